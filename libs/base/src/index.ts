@@ -1,4 +1,13 @@
-export { assertNever, bookieId, entryId, ledgerId, NO_ENTRY, type BookieId, type EntryId, type LedgerId } from './ids.ts'
+export {
+  assertNever,
+  bookieId,
+  entryId,
+  ledgerId,
+  NO_ENTRY,
+  type BookieId,
+  type EntryId,
+  type LedgerId
+} from './ids.ts'
 export { CodedError, defineErrors, type ErrorFamily, type ErrorSpec } from './errors.ts'
 export { every, systemClock, type Clock } from './clock.ts'
 export { createLogger, silentLogger, type Logger, type LogLevel } from './log.ts'

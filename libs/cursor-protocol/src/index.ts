@@ -1,1 +1,1 @@
-export {}
+export { comparePositions, EARLIEST, formatPosition, LATEST, samePosition, type Position } from './position.ts'

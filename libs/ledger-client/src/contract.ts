@@ -1,0 +1,134 @@
+import type { BookieId, EntryId, LedgerId } from '@strata/base'
+
+/** E ≥ Qw ≥ Qa ≥ 1. */
+export interface QuorumConfig {
+  readonly ensembleSize: number
+  readonly writeQuorum: number
+  readonly ackQuorum: number
+}
+
+/** What a writer tells about progress. Called synchronously from the storage's completion; must not throw. */
+export interface AppendListener {
+  /** Every entry up to and including `lac` is durable on an ack quorum. Once per sync for many entries; `lac` only grows. */
+  onConfirmed(lac: EntryId): void
+  /** The writer is dead: entries past `lac` are in doubt until the ledger is recovered. Called at most once, last. */
+  onFailed(error: Error, lac: EntryId): void
+}
+
+/** The single writer of an open ledger. Pipelined; confirmed in order. */
+export interface LedgerAppender {
+  readonly ledgerId: LedgerId
+  readonly lastAddConfirmed: EntryId
+  /** Id that the next append will get. */
+  readonly nextEntryId: EntryId
+  /** Payload bytes appended so far. */
+  readonly lengthBytes: number
+  /** Takes ownership of `payload` (kept, not copied, until confirmed). @throws LedgerError WRITER_CLOSED, WRITER_FAILED */
+  append(payload: Buffer): EntryId
+  /** Waits for what is pending, then CLOSED with the last entry. Idempotent. */
+  close(): Promise<LedgerEnd>
+}
+
+export interface LedgerEnd {
+  /** NO_ENTRY for an empty ledger. */
+  readonly lastEntryId: EntryId
+  readonly lengthBytes: number
+}
+
+export interface LedgerEntry {
+  readonly entryId: EntryId
+  readonly payload: Buffer
+}
+
+/** Reads a ledger, checksums verified; never past what is confirmed. */
+export interface LedgerReader {
+  readonly ledgerId: LedgerId
+  /**
+   * Consecutive entries from `first`, at least one if it exists, until `last`, `bytesMax` or `entriesMax` is reached.
+   * @throws LedgerError NO_SUCH_ENTRY, UNAVAILABLE (retryable), CORRUPT
+   */
+  read(options: { first: EntryId; last: EntryId; bytesMax: number; entriesMax: number }): Promise<LedgerEntry[]>
+}
+
+export interface LedgerClient {
+  /** `owner` (topic log and generation, cursor ledger, …) is recorded in the metadata, so that fsck can name it. */
+  create(options: { owner: string; quorum?: QuorumConfig; listener: AppendListener }): Promise<LedgerAppender>
+  /** A reader of any ledger; the caller bounds its reads by a LAC or end it knows. @throws LedgerError NO_SUCH_LEDGER */
+  open(ledgerId: LedgerId): Promise<LedgerReader>
+  /** Fences, reads forward, closes. Idempotent; safe from several processes at once. */
+  recover(ledgerId: LedgerId): Promise<LedgerEnd>
+  /** Metadata and a deletion record in one transaction; idempotent. The nodes' space follows in the background. */
+  delete(ledgerId: LedgerId): Promise<void>
+  /** State as the metadata has it. */
+  describe(ledgerId: LedgerId): Promise<LedgerDescription | undefined>
+}
+
+export interface LedgerDescription {
+  readonly ledgerId: LedgerId
+  readonly state: 'open' | 'in-recovery' | 'closed'
+  readonly end: LedgerEnd | undefined
+  readonly quorum: QuorumConfig
+  readonly owner: string
+  readonly ensembles: readonly { readonly firstEntryId: EntryId; readonly bookies: readonly BookieId[] }[]
+}
+
+// ---------------------------------------------------------------- one storage node, in process or over gRPC
+
+/** One entry as a writer sends it. `crc32c` covers (ledger, entry, LAC, length, payload), see ledger-protocol. */
+export interface AddRequest {
+  readonly ledgerId: LedgerId
+  readonly entryId: EntryId
+  readonly lac: EntryId
+  /** Payload bytes of the ledger up to and including this entry. */
+  readonly lengthBytes: number
+  readonly crc32c: number
+  readonly payload: Buffer
+  /** A recoverer's write-back: admitted although the ledger is fenced. */
+  readonly recovery: boolean
+}
+
+export type AddFailure = 'FENCED' | 'READ_ONLY' | 'STORAGE_FAILED' | 'UNREACHABLE' | 'WRONG_NODE'
+
+export interface AddSink {
+  /** Every add handed over through this sink for the ledger, up to and including this one, is synced to disk. */
+  onAdded(ledgerId: LedgerId, entryId: EntryId): void
+  onAddFailed(ledgerId: LedgerId, entryId: EntryId, failure: AddFailure): void
+}
+
+export interface StoredEntry extends LedgerEntry {
+  readonly lac: EntryId
+  readonly lengthBytes: number
+  readonly crc32c: number
+}
+
+/** Why a read stopped: `limit` (bytes, count or last reached), `absent` (with authority: never had it), `unknown` (may have had it: never 'no'). */
+export interface ReadAnswer {
+  readonly entries: readonly StoredEntry[]
+  readonly end: 'limit' | 'absent' | 'unknown'
+}
+
+/** A storage node as brokers see it. The in-process bookie implements it directly; the gRPC transport over proto/ledger. */
+export interface BookieNode {
+  readonly bookieId: BookieId
+  /** Never throws; the answer comes to the sink, in order per ledger. */
+  add(request: AddRequest, sink: AddSink): void
+  /** With `fence`, the fence is durable, and stands behind all adds admitted before, before this resolves. */
+  read(options: {
+    ledgerId: LedgerId
+    first: EntryId
+    last: EntryId
+    bytesMax: number
+    entriesMax: number
+    fence: boolean
+  }): Promise<ReadAnswer>
+  /** Highest LAC any entry of the ledger carried, and whether the node speaks with authority about this ledger. */
+  readLac(options: { ledgerId: LedgerId; fence: boolean }): Promise<{ lac: EntryId; authority: boolean }>
+}
+
+/** Finds nodes: the standalone has one, a cluster a registry. */
+export interface BookieDirectory {
+  /** Nodes that take new ledgers now. */
+  writable(): readonly BookieId[]
+  /** undefined: not reachable now (which is not 'gone'). */
+  node(id: BookieId): BookieNode | undefined
+}
