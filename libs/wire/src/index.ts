@@ -1,1 +1,1 @@
-export {}
+export * from './generated/PulsarApi_pb.ts'
