@@ -12,3 +12,18 @@ export { CodedError, defineErrors, type ErrorFamily, type ErrorSpec } from './er
 export { every, systemClock, type Clock } from './clock.ts'
 export { createLogger, silentLogger, type Logger, type LogLevel } from './log.ts'
 export { BytePool } from './byte-budget.ts'
+export {
+  boolean,
+  configErrors,
+  describeSettings,
+  number,
+  parseConfFile,
+  parseSetting,
+  resolveSettings,
+  text,
+  type ForeignKeys,
+  type Setting,
+  type SettingSource,
+  type SettingsOf,
+  type SettingTable
+} from './config.ts'
