@@ -21,9 +21,12 @@ export {
   parseSetting,
   resolveSettings,
   text,
+  type BooleanSetting,
   type ForeignKeys,
+  type NumberSetting,
   type Setting,
   type SettingSource,
   type SettingsOf,
-  type SettingTable
+  type SettingTable,
+  type TextSetting
 } from './config.ts'
