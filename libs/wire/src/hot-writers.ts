@@ -1,0 +1,203 @@
+import { strict as assert } from 'node:assert'
+import { FRAME_PREFIX_BYTES, LENGTH_BYTES } from './constants.ts'
+import { varint64Bytes, varintBytes, type WriteBuffer } from './write-buffer.ts'
+
+/*
+  Writers of the commands that go out once a message. Each writes a whole frame (or, for MESSAGE and SEND, all of it up
+  to headers and payload) at the end of `out`. Sizes are computed first, so that nothing is moved afterwards.
+  Sequence ids, request ids and ack sets are given as unsigned 32-bit halves; ids are safe integers, -1 standing for 2^64-1.
+*/
+
+const PONG_FRAME = Buffer.from('00000009000000050813' + '9a0100', 'hex')
+const PING_FRAME = Buffer.from('00000009000000050812' + '920100', 'hex')
+
+export function writePing(out: WriteBuffer): void {
+  writeFrame(out, PING_FRAME)
+}
+
+export function writePong(out: WriteBuffer): void {
+  writeFrame(out, PONG_FRAME)
+}
+
+function writeFrame(out: WriteBuffer, frame: Buffer): void {
+  out.ensure(frame.length)
+  out.copy(frame, 0, frame.length)
+}
+
+/** `totalSize` and `cmdSize`, then the type, then the tag and length of the body. */
+function writePrefix(out: WriteBuffer, command: { type: number; bodyBytes: number; payloadBytes: number }): void {
+  const { type, bodyBytes, payloadBytes } = command
+  const commandBytes = 2 + 1 + varintBytes(bodyBytes) + bodyBytes
+  out.ensure(FRAME_PREFIX_BYTES + commandBytes)
+  out.uint32(LENGTH_BYTES + commandBytes + payloadBytes)
+  out.uint32(commandBytes)
+  out.uint8(0x08)
+  out.uint8(type)
+  out.uint8((type << 3) | 2)
+  out.varint(bodyBytes)
+}
+
+/** At most 128 bytes: the prefix, four varints of 64 bits and their tags. */
+const RECEIPT_BYTES_MAX = 128
+
+
+/** SEND_RECEIPT; ledger and entry -1 tell that the message was a duplicate. Positional: it runs once a message. */
+export function writeSendReceipt(
+  out: WriteBuffer,
+  producerId: number,
+  sequenceLow: number,
+  sequenceHigh: number,
+  highestLow: number,
+  highestHigh: number,
+  ledgerId: number,
+  entryId: number
+): void {
+  out.ensure(RECEIPT_BYTES_MAX)
+  const frameAt = out.position
+  out.position = frameAt + FRAME_PREFIX_BYTES
+  out.uint8(0x08)
+  out.uint8(7)
+  out.uint8(0x3a)
+  const bodyLengthAt = out.position++
+  out.uint8(0x08)
+  out.varint(producerId)
+  out.uint8(0x10)
+  out.varint64(sequenceLow, sequenceHigh)
+  out.uint8(0x1a)
+  out.uint8(2 + varintBytes(ledgerId) + varintBytes(entryId))
+  out.uint8(0x08)
+  out.varint(ledgerId)
+  out.uint8(0x10)
+  out.varint(entryId)
+  out.uint8(0x20)
+  out.varint64(highestLow, highestHigh)
+  const bodyBytes = out.position - bodyLengthAt - 1
+  assert(bodyBytes < 0x80)
+  out.bytes[bodyLengthAt] = bodyBytes
+  const commandBytes = out.position - frameAt - FRAME_PREFIX_BYTES
+  out.uint32At(frameAt, LENGTH_BYTES + commandBytes)
+  out.uint32At(frameAt + LENGTH_BYTES, commandBytes)
+}
+
+/** Halves of 64-bit words, low first; bits that are 1 are still to be acknowledged. */
+export type AckSet = ArrayLike<number>
+
+/**
+ * MESSAGE up to its headers: `payloadBytes` is the length of headers and payload, which the caller appends. `partition`
+ * is left out if it is -1, `redeliveryCount` if it is 0. Positional: it runs once a message.
+ */
+export function writeMessageHeader(
+  out: WriteBuffer,
+  consumerId: number,
+  ledgerId: number,
+  entryId: number,
+  partition: number,
+  redeliveryCount: number,
+  ackSet: AckSet | undefined,
+  consumerEpoch: number | undefined,
+  payloadBytes: number
+): void {
+  const idBytes = 2 + varintBytes(ledgerId) + varintBytes(entryId) + (partition < 0 ? 0 : 1 + varintBytes(partition))
+  let bodyBytes = 1 + varintBytes(consumerId) + 2 + idBytes
+  if (redeliveryCount > 0) bodyBytes += 1 + varintBytes(redeliveryCount)
+  if (ackSet !== undefined) bodyBytes += ackSetBytes(ackSet)
+  if (consumerEpoch !== undefined) bodyBytes += 1 + varintBytes(consumerEpoch)
+
+  writePrefix(out, { type: 9, bodyBytes, payloadBytes })
+  out.uint8(0x08)
+  out.varint(consumerId)
+  out.uint8(0x12)
+  out.uint8(idBytes)
+  out.uint8(0x08)
+  out.varint(ledgerId)
+  out.uint8(0x10)
+  out.varint(entryId)
+  if (partition >= 0) {
+    out.uint8(0x18)
+    out.varint(partition)
+  }
+  if (redeliveryCount > 0) {
+    out.uint8(0x18)
+    out.varint(redeliveryCount)
+  }
+  if (ackSet !== undefined) writeAckSet(out, 0x20, ackSet)
+  if (consumerEpoch !== undefined) {
+    out.uint8(0x28)
+    out.varint(consumerEpoch)
+  }
+}
+
+function ackSetBytes(ackSet: AckSet): number {
+  let bytes = 0
+  for (let index = 0; index < ackSet.length; index += 2) {
+    bytes += 1 + varint64Bytes((ackSet[index] as number) >>> 0, (ackSet[index + 1] as number) >>> 0)
+  }
+  return bytes
+}
+
+function writeAckSet(out: WriteBuffer, tag: number, ackSet: AckSet): void {
+  for (let index = 0; index < ackSet.length; index += 2) {
+    out.uint8(tag)
+    out.varint64((ackSet[index] as number) >>> 0, (ackSet[index + 1] as number) >>> 0)
+  }
+}
+
+/** ACK_RESPONSE of success; one with an error is a matter for `encodeCommand`. */
+export function writeAckResponse(
+  out: WriteBuffer,
+  consumerId: number,
+  requestIdLow: number,
+  requestIdHigh: number
+): void {
+  const bodyBytes = 2 + varintBytes(consumerId) + varint64Bytes(requestIdLow, requestIdHigh)
+  const commandBytes = 2 + 3 + bodyBytes
+  out.ensure(FRAME_PREFIX_BYTES + commandBytes)
+  out.uint32(LENGTH_BYTES + commandBytes)
+  out.uint32(commandBytes)
+  out.uint16(0x0826)
+  out.uint16(0xb202)
+  out.uint8(bodyBytes)
+  out.uint8(0x08)
+  out.varint(consumerId)
+  out.uint8(0x30)
+  out.varint64(requestIdLow, requestIdHigh)
+}
+
+/** FLOW. */
+export function writeFlow(out: WriteBuffer, consumerId: number, permits: number): void {
+  writePrefix(out, { type: 11, bodyBytes: 2 + varintBytes(consumerId) + varintBytes(permits), payloadBytes: 0 })
+  out.uint8(0x08)
+  out.varint(consumerId)
+  out.uint8(0x10)
+  out.varint(permits)
+}
+
+export interface SendCommand {
+  readonly producerId: number
+  /** Of the first message, and of the last one of a batch. Safe integers. */
+  readonly sequenceId: number
+  readonly highestSequenceId: number
+  readonly numMessages: number
+  readonly isChunk: boolean
+}
+
+/** SEND up to its headers: `payloadBytes` is the length of headers and payload, which the caller appends. */
+export function writeSendHeader(out: WriteBuffer, send: SendCommand, payloadBytes: number): void {
+  const isBatch = send.highestSequenceId !== send.sequenceId
+  let bodyBytes = 2 + varintBytes(send.producerId) + varintBytes(send.sequenceId)
+  bodyBytes += 1 + varintBytes(send.numMessages)
+  if (isBatch) bodyBytes += 1 + varintBytes(send.highestSequenceId)
+  if (send.isChunk) bodyBytes += 2
+  writePrefix(out, { type: 6, bodyBytes, payloadBytes })
+  out.uint8(0x08)
+  out.varint(send.producerId)
+  out.uint8(0x10)
+  out.varint(send.sequenceId)
+  out.uint8(0x18)
+  out.varint(send.numMessages)
+  if (isBatch) {
+    out.uint8(0x30)
+    out.varint(send.highestSequenceId)
+  }
+  if (send.isChunk) out.uint16(0x3801)
+}
