@@ -7,7 +7,12 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ['libs/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts'],
+    include: [
+      'libs/*/src/**/*.test.ts',
+      'services/*/src/**/*.test.ts',
+      'test/tidy/*.test.ts',
+      'test/integration/*.test.ts'
+    ],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

@@ -188,7 +188,8 @@ export const pulsarKeys: ForeignKeys = {
   explain(key) {
     const instead = INSTEAD[key]
     if (instead !== undefined) return `Strata does not have this key of Apache Pulsar: ${instead}`
-    if (PULSAR_KEYS.has(key)) return 'Strata does not have this key of Apache Pulsar; remove it, or start with --lenient'
+    if (PULSAR_KEYS.has(key))
+      return 'Strata does not have this key of Apache Pulsar; remove it, or start with --lenient'
     return undefined
   }
 }

@@ -1,0 +1,88 @@
+// `npm test`: every stage that this machine can run, fast ones first, with one line of totals at the end.
+// What needs a toolchain that is missing is named as not run, with what to install; `--require-all` makes that a failure.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const requireAll = process.argv.includes('--require-all')
+const work = mkdtempSync(join(tmpdir(), 'strata-test-'))
+const totals = { passed: 0, failed: 0 }
+const notRun = []
+const times = []
+
+const bin = name => join(root, 'node_modules', '.bin', name)
+const has = (command, args = ['--version']) => spawnSync(command, args, { stdio: 'ignore' }).status === 0
+
+function run(command, args) {
+  return new Promise(resolve => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+    child.on('error', () => resolve(127))
+    child.on('exit', (code, signal) => resolve(signal === null ? code : 1))
+  })
+}
+
+async function stage(name, body) {
+  const startedAt = performance.now()
+  process.stdout.write(`\n== ${name}\n`)
+  const { passed, failed } = await body()
+  totals.passed += passed
+  totals.failed += failed
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+  times.push({ name, seconds, passed, failed })
+  process.stdout.write(`== ${name}: ${passed} passed, ${failed} failed, ${seconds} s\n`)
+}
+
+const asOne = code => (code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 })
+
+async function vitest(folders) {
+  const report = join(work, `vitest-${times.length}.json`)
+  const code = await run(bin('vitest'), [
+    'run',
+    ...folders,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile=${report}`
+  ])
+  if (!existsSync(report)) return { passed: 0, failed: 1 }
+  const { numPassedTests, numFailedTests, numTotalTests } = JSON.parse(readFileSync(report, 'utf8'))
+  // A file that does not load has no tests of its own: the exit code tells.
+  const failed = numFailedTests + (code !== 0 && numFailedTests === 0 ? 1 : 0) + (numTotalTests === 0 ? 1 : 0)
+  return { passed: numPassedTests, failed }
+}
+
+async function conformance(driver) {
+  const report = join(work, `conformance-${driver}.json`)
+  const args = ['test/conformance/run.mjs', '--against', 'strata', '--driver', driver, '--json', report]
+  const code = await run(process.execPath, args)
+  if (!existsSync(report)) return { passed: 0, failed: 1 }
+  const { passed, failed } = JSON.parse(readFileSync(report, 'utf8'))
+  return { passed, failed: failed + (code !== 0 && failed === 0 ? 1 : 0) + (passed + failed === 0 ? 1 : 0) }
+}
+
+const foreign = [
+  { driver: 'python', ready: () => has('python3'), install: 'Python 3 with venv and pip' },
+  { driver: 'go', ready: () => has('go', ['version']), install: 'Go 1.24 or newer' },
+  { driver: 'java', ready: () => has('mvn') && has('javac', ['-version']), install: 'a JDK of 17 or newer, and Maven' }
+]
+
+await stage('build', async () => asOne(await run(bin('tsc'), ['-b'])))
+await stage('tidy and unit', () => vitest(['libs', 'services', 'test/tidy']))
+await stage('integration', () => vitest(['test/integration']))
+await stage('conformance: strata', () => conformance('strata'))
+for (const { driver, ready, install } of foreign) {
+  if (ready()) await stage(`conformance: ${driver}`, () => conformance(driver))
+  else notRun.push(`conformance with the ${driver} client: install ${install}`)
+}
+rmSync(work, { recursive: true, force: true })
+
+process.stdout.write('\n')
+for (const { name, seconds, passed, failed } of times) {
+  process.stdout.write(`${name.padEnd(28)} ${seconds.padStart(7)} s  ${passed} passed, ${failed} failed\n`)
+}
+for (const line of notRun) process.stdout.write(`not run: ${line}\n`)
+if (requireAll) totals.failed += notRun.length
+process.stdout.write(`${totals.passed} passed, ${totals.failed} failed\n`)
+process.exitCode = totals.failed === 0 ? 0 : 1
