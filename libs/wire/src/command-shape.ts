@@ -25,7 +25,6 @@ const DEPTH_MAX = 16
 /** An empty nested message is two bytes on the wire and a hundred times that in memory. */
 const NESTED_MESSAGES_MAX = 200_000
 
-
 /** google.protobuf.FeatureSet.FieldPresence.LEGACY_REQUIRED */
 const LEGACY_REQUIRED = 3
 

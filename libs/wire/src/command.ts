@@ -140,7 +140,9 @@ function fill<Body extends object, Key extends keyof Body & string>(body: Body, 
   if (!Object.hasOwn(body, key)) body[key] = value
 }
 
-const serverErrorNames: ReadonlyMap<number, string> = new Map(Object.entries(ServerError).map(([name, code]) => [code, name]))
+const serverErrorNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(ServerError).map(([name, code]) => [code, name])
+)
 
 /** The protocol's name of an error code. */
 export function serverErrorName(code: number): string {

@@ -1,4 +1,3 @@
-import { strict as assert } from 'node:assert'
 import { commandEndOf } from './command.ts'
 import { LENGTH_BYTES } from './constants.ts'
 import { refuse } from './errors.ts'
@@ -154,6 +153,8 @@ export class IdList {
   count = 0
   ledgerIds: number[] = []
   entryIds: number[] = []
+  /** -1 if absent, and so the batch indexes. */
+  partitions: number[] = []
   batchIndexes: number[] = []
   /** 0 if absent. */
   batchSizes: number[] = []
@@ -173,6 +174,7 @@ export class IdList {
   #shrink(): void {
     this.ledgerIds = []
     this.entryIds = []
+    this.partitions = []
     this.batchIndexes = []
     this.batchSizes = []
     this.ackSetStarts = []
@@ -242,6 +244,7 @@ function decodeMessageId(reader: ProtoReader, ids: IdList): boolean {
   const index = ids.count++
   let ledgerId = -2
   let entryId = -2
+  ids.partitions[index] = -1
   ids.batchIndexes[index] = -1
   ids.batchSizes[index] = 0
   ids.ackSetStarts[index] = ids.ackSetWordCount
@@ -252,6 +255,9 @@ function decodeMessageId(reader: ProtoReader, ids: IdList): boolean {
         break
       case 2:
         entryId = reader.id()
+        break
+      case 3:
+        ids.partitions[index] = reader.int32()
         break
       case 4:
         ids.batchIndexes[index] = reader.int32()
@@ -330,12 +336,11 @@ export function decodeMessage(buffer: Buffer, start: number, end: number, into: 
         into.consumerId = reader.safeInteger()
         seenBits |= 1
         break
-      case 2: {
-        into.partition = partitionOf(reader)
+      case 2:
         if (ids.count > 0 || !decodeMessageId(reader, ids)) refuse('message id out of range', start)
+        into.partition = ids.partitions[0] as number
         seenBits |= 2
         break
-      }
       case 3:
         into.redeliveryCount = reader.int32() >>> 0
         break
@@ -353,23 +358,6 @@ export function decodeMessage(buffer: Buffer, start: number, end: number, into: 
   requireAll(seenBits, 3, start)
   ids.ackSetStarts[0] = 0
   ids.ackSetWords[0] = ids.ackSetWordCount
-}
-
-/** Looks ahead into a message id that is about to be decoded. */
-function partitionOf(reader: ProtoReader): number {
-  const { position, end, wireType, field } = reader
-  reader.end = reader.block()
-  let partition = -1
-  while (reader.next()) {
-    if (reader.field === 3) partition = reader.int32()
-    else reader.skip()
-  }
-  assert(reader.position === reader.end)
-  reader.position = position
-  reader.end = end
-  reader.wireType = wireType
-  reader.field = field
-  return partition
 }
 
 export class ReceiptView {

@@ -25,8 +25,7 @@ function writeFrame(out: WriteBuffer, frame: Buffer): void {
 }
 
 /** `totalSize` and `cmdSize`, then the type, then the tag and length of the body. */
-function writePrefix(out: WriteBuffer, command: { type: number; bodyBytes: number; payloadBytes: number }): void {
-  const { type, bodyBytes, payloadBytes } = command
+function writePrefix(out: WriteBuffer, type: number, bodyBytes: number, payloadBytes: number): void {
   const commandBytes = 2 + 1 + varintBytes(bodyBytes) + bodyBytes
   out.ensure(FRAME_PREFIX_BYTES + commandBytes)
   out.uint32(LENGTH_BYTES + commandBytes + payloadBytes)
@@ -39,7 +38,6 @@ function writePrefix(out: WriteBuffer, command: { type: number; bodyBytes: numbe
 
 /** At most 128 bytes: the prefix, four varints of 64 bits and their tags. */
 const RECEIPT_BYTES_MAX = 128
-
 
 /** SEND_RECEIPT; ledger and entry -1 tell that the message was a duplicate. Positional: it runs once a message. */
 export function writeSendReceipt(
@@ -103,7 +101,7 @@ export function writeMessageHeader(
   if (ackSet !== undefined) bodyBytes += ackSetBytes(ackSet)
   if (consumerEpoch !== undefined) bodyBytes += 1 + varintBytes(consumerEpoch)
 
-  writePrefix(out, { type: 9, bodyBytes, payloadBytes })
+  writePrefix(out, 9, bodyBytes, payloadBytes)
   out.uint8(0x08)
   out.varint(consumerId)
   out.uint8(0x12)
@@ -165,7 +163,7 @@ export function writeAckResponse(
 
 /** FLOW. */
 export function writeFlow(out: WriteBuffer, consumerId: number, permits: number): void {
-  writePrefix(out, { type: 11, bodyBytes: 2 + varintBytes(consumerId) + varintBytes(permits), payloadBytes: 0 })
+  writePrefix(out, 11, 2 + varintBytes(consumerId) + varintBytes(permits), 0)
   out.uint8(0x08)
   out.varint(consumerId)
   out.uint8(0x10)
@@ -188,7 +186,7 @@ export function writeSendHeader(out: WriteBuffer, send: SendCommand, payloadByte
   bodyBytes += 1 + varintBytes(send.numMessages)
   if (isBatch) bodyBytes += 1 + varintBytes(send.highestSequenceId)
   if (send.isChunk) bodyBytes += 2
-  writePrefix(out, { type: 6, bodyBytes, payloadBytes })
+  writePrefix(out, 6, bodyBytes, payloadBytes)
   out.uint8(0x08)
   out.varint(send.producerId)
   out.uint8(0x10)

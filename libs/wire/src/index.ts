@@ -24,3 +24,41 @@ export { wireErrors } from './errors.ts'
 export { FrameDecoder, type FrameHandler } from './frame-decoder.ts'
 export { ProtoReader } from './proto-reader.ts'
 export { varint64Bytes, varintBytes, WriteBuffer } from './write-buffer.ts'
+export {
+  readBrokerEntryMetadata,
+  writeBrokerEntryMetadata,
+  type BrokerEntryMetadataFields
+} from './broker-entry-metadata.ts'
+export { javaStringHash, murmur3_32 } from './hash.ts'
+export {
+  AckView,
+  decodeAck,
+  decodeFlow,
+  decodeMessage,
+  decodeSend,
+  decodeSendReceipt,
+  FlowView,
+  IdList,
+  MessageView,
+  ReceiptView,
+  SendView
+} from './hot-commands.ts'
+export {
+  writeAckResponse,
+  writeFlow,
+  writeMessageHeader,
+  writePing,
+  writePong,
+  writeSendHeader,
+  writeSendReceipt,
+  type AckSet,
+  type SendCommand
+} from './hot-writers.ts'
+export {
+  MetadataView,
+  readMessageMetadata,
+  skipBrokerEntryMetadata,
+  stickyHashOf,
+  stickyKeyHash,
+  verifyChecksum
+} from './message-metadata.ts'
