@@ -1,1 +1,6 @@
 export { comparePositions, EARLIEST, formatPosition, LATEST, samePosition, type Position } from './position.ts'
+export { AckState, type AckRange } from './ack-state.ts'
+export { ByteReader, ByteWriter } from './bytes.ts'
+export { cursorErrors } from './errors.ts'
+export { LedgerTable, type LedgerRow } from './ledger-table.ts'
+export { trimmableLedgers, type RetentionLimits } from './retention.ts'
