@@ -172,30 +172,32 @@ export function writeFlow(out: WriteBuffer, consumerId: number, permits: number)
 
 export interface SendCommand {
   readonly producerId: number
-  /** Of the first message, and of the last one of a batch. Safe integers. */
-  readonly sequenceId: number
-  readonly highestSequenceId: number
+  readonly sequenceLow: number
+  readonly sequenceHigh: number
+  /** Of the last message of a batch; equal to the sequence id otherwise. */
+  readonly highestLow: number
+  readonly highestHigh: number
   readonly numMessages: number
   readonly isChunk: boolean
 }
 
 /** SEND up to its headers: `payloadBytes` is the length of headers and payload, which the caller appends. */
 export function writeSendHeader(out: WriteBuffer, send: SendCommand, payloadBytes: number): void {
-  const isBatch = send.highestSequenceId !== send.sequenceId
-  let bodyBytes = 2 + varintBytes(send.producerId) + varintBytes(send.sequenceId)
+  const hasHighest = send.highestLow !== send.sequenceLow || send.highestHigh !== send.sequenceHigh
+  let bodyBytes = 2 + varintBytes(send.producerId) + varint64Bytes(send.sequenceLow, send.sequenceHigh)
   bodyBytes += 1 + varintBytes(send.numMessages)
-  if (isBatch) bodyBytes += 1 + varintBytes(send.highestSequenceId)
+  if (hasHighest) bodyBytes += 1 + varint64Bytes(send.highestLow, send.highestHigh)
   if (send.isChunk) bodyBytes += 2
   writePrefix(out, 6, bodyBytes, payloadBytes)
   out.uint8(0x08)
   out.varint(send.producerId)
   out.uint8(0x10)
-  out.varint(send.sequenceId)
+  out.varint64(send.sequenceLow, send.sequenceHigh)
   out.uint8(0x18)
   out.varint(send.numMessages)
-  if (isBatch) {
+  if (hasHighest) {
     out.uint8(0x30)
-    out.varint(send.highestSequenceId)
+    out.varint64(send.highestLow, send.highestHigh)
   }
   if (send.isChunk) out.uint16(0x3801)
 }

@@ -62,3 +62,14 @@ export {
   stickyKeyHash,
   verifyChecksum
 } from './message-metadata.ts'
+export { readEntryProperties, readSingleMessage, type Properties, type SingleMessage } from './metadata-reader.ts'
+export {
+  highHalf,
+  joinHalves,
+  lowHalf,
+  singleMessageBytesMax,
+  writeMessageMetadata,
+  writeSingleMessageMetadata,
+  type EntryFields,
+  type MessageFields
+} from './metadata-writer.ts'

@@ -280,11 +280,11 @@ export function stickyKeyHash(buffer: Buffer, view: MetadataView): number {
   if (view.orderingKeyStart >= 0) return stickyHashOf(buffer, view.orderingKeyStart, view.orderingKeyEnd)
   if (view.partitionKeyStart >= 0) {
     if (!view.isPartitionKeyBase64) return stickyHashOf(buffer, view.partitionKeyStart, view.partitionKeyEnd)
-    const key = Buffer.from(buffer.latin1Slice(view.partitionKeyStart, view.partitionKeyEnd), 'base64')
+    const key = Buffer.from(buffer.toString('latin1', view.partitionKeyStart, view.partitionKeyEnd), 'base64')
     return stickyHashOf(key, 0, key.length)
   }
   const sequence = (BigInt(view.sequenceHigh) << 32n) | BigInt(view.sequenceLow)
-  const producerName = buffer.utf8Slice(view.producerNameStart, view.producerNameEnd)
+  const producerName = buffer.toString('utf8', view.producerNameStart, view.producerNameEnd)
   const name = Buffer.from(`${producerName}-${BigInt.asIntN(64, sequence)}`)
   return stickyHashOf(name, 0, name.length)
 }
