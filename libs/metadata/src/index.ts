@@ -1,1 +1,6 @@
 export type * from './metadata-store.ts'
+export { MetadataError } from './errors.ts'
+export { decodeSegment, encodeSegment } from './keys.ts'
+export { LevelMetadataStore, type LevelMetadataOptions } from './level-metadata-store.ts'
+export { MemoryMetadataStore } from './memory-metadata-store.ts'
+export { transactUntilAnswered, updateRecord, type AnswerOptions, type Update } from './update-record.ts'

@@ -7,7 +7,8 @@
  *   M2  A transaction is all or nothing, durable before its promise resolves, and linearizable.
  *   M3  A watch delivers every change of its range after its start revision exactly once, in revision order.
  *   M4  An error is never 'absent': `get` resolves to undefined only when the store read that the key is not there.
- *   M5  A transaction submitted again with the same operation id is applied at most once and answers as the first time.
+ *   M5  A committed transaction submitted again with the same operation id is not applied again and answers as before; a
+ *       refused one left nothing behind and is judged anew. Operations are remembered across restarts, the newest 16,384.
  */
 export interface MetadataStore {
   /** @throws MetadataError UNAVAILABLE (retryable) */

@@ -1,1 +1,3 @@
-export {}
+export { describeMetadataStore, type MetadataStoreUnderTest } from './conformance.ts'
+export { FaultyMetadataStore } from './faulty-metadata-store.ts'
+export { MemoryMetadataStore } from '../memory-metadata-store.ts'

@@ -1,0 +1,14 @@
+import { defineErrors } from '@strata/base'
+
+export const MetadataError = defineErrors({
+  UNAVAILABLE: {
+    retryable: true,
+    summary: 'the metadata store gave no definite answer; a change may or may not have been made'
+  },
+  STORE_LOCKED: { retryable: false, summary: 'another process has the metadata directory open' },
+  STORE_CORRUPT: { retryable: false, summary: 'the metadata store holds what no version of it wrote' },
+  TOO_LARGE: { retryable: false, summary: 'a key, a value or a transaction is over its limit' },
+  BAD_KEY: { retryable: false, summary: 'a key is empty or not well-formed text' },
+  LEASE_LOST: { retryable: false, summary: 'the lease that a record was to live under is gone' },
+  CLOSED: { retryable: false, summary: 'the metadata store is closed' }
+})

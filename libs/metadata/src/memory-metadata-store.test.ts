@@ -1,0 +1,25 @@
+import { strict as assert } from 'node:assert'
+import { test } from 'vitest'
+import { MemoryMetadataStore } from './memory-metadata-store.ts'
+import { describeMetadataStore } from './testing/index.ts'
+
+describeMetadataStore(
+  'MemoryMetadataStore',
+  async () => {
+    const store = new MemoryMetadataStore()
+    return { store, reopen: async () => store, dispose: () => store.close() }
+  },
+  { isDurable: false }
+)
+
+test('a lost lease tells its holder and takes its records', async () => {
+  const store = new MemoryMetadataStore()
+  const lease = await store.grantLease(1_000)
+  await store.transact({ compares: [], changes: [{ kind: 'put', key: 'a', value: Buffer.from('x'), lease }] })
+  let losses = 0
+  lease.onLost(() => (losses += 1))
+  store.loseLeases()
+  assert.equal(losses, 1)
+  assert.equal(lease.isLost, true)
+  assert.equal(await store.get('a'), undefined)
+})
