@@ -1,0 +1,103 @@
+import { connect, type Socket } from 'node:net'
+import {
+  BaseCommand_Type,
+  commandTypeOf,
+  decodeCommand,
+  encodeCommand,
+  FrameDecoder,
+  frameBytesMaxOf,
+  MESSAGE_BYTES_MAX_DEFAULT,
+  PROTOCOL_VERSION,
+  type CommandInit,
+  type CommandName
+} from '@strata/wire'
+
+/** Frames of one type, by where they stand in a shared buffer: read them during the call only. */
+export type FrameCallback = (buffer: Buffer, start: number, end: number) => void
+
+/**
+ * A client connection without a client: sends bytes that were encoded before, and hands out frames as they come. It
+ * exists to load a broker with as little work of its own as possible.
+ */
+export class Peer {
+  readonly socket: Socket
+  readonly #waiting = new Map<number, (buffer: Buffer, start: number, end: number) => void>()
+  onFrame: FrameCallback = () => undefined
+  /** Calls after each chunk of the socket: work that is done once for many frames. */
+  onChunk: () => void = () => undefined
+  failure: Error | undefined
+
+  private constructor(socket: Socket) {
+    this.socket = socket
+    const decoder = new FrameDecoder({ frameBytesMax: frameBytesMaxOf(MESSAGE_BYTES_MAX_DEFAULT) })
+    const handler = { onFrame: (buffer: Buffer, start: number, end: number) => this.#onFrame(buffer, start, end) }
+    socket.setNoDelay(true)
+    socket.on('data', (chunk: Buffer) => {
+      decoder.push(chunk, handler)
+      this.onChunk()
+    })
+    socket.on('error', error => {
+      this.failure = error
+    })
+    socket.on('close', () => {
+      this.failure ??= new Error('the broker closed the connection')
+    })
+  }
+
+  static async open(port: number): Promise<Peer> {
+    const socket = connect({ port, host: '127.0.0.1' })
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve)
+      socket.once('error', reject)
+    })
+    const peer = new Peer(socket)
+    await peer.ask(
+      'connect',
+      { clientVersion: 'strata-load', protocolVersion: PROTOCOL_VERSION },
+      BaseCommand_Type.CONNECTED
+    )
+    return peer
+  }
+
+  /** Sends a command and waits for the first frame of the type that answers it. One at a time per answering type. */
+  async ask<Name extends CommandName>(name: Name, init: CommandInit<Name>, answer: BaseCommand_Type): Promise<void> {
+    const answered = new Promise<void>((resolve, reject) => {
+      const settle = (): void => {
+        this.#waiting.delete(answer)
+        this.#waiting.delete(BaseCommand_Type.ERROR)
+        this.socket.off('close', onClose)
+      }
+      const onClose = (): void => {
+        settle()
+        reject(new Error('the broker closed the connection'))
+      }
+      this.socket.once('close', onClose)
+      this.#waiting.set(answer, () => {
+        settle()
+        resolve()
+      })
+      this.#waiting.set(BaseCommand_Type.ERROR, (buffer, start, end) => {
+        settle()
+        const command = decodeCommand(buffer, start, end)
+        reject(new Error(command.case === 'error' ? command.value.message : 'the broker refused'))
+      })
+    })
+    this.socket.write(encodeCommand(name, init))
+    await answered
+  }
+
+  close(): void {
+    this.socket.destroy()
+  }
+
+  #onFrame(buffer: Buffer, start: number, end: number): void {
+    const type = commandTypeOf(buffer, start, end)
+    if (type === BaseCommand_Type.PING) {
+      this.socket.write(encodeCommand('pong', {}))
+      return
+    }
+    const waiting = this.#waiting.get(type)
+    if (waiting !== undefined) waiting(buffer, start, end)
+    else this.onFrame(buffer, start, end)
+  }
+}

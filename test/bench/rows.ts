@@ -1,0 +1,260 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { ConsumeLoad } from './load/consume.ts'
+import { produceLoad, type ProduceOptions } from './load/produce.ts'
+import { median, startPerf } from './perf.ts'
+import type { Server, ServerName } from './servers.ts'
+
+/** One measured figure of one server in one round. */
+export type Figures = Readonly<Record<string, number>>
+
+export interface Goal {
+  readonly figure: string
+  readonly unit: string
+  /** `min`: at least this many times the yardstick; `max`: at most. */
+  readonly min?: number
+  readonly max?: number
+}
+
+export interface Row {
+  readonly name: string
+  readonly what: string
+  readonly against: readonly ServerName[]
+  readonly goals: readonly Goal[]
+  measure(server: Server): Promise<Figures>
+}
+
+const SECONDS = Number(process.env['STRATA_TEST_BENCH_SECONDS'] ?? 25)
+
+async function perfRate(server: Server, args: readonly string[]): Promise<Figures> {
+  const run = startPerf(server, 'produce', ['-time', `${SECONDS}`, ...args])
+  const result = await run.done
+  return { rate: median(result.rates), medianMs: result.medianMs, p99Ms: result.p99Ms }
+}
+
+const light = (server: Server, topic: string, options: Partial<ProduceOptions>): ProduceOptions => ({
+  port: server.brokerPort,
+  topic: `persistent://public/default/${topic}`,
+  connections: 1,
+  producers: 1,
+  batch: 1,
+  bytes: 1024,
+  window: 5000,
+  rate: 0,
+  warmUpSeconds: 5,
+  seconds: 10,
+  keys: 0,
+  ...options
+})
+
+async function lightRate(server: Server, topic: string, options: Partial<ProduceOptions>): Promise<Figures> {
+  const result = await produceLoad(light(server, topic, options))
+  return { rate: result.messagesPerSecond, medianMs: result.medianMs, p99Ms: result.p99Ms }
+}
+
+const MAX_RATE = '3000000'
+
+export const rows: readonly Row[] = [
+  {
+    name: 'publish-batched',
+    what: 'publish 1 KB, batched, max rate, pulsar-perf',
+    against: ['pulsar', 'pulsar-lite'],
+    goals: [{ figure: 'rate', unit: 'msg/s', min: 1.8 }],
+    measure: server => perfRate(server, ['-r', MAX_RATE, '-s', '1024', 'bench-batched'])
+  },
+  {
+    name: 'publish-batched-light',
+    what: 'publish 1 KB, batches of 100, max rate, light load',
+    against: ['pulsar', 'pulsar-lite'],
+    goals: [{ figure: 'rate', unit: 'msg/s', min: 1.8 }],
+    measure: server => lightRate(server, 'bench-batched-light', { batch: 100, window: 100 })
+  },
+  {
+    name: 'publish-unbatched',
+    what: 'publish 1 KB, unbatched (-db -o 20000), max rate, pulsar-perf',
+    against: ['pulsar', 'pulsar-lite'],
+    goals: [{ figure: 'rate', unit: 'msg/s', min: 2 }],
+    measure: server => perfRate(server, ['-db', '-o', '20000', '-r', MAX_RATE, '-s', '1024', 'bench-unbatched'])
+  },
+  {
+    name: 'publish-unbatched-light',
+    what: 'publish 1 KB, unbatched, max rate, light load',
+    against: ['pulsar', 'pulsar-lite'],
+    goals: [{ figure: 'rate', unit: 'msg/s', min: 2 }],
+    measure: server => lightRate(server, 'bench-unbatched-light', { window: 10_000 })
+  },
+  {
+    name: 'publish-latency',
+    what: 'publish 1 KB, unbatched, 2,000 msg/s, pulsar-perf',
+    against: ['pulsar'],
+    goals: [
+      { figure: 'medianMs', unit: 'ms', max: 0.35 },
+      { figure: 'p99Ms', unit: 'ms', max: 0.5 }
+    ],
+    measure: server => perfRate(server, ['-db', '-r', '2000', '-s', '1024', 'bench-latency'])
+  },
+  {
+    name: 'publish-latency-light',
+    what: 'publish 1 KB, unbatched, 2,000 msg/s, light load',
+    against: ['pulsar'],
+    goals: [
+      { figure: 'medianMs', unit: 'ms', max: 0.35 },
+      { figure: 'p99Ms', unit: 'ms', max: 0.5 }
+    ],
+    measure: server => lightRate(server, 'bench-latency-light', { rate: 2000 })
+  },
+  {
+    name: 'end-to-end',
+    what: 'end to end, 10 topics, 5,000 msg/s of 1 KB, pulsar-perf',
+    against: ['pulsar'],
+    goals: [{ figure: 'p99Ms', unit: 'ms', max: 0.5 }],
+    async measure(server) {
+      const consumer = startPerf(server, 'consume', ['-t', '10', '-time', `${SECONDS + 5}`, 'bench-e2e'])
+      await delay(4000)
+      await perfRate(server, ['-t', '10', '-r', '5000', '-s', '1024', 'bench-e2e'])
+      const { medianMs, p99Ms } = await consumer.done
+      return { medianMs, p99Ms }
+    }
+  },
+  {
+    name: 'catch-up',
+    what: 'read a 2 GB backlog of batches, pulsar-perf',
+    against: ['pulsar'],
+    goals: [{ figure: 'rate', unit: 'msg/s', min: 1.1 }],
+    async measure(server) {
+      await fillBacklog(server, 'bench-catch-up')
+      const run = startPerf(server, 'consume', [
+        '-sp',
+        'Earliest',
+        '-ss',
+        'backlog',
+        '-n',
+        '1',
+        '-time',
+        '20',
+        '-q',
+        '5000',
+        'bench-catch-up'
+      ])
+      const result = await run.done.catch(() => undefined)
+      const flowing = (result?.rates ?? []).filter(rate => rate > 1000)
+      return { rate: median(flowing) }
+    }
+  },
+  {
+    name: 'catch-up-light',
+    what: 'read a 2 GB backlog of batches, light load',
+    against: ['pulsar'],
+    goals: [{ figure: 'rate', unit: 'msg/s', min: 1.5 }],
+    async measure(server) {
+      await fillBacklog(server, 'bench-catch-up-light')
+      const load = await ConsumeLoad.open({
+        port: server.brokerPort,
+        topic: 'persistent://public/default/bench-catch-up-light',
+        subscription: 'backlog',
+        type: 'Exclusive',
+        consumers: 1,
+        permits: 20_000,
+        earliest: true
+      })
+      const startedAt = performance.now()
+      load.start(20_000)
+      while (load.messages < BACKLOG_MESSAGES && performance.now() - startedAt < 60_000) {
+        load.check()
+        await delay(5)
+      }
+      const rate = (load.messages * 1000) / (performance.now() - startedAt)
+      load.close()
+      return { rate }
+    }
+  },
+  {
+    name: 'key-shared',
+    what: '500 producers, 20 Key_Shared consumers, random keys, 128 B unbatched, max rate, pulsar-perf',
+    against: ['pulsar'],
+    goals: [{ figure: 'delivered', unit: 'msg/s', min: 2 }],
+    async measure(server) {
+      const consume = ['-st', 'Key_Shared', '-n', '20', '-ss', 'keys', '-time', `${SECONDS + 5}`, 'bench-keys']
+      const consumer = startPerf(server, 'consume', consume)
+      await delay(4000)
+      const produced = await perfRate(server, [
+        '-n',
+        '500',
+        '-mk',
+        'random',
+        '-db',
+        '-r',
+        MAX_RATE,
+        '-s',
+        '128',
+        'bench-keys'
+      ])
+      const delivered = median((await consumer.done).rates)
+      return { delivered, accepted: produced['rate'] as number }
+    }
+  },
+  {
+    name: 'start',
+    what: 'start to healthy and first message acknowledged; resident memory idle',
+    against: ['pulsar'],
+    goals: [
+      { figure: 'startMs', unit: 'ms', max: 0.1 },
+      { figure: 'idleMB', unit: 'MB', max: 0.05 }
+    ],
+    async measure(server) {
+      const askedAt = performance.now()
+      await firstReceipt(server)
+      const startMs = server.readyMs + performance.now() - askedAt
+      await delay(5000)
+      return { startMs, idleMB: server.residentBytes() / 1024 / 1024 }
+    }
+  },
+  {
+    name: 'cpu',
+    what: 'CPU seconds of the server per million 1 KB messages, 20,000 msg/s batched, consumed once, pulsar-perf',
+    against: ['pulsar'],
+    goals: [{ figure: 'cpuSeconds', unit: 's', max: 0.35 }],
+    async measure(server) {
+      const consumer = startPerf(server, 'consume', ['-time', `${SECONDS + 5}`, 'bench-cpu'])
+      await delay(4000)
+      const producer = startPerf(server, 'produce', ['-time', `${SECONDS}`, '-r', '20000', '-s', '1024', 'bench-cpu'])
+      await delay(10_000)
+      const before = { cpu: server.cpuSeconds(), at: performance.now() }
+      await delay((SECONDS - 14) * 1000)
+      const used = server.cpuSeconds() - before.cpu
+      const seconds = (performance.now() - before.at) / 1000
+      const rate = median((await producer.done).rates)
+      await consumer.done
+      return { cpuSeconds: (used / (rate * seconds)) * 1_000_000, rate }
+    }
+  }
+]
+
+const BACKLOG_MESSAGES = 2_000_000
+
+async function fillBacklog(server: Server, topic: string): Promise<void> {
+  const subscriber = await ConsumeLoad.open({
+    port: server.brokerPort,
+    topic: `persistent://public/default/${topic}`,
+    subscription: 'backlog',
+    type: 'Exclusive',
+    consumers: 1,
+    permits: 1,
+    earliest: true
+  })
+  subscriber.close()
+  await produceLoad(
+    light(server, topic, { batch: 100, window: 50, warmUpSeconds: 0, seconds: 120, messagesMax: BACKLOG_MESSAGES })
+  )
+}
+
+async function firstReceipt(server: Server): Promise<void> {
+  const deadline = performance.now() + 60_000
+  for (;;) {
+    const done = await produceLoad(
+      light(server, 'bench-start', { warmUpSeconds: 0, seconds: 5, messagesMax: 1 })
+    ).catch(() => undefined)
+    if (done !== undefined && done.messages > 0) return
+    if (performance.now() > deadline) throw new Error('no message was acknowledged')
+    await delay(20)
+  }
+}
