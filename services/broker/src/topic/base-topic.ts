@@ -1,0 +1,214 @@
+import { brokerError, type BrokerErrorCode } from '../errors.ts'
+import type { Consumer, Subscription } from '../contract.ts'
+import type { EffectivePolicies } from '../namespace/policies.ts'
+import type { TopicName } from '../namespace/topic-name.ts'
+import { Producers, type Admission } from './producers.ts'
+import type { Producer } from './producer.ts'
+import type { Publication } from './publication.ts'
+import { Meter, Traffic } from './rate.ts'
+import type { SendFields, SubscribeRequest, TopicEnvironment, TopicState } from './topic.ts'
+
+const RESERVED_SUBSCRIPTION_PREFIXES = ['pulsar.repl', 'pulsar.dedup', '__compaction']
+
+interface BaseTopicOptions {
+  /** Topic epoch that was last granted. */
+  readonly epoch: bigint | undefined
+  readonly createdAtMs: number
+  readonly policies: EffectivePolicies
+}
+
+/** What persistent and non-persistent topics share: who uses them, limits, counters, and being unused. */
+export abstract class BaseTopic {
+  readonly name: TopicName
+  readonly fullName: string
+  readonly producers: Producers
+  readonly traffic = new Traffic()
+  readonly chunks = new Meter()
+  readonly createdAtMs: number
+  lastPublishedAtMs = 0
+  /** Replaced when the namespace's policies change. */
+  policies: EffectivePolicies
+  protected readonly env: TopicEnvironment
+  protected readonly subscriptionsByName = new Map<string, Subscription>()
+  protected currentState: TopicState = 'open'
+  #operations = 0
+  #idleSinceMs: number
+
+  constructor(name: TopicName, env: TopicEnvironment, options: BaseTopicOptions) {
+    this.name = name
+    this.fullName = name.toString()
+    this.env = env
+    this.createdAtMs = options.createdAtMs
+    this.policies = options.policies
+    this.#idleSinceMs = env.clock.nowMs()
+    this.producers = new Producers(
+      {
+        topic: this.fullName,
+        maxProducers: () => this.policies.maxProducersPerTopic,
+        saveEpoch: epoch => this.saveEpoch(epoch)
+      },
+      options.epoch
+    )
+  }
+
+  get state(): TopicState {
+    return this.currentState
+  }
+
+  get subscriptions(): ReadonlyMap<string, Subscription> {
+    return this.subscriptionsByName
+  }
+
+  get idleSinceMs(): number | undefined {
+    if (this.#operations > 0 || this.producers.size > 0 || this.producers.waitingCount > 0) return undefined
+    for (const subscription of this.subscriptionsByName.values())
+      if (subscription.consumers.length > 0) return undefined
+    return this.#idleSinceMs
+  }
+
+  async addProducer(producer: Producer): Promise<Admission> {
+    this.requireOpen()
+    this.requireNotTerminated()
+    return await this.during(() => this.producers.admit(producer))
+  }
+
+  removeProducer(producer: Producer): void {
+    this.producers.remove(producer)
+    this.touch()
+  }
+
+  async subscribe(request: SubscribeRequest): Promise<Consumer> {
+    this.requireOpen()
+    this.#checkSubscribe(request)
+    return await this.during(async () => {
+      const subscription = await this.subscriptionFor(request)
+      this.requireOpen()
+      const consumer = await subscription.subscribe(request.consumer)
+      if (this.state === 'open') return consumer
+      consumer.leave()
+      return this.refuseFenced()
+    })
+  }
+
+  onConsumerLeft(subscription: Subscription): void {
+    this.touch()
+    if (subscription.isDurable || subscription.consumers.length > 0) return
+    if (this.subscriptionsByName.get(subscription.name) !== subscription) return
+    this.subscriptionsByName.delete(subscription.name)
+    this.dropSubscription(subscription)
+  }
+
+  sample(elapsedSeconds: number): void {
+    this.traffic.sample(elapsedSeconds)
+    this.chunks.sample(elapsedSeconds)
+    for (const producer of this.producers.values()) producer.sample(elapsedSeconds)
+  }
+
+  abstract get isTerminated(): boolean
+  protected abstract saveEpoch(epoch: bigint): Promise<void>
+  protected abstract subscriptionFor(request: SubscribeRequest): Promise<Subscription>
+  protected abstract dropSubscription(subscription: Subscription): void
+
+  /** Marks use from the start of a change to its end. */
+  protected async during<Result>(run: () => Promise<Result>): Promise<Result> {
+    this.#operations++
+    try {
+      return await run()
+    } finally {
+      this.#operations--
+      this.touch()
+    }
+  }
+
+  protected touch(): void {
+    this.#idleSinceMs = this.env.clock.nowMs()
+  }
+
+  protected requireOpen(): void {
+    if (this.currentState !== 'open') this.refuseFenced()
+  }
+
+  protected refuseFenced(): never {
+    throw brokerError('ServiceNotReady', 'Topic is temporarily unavailable')
+  }
+
+  protected requireNotTerminated(): void {
+    if (this.isTerminated) throw brokerError('TopicTerminatedError', 'Topic was already terminated')
+  }
+
+  /** Tells every producer and consumer to come again. No receipt goes out afterwards. */
+  protected async disconnectAll(reason: { code: BrokerErrorCode; message: string }): Promise<void> {
+    for (const producer of this.producers.clear(brokerError(reason.code, reason.message))) {
+      producer.options.connection.closeProducer(producer.options.producerId)
+    }
+    const subscriptions = [...this.subscriptionsByName.values()]
+    this.subscriptionsByName.clear()
+    await Promise.allSettled(subscriptions.map(subscription => subscription.close()))
+  }
+
+  protected publicationOf(producer: Producer, send: SendFields, bytes: number): Publication {
+    const publication = this.env.publications.take()
+    publication.producer = producer
+    publication.sequenceLow = send.sequenceLow
+    publication.sequenceHigh = send.sequenceHigh
+    publication.hasHighest = send.hasHighest
+    publication.highestLow = send.highestLow
+    publication.highestHigh = send.highestHigh
+    publication.messages = send.numMessages
+    publication.bytes = bytes
+    return publication
+  }
+
+  protected warn(event: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error)
+    this.env.logger.warn({ event, topic: this.fullName, reason }, 'a topic had to change its state')
+  }
+
+  protected countPublished(producer: Producer, messages: number, bytes: number, isChunk: boolean): void {
+    this.traffic.messages.total += messages
+    this.traffic.bytes.total += bytes
+    producer.traffic.messages.total += messages
+    producer.traffic.bytes.total += bytes
+    if (isChunk) {
+      this.chunks.total++
+      producer.chunks.total++
+    }
+  }
+
+  #checkSubscribe({ subscriptionName, consumer }: SubscribeRequest): void {
+    if (subscriptionName === '') throw brokerError('ProducerBusy', 'Empty subscription name')
+    if (RESERVED_SUBSCRIPTION_PREFIXES.some(prefix => subscriptionName.startsWith(prefix))) {
+      throw brokerError('ProducerBusy', 'Subscription with reserved subscription name attempted')
+    }
+    if (consumer.readCompacted && consumer.type !== 'Exclusive' && consumer.type !== 'Failover') {
+      throw brokerError('NotAllowedError', 'readCompacted only allowed on failover or exclusive subscriptions')
+    }
+    const { maxConsumersPerTopic, maxConsumersPerSubscription } = this.policies
+    if (maxConsumersPerTopic > 0 && this.#consumerCount() >= maxConsumersPerTopic) {
+      throw brokerError('ConsumerBusy', 'Topic reached max consumers limit')
+    }
+    const existing = this.subscriptionsByName.get(subscriptionName)
+    if (maxConsumersPerSubscription > 0 && (existing?.consumers.length ?? 0) >= maxConsumersPerSubscription) {
+      throw brokerError('ConsumerBusy', 'Subscription reached max consumers limit')
+    }
+  }
+
+  protected requireRoomForSubscription(): void {
+    const max = this.policies.maxSubscriptionsPerTopic
+    if (max > 0 && this.subscriptionsByName.size >= max) {
+      throw brokerError('NotAllowedError', `Exceed the maximum number of subscriptions of the topic: ${this.fullName}`)
+    }
+  }
+
+  protected subscriptionOf(name: string): Subscription {
+    const subscription = this.subscriptionsByName.get(name)
+    if (subscription !== undefined) return subscription
+    throw brokerError('SubscriptionNotFound', `Subscription ${name} not found for topic ${this.fullName}`)
+  }
+
+  #consumerCount(): number {
+    let count = 0
+    for (const subscription of this.subscriptionsByName.values()) count += subscription.consumers.length
+    return count
+  }
+}

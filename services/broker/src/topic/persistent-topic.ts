@@ -1,0 +1,281 @@
+import { CodedError } from '@strata/base'
+import { LATEST, type Position } from '@strata/cursor-protocol'
+import type { AppendListener, Cursor, ManagedLedger } from '@strata/managed-ledger'
+import { brokerError } from '../errors.ts'
+import type { Subscription, SubscriptionHost } from '../contract.ts'
+import type { EffectivePolicies } from '../namespace/policies.ts'
+import type { TopicName } from '../namespace/topic-name.ts'
+import { BaseTopic } from './base-topic.ts'
+import type { EntryStamper } from './entry-stamper.ts'
+import type { Producer } from './producer.ts'
+import type { Publication } from './publication.ts'
+import { internalStatsOf, topicStatsOf } from './topic-stats.ts'
+import type { SendFields, SubscribeRequest, Topic, TopicEnvironment, TopicEvents } from './topic.ts'
+
+export const EPOCH_PROPERTY = 'pulsar.topic.epoch'
+
+export interface PersistentTopicOptions {
+  readonly log: ManagedLedger<Publication>
+  /** undefined: entries are stored as they come. */
+  readonly stamper: EntryStamper | undefined
+  readonly createdAtMs: number
+  readonly policies: EffectivePolicies
+  readonly events: TopicEvents
+}
+
+/**
+ * A topic over its log.
+ *
+ * Invariants
+ *   T1  A receipt goes out only after the log has the entry durably, in the order of the SENDs.
+ *   T2  After an append failed no receipt follows: the topic is fenced, its clients are told to come again, and the
+ *       registry loads it anew. Clients then send again what they got no receipt for.
+ *   T3  Every publication taken is settled exactly once, whatever happens to the log.
+ */
+export class PersistentTopic extends BaseTopic implements Topic, AppendListener<Publication> {
+  readonly log: ManagedLedger<Publication>
+  readonly #stamper: EntryStamper | undefined
+  readonly #events: TopicEvents
+  readonly #host: SubscriptionHost
+  readonly #opening = new Map<string, Promise<Subscription>>()
+  #pendingPublications = 0
+  #onDrained: (() => void) | undefined
+  #failure: Error | undefined
+
+  constructor(name: TopicName, env: TopicEnvironment, options: PersistentTopicOptions) {
+    super(name, env, { epoch: epochOf(options.log), createdAtMs: options.createdAtMs, policies: options.policies })
+    this.log = options.log
+    this.#stamper = options.stamper
+    this.#events = options.events
+    this.#host = {
+      topic: this.fullName,
+      partition: name.partitionIndex,
+      log: this.log as ManagedLedger,
+      clock: env.clock,
+      logger: env.logger,
+      dispatchPool: env.dispatchPool,
+      settings: env.settings
+    }
+    this.log.setAppendListener(this)
+    for (const cursor of this.log.cursors()) if (cursor.isDurable) this.#register(cursor.name, cursor)
+  }
+
+  get isTerminated(): boolean {
+    return this.log.isTerminated
+  }
+
+  get hasData(): boolean {
+    return this.log.stats().entries > 0
+  }
+
+  /** What producers wait for: publications taken and not settled. */
+  get pendingPublications(): number {
+    return this.#pendingPublications
+  }
+
+  // ------------------------------------------------------------ publishing
+
+  publish(producer: Producer, send: SendFields, payload: Buffer): void {
+    const publication = this.publicationOf(producer, send, payload.length)
+    if (this.currentState !== 'open' || this.#failure !== undefined) {
+      producer.onLost(publication)
+      this.env.publications.give(publication)
+      return
+    }
+    this.countPublished(producer, send.numMessages, payload.length, send.isChunk)
+    this.#pendingPublications++
+    const stored = this.#stamper === undefined ? payload : this.#stamper.stamp(payload, send.numMessages)
+    this.log.append(stored, send.numMessages, publication)
+  }
+
+  onAppended(ledgerId: number, entryId: number, publication: Publication): void {
+    const { producer } = publication
+    if (producer !== undefined) {
+      // T2: once one append failed, what follows it must look lost too, or order would be broken.
+      if (this.#failure === undefined) producer.onStored(publication, ledgerId, entryId)
+      else producer.onLost(publication)
+    }
+    this.#settle(publication)
+  }
+
+  onAppendFailed(error: Error, publication: Publication): void {
+    const { producer } = publication
+    if (error instanceof CodedError && error.code === 'LOG_TERMINATED') {
+      producer?.onRefused(publication, 'TopicTerminatedError', 'Topic was already terminated')
+    } else {
+      this.#failure ??= error
+      producer?.onLost(publication)
+    }
+    this.#settle(publication)
+  }
+
+  onAppendsSettled(): void {
+    this.lastPublishedAtMs = this.env.clock.wallMs()
+    if (this.#failure !== undefined) {
+      this.#fence(this.#failure)
+      return
+    }
+    for (const subscription of this.subscriptionsByName.values()) subscription.onEntriesAppended()
+  }
+
+  #settle(publication: Publication): void {
+    this.env.publications.give(publication)
+    if (--this.#pendingPublications === 0) this.#onDrained?.()
+  }
+
+  // ------------------------------------------------------------ subscriptions
+
+  protected async subscriptionFor(request: SubscribeRequest): Promise<Subscription> {
+    const { subscriptionName: name, consumer } = request
+    const existing = this.subscriptionsByName.get(name) ?? (await this.#opening.get(name))
+    if (existing !== undefined) {
+      if (existing.isDurable !== consumer.durable) refuseDurability(existing.isDurable)
+      await this.#rollBack(existing, request)
+      return existing
+    }
+    if (consumer.durable && !request.mayCreate) {
+      throw brokerError('SubscriptionNotFound', `Subscription ${name} does not exist on ${this.fullName}`)
+    }
+    this.requireRoomForSubscription()
+    const subscription = consumer.durable
+      ? await this.createSubscription(name, { position: request.initialPosition, properties: request.properties })
+      : this.#openNonDurable(request)
+    await this.#rollBack(subscription, request)
+    return subscription
+  }
+
+  async createSubscription(
+    name: string,
+    options: { position: 'latest' | 'earliest' | Position; properties: Readonly<Record<string, string>> }
+  ): Promise<Subscription> {
+    this.requireOpen()
+    const running = this.#opening.get(name)
+    if (running !== undefined) return await running
+    const opening = this.during(async () => {
+      const cursor = await this.log.openCursor(name, { initial: options.position, properties: options.properties })
+      this.requireOpen()
+      return this.#register(name, cursor)
+    })
+    this.#opening.set(name, opening)
+    try {
+      return await opening
+    } finally {
+      this.#opening.delete(name)
+    }
+  }
+
+  async deleteSubscription(name: string): Promise<void> {
+    const subscription = this.subscriptionOf(name)
+    await this.during(async () => {
+      this.subscriptionsByName.delete(name)
+      await subscription.close()
+      if (subscription.isDurable) await this.log.deleteCursor(name)
+    })
+  }
+
+  protected dropSubscription(subscription: Subscription): void {
+    subscription
+      .close()
+      .then(
+        async () => {
+          // The name may have been taken again by now, by another cursor.
+          if (this.log.cursor(subscription.name) === subscription.cursor) await this.log.deleteCursor(subscription.name)
+        },
+        (error: unknown) => {
+          this.warn('subscription.close_failed', error)
+        }
+      )
+      .catch((error: unknown) => {
+        this.warn('subscription.close_failed', error)
+      })
+  }
+
+  #register(name: string, cursor: Cursor): Subscription {
+    const subscription = this.env.createSubscription(this.#host, { name, cursor })
+    this.subscriptionsByName.set(name, subscription)
+    return subscription
+  }
+
+  #openNonDurable(request: SubscribeRequest): Subscription {
+    const start = request.startPosition ?? (request.initialPosition === 'latest' ? LATEST : this.log.firstPosition)
+    const cursor = this.log.openNonDurableCursor(request.subscriptionName, this.log.clamp(start))
+    return this.#register(request.subscriptionName, cursor)
+  }
+
+  async #rollBack(subscription: Subscription, request: SubscribeRequest): Promise<void> {
+    if (request.rollbackSeconds <= 0 || subscription.consumers.length > 0) return
+    await subscription.seek({ publishTimeMs: this.env.clock.wallMs() - request.rollbackSeconds * 1000 })
+  }
+
+  // ------------------------------------------------------------ life
+
+  /** No message is taken afterwards. Resolves with the last position. */
+  async terminate(): Promise<Position> {
+    this.requireOpen()
+    const last = await this.during(() => this.log.terminate())
+    for (const subscription of this.subscriptionsByName.values()) subscription.onTerminated()
+    return last
+  }
+
+  async close(): Promise<void> {
+    if (this.currentState !== 'open') return
+    this.currentState = 'closing'
+    await this.#drained()
+    await this.#leave({ code: 'ServiceNotReady', message: 'Topic was unloaded' })
+  }
+
+  protected async saveEpoch(epoch: bigint): Promise<void> {
+    await this.log.setProperties({ ...this.log.properties, [EPOCH_PROPERTY]: String(epoch) })
+  }
+
+  async #drained(): Promise<void> {
+    if (this.#pendingPublications === 0) return
+    await new Promise<void>(resolve => {
+      const cancel = this.env.clock.after(this.env.settings.brokerShutdownTimeoutMs / 2, resolve)
+      this.#onDrained = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+
+  /** T2. */
+  #fence(error: Error): void {
+    if (this.currentState !== 'open') return
+    this.currentState = 'fenced'
+    this.warn('topic.fenced', error)
+    const left = this.#leave({ code: 'ServiceNotReady', message: 'Topic is temporarily unavailable' })
+    this.#events.onFenced(this, left)
+  }
+
+  async #leave(reason: { code: 'ServiceNotReady'; message: string }): Promise<void> {
+    await this.disconnectAll(reason)
+    try {
+      if (this.#stamper !== undefined && this.#failure === undefined) await this.#stamper.save(this.log)
+      await this.log.close()
+    } finally {
+      this.currentState = 'closed'
+    }
+  }
+
+  // ------------------------------------------------------------ numbers
+
+  stats(): Record<string, unknown> {
+    const log = this.log.stats()
+    return topicStatsOf(this, this.env, { storageBytes: log.sizeBytes, pendingAppends: log.pendingAppends })
+  }
+
+  internalStats(): Record<string, unknown> {
+    return internalStatsOf(this.log as ManagedLedger)
+  }
+}
+
+function epochOf(log: ManagedLedger<Publication>): bigint | undefined {
+  const text = log.properties[EPOCH_PROPERTY]
+  return text === undefined || !/^\d+$/.test(text) ? undefined : BigInt(text)
+}
+
+function refuseDurability(existingIsDurable: boolean): never {
+  const kind = existingIsDurable ? 'Durable' : 'Non-durable'
+  throw brokerError('NotAllowedError', `${kind} subscription with the same name already exists.`)
+}

@@ -1,0 +1,83 @@
+import type { BrokerErrorCode } from '../errors.ts'
+import type { Publication } from './publication.ts'
+import { Meter, Traffic } from './rate.ts'
+import type { Topic } from './topic.ts'
+
+export type AccessMode = 'Shared' | 'Exclusive' | 'WaitForExclusive' | 'ExclusiveWithFencing'
+
+/** A client connection as a topic sees it. Calls only append to its output; one flush a tick. */
+export interface ProducerConnection {
+  readonly connectionId: number
+  readonly address: string
+  readonly clientVersion: string
+  /** Partial-producer support changes how partitioned stats add publishers up. */
+  readonly supportsPartialProducer: boolean
+  sendReceipt(publication: Publication, producerId: number, ledgerId: number, entryId: number): void
+  sendSendError(publication: Publication, producerId: number, code: BrokerErrorCode, message: string): void
+  /** The bytes of a publication wait for storage no more. */
+  onPublicationSettled(bytes: number): void
+  /** CLOSE_PRODUCER, unsolicited: the client creates it again. The connection forgets the producer. */
+  closeProducer(producerId: number): void
+  /** Is the peer alive? A ping, at most 5 s; a dead connection is closed before this resolves with false. */
+  probe(): Promise<boolean>
+}
+
+export interface ProducerOptions {
+  readonly connection: ProducerConnection
+  readonly topic: Topic
+  readonly producerId: number
+  readonly name: string
+  readonly isNameFromClient: boolean
+  readonly accessMode: AccessMode
+  /** Rises with each creation of this producer by its client. */
+  readonly epoch: number
+  /** undefined: the client held none. */
+  readonly topicEpoch: bigint | undefined
+  readonly isEncrypted: boolean
+  readonly metadata: Readonly<Record<string, string>>
+  readonly schemaVersion: Uint8Array
+  readonly connectedSinceMs: number
+}
+
+/** One producer of one connection on one topic, from its admission to its end. Once closed, no receipt goes out any more. */
+export class Producer {
+  readonly options: ProducerOptions
+  readonly traffic = new Traffic()
+  readonly chunks = new Meter()
+  /** Answered exclusive requests carry it back to the client. */
+  topicEpoch: bigint | undefined
+  isClosed = false
+
+  constructor(options: ProducerOptions) {
+    this.options = options
+  }
+
+  /** Replaces an earlier life of itself: the same client asked again before it was seen to have gone. */
+  isSuccessorOf(other: Producer): boolean {
+    const mine = this.options
+    const theirs = other.options
+    return mine.connection === theirs.connection && mine.producerId === theirs.producerId && theirs.epoch < mine.epoch
+  }
+
+  onStored(publication: Publication, ledgerId: number, entryId: number): void {
+    const { connection, producerId } = this.options
+    if (!this.isClosed) connection.sendReceipt(publication, producerId, ledgerId, entryId)
+    connection.onPublicationSettled(publication.bytes)
+  }
+
+  /** The entry is not in the log, or in doubt: silence, since any answer but a receipt makes clients give up. */
+  onLost(publication: Publication): void {
+    this.options.connection.onPublicationSettled(publication.bytes)
+  }
+
+  onRefused(publication: Publication, code: BrokerErrorCode, message: string): void {
+    const { connection, producerId } = this.options
+    if (!this.isClosed) connection.sendSendError(publication, producerId, code, message)
+    connection.onPublicationSettled(publication.bytes)
+  }
+
+  sample(elapsedSeconds: number): void {
+    this.traffic.sample(elapsedSeconds)
+    this.chunks.sample(elapsedSeconds)
+  }
+}

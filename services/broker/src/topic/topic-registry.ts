@@ -1,0 +1,260 @@
+import type { Clock, Logger } from '@strata/base'
+import type { ManagedLedgerFactory, ManagedLedgerOptions } from '@strata/managed-ledger'
+import type { BrokerSettings } from '../config/settings.ts'
+import { brokerError } from '../errors.ts'
+import { namespaceError } from '../namespace/errors.ts'
+import type { EffectivePolicies, PolicyStore } from '../namespace/policies.ts'
+import type { TopicName } from '../namespace/topic-name.ts'
+import type { TopicRecord, TopicRecords } from '../namespace/topic-records.ts'
+import { EntryStamper, type StampKinds } from './entry-stamper.ts'
+import { Gate } from './gate.ts'
+import { NonPersistentTopic } from './non-persistent-topic.ts'
+import { PersistentTopic } from './persistent-topic.ts'
+import type { Publication } from './publication.ts'
+import type { Topic, TopicEnvironment } from './topic.ts'
+
+export interface TopicRegistryOptions {
+  readonly env: TopicEnvironment
+  readonly records: TopicRecords
+  readonly policies: PolicyStore
+  readonly logs: ManagedLedgerFactory
+  readonly stamps: StampKinds
+}
+
+/**
+ * Topics in memory. A topic is loaded on first use and leaves when it is idle, fenced, unloaded or deleted.
+ *
+ * Invariants
+ *   R1  At most one object a topic: loads of one name share one promise, and a load waits for the one that leaves.
+ *   R2  A topic is loaded only where a record stands; deleting marks the record first, so nobody loads it meanwhile.
+ */
+export class TopicRegistry {
+  readonly #env: TopicEnvironment
+  readonly #records: TopicRecords
+  readonly #policies: PolicyStore
+  readonly #logs: ManagedLedgerFactory
+  readonly #stamps: StampKinds
+  readonly #gate: Gate
+  readonly #topics = new Map<string, Topic>()
+  readonly #loading = new Map<string, Promise<Topic>>()
+  readonly #leaving = new Map<string, Promise<void>>()
+  #closed = false
+
+  constructor(options: TopicRegistryOptions) {
+    this.#env = options.env
+    this.#records = options.records
+    this.#policies = options.policies
+    this.#logs = options.logs
+    this.#stamps = options.stamps
+    this.#gate = new Gate(() => this.#settings.maxConcurrentTopicLoadRequest)
+  }
+
+  get #settings(): BrokerSettings {
+    return this.#env.settings
+  }
+
+  get clock(): Clock {
+    return this.#env.clock
+  }
+
+  get logger(): Logger {
+    return this.#env.logger
+  }
+
+  get size(): number {
+    return this.#topics.size
+  }
+
+  values(): Iterable<Topic> {
+    return this.#topics.values()
+  }
+
+  /** Loaded topics only. */
+  find(name: TopicName): Topic | undefined {
+    return this.#topics.get(name.toString())
+  }
+
+  /**
+   * The topic, loaded if need be, and created where policies and the caller allow that.
+   * @throws BrokerError TopicNotFound, NotAllowedError, ServiceNotReady, PersistenceError
+   */
+  async load(name: TopicName, options: { mayCreate: boolean }): Promise<Topic> {
+    const loaded = this.find(name)
+    if (loaded !== undefined) return loaded
+    this.#requireServed(name)
+    const record = await this.#records.ensure(name, options)
+    const key = name.toString()
+    const running = this.#loading.get(key)
+    if (running !== undefined) return await running
+    const loading = this.#gate.run(() => this.#open(name, record))
+    this.#loading.set(key, loading)
+    try {
+      return await loading
+    } finally {
+      this.#loading.delete(key)
+    }
+  }
+
+  /** Frees the topic's memory; its clients come again. Does nothing where it is not loaded. */
+  async unload(name: TopicName): Promise<void> {
+    const key = name.toString()
+    await this.#loading.get(key)?.catch(() => undefined)
+    const topic = this.#topics.get(key)
+    if (topic === undefined) await this.#leaving.get(key)
+    else await this.#leave(topic, () => topic.close())
+  }
+
+  /**
+   * Deletes the topic, with all partitions, for good: record marked, clients gone, logs deleted, record removed.
+   * @throws NamespaceError TOPIC_NOT_FOUND, NOT_EMPTY (clients are connected and `force` is not set)
+   */
+  async delete(name: TopicName, options: { force: boolean }): Promise<void> {
+    const record = await this.#records.get(name)
+    if (record === undefined) throw namespaceError('TOPIC_NOT_FOUND', `Topic ${name.toString()} not found`)
+    const parts = partsOf(record)
+    if (!options.force) for (const part of parts) this.#requireUnused(part)
+    await this.#records.beginDelete(name)
+    for (const part of parts) await this.#erase(part)
+    const marked = await this.#records.get(name)
+    if (marked !== undefined) await this.#records.finishDelete(marked)
+  }
+
+  /** Drops one partition's data and memory, keeping the record of its partitioned topic. */
+  async deletePartitionData(name: TopicName): Promise<void> {
+    await this.#erase(name)
+  }
+
+  /** Deletions that a crash cut short. */
+  async resumeDeletions(): Promise<void> {
+    for await (const record of this.#records.deletions()) await this.delete(record.name, { force: true })
+  }
+
+  async refreshPolicies(namespace: string): Promise<void> {
+    const policies = await this.#policies.effective(namespace)
+    for (const topic of this.#topics.values()) {
+      if (topic.name.namespace !== namespace) continue
+      topic.policies = policies
+      if (topic instanceof PersistentTopic) topic.log.setRetention(policies.retention)
+    }
+  }
+
+  hasLog(name: TopicName): Promise<boolean> {
+    return this.#logs.exists(name.storageName)
+  }
+
+  /** Closes every topic at once; none is loaded afterwards. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.allSettled(this.#loading.values())
+    await Promise.allSettled([...this.#topics.values()].map(topic => this.#leave(topic, () => topic.close())))
+    await Promise.allSettled(this.#leaving.values())
+  }
+
+  /** A last look, and gone, if it is still unused: what the sweeper calls. */
+  async closeIfIdle(topic: Topic): Promise<void> {
+    if (topic.idleSinceMs !== undefined) await this.unload(topic.name)
+  }
+
+  async #open(name: TopicName, record: TopicRecord): Promise<Topic> {
+    const key = name.toString()
+    await this.#leaving.get(key)
+    const there = this.#topics.get(key)
+    if (there !== undefined) return there
+    if (this.#closed) throw brokerError('ServiceNotReady', 'The broker is shutting down')
+    const policies = await this.#policies.effective(name.namespace)
+    const topic = name.isPersistent
+      ? await this.#openPersistent(name, record, policies)
+      : new NonPersistentTopic(name, this.#env, { createdAtMs: record.createdAtMs, policies })
+    if (this.#closed) {
+      await topic.close()
+      throw brokerError('ServiceNotReady', 'The broker is shutting down')
+    }
+    this.#topics.set(key, topic)
+    return topic
+  }
+
+  async #openPersistent(name: TopicName, record: TopicRecord, policies: EffectivePolicies): Promise<Topic> {
+    try {
+      const options = { ...this.#logOptions(policies), create: true }
+      const log = await this.#logs.open<Publication>(name.storageName, options)
+      const { index, timestamp } = this.#stamps
+      const stamper = index || timestamp ? await EntryStamper.open(this.#stamps, this.clock, log) : undefined
+      await stamper?.save(log)
+      return new PersistentTopic(name, this.#env, {
+        log,
+        stamper,
+        createdAtMs: record.createdAtMs,
+        policies,
+        events: { onFenced: (topic, left) => this.#onFenced(topic, left) }
+      })
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.logger.warn({ event: 'topic.load_failed', topic: name.toString(), reason }, 'a topic could not be loaded')
+      throw brokerError('ServiceNotReady', 'The topic could not be loaded: try again', error)
+    }
+  }
+
+  #logOptions(policies: EffectivePolicies): ManagedLedgerOptions {
+    const settings = this.#settings
+    return {
+      retention: policies.retention,
+      rollover: {
+        entriesMax: settings.managedLedgerMaxEntriesPerLedger,
+        bytesMax: settings.managedLedgerMaxSizePerLedgerMbytes * 1024 * 1024,
+        ageMsMax: settings.managedLedgerMaxLedgerRolloverTimeMinutes * 60_000
+      }
+    }
+  }
+
+  /** The topic closes itself; a load of the same name waits until it has. */
+  #onFenced(topic: Topic, left: Promise<void>): void {
+    if (this.#topics.get(topic.fullName) === topic) this.#topics.delete(topic.fullName)
+    void this.#remember(topic.fullName, left)
+  }
+
+  async #leave(topic: Topic, close: () => Promise<void>): Promise<void> {
+    if (this.#topics.get(topic.fullName) !== topic) return
+    this.#topics.delete(topic.fullName)
+    await this.#remember(topic.fullName, close())
+  }
+
+  #remember(key: string, leaving: Promise<void>): Promise<void> {
+    const done = leaving
+      .catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error)
+        this.logger.warn({ event: 'topic.close_failed', topic: key, reason }, 'a topic did not close cleanly')
+      })
+      .finally(() => {
+        if (this.#leaving.get(key) === done) this.#leaving.delete(key)
+      })
+    this.#leaving.set(key, done)
+    return done
+  }
+
+  async #erase(name: TopicName): Promise<void> {
+    await this.unload(name)
+    if (name.isPersistent) await this.#logs.delete(name.storageName)
+  }
+
+  #requireUnused(name: TopicName): void {
+    const topic = this.find(name)
+    if (topic === undefined) return
+    let consumers = 0
+    for (const subscription of topic.subscriptions.values()) consumers += subscription.consumers.length
+    const used = topic.producers.size + consumers
+    if (used > 0) throw namespaceError('NOT_EMPTY', `Topic has ${used} connected producers/consumers`)
+  }
+
+  #requireServed(name: TopicName): void {
+    if (this.#closed) throw brokerError('ServiceNotReady', 'The broker is shutting down')
+    const { enablePersistentTopics, enableNonPersistentTopics } = this.#settings
+    if (name.isPersistent ? enablePersistentTopics : enableNonPersistentTopics) return
+    throw brokerError('NotAllowedError', `Broker is unable to load ${name.domain} topic`)
+  }
+}
+
+/** The topic itself, or its partitions. */
+export function partsOf(record: TopicRecord): TopicName[] {
+  if (record.partitions === 0) return [record.name]
+  return Array.from({ length: record.partitions }, (_, index) => record.name.partition(index))
+}

@@ -1,0 +1,98 @@
+import type { BytePool, Clock, Logger } from '@strata/base'
+import type { Cursor, Entry } from '@strata/managed-ledger'
+import type { Position } from '@strata/cursor-protocol'
+import type { BrokerSettings } from '../config/settings.ts'
+import type { Consumer, ConsumerOptions, Subscription, SubscriptionHost } from '../contract.ts'
+import type { Admission, Producers } from './producers.ts'
+import type { Producer } from './producer.ts'
+import type { PublicationPool } from './publication.ts'
+import type { EffectivePolicies } from '../namespace/policies.ts'
+import type { TopicName } from '../namespace/topic-name.ts'
+
+/** What every topic stands on. */
+export interface TopicEnvironment {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly settings: BrokerSettings
+  readonly dispatchPool: BytePool
+  readonly publications: PublicationPool
+  createSubscription(host: SubscriptionHost, options: { name: string; cursor: Cursor | undefined }): Subscription
+  /** Milliseconds since 1970 of an entry's publication, by its client's clock. */
+  publishTimeMs(entry: Entry): number
+}
+
+/** A SEND as its connection read it. Reused by its sender: read it during the call only. Ids are unsigned halves. */
+export interface SendFields {
+  readonly sequenceLow: number
+  readonly sequenceHigh: number
+  readonly hasHighest: boolean
+  readonly highestLow: number
+  readonly highestHigh: number
+  readonly numMessages: number
+  readonly isChunk: boolean
+}
+
+/** How a consumer asks for its subscription. */
+export interface SubscribeRequest {
+  readonly subscriptionName: string
+  readonly consumer: ConsumerOptions
+  /** Counts only when the cursor is created. */
+  readonly initialPosition: 'latest' | 'earliest'
+  /** Non-durable only: deliver from this very entry on. */
+  readonly startPosition: Position | undefined
+  /** 0: none. */
+  readonly rollbackSeconds: number
+  readonly properties: Readonly<Record<string, string>>
+  readonly isReplicated: boolean
+  /** May a durable subscription that does not exist be created? */
+  readonly mayCreate: boolean
+}
+
+export type TopicState = 'open' | 'closing' | 'fenced' | 'closed'
+
+/** Why a topic leaves memory; told to the registry once. */
+export interface TopicEvents {
+  /** Storage failed or the log belongs to another owner: once `left` settles it may be loaded again. */
+  onFenced(topic: Topic, left: Promise<void>): void
+}
+
+/**
+ * A topic or one partition of it, in memory. Persistent and not alike, as connections and the admin API see them.
+ */
+export interface Topic {
+  readonly name: TopicName
+  /** `name` as text. */
+  readonly fullName: string
+  readonly state: TopicState
+  readonly isTerminated: boolean
+  readonly producers: Producers
+  readonly subscriptions: ReadonlyMap<string, Subscription>
+  /** Of its namespace; replaced when they change. */
+  policies: EffectivePolicies
+  /** Monotonic time since when nobody has used it; undefined while somebody does. */
+  readonly idleSinceMs: number | undefined
+  /** Does it hold messages (for the rule of schemas on SUBSCRIBE)? */
+  readonly hasData: boolean
+
+  /** Takes the payload (which must not change any more) and answers through the producer, in order, or never. */
+  publish(producer: Producer, send: SendFields, payload: Buffer): void
+  /** @throws BrokerError ServiceNotReady, TopicTerminatedError, ProducerBusy, ProducerFenced */
+  addProducer(producer: Producer): Promise<Admission>
+  removeProducer(producer: Producer): void
+  /** @throws BrokerError ConsumerBusy, NotAllowedError, SubscriptionNotFound, ServiceNotReady, … */
+  subscribe(request: SubscribeRequest): Promise<Consumer>
+  /** The consumer left; a subscription that lives by its consumers goes with the last one. */
+  onConsumerLeft(subscription: Subscription): void
+  /** Creates a durable subscription without consumers, from a position if one is given. */
+  createSubscription(
+    name: string,
+    options: { position: 'latest' | 'earliest' | Position; properties: Readonly<Record<string, string>> }
+  ): Promise<Subscription>
+  /** Disconnects its consumers and forgets it for good. @throws BrokerError SubscriptionNotFound */
+  deleteSubscription(name: string): Promise<void>
+  /** Waits for what is pending, tells clients to come again, frees everything. */
+  close(): Promise<void>
+  sample(elapsedSeconds: number): void
+  stats(): Record<string, unknown>
+  internalStats(): Record<string, unknown>
+}
