@@ -1,0 +1,44 @@
+import { number, text, type SettingsOf } from '@strata/base'
+import { brokerSettings, UNAVAILABLE_SWITCHES } from '@strata/broker'
+
+/** Settings of the storage node inside a standalone. */
+const storageSettings = {
+  journalMaxSizeMB: number({
+    default: 128,
+    min: 8,
+    max: 2048,
+    unit: 'MB',
+    doc: 'A journal file is closed at about this size.'
+  }),
+  strataJournalTotalMB: number({
+    default: 4096,
+    min: 64,
+    max: 1_048_576,
+    unit: 'MB',
+    doc: 'When all journal files together are larger, what is still live in the oldest is moved into entry logs.'
+  }),
+  strataDiskReserveMB: number({
+    default: 512,
+    min: 16,
+    max: 1_048_576,
+    unit: 'MB',
+    doc: 'Free disk space below which publishing is refused until there is more; reads and deletes go on.'
+  }),
+  strataLogLevel: text({
+    default: 'info',
+    oneOf: ['debug', 'info', 'warn', 'error', 'silent'],
+    doc: 'What is written to standard error.'
+  })
+} as const
+
+/** Everything a standalone can be told; the documentation is made from it. */
+export const standaloneSettings = { ...brokerSettings, ...storageSettings }
+
+export type StandaloneSettings = SettingsOf<typeof standaloneSettings>
+
+/** Switches that are on but name something Strata does not have: one sentence each. */
+export function unavailableSwitches(settings: StandaloneSettings): string[] {
+  return UNAVAILABLE_SWITCHES.filter(key => settings[key]).map(
+    key => `${key}=true: Strata does not have this yet; set ${key}=false or leave it out`
+  )
+}
