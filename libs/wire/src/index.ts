@@ -1,4 +1,5 @@
 export * from './generated/PulsarApi_pb.ts'
+export { crc32c } from '@node-rs/crc32'
 export {
   commandEndOf,
   commandNameOf,
