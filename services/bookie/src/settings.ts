@@ -1,0 +1,51 @@
+/** Sizes in bytes, times in milliseconds. */
+export interface BookieSettings {
+  /** A journal file is closed at about this size. */
+  readonly journalFileBytes: number
+  /** When all journal files together are larger, the oldest ones are moved into entry logs. */
+  readonly journalBytesMax: number
+  /** A journal file older than this is moved even when there is room. */
+  readonly journalAgeMsMax: number
+  /** Each of the two write buffers starts with this and doubles under load up to `writeBufferBytesMax`. */
+  readonly writeBufferBytes: number
+  readonly writeBufferBytesMax: number
+  /** The index is written when this many bytes or entries of journal are not in it yet, or after `indexFlushMs`. */
+  readonly indexFlushBytes: number
+  readonly indexFlushEntries: number
+  readonly indexFlushMs: number
+  /** Journal is read and sorted in pieces of this size when it is moved. */
+  readonly moveChunkBytes: number
+  /** Bound on background copying. Twice past `journalBytesMax` it is not obeyed. */
+  readonly moveBytesPerSecond: number
+  /** Sparse entry logs are merged when less than this part of them is live. */
+  readonly compactBelowLiveRatio: number
+  readonly readAheadBytes: number
+  readonly readAheadCacheBytes: number
+  /** How often deletions, compaction, disk space and (while failed) a new journal file are tried. */
+  readonly housekeepingMs: number
+  /** Free bytes below which adds are refused; reads and deletes go on. They are taken again at one and a half times as much. */
+  readonly readOnlyBelowBytes: number
+  /** Free bytes needed to start. */
+  readonly startFreeBytesMin: number
+}
+
+const MIB = 1024 * 1024
+
+export const defaultBookieSettings: BookieSettings = {
+  journalFileBytes: 128 * MIB,
+  journalBytesMax: 4096 * MIB,
+  journalAgeMsMax: 30 * 60_000,
+  writeBufferBytes: 2 * MIB,
+  writeBufferBytesMax: 8 * MIB,
+  indexFlushBytes: 256 * MIB,
+  indexFlushEntries: 400_000,
+  indexFlushMs: 10_000,
+  moveChunkBytes: 32 * MIB,
+  moveBytesPerSecond: 96 * MIB,
+  compactBelowLiveRatio: 0.5,
+  readAheadBytes: 1 * MIB,
+  readAheadCacheBytes: 16 * MIB,
+  housekeepingMs: 2_000,
+  readOnlyBelowBytes: 512 * MIB,
+  startFreeBytesMin: 256 * MIB
+}
