@@ -1,4 +1,5 @@
 import { ScalarType, type DescField, type DescMessage } from '@bufbuild/protobuf'
+import { FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt'
 import { refuse } from './errors.ts'
 import { BaseCommandSchema } from './generated/PulsarApi_pb.ts'
 import { ProtoReader, WIRE_BYTES, WIRE_FIXED32, WIRE_FIXED64, WIRE_VARINT } from './proto-reader.ts'
@@ -25,8 +26,9 @@ const DEPTH_MAX = 16
 /** An empty nested message is two bytes on the wire and a hundred times that in memory. */
 const NESTED_MESSAGES_MAX = 200_000
 
-/** google.protobuf.FeatureSet.FieldPresence.LEGACY_REQUIRED */
-const LEGACY_REQUIRED = 3
+const bytesScalars: readonly unknown[] = [ScalarType.STRING, ScalarType.BYTES]
+const fixed64Scalars: readonly unknown[] = [ScalarType.DOUBLE, ScalarType.FIXED64, ScalarType.SFIXED64]
+const fixed32Scalars: readonly unknown[] = [ScalarType.FLOAT, ScalarType.FIXED32, ScalarType.SFIXED32]
 
 const BASE_COMMAND = shapeOf(BaseCommandSchema, new Map())
 
@@ -82,7 +84,7 @@ function shapeOf(schema: DescMessage, known: Map<string, MessageShape>): Message
   known.set(schema.typeName, shape)
   let requiredCount = 0
   for (const field of schema.fields) {
-    const requiredBit = field.presence === LEGACY_REQUIRED ? 1 << requiredCount++ : 0
+    const requiredBit = field.presence === FeatureSet_FieldPresence.LEGACY_REQUIRED ? 1 << requiredCount++ : 0
     shape.requiredBits |= requiredBit
     shape.fields[field.number] = {
       wireType: wireTypeOf(field),
@@ -95,20 +97,7 @@ function shapeOf(schema: DescMessage, known: Map<string, MessageShape>): Message
 }
 
 function wireTypeOf(field: DescField): number {
-  if (field.message !== undefined) return WIRE_BYTES
-  switch (field.scalar) {
-    case ScalarType.STRING:
-    case ScalarType.BYTES:
-      return WIRE_BYTES
-    case ScalarType.DOUBLE:
-    case ScalarType.FIXED64:
-    case ScalarType.SFIXED64:
-      return WIRE_FIXED64
-    case ScalarType.FLOAT:
-    case ScalarType.FIXED32:
-    case ScalarType.SFIXED32:
-      return WIRE_FIXED32
-    default:
-      return WIRE_VARINT
-  }
+  if (field.message !== undefined || bytesScalars.includes(field.scalar)) return WIRE_BYTES
+  if (fixed64Scalars.includes(field.scalar)) return WIRE_FIXED64
+  return fixed32Scalars.includes(field.scalar) ? WIRE_FIXED32 : WIRE_VARINT
 }

@@ -110,7 +110,7 @@ export function encodeCommand<Name extends CommandName>(name: Name, init: Comman
 export function encodeBaseCommand<Name extends CommandName>(name: Name, init: CommandInit<Name>): Uint8Array {
   const type = typesByName.get(name)
   assert(type !== undefined, `no such command: ${name}`)
-  const command = create(BaseCommandSchema, { type, [name]: init } as unknown as { type: typeof type })
+  const command = create(BaseCommandSchema, { type, [name]: init })
   addWhatClientsNeed(command)
   return toBinary(BaseCommandSchema, command, { writeUnknownFields: false })
 }

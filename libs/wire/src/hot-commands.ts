@@ -279,7 +279,7 @@ function decodeMessageId(reader: ProtoReader, ids: IdList): boolean {
   if (Number.isNaN(ledgerId) || Number.isNaN(entryId)) return false
   ids.ledgerIds[index] = ledgerId
   ids.entryIds[index] = entryId
-  ids.ackSetWords[index] = ids.ackSetWordCount - (ids.ackSetStarts[index] as number)
+  ids.ackSetWords[index] = ids.ackSetWordCount - ids.ackSetStarts[index]
   return true
 }
 

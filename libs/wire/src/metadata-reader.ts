@@ -117,9 +117,9 @@ function withProperty(reader: ProtoReader, properties: Properties): Properties {
     else reader.skip()
   }
   reader.end = outerEnd
-  const writable: Record<string, string> = properties === NO_PROPERTIES ? {} : (properties as Record<string, string>)
-  // A key such as `__proto__` must become a property like any other.
-  Object.defineProperty(writable, key, { value, enumerable: true, configurable: true, writable: true })
+  const writable: Record<string, string> = properties === NO_PROPERTIES ? {} : properties
+  if (key !== '__proto__') writable[key] = value
+  else Object.defineProperty(writable, key, { value, enumerable: true, configurable: true, writable: true })
   return writable
 }
 
