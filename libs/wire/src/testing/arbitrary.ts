@@ -40,10 +40,10 @@ const scalars: ReadonlyMap<ScalarType | undefined, fc.Arbitrary<unknown>> = new 
   [ScalarType.INT64, fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })]
 ])
 
-export const commandFields = BaseCommandSchema.fields.filter(field => field.message !== undefined)
+export const commandFields: readonly DescField[] = BaseCommandSchema.fields.filter(field => field.message !== undefined)
 
 export const anyCommand: fc.Arbitrary<{ name: CommandName; init: Record<string, unknown> }> = fc.oneof(
   ...commandFields.map(field =>
-    arbitraryOf(field.message).map(init => ({ name: field.localName as CommandName, init }))
+    arbitraryOf(field.message as DescMessage).map(init => ({ name: field.localName as CommandName, init }))
   )
 )
