@@ -1,11 +1,9 @@
 import type { BookieId, EntryId, LedgerId } from '@strata/base'
+import type { AddFailure, EntryAdd, LedgerEnd, QuorumConfig, StoredEntry } from '@strata/ledger-protocol'
 
-/** E ≥ Qw ≥ Qa ≥ 1. */
-export interface QuorumConfig {
-  readonly ensembleSize: number
-  readonly writeQuorum: number
-  readonly ackQuorum: number
-}
+export type { AddFailure, LedgerEnd, QuorumConfig, StoredEntry }
+/** One entry as a writer sends it. */
+export type AddRequest = EntryAdd
 
 /** What a writer tells about progress. Called synchronously from the storage's completion; must not throw. */
 export interface AppendListener {
@@ -23,16 +21,12 @@ export interface LedgerAppender {
   readonly nextEntryId: EntryId
   /** Payload bytes appended so far. */
   readonly lengthBytes: number
+  /** Payload bytes appended and not confirmed: what the caller keeps within its budget. */
+  readonly pendingBytes: number
   /** Takes ownership of `payload` (kept, not copied, until confirmed). @throws LedgerError WRITER_CLOSED, WRITER_FAILED */
   append(payload: Buffer): EntryId
-  /** Waits for what is pending, then CLOSED with the last entry. Idempotent. */
+  /** Waits for what is pending, then CLOSED with the last entry. Idempotent. @throws LedgerError WRITER_FAILED: recover it */
   close(): Promise<LedgerEnd>
-}
-
-export interface LedgerEnd {
-  /** NO_ENTRY for an empty ledger. */
-  readonly lastEntryId: EntryId
-  readonly lengthBytes: number
 }
 
 export interface LedgerEntry {
@@ -51,11 +45,23 @@ export interface LedgerReader {
 }
 
 export interface LedgerClient {
-  /** `owner` (topic log and generation, cursor ledger, …) is recorded in the metadata, so that fsck can name it. */
-  create(options: { owner: string; quorum?: QuorumConfig; listener: AppendListener }): Promise<LedgerAppender>
+  /**
+   * `owner` (topic log and generation, cursor ledger, …) is recorded in the metadata, so that fsck can name it. The id is
+   * above every id this process was given, and above `after`: the last ledger of a log that another process wrote before.
+   * @throws LedgerError NOT_ENOUGH_BOOKIES (retryable)
+   */
+  create(options: {
+    owner: string
+    quorum?: QuorumConfig
+    listener: AppendListener
+    after?: LedgerId
+  }): Promise<LedgerAppender>
   /** A reader of any ledger; the caller bounds its reads by a LAC or end it knows. @throws LedgerError NO_SUCH_LEDGER */
   open(ledgerId: LedgerId): Promise<LedgerReader>
-  /** Fences, reads forward, closes. Idempotent; safe from several processes at once. */
+  /**
+   * Fences, reads forward, closes. Idempotent; safe from several processes at once.
+   * @throws LedgerError NO_SUCH_LEDGER, RECOVERY_BLOCKED (retryable; the ledger stays in recovery, nothing is cut off)
+   */
   recover(ledgerId: LedgerId): Promise<LedgerEnd>
   /** Metadata and a deletion record in one transaction; idempotent. The nodes' space follows in the background. */
   delete(ledgerId: LedgerId): Promise<void>
@@ -74,31 +80,10 @@ export interface LedgerDescription {
 
 // ---------------------------------------------------------------- one storage node, in process or over gRPC
 
-/** One entry as a writer sends it. `crc32c` covers (ledger, entry, LAC, length, payload), see ledger-protocol. */
-export interface AddRequest {
-  readonly ledgerId: LedgerId
-  readonly entryId: EntryId
-  readonly lac: EntryId
-  /** Payload bytes of the ledger up to and including this entry. */
-  readonly lengthBytes: number
-  readonly crc32c: number
-  readonly payload: Buffer
-  /** A recoverer's write-back: admitted although the ledger is fenced. */
-  readonly recovery: boolean
-}
-
-export type AddFailure = 'FENCED' | 'READ_ONLY' | 'STORAGE_FAILED' | 'UNREACHABLE' | 'WRONG_NODE'
-
 export interface AddSink {
   /** Every add handed over through this sink for the ledger, up to and including this one, is synced to disk. */
   onAdded(ledgerId: LedgerId, entryId: EntryId): void
   onAddFailed(ledgerId: LedgerId, entryId: EntryId, failure: AddFailure): void
-}
-
-export interface StoredEntry extends LedgerEntry {
-  readonly lac: EntryId
-  readonly lengthBytes: number
-  readonly crc32c: number
 }
 
 /** Why a read stopped: `limit` (bytes, count or last reached), `absent` (with authority: never had it), `unknown` (may have had it: never 'no'). */
@@ -112,7 +97,10 @@ export interface BookieNode {
   readonly bookieId: BookieId
   /** Never throws; the answer comes to the sink, in order per ledger. */
   add(request: AddRequest, sink: AddSink): void
-  /** With `fence`, the fence is durable, and stands behind all adds admitted before, before this resolves. */
+  /**
+   * With `fence`, the fence is durable, and stands behind all adds admitted before, before this resolves.
+   * @throws LedgerError UNAVAILABLE, WRONG_NODE
+   */
   read(options: {
     ledgerId: LedgerId
     first: EntryId
@@ -121,7 +109,10 @@ export interface BookieNode {
     entriesMax: number
     fence: boolean
   }): Promise<ReadAnswer>
-  /** Highest LAC any entry of the ledger carried, and whether the node speaks with authority about this ledger. */
+  /**
+   * Highest LAC any entry of the ledger carried, and whether the node speaks with authority about this ledger.
+   * `fence` as for `read`. @throws LedgerError UNAVAILABLE, WRONG_NODE
+   */
   readLac(options: { ledgerId: LedgerId; fence: boolean }): Promise<{ lac: EntryId; authority: boolean }>
 }
 

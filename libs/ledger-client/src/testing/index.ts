@@ -1,1 +1,1 @@
-export {}
+export { directoryOf, MemoryBookieNode } from './memory-bookie-node.ts'

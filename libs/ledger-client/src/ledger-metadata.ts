@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto'
+import type { BookieId, Clock, LedgerId } from '@strata/base'
+import type { LedgerEnd } from '@strata/ledger-protocol'
+import { transactUntilAnswered, type Change, type Compare, type MetadataStore } from '@strata/metadata'
+import { LedgerError } from './errors.ts'
+import {
+  decodeLedger,
+  encodeDeletion,
+  encodeLedger,
+  ledgerDeletionKey,
+  ledgerKey,
+  type LedgerRecord
+} from './ledger-records.ts'
+
+export interface VersionedLedger {
+  readonly record: LedgerRecord
+  readonly version: number
+}
+
+/**
+ * The metadata of ledgers. Every change is a compare-and-set that carries a random operation id, in the transaction and
+ * in the record, so that its author learns after any ambiguity whether it was made.
+ */
+export class LedgerMetadata {
+  readonly #store: MetadataStore
+  readonly #clock: Clock
+
+  constructor(store: MetadataStore, clock: Clock) {
+    this.#store = store
+    this.#clock = clock
+  }
+
+  async read(id: LedgerId): Promise<VersionedLedger | undefined> {
+    const stored = await this.#store.get(ledgerKey(id))
+    return stored === undefined ? undefined : { record: decodeLedger(stored.value), version: stored.version }
+  }
+
+  /** Returns the record as stored, or undefined if another one was there. */
+  create(id: LedgerId, record: Omit<LedgerRecord, 'operationId'>): Promise<VersionedLedger | undefined> {
+    return this.#put(id, { record, version: 0 })
+  }
+
+  /** Returns the record as stored, or undefined if it was changed since. */
+  replace(
+    id: LedgerId,
+    before: VersionedLedger,
+    record: Omit<LedgerRecord, 'operationId'>
+  ): Promise<VersionedLedger | undefined> {
+    return this.#put(id, { record, version: before.version })
+  }
+
+  close(id: LedgerId, before: VersionedLedger, end: LedgerEnd): Promise<VersionedLedger | undefined> {
+    return this.replace(id, before, { ...before.record, state: 'closed', end })
+  }
+
+  /** Removes the ledger and leaves what lets its nodes delete it. Idempotent. */
+  async delete(id: LedgerId): Promise<void> {
+    for (;;) {
+      const before = await this.read(id)
+      if (before === undefined) return
+      const { ensembles, owner } = before.record
+      const bookies: BookieId[] = [...new Set(ensembles.flatMap(ensemble => ensemble.bookies))]
+      const deletion = encodeDeletion({ bookies, owner, deletedAtMs: this.#clock.wallMs() })
+      const isDone = await this.#transact(randomUUID(), {
+        compares: [{ key: ledgerKey(id), version: before.version }],
+        changes: [
+          { kind: 'delete', key: ledgerKey(id) },
+          { kind: 'put', key: ledgerDeletionKey(id), value: deletion }
+        ]
+      })
+      if (isDone !== undefined) return
+    }
+  }
+
+  async #put(
+    id: LedgerId,
+    { record, version }: { record: Omit<LedgerRecord, 'operationId'>; version: number }
+  ): Promise<VersionedLedger | undefined> {
+    const operationId = randomUUID()
+    const named = { ...record, operationId }
+    const key = ledgerKey(id)
+    const revision = await this.#transact(operationId, {
+      compares: [{ key, version }],
+      changes: [{ kind: 'put', key, value: encodeLedger(named) }]
+    })
+    if (revision !== undefined) return { record: named, version: revision }
+    const current = await this.read(id) // the store may have forgotten the operation: the record has not
+    return current?.record.operationId === operationId ? current : undefined
+  }
+
+  async #transact(
+    operationId: string,
+    transaction: { compares: Compare[]; changes: Change[] }
+  ): Promise<number | undefined> {
+    const options = { clock: this.#clock, operationId: () => operationId }
+    const result = await transactUntilAnswered(this.#store, transaction, options)
+    return result.committed ? result.revision : undefined
+  }
+}
+
+/** @throws LedgerError NO_SUCH_LEDGER */
+export function present(id: LedgerId, ledger: VersionedLedger | undefined): VersionedLedger {
+  if (ledger === undefined) throw LedgerError.create('NO_SUCH_LEDGER', { ledgerId: id })
+  return ledger
+}

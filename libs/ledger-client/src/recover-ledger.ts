@@ -1,0 +1,96 @@
+import type { BookieId, EntryId, LedgerId } from '@strata/base'
+import { entryId } from '@strata/base'
+import { LedgerRecovery, type Blocker, type EntryAdd, type LedgerEnd, type RecoverySink } from '@strata/ledger-protocol'
+import type { BookieDirectory } from './contract.ts'
+import { LedgerError } from './errors.ts'
+import { present, type LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
+
+const READ_BYTES_MAX = 1024 * 1024
+const READ_ENTRIES_MAX = 1_000
+const LAST_ENTRY = entryId(Number.MAX_SAFE_INTEGER - 1)
+
+interface Doors {
+  readonly directory: BookieDirectory
+  readonly metadata: LedgerMetadata
+}
+
+/**
+ * Takes a ledger over from whoever was writing it, and closes it. Safe from several processes at once: the version of the
+ * metadata decides, and who loses adopts the winner's end.
+ * @throws LedgerError NO_SUCH_LEDGER, RECOVERY_BLOCKED
+ */
+export async function recoverLedger(id: LedgerId, doors: Doors): Promise<LedgerEnd> {
+  for (;;) {
+    const ledger = present(id, await doors.metadata.read(id))
+    if (ledger.record.end !== undefined) return ledger.record.end
+    const taken = await takeOver(id, ledger, doors)
+    if (taken === undefined) continue
+    const end = await findEnd(id, taken, doors)
+    if ((await doors.metadata.close(id, taken, end)) !== undefined) return end
+  }
+}
+
+/** undefined: someone changed the ledger meanwhile. */
+async function takeOver(
+  id: LedgerId,
+  ledger: VersionedLedger,
+  { metadata }: Doors
+): Promise<VersionedLedger | undefined> {
+  if (ledger.record.state === 'in-recovery') return ledger
+  return metadata.replace(id, ledger, { ...ledger.record, state: 'in-recovery' })
+}
+
+function findEnd(id: LedgerId, { record }: VersionedLedger, { directory }: Doors): Promise<LedgerEnd> {
+  return new Promise((resolve, reject) => {
+    const shell: RecoverySink = {
+      fence: bookie => fence(bookie),
+      read: (bookie, first) => read(bookie, first),
+      writeBack: (bookie, add) => writeBack(bookie, add),
+      onEnd: resolve,
+      onBlocked: blockers => reject(blocked(id, blockers))
+    }
+    const recovery = new LedgerRecovery({
+      ledgerId: id,
+      quorum: record.quorum,
+      ensembles: record.ensembles,
+      sink: shell
+    })
+
+    const unreachable = (bookie: BookieId) => (error: unknown) => {
+      if (LedgerError.is(error)) recovery.onUnreachable(bookie)
+      else reject(error instanceof Error ? error : new Error(String(error)))
+    }
+    const missing = (bookie: BookieId): void => queueMicrotask(() => recovery.onUnreachable(bookie))
+
+    function fence(bookie: BookieId): void {
+      const node = directory.node(bookie)
+      if (node === undefined) return missing(bookie)
+      node.readLac({ ledgerId: id, fence: true }).then(({ lac }) => recovery.onFenced(bookie, lac), unreachable(bookie))
+    }
+
+    function read(bookie: BookieId, first: EntryId): void {
+      const node = directory.node(bookie)
+      if (node === undefined) return missing(bookie)
+      const limits = { first, last: LAST_ENTRY, bytesMax: READ_BYTES_MAX, entriesMax: READ_ENTRIES_MAX }
+      node
+        .read({ ledgerId: id, ...limits, fence: true })
+        .then(answer => recovery.onRead(bookie, first, answer), unreachable(bookie))
+    }
+
+    function writeBack(bookie: BookieId, add: EntryAdd): void {
+      const node = directory.node(bookie)
+      if (node === undefined) return queueMicrotask(() => recovery.onNotWritten(bookie, add.entryId))
+      // One sink an entry: a write-back's answer must not stand for others.
+      node.add(add, {
+        onAdded: () => recovery.onWrittenBack(bookie, add.entryId),
+        onAddFailed: () => recovery.onNotWritten(bookie, add.entryId)
+      })
+    }
+
+    recovery.start()
+  })
+}
+
+function blocked(id: LedgerId, blockers: readonly Blocker[]): Error {
+  return LedgerError.create('RECOVERY_BLOCKED', { ledgerId: id, blockers })
+}
