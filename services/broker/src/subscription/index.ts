@@ -1,0 +1,30 @@
+import type { Position } from '@strata/cursor-protocol'
+import type { Cursor } from '@strata/managed-ledger'
+import type { Subscription, SubscriptionHost } from '../contract.ts'
+import { eventLoopTurns, type TurnScheduler } from './log-pump.ts'
+import { PersistentSubscription } from './persistent-subscription.ts'
+
+export type SubscriptionOptions =
+  /** Stored, with a cursor that the topic opened. */
+  | { readonly durable: true; readonly cursor: Cursor }
+  /** Stored log, cursor in memory only: its first entry is the first at or after `start`. */
+  | { readonly durable: false; readonly start: Position }
+
+/** A subscription with what the topic's sweep needs beyond the contract. */
+export interface SampledSubscription extends Subscription {
+  /** Takes a sample of the counters that rates are made of, and looks for a standstill. Called by one sweep over all. */
+  sample(nowMs: number): void
+}
+
+/** `turns` is for tests. */
+export function createSubscription(
+  host: SubscriptionHost,
+  name: string,
+  options: SubscriptionOptions,
+  turns: TurnScheduler = eventLoopTurns
+): SampledSubscription {
+  const { log } = host
+  if (log === undefined) throw new Error('not there yet')
+  const cursor = options.durable ? options.cursor : log.openNonDurableCursor(name, options.start)
+  return new PersistentSubscription(host, name, { log, cursor, isDurable: options.durable, turns })
+}

@@ -1,0 +1,384 @@
+import { strict as assert } from 'node:assert'
+import { comparePositions, samePosition, type Position } from '@strata/cursor-protocol'
+import type { Cursor, ManagedLedger } from '@strata/managed-ledger'
+import { brokerError } from '../errors.ts'
+import type {
+  AckedMessage,
+  Consumer,
+  ConsumerOptions,
+  Subscription,
+  SubscriptionHost,
+  SubscriptionStats,
+  SubscriptionType
+} from '../contract.ts'
+import { ActiveNotices } from './active-notices.ts'
+import { countBits, DispatchContext, type Dispatcher } from './dispatcher.ts'
+import { EntryReader } from './entry-info.ts'
+import { LogPump, type TurnScheduler } from './log-pump.ts'
+import { Member, type MemberHost } from './member.ts'
+import { makeRoom } from './roster.ts'
+import { SharedDispatcher } from './shared.ts'
+import { SingleActiveDispatcher } from './single-active.ts'
+import { SubscriptionMeters, persistentStats } from './subscription-stats.ts'
+
+/**
+ * One subscription on a stored log. Single-threaded; nothing in it waits but subscribe, seek and the like.
+ *
+ * Invariants
+ *   S1  All consumers are of one type; the dispatcher lives as long as there is one, and all that is known of deliveries
+ *       (who holds what, redelivery counts) goes with it. What stays is the cursor.
+ *   S2  While the cursor is being reset nothing is delivered and nobody joins.
+ */
+export class PersistentSubscription implements Subscription, MemberHost {
+  readonly name: string
+  readonly topic: string
+  readonly isDurable: boolean
+  readonly cursor: Cursor
+  readonly #host: SubscriptionHost
+  readonly #log: ManagedLedger
+  readonly #context: DispatchContext
+  readonly #pump: LogPump
+  readonly #turns: TurnScheduler
+  readonly #notices: ActiveNotices
+  readonly #meters = new SubscriptionMeters()
+  #dispatcher: Dispatcher | undefined
+  #type: SubscriptionType | undefined
+  #nextSerial = 1
+  #resetting: Promise<void> | undefined
+  #isClosed = false
+  /** Left during a turn: taken out at its end. */
+  #leaving: Member[] = []
+
+  constructor(
+    host: SubscriptionHost,
+    name: string,
+    options: { log: ManagedLedger; cursor: Cursor; isDurable: boolean; turns: TurnScheduler }
+  ) {
+    const { log, cursor, isDurable, turns } = options
+    this.name = name
+    this.topic = host.topic
+    this.isDurable = isDurable
+    this.cursor = cursor
+    this.#host = host
+    this.#log = log
+    this.#turns = turns
+    const { settings, clock, logger, topic, partition, dispatchPool: pool } = host
+    this.#context = new DispatchContext({ topic, partition, cursor, settings, pool })
+    const onTurnEnd = (): void => {
+      this.#removeLeaving()
+    }
+    this.#pump = new LogPump({ log, cursor, settings, pool, clock, logger, turns, context: this.#context, onTurnEnd })
+    this.#notices = new ActiveNotices({
+      turns,
+      clock,
+      delayMs: () => settings.activeConsumerFailoverDelayTimeMillis,
+      onServed: () => {
+        this.#pump.rewind()
+        this.#pump.schedule()
+      }
+    })
+  }
+
+  get subscription(): Subscription {
+    return this
+  }
+
+  get type(): SubscriptionType | undefined {
+    return this.#type
+  }
+
+  get consumers(): readonly Consumer[] {
+    return this.#members
+  }
+
+  get #members(): readonly Member[] {
+    return this.#dispatcher?.members ?? []
+  }
+
+  async subscribe(options: ConsumerOptions): Promise<Consumer> {
+    if (options.durable !== this.isDurable) {
+      const kind = this.isDurable ? 'Durable' : 'Non-durable'
+      throw brokerError('NotAllowedError', `${kind} subscription with the same name already exists.`)
+    }
+    // Both may have to wait, and after one the other may no longer hold.
+    do {
+      while (this.#resetting !== undefined) await this.#resetting
+      if (this.#isClosed) throw brokerError('ServiceNotReady', 'Subscription is closing')
+      await makeRoom(options, { members: this.#members, type: this.#type })
+    } while (this.#resetting !== undefined)
+    if (this.#isClosed) throw brokerError('ServiceNotReady', 'Subscription is closing')
+    return this.#join(options)
+  }
+
+  onEntriesAppended(): void {
+    this.#pump.onAppended()
+  }
+
+  onMessage(): void {
+    assert.fail('a stored topic tells of its messages by onEntriesAppended')
+  }
+
+  onTerminated(): void {
+    this.#tellEnd()
+  }
+
+  // ------------------------------------------------------------------ consumers
+
+  onFlow(member: Member): void {
+    void member
+    this.#pump.schedule()
+  }
+
+  onWritable(): void {
+    this.#pump.schedule()
+  }
+
+  wallMs(): number {
+    return this.#host.clock.wallMs()
+  }
+
+  onAcknowledge(member: Member, messages: readonly AckedMessage[]): void {
+    const dispatcher = this.#dispatcher
+    if (dispatcher === undefined) return
+    let acked = 0
+    for (const { ledgerId, entryId, remaining } of messages) {
+      if (remaining === undefined || remaining.length === 0 || countBits(remaining) === 0) {
+        this.cursor.acknowledge(ledgerId, entryId)
+      } else if (!this.#host.settings.acknowledgmentAtBatchIndexLevelEnabled) {
+        continue
+      } else if (!this.cursor.acknowledgeBits(ledgerId, entryId, remaining)) {
+        const ackSet = this.cursor.ackSet(ledgerId, entryId)
+        if (ackSet !== undefined) acked += dispatcher.acknowledgedPart(ledgerId, entryId, countBits(ackSet))
+        continue
+      }
+      this.#pump.noteAcknowledged(ledgerId, entryId)
+      acked += dispatcher.acknowledged(ledgerId, entryId)
+    }
+    this.#onAcked(member, acked)
+  }
+
+  onAcknowledgeCumulative(member: Member, { ledgerId, entryId, remaining }: AckedMessage): void {
+    if (this.#type !== 'Exclusive' && this.#type !== 'Failover') return
+    const position = { ledgerId, entryId }
+    if (comparePositions(position, this.#log.lastConfirmed) > 0) return
+    if (remaining === undefined || countBits(remaining) === 0) {
+      this.cursor.acknowledgeUpTo(position)
+    } else {
+      const before = this.#log.previousPosition(position)
+      if (comparePositions(before, this.cursor.markDelete) > 0) this.cursor.acknowledgeUpTo(before)
+      if (this.#host.settings.acknowledgmentAtBatchIndexLevelEnabled) {
+        this.cursor.acknowledgeBits(ledgerId, entryId, remaining)
+      }
+    }
+    this.#onAcked(member, 1)
+  }
+
+  onRedeliver(member: Member, positions: readonly Position[] | undefined, consumerEpoch: number | undefined): void {
+    const dispatcher = this.#dispatcher
+    if (dispatcher === undefined) return
+    if (consumerEpoch !== undefined && consumerEpoch > member.consumerEpoch) member.consumerEpoch = consumerEpoch
+    if (dispatcher.redeliver(member, positions)) this.#pump.rewind()
+    this.#pump.schedule()
+  }
+
+  onLeave(member: Member): void {
+    member.isGone = true
+    this.#leaving.push(member)
+    if (!this.#pump.isPumping) this.#removeLeaving()
+  }
+
+  #join(options: ConsumerOptions): Member {
+    const isFirst = this.#dispatcher === undefined
+    const dispatcher = this.#dispatcher ?? this.#createDispatcher(options)
+    const member = new Member(options, this.#nextSerial++, this)
+    const activeBefore = dispatcher.activeConsumer
+    dispatcher.join(member)
+    if (isFirst) {
+      this.#dispatcher = dispatcher
+      this.#type = options.type
+      this.#pump.dispatcher = dispatcher
+      this.#pump.rewind()
+    }
+    if (dispatcher instanceof SingleActiveDispatcher) this.#notices.onJoined(dispatcher, member, activeBefore)
+    this.#turns.later(() => {
+      this.#tellEnd()
+    })
+    this.#pump.schedule()
+    return member
+  }
+
+  #createDispatcher(options: ConsumerOptions): Dispatcher {
+    switch (options.type) {
+      case 'Exclusive':
+      case 'Failover':
+        return new SingleActiveDispatcher(options.type, this.#context)
+      case 'Shared':
+        return new SharedDispatcher(this.#context)
+      case 'Key_Shared':
+        throw brokerError('NotAllowedError', 'Key_Shared is not there yet')
+    }
+  }
+
+  #removeLeaving(): void {
+    if (this.#leaving.length === 0) return
+    const leaving = this.#leaving
+    this.#leaving = []
+    for (const member of leaving) this.#remove(member)
+    this.#pump.schedule()
+  }
+
+  #remove(member: Member): void {
+    const dispatcher = this.#dispatcher
+    if (dispatcher === undefined) return
+    const activeBefore = dispatcher.activeConsumer
+    dispatcher.leave(member)
+    if (dispatcher.members.length === 0) {
+      this.#notices.cancel()
+      this.#dispatcher = undefined
+      this.#pump.dispatcher = undefined
+      this.#pump.rewind()
+    } else if (dispatcher instanceof SingleActiveDispatcher) {
+      this.#notices.onLeft(dispatcher, activeBefore)
+    }
+  }
+
+  #onAcked(member: Member, messages: number): void {
+    member.messagesAcked += messages
+    this.#meters.messagesAcked += messages
+    if (this.#log.isTerminated) this.#tellEnd()
+    // Acknowledging gives no credit to a consumer that has the topic for itself.
+    if (!(this.#dispatcher instanceof SingleActiveDispatcher)) this.#pump.schedule()
+  }
+
+  #tellEnd(): void {
+    if (!this.#log.isTerminated || this.cursor.backlogEntries() > 0) return
+    for (const member of this.#members) {
+      if (member.isEndTold) continue
+      member.isEndTold = true
+      member.connection.sendReachedEndOfTopic(member.options.consumerId)
+    }
+  }
+
+  // ------------------------------------------------------------------ moving the cursor
+
+  async seek(target: { position: Position; ackSet?: Int32Array } | { publishTimeMs: number }): Promise<void> {
+    if (this.#isClosed) throw brokerError('ServiceNotReady', 'Subscription is closing')
+    if (this.#resetting !== undefined) throw brokerError('UnknownError', 'Another seek of the subscription is running')
+    await this.#exclusively(async () => {
+      const active = this.#dispatcher?.activeConsumer
+      for (const member of active === undefined ? [...this.#members] : [active]) this.#disconnect(member)
+      if ('publishTimeMs' in target) {
+        await this.cursor.reset(await this.#firstPublishedAt(target.publishTimeMs))
+      } else {
+        const position = this.#log.clamp(target.position)
+        await this.cursor.reset(position, samePosition(position, target.position) ? target.ackSet : undefined)
+      }
+    })
+  }
+
+  async skip(entries: number): Promise<void> {
+    let position = this.#log.positionAfter(this.cursor.markDelete, entries)
+    if (this.cursor.ackedRangeCount() > 0) {
+      position = this.cursor.markDelete
+      for (let left = entries; left > 0 && comparePositions(position, this.#log.lastConfirmed) < 0;) {
+        position = this.#log.nextPosition(position)
+        if (!this.cursor.isAcknowledged(position.ledgerId, position.entryId)) left--
+      }
+    }
+    await this.#acknowledgeUpTo(position)
+  }
+
+  async skipAll(): Promise<void> {
+    await this.cursor.clearBacklog()
+    this.#afterMarkDeleteMoved()
+  }
+
+  async expireBefore(publishTimeMs: number): Promise<boolean> {
+    const first = await this.#firstPublishedAt(publishTimeMs)
+    const last = this.#log.previousPosition(first)
+    const before = this.cursor.backlogEntries()
+    if (comparePositions(last, this.cursor.markDelete) <= 0) return false
+    await this.#acknowledgeUpTo(last)
+    this.#meters.messagesExpired += Math.max(0, before - this.cursor.backlogEntries())
+    return true
+  }
+
+  async #acknowledgeUpTo(position: Position): Promise<void> {
+    if (comparePositions(position, this.cursor.markDelete) <= 0) return
+    this.cursor.acknowledgeUpTo(position)
+    this.#afterMarkDeleteMoved()
+    await this.cursor.flush()
+  }
+
+  #afterMarkDeleteMoved(): void {
+    this.#dispatcher?.acknowledgedUpTo(this.cursor.markDelete)
+    this.#tellEnd()
+    this.#pump.schedule()
+  }
+
+  async #firstPublishedAt(publishTimeMs: number): Promise<Position> {
+    const reader = new EntryReader()
+    return this.#log.findFirst(entry => reader.read(entry, false).publishTimeMs >= publishTimeMs)
+  }
+
+  /** S2. Those who wait to join go on after whoever waits for this to return. */
+  async #exclusively(run: () => Promise<void>): Promise<void> {
+    let release = (): void => {}
+    this.#resetting = new Promise(resolve => (release = resolve))
+    this.#pump.pause()
+    try {
+      await run()
+    } finally {
+      this.#dispatcher?.reset()
+      this.#pump.rewind()
+      this.#turns.later(() => {
+        this.#resetting = undefined
+        this.#pump.resume()
+        release()
+      })
+    }
+  }
+
+  async setProperties(properties: Readonly<Record<string, string>>): Promise<void> {
+    await this.cursor.setProperties(properties)
+  }
+
+  #disconnect(member: Member): void {
+    member.connection.closeConsumer(member.options.consumerId)
+    member.leave()
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true
+    for (const member of [...this.#members]) this.#disconnect(member)
+    this.#notices.cancel()
+    this.#pump.stop()
+    return Promise.resolve()
+  }
+
+  // ------------------------------------------------------------------ for people
+
+  /** Takes a sample of the counters for the rates, and checks that nothing stands still. */
+  sample(nowMs: number): void {
+    this.#meters.sample(this.#context, nowMs)
+    for (const member of this.#members) member.sample(nowMs)
+    const stall = this.stall
+    if (stall === undefined) return
+    this.#host.logger.error({ event: 'subscription.stalled', subscription: this.name, stall }, 'dispatch stands still')
+  }
+
+  /** See LogPump P1. Always undefined, or it is a bug. */
+  get stall(): string | undefined {
+    return this.#resetting === undefined ? this.#pump.stall : undefined
+  }
+
+  stats(): SubscriptionStats {
+    this.sample(this.#host.clock.nowMs())
+    return persistentStats(this, {
+      dispatcher: this.#dispatcher,
+      members: this.#members,
+      meters: this.#meters,
+      context: this.#context
+    })
+  }
+}

@@ -1,0 +1,144 @@
+import type { Entry } from '@strata/managed-ledger'
+import type { EntryInfo } from './entry-info.ts'
+import type { Member } from './member.ts'
+import { PositionHeap } from './position-heap.ts'
+import { PriorityRing } from './priority-ring.ts'
+import { TrackedDispatcher } from './tracked.ts'
+
+/** A consumer gets so many messages before it is the next one's turn: fewer, larger writes a socket. */
+const TURN_MESSAGES = 20
+/** Chunked messages that are on their way to a consumer. Past it the oldest loses its tie, not its data. */
+const CHUNKED_MESSAGES_MAX = 1000
+
+/** Shared: any consumer with credit, in turns, by priority; chunks of one message to one consumer. */
+export class SharedDispatcher extends TrackedDispatcher {
+  readonly type = 'Shared'
+  readonly #ring = new PriorityRing()
+  readonly #replay = new PositionHeap()
+  readonly #chunkOwners = new Map<string, Member>()
+  #current: Member | undefined
+  #turnLeft = 0
+
+  offer(entry: Entry): boolean {
+    if (!this.mayDispatch) return false
+    const info = this.context.reader.read(entry, false)
+    if (info.chunkId >= 0) return this.#offerChunk(entry, info)
+    const taker = this.#taker()
+    if (taker === undefined) return false
+    this.#give(taker, entry, info)
+    return true
+  }
+
+  popPending(): boolean {
+    if (!this.mayDispatch) return false
+    for (const member of this.members) {
+      if (member.pending.size > 0 && member.canTake && this.#popFrom(member.pending)) return true
+    }
+    return this.#replay.size > 0 && this.members.some(member => member.canTake) && this.#popFrom(this.#replay)
+  }
+
+  offerPending(entry: Entry): void {
+    if (!this.isPending(entry.ledgerId, entry.entryId)) return
+    const info = this.context.reader.read(entry, false)
+    const taker = this.mayDispatch ? (this.#chunkOwner(info) ?? this.#taker()) : undefined
+    if (taker?.canTake === true) this.#give(taker, entry, info)
+    else this.#queueOf(info).push(entry.ledgerId, entry.entryId, this.retained.keep(entry))
+  }
+
+  hasReadyPending(): boolean {
+    const ready = this.hasReadyTaker()
+    return ready && (this.#replay.size > 0 || this.members.some(member => member.isReady && member.pending.size > 0))
+  }
+
+  hashRangesOf(): undefined {
+    return undefined
+  }
+
+  protected onJoin(member: Member): void {
+    this.#ring.add(member)
+  }
+
+  protected onLeave(member: Member): void {
+    this.#ring.remove(member)
+    if (this.#current === member) this.#current = undefined
+    for (const [uuid, owner] of this.#chunkOwners) if (owner === member) this.#chunkOwners.delete(uuid)
+    member.pending.forEach((ledgerId, entryId, entry) => {
+      this.#replay.push(ledgerId, entryId, entry)
+    })
+    member.pending.clear()
+  }
+
+  protected placePending(ledgerId: number, entryId: number, _hash: number, entry: Entry | undefined): void {
+    this.#replay.push(ledgerId, entryId, entry)
+  }
+
+  protected onReleased(): void {}
+
+  protected onReset(): void {
+    this.#replay.clear()
+    this.#chunkOwners.clear()
+  }
+
+  #offerChunk(entry: Entry, info: EntryInfo): boolean {
+    const owner = this.#chunkOwner(info)
+    const taker = owner ?? this.#taker()
+    if (taker === undefined) return false
+    if (taker.canTake && taker.pending.size === 0) {
+      this.#give(taker, entry, info)
+    } else {
+      // Its consumer has begun the message and has no credit now: the others need not wait for it.
+      this.addPending(entry, 0)
+      taker.pending.push(entry.ledgerId, entry.entryId, this.retained.keep(entry))
+    }
+    return true
+  }
+
+  #give(taker: Member, entry: Entry, info: EntryInfo): void {
+    if (info.chunkId >= 0) this.#tieChunks(taker, info)
+    this.#turnLeft -= info.messages
+    this.deliver(taker, entry, info)
+  }
+
+  #tieChunks(taker: Member, info: EntryInfo): void {
+    if (info.chunkId === info.chunks - 1) {
+      this.#chunkOwners.delete(info.uuid)
+      return
+    }
+    if (this.#chunkOwners.size >= CHUNKED_MESSAGES_MAX && !this.#chunkOwners.has(info.uuid)) {
+      for (const oldest of this.#chunkOwners.keys()) {
+        this.#chunkOwners.delete(oldest)
+        break
+      }
+    }
+    this.#chunkOwners.set(info.uuid, taker)
+  }
+
+  #chunkOwner(info: EntryInfo): Member | undefined {
+    return info.chunkId > 0 ? this.#chunkOwners.get(info.uuid) : undefined
+  }
+
+  #queueOf(info: EntryInfo): PositionHeap {
+    return this.#chunkOwner(info)?.pending ?? this.#replay
+  }
+
+  #taker(): Member | undefined {
+    if (this.#turnLeft > 0 && this.#current?.canTake === true) return this.#current
+    this.#current = this.#ring.next()
+    this.#turnLeft = TURN_MESSAGES
+    return this.#current
+  }
+
+  #popFrom(heap: PositionHeap): boolean {
+    while (heap.size > 0) {
+      const { ledgerId, entryId, entry } = heap
+      heap.pop()
+      this.retained.release(entry)
+      if (!this.isPending(ledgerId, entryId)) continue
+      this.popped.ledgerId = ledgerId
+      this.popped.entryId = entryId
+      this.popped.entry = entry
+      return true
+    }
+    return false
+  }
+}
