@@ -1,1 +1,15 @@
-export type * from './contract.ts'
+export type {
+  AppendListener,
+  Cursor,
+  Entry,
+  LedgerStats,
+  ManagedLedger,
+  ManagedLedgerFactory,
+  ManagedLedgerOptions,
+  ManagedLedgerStats,
+  ReadLimits,
+  RetentionPolicy,
+  RolloverPolicy
+} from './contract.ts'
+export { ManagedLedgerError } from './errors.ts'
+export { createManagedLedgerFactory, type ManagedLedgerFactoryOptions } from './factory.ts'

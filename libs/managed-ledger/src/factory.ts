@@ -1,0 +1,217 @@
+import { ledgerId, silentLogger, systemClock, type Clock, type Logger } from '@strata/base'
+import { trimmableLedgers } from '@strata/cursor-protocol'
+import type { LedgerClient } from '@strata/ledger-client'
+import type { MetadataStore } from '@strata/metadata'
+import type { ManagedLedger, ManagedLedgerFactory, ManagedLedgerOptions, RetentionPolicy } from './contract.ts'
+import { deleteObsolete } from './cursor-store.ts'
+import { EntryCache } from './entry-cache.ts'
+import { ManagedLedgerError } from './errors.ts'
+import { deleteListed } from './ledger-list.ts'
+import { loadLog } from './log-loader.ts'
+import { LEDGERS_PER_CHANGE_MAX, listLedgers, LogSession, metadataFailure } from './log-session.ts'
+import { OpenLog, type LogServices } from './managed-ledger.ts'
+import { decodeLogRecord, logKey, type LedgerRecord, type LogRecord } from './records.ts'
+
+export interface ManagedLedgerFactoryOptions {
+  readonly metadata: MetadataStore
+  readonly ledgers: LedgerClient
+  /** Bytes that the entry cache of the process keeps alive. */
+  readonly cacheBytesMax: number
+  readonly clock?: Clock
+  readonly log?: Logger
+  /** How long appends and cursor changes wait for storage that fails, until they fail with STORAGE_FAILED. */
+  readonly storageDeadlineMs?: number
+  /** A cursor ledger is replaced past this, or past four times what its cursors take, whichever is more. */
+  readonly cursorLedgerBytesMax?: number
+}
+
+const CACHE_BYTES_MIN = 1024 * 1024
+const STORAGE_DEADLINE_MS = 10_000
+const CURSOR_LEDGER_BYTES_MAX = 4 * 1024 * 1024
+
+export function createManagedLedgerFactory(options: ManagedLedgerFactoryOptions): ManagedLedgerFactory {
+  return new LogFactory(options)
+}
+
+class LogFactory implements ManagedLedgerFactory {
+  readonly #store: MetadataStore
+  readonly #client: LedgerClient
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #cache: EntryCache
+  readonly #options: ManagedLedgerFactoryOptions
+  /** Open, opening or being swept here: a name is worked on by one call at a time. */
+  readonly #open = new Map<string, OpenLog<never>>()
+  readonly #busy = new Map<string, Promise<unknown>>()
+  #isClosed = false
+
+  constructor(options: ManagedLedgerFactoryOptions) {
+    this.#options = options
+    this.#store = options.metadata
+    this.#client = options.ledgers
+    this.#clock = options.clock ?? systemClock
+    this.#log = options.log ?? silentLogger
+    this.#cache = new EntryCache({ bytesMax: Math.max(options.cacheBytesMax, CACHE_BYTES_MIN), clock: this.#clock })
+  }
+
+  open<Context>(name: string, options: ManagedLedgerOptions & { create: boolean }): Promise<ManagedLedger<Context>> {
+    return this.#alone(name, async () => {
+      const open = this.#open.get(name)
+      // One log has one user of its append listener; who asks again by name means the same one.
+      if (open !== undefined && !open.isDead) return open as unknown as ManagedLedger<Context>
+      await open?.close()
+      return this.#takeOver<Context>(name, options)
+    })
+  }
+
+  async exists(name: string): Promise<boolean> {
+    const record = await this.#record(name)
+    return record !== undefined && !record.isDeleting
+  }
+
+  delete(name: string): Promise<void> {
+    return this.#alone(name, async () => {
+      this.#open.get(name)?.abandon(ManagedLedgerError.create('LOG_CLOSED', { name }))
+      await this.#deleteLog(name)
+    })
+  }
+
+  sweep(name: string, retention: RetentionPolicy): Promise<void> {
+    return this.#alone(name, async () => {
+      const open = this.#open.get(name)
+      if (open !== undefined) {
+        await open.trim()
+        return
+      }
+      const record = await this.#record(name)
+      if (record === undefined) return
+      if (record.isDeleting) await this.#deleteLog(name)
+      else await this.#sweepLog(name, retention, record)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all([...this.#open.values()].map(log => log.close()))
+    this.#cache.close()
+  }
+
+  async #takeOver<Context>(
+    name: string,
+    options: ManagedLedgerOptions & { create: boolean }
+  ): Promise<ManagedLedger<Context>> {
+    if (this.#isClosed) throw ManagedLedgerError.create('LOG_CLOSED', { name })
+    // The leftovers of a log of this name that was deleted go first: then there is none.
+    if (options.create && (await this.#record(name))?.isDeleting === true) await this.#deleteLog(name)
+    const session = await this.#session(name, { create: options.create })
+    const loaded = await loadLog({ session, client: this.#client, clock: this.#clock })
+    const log = new OpenLog<Context>(loaded, options, this.#services())
+    this.#open.set(name, log as OpenLog<never>)
+    if (session.record.obsoleteLedgerIds.length > 0) {
+      deleteObsolete(session, this.#client).catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error)
+        this.#log.warn({ event: 'cursor_ledger.delete_failed', name, reason }, 'left for the next owner of the log')
+      })
+    }
+    return log
+  }
+
+  #services(): LogServices {
+    return {
+      client: this.#client,
+      cache: this.#cache,
+      clock: this.#clock,
+      log: this.#log,
+      storageDeadlineMs: this.#options.storageDeadlineMs ?? STORAGE_DEADLINE_MS,
+      cursorLedgerBytesMax: this.#options.cursorLedgerBytesMax ?? CURSOR_LEDGER_BYTES_MAX,
+      onClosed: log => {
+        const open: { readonly name: string } | undefined = this.#open.get(log.name)
+        if (open === log) this.#open.delete(log.name)
+      }
+    }
+  }
+
+  #session(name: string, options: { create: boolean; change?: Partial<LogRecord> }): Promise<LogSession> {
+    return LogSession.takeOver(name, { store: this.#store, clock: this.#clock, ...options })
+  }
+
+  /** Ledgers before list entries, list entries before the record: whoever is interrupted, or comes later, goes on. */
+  async #deleteLog(name: string): Promise<void> {
+    if ((await this.#record(name)) === undefined) return
+    const session = await this.#session(name, { create: false, change: { isDeleting: true } })
+    const { cursorLedgerId, obsoleteLedgerIds } = session.record
+    const ledgers = await session.listLedgers()
+    await deleteListed({ session, client: this.#client, ids: ledgers.map(ledger => ledger.ledgerId) })
+    const cursorLedgers = [...obsoleteLedgerIds, ...(cursorLedgerId === undefined ? [] : [cursorLedgerId])]
+    await Promise.all(cursorLedgers.map(id => this.#client.delete(ledgerId(id))))
+    await session.change(() => ({ end: true }))
+  }
+
+  /** From metadata alone if the last owner closed the log in order; else by opening it, which recovers it. */
+  async #sweepLog(name: string, retention: RetentionPolicy, record: LogRecord): Promise<void> {
+    const ledgers = await this.#ledgers(name)
+    const live = ledgers.filter(ledger => ledger.state !== 'deleting')
+    if (ledgers.length === 0) return
+    if (record.cleanClose === undefined || live.some(ledger => ledger.state === 'open')) {
+      const rollover = { entriesMax: 1, bytesMax: 1, ageMsMax: 1 } // nothing is appended
+      const log = await this.#takeOver<never>(name, { create: false, retention, rollover })
+      await log.trim()
+      await log.close()
+      return
+    }
+    const options = { slowest: record.cleanClose.slowestCursor, retention, nowMs: this.#clock.wallMs() }
+    const dropped = live.slice(0, trimmableLedgers(live, options))
+    const deletingIds = ledgers.filter(ledger => ledger.state === 'deleting').map(ledger => ledger.ledgerId)
+    if (dropped.length + deletingIds.length > 0) await this.#dropUnloaded(name, { record, dropped, deletingIds })
+  }
+
+  async #dropUnloaded(
+    name: string,
+    work: { record: LogRecord; dropped: readonly LedgerRecord[]; deletingIds: readonly number[] }
+  ): Promise<void> {
+    const { dropped, deletingIds } = work
+    const session = await this.#session(name, { create: false, change: { cleanClose: work.record.cleanClose } })
+    for (let from = 0; from < dropped.length; from += LEDGERS_PER_CHANGE_MAX) {
+      const batch = dropped.slice(from, from + LEDGERS_PER_CHANGE_MAX)
+      const last = batch.at(-1)
+      await session.change(record => ({
+        record: {
+          trimmedThrough:
+            last === undefined ? record.trimmedThrough : { ledgerId: last.ledgerId, entryId: last.entries - 1 }
+        },
+        put: batch.map(ledger => ({ ...ledger, state: 'deleting' }))
+      }))
+    }
+    const ids = [...deletingIds, ...dropped.map(ledger => ledger.ledgerId)]
+    await deleteListed({ session, client: this.#client, ids })
+  }
+
+  async #record(name: string): Promise<LogRecord | undefined> {
+    try {
+      const record = await this.#store.get(logKey(name))
+      return record === undefined ? undefined : decodeLogRecord(record.value)
+    } catch (error) {
+      throw metadataFailure(error)
+    }
+  }
+
+  #ledgers(name: string): Promise<LedgerRecord[]> {
+    return listLedgers(this.#store, name)
+  }
+
+  /** One call at a time for a name, in order. */
+  async #alone<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+    const before = this.#busy.get(name) ?? Promise.resolve()
+    const done = before.then(work, work)
+    const settled = done.then(
+      () => undefined,
+      () => undefined
+    )
+    this.#busy.set(name, settled)
+    try {
+      return await done
+    } finally {
+      if (this.#busy.get(name) === settled) this.#busy.delete(name)
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import { entryId, ledgerId, NO_ENTRY, type Clock } from '@strata/base'
+import { AckState, LedgerTable } from '@strata/cursor-protocol'
+import type { LedgerClient } from '@strata/ledger-client'
+import { decodeCursorEntry } from './cursor-ledger-codec.ts'
+import type { StoredCursor } from './cursor-store.ts'
+import { ManagedLedgerError } from './errors.ts'
+import { LEDGERS_PER_CHANGE_MAX, type LogSession } from './log-session.ts'
+import type { LedgerRecord } from './records.ts'
+
+/** A log as a new owner finds it: every ledger closed, every cursor as it was last made durable. */
+export interface LoadedLog {
+  readonly session: LogSession
+  readonly table: LedgerTable
+  readonly cursors: readonly StoredCursor[]
+  /** Out of the log, still to be deleted. */
+  readonly deletingIds: readonly number[]
+}
+
+const READ_BYTES_MAX = 1024 * 1024
+const READ_ENTRIES_MAX = 10_000
+
+/**
+ * Recovers every ledger that is not closed and reads the cursor ledger, all at once.
+ * @throws ManagedLedgerError LOG_FENCED, METADATA_UNAVAILABLE, STORAGE_FAILED (retryable: nothing was decided), LOG_CORRUPT
+ */
+export async function loadLog(parts: { session: LogSession; client: LedgerClient; clock: Clock }): Promise<LoadedLog> {
+  const { session, client } = parts
+  const listed = await session.listLedgers()
+  const [records, cursorEntries] = await storageFailures(
+    Promise.all([
+      Promise.all(listed.map(record => closedRecord(record, parts))),
+      readCursorLedger(session.record.cursorLedgerId, client)
+    ])
+  )
+  const changed = records.filter((record, index) => record !== listed[index])
+  for (let from = 0; from < changed.length; from += LEDGERS_PER_CHANGE_MAX) {
+    await session.change(() => ({ put: changed.slice(from, from + LEDGERS_PER_CHANGE_MAX) }))
+  }
+  const table = new LedgerTable(session.record.trimmedThrough)
+  for (const record of records) if (record.state === 'closed') table.add(record)
+  const deletingIds = records.filter(record => record.state === 'deleting').map(record => record.ledgerId)
+  return { session, table, deletingIds, cursors: decodeCursors(cursorEntries, table) }
+}
+
+/** What the ledger holds for ever; one without entries is of no use. */
+async function closedRecord(
+  record: LedgerRecord,
+  parts: { client: LedgerClient; clock: Clock }
+): Promise<LedgerRecord> {
+  if (record.state !== 'open') return record
+  const end = await parts.client.recover(ledgerId(record.ledgerId))
+  return {
+    ...record,
+    state: end.lastEntryId === NO_ENTRY ? 'deleting' : 'closed',
+    entries: end.lastEntryId + 1,
+    sizeBytes: end.lengthBytes,
+    closedAtMs: parts.clock.wallMs()
+  }
+}
+
+async function readCursorLedger(id: number | undefined, client: LedgerClient): Promise<Buffer[]> {
+  if (id === undefined) return []
+  const end = await client.recover(ledgerId(id))
+  const reader = await client.open(ledgerId(id))
+  const entries: Buffer[] = []
+  while (entries.length <= end.lastEntryId) {
+    const read = await reader.read({
+      first: entryId(entries.length),
+      last: end.lastEntryId,
+      bytesMax: READ_BYTES_MAX,
+      entriesMax: READ_ENTRIES_MAX
+    })
+    if (read.length === 0) throw new Error(`cursor ledger ${id} gave no entry below its end`)
+    for (const entry of read) entries.push(entry.payload)
+  }
+  return entries
+}
+
+/** @throws CursorError MALFORMED_CURSOR_STATE, UNKNOWN_CURSOR_STATE_VERSION */
+function decodeCursors(entries: readonly Buffer[], table: LedgerTable): StoredCursor[] {
+  const cursors = new Map<number, StoredCursor>()
+  for (const record of entries.flatMap(decodeCursorEntry)) {
+    const { number } = record
+    const known = cursors.get(number)
+    if (record.kind === 'remove') cursors.delete(number)
+    else if (record.kind === 'define') {
+      const state = known?.state ?? new AckState(table, { ledgerId: -1, entryId: -1 })
+      cursors.set(number, { number, name: record.name, properties: record.properties, state })
+    } else if (known === undefined) throw ManagedLedgerError.create('LOG_CORRUPT', { cursorNumber: number })
+    else known.state.apply(record.chunk)
+  }
+  for (const { state } of cursors.values()) state.settle()
+  return [...cursors.values()]
+}
+
+async function storageFailures<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work
+  } catch (error) {
+    throw ManagedLedgerError.create('STORAGE_FAILED', {}, error)
+  }
+}

@@ -1,0 +1,164 @@
+import { create, fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
+import type { Position } from '@strata/cursor-protocol'
+import { encodeSegment } from '@strata/metadata'
+import { ManagedLedgerError } from './errors.ts'
+import {
+  LedgerRecord_State,
+  LedgerRecordSchema,
+  LogRecordSchema,
+  type LogPosition
+} from './generated/managed-ledger_pb.ts'
+
+/** The stored facts of a log, see proto/storage/managed-ledger.proto. */
+export interface LogRecord {
+  readonly epoch: number
+  readonly cursorLedgerId: number | undefined
+  readonly terminatedAt: Position | undefined
+  readonly properties: Readonly<Record<string, string>>
+  readonly trimmedThrough: Position
+  readonly isDeleting: boolean
+  readonly obsoleteLedgerIds: readonly number[]
+  readonly cleanClose: { readonly slowestCursor: Position | undefined } | undefined
+}
+
+export interface LedgerRecord {
+  readonly ledgerId: number
+  readonly state: 'open' | 'closed' | 'deleting'
+  readonly entries: number
+  readonly sizeBytes: number
+  readonly createdAtMs: number
+  readonly closedAtMs: number | undefined
+}
+
+const FORMAT_VERSION = 1
+const LEDGER_ID_DIGITS = 16
+const BEFORE_ALL: Position = { ledgerId: -1, entryId: -1 }
+
+export const NEW_LOG: LogRecord = {
+  epoch: 0,
+  cursorLedgerId: undefined,
+  terminatedAt: undefined,
+  properties: {},
+  trimmedThrough: BEFORE_ALL,
+  isDeleting: false,
+  obsoleteLedgerIds: [],
+  cleanClose: undefined
+}
+
+export function logKey(name: string): string {
+  return `logs/${encodeSegment(name)}`
+}
+
+export function ledgersPrefix(name: string): string {
+  return `${logKey(name)}/ledgers/`
+}
+
+export function ledgerKey(name: string, ledgerId: number): string {
+  return ledgersPrefix(name) + String(ledgerId).padStart(LEDGER_ID_DIGITS, '0')
+}
+
+export function encodeLogRecord(record: LogRecord): Uint8Array {
+  const { cursorLedgerId, terminatedAt, cleanClose } = record
+  return encode(
+    LogRecordSchema,
+    create(LogRecordSchema, {
+      epoch: BigInt(record.epoch),
+      properties: { ...record.properties },
+      trimmedThrough: encodePosition(record.trimmedThrough),
+      deleting: record.isDeleting,
+      obsoleteLedgerIds: record.obsoleteLedgerIds.map(BigInt),
+      ...(cursorLedgerId === undefined ? {} : { cursorLedgerId: BigInt(cursorLedgerId) }),
+      ...(terminatedAt === undefined ? {} : { terminatedAt: encodePosition(terminatedAt) }),
+      ...(cleanClose === undefined ? {} : { cleanClose: encodeCleanClose(cleanClose) })
+    })
+  )
+}
+
+/** @throws ManagedLedgerError LOG_CORRUPT */
+export function decodeLogRecord(bytes: Uint8Array): LogRecord {
+  const record = decode(LogRecordSchema, bytes)
+  const slowest = record.cleanClose?.slowestCursor
+  return {
+    epoch: Number(record.epoch ?? 0n),
+    cursorLedgerId: record.cursorLedgerId === undefined ? undefined : Number(record.cursorLedgerId),
+    terminatedAt: record.terminatedAt === undefined ? undefined : decodePosition(record.terminatedAt),
+    properties: record.properties,
+    trimmedThrough: record.trimmedThrough === undefined ? BEFORE_ALL : decodePosition(record.trimmedThrough),
+    isDeleting: record.deleting ?? false,
+    obsoleteLedgerIds: record.obsoleteLedgerIds.map(Number),
+    cleanClose:
+      record.cleanClose === undefined
+        ? undefined
+        : { slowestCursor: slowest === undefined ? undefined : decodePosition(slowest) }
+  }
+}
+
+export function encodeLedgerRecord(record: LedgerRecord): Uint8Array {
+  return encode(
+    LedgerRecordSchema,
+    create(LedgerRecordSchema, {
+      state: STATE_NUMBER[record.state],
+      entries: BigInt(record.entries),
+      sizeBytes: BigInt(record.sizeBytes),
+      createdAtMs: BigInt(Math.round(record.createdAtMs)),
+      ...(record.closedAtMs === undefined ? {} : { closedAtMs: BigInt(Math.round(record.closedAtMs)) })
+    })
+  )
+}
+
+/** @throws ManagedLedgerError LOG_CORRUPT */
+export function decodeLedgerRecord(key: string, bytes: Uint8Array): LedgerRecord {
+  const record = decode(LedgerRecordSchema, bytes)
+  const state = STATE_NAME.get(record.state ?? LedgerRecord_State.UNSPECIFIED)
+  const ledgerId = Number(key.slice(-LEDGER_ID_DIGITS))
+  if (state === undefined || !Number.isSafeInteger(ledgerId)) throw ManagedLedgerError.create('LOG_CORRUPT', { key })
+  return {
+    ledgerId,
+    state,
+    entries: Number(record.entries ?? 0n),
+    sizeBytes: Number(record.sizeBytes ?? 0n),
+    createdAtMs: Number(record.createdAtMs ?? 0n),
+    closedAtMs: record.closedAtMs === undefined ? undefined : Number(record.closedAtMs)
+  }
+}
+
+const STATE_NUMBER = {
+  open: LedgerRecord_State.OPEN,
+  closed: LedgerRecord_State.CLOSED,
+  deleting: LedgerRecord_State.DELETING
+} as const
+const STATE_NAME: ReadonlyMap<LedgerRecord_State, LedgerRecord['state']> = new Map([
+  [LedgerRecord_State.OPEN, 'open'],
+  [LedgerRecord_State.CLOSED, 'closed'],
+  [LedgerRecord_State.DELETING, 'deleting']
+])
+
+function encode<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array {
+  return Buffer.concat([Buffer.of(FORMAT_VERSION), toBinary(schema, message)])
+}
+
+function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
+  if (bytes[0] !== FORMAT_VERSION) throw ManagedLedgerError.create('LOG_CORRUPT', { version: bytes[0] ?? null })
+  try {
+    return fromBinary(schema, bytes.subarray(1))
+  } catch (error) {
+    throw ManagedLedgerError.create('LOG_CORRUPT', { message: schema.typeName }, error)
+  }
+}
+
+function encodePosition(position: Position): LogPosition {
+  const { ledgerId, entryId } = position
+  return {
+    $typeName: 'strata.storage.managed_ledger.LogPosition',
+    ledgerId: BigInt(ledgerId),
+    entryId: BigInt(entryId)
+  }
+}
+
+function decodePosition(position: LogPosition): Position {
+  return { ledgerId: Number(position.ledgerId ?? -1n), entryId: Number(position.entryId ?? -1n) }
+}
+
+function encodeCleanClose(clean: { readonly slowestCursor: Position | undefined }): { slowestCursor?: LogPosition } {
+  return clean.slowestCursor === undefined ? {} : { slowestCursor: encodePosition(clean.slowestCursor) }
+}
