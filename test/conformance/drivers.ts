@@ -1,0 +1,172 @@
+// The drivers: what each client library is, how it is had, and what it cannot do.
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { peersCache } from '../peers/process.ts'
+import type { Capability, DriverName } from './row.ts'
+
+const run = promisify(execFile)
+const INSTALL_TIMEOUT_MS = 900_000
+
+export interface Prepared {
+  readonly command: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+}
+
+export interface DriverSpec {
+  readonly name: DriverName
+  /** What it cannot do, and why: rows that need it are excluded with that reason. */
+  readonly lacks: Partial<Readonly<Record<Capability, string>>>
+  /**
+   * Fetches and builds it, once.
+   * @param sources This folder's `drivers`.
+   * @throws NotAtHand when its toolchain, or a part that no registry has, is missing.
+   */
+  readonly prepare: (sources: string) => Promise<Prepared>
+}
+
+/** The driver cannot be had on this machine; the message says what to install. */
+export class NotAtHand extends Error {
+  override readonly name = 'NotAtHand'
+}
+
+const NOT_IN_PYTHON = 'the Python client has no such option'
+const NOT_IN_GO = 'the Go client has no such option'
+
+const python: DriverSpec = {
+  name: 'python',
+  lacks: {
+    'ack-list': NOT_IN_PYTHON,
+    'ack-receipt': NOT_IN_PYTHON,
+    'active-events': NOT_IN_PYTHON,
+    'auto-consume': NOT_IN_PYTHON,
+    'entry-metadata': 'the Python client does not show broker entry metadata',
+    'int32-schema': NOT_IN_PYTHON,
+    'non-durable': NOT_IN_PYTHON,
+    priority: NOT_IN_PYTHON,
+    'reached-end': NOT_IN_PYTHON,
+    'reader-subscription': NOT_IN_PYTHON,
+    'reader-time': NOT_IN_PYTHON,
+    'retry-letter': NOT_IN_PYTHON,
+    'subscription-properties': NOT_IN_PYTHON,
+    transactions: 'the Python client has no transactions'
+  },
+  prepare: async sources => {
+    const source = join(sources, 'python')
+    await tool('python3', ['--version'], 'Python 3 with venv (Debian: python3 python3-venv)')
+    const home = await built('python', [join(source, 'requirements.txt')], async into => {
+      await install('python3', ['-m', 'venv', into])
+      const pip = [join(into, 'bin/python'), '-m', 'pip', 'install', '-q', '--disable-pip-version-check'] as const
+      await install(pip[0], [...pip.slice(1), '-r', join(source, 'requirements.txt')])
+    })
+    return { command: [join(home, 'bin/python'), join(source, 'driver.py')], environment: {} }
+  }
+}
+
+const go: DriverSpec = {
+  name: 'go',
+  lacks: {
+    'ack-timeout': 'the Go client has no ack timeout',
+    'auto-consume': NOT_IN_GO,
+    fencing: 'the Go client has no ExclusiveWithFencing',
+    'initial-sequence-id': NOT_IN_GO,
+    'int32-schema': NOT_IN_GO,
+    priority: NOT_IN_GO,
+    'reached-end': NOT_IN_GO,
+    'reader-time': NOT_IN_GO,
+    'redeliver-all': NOT_IN_GO
+  },
+  prepare: async sources => {
+    const source = join(sources, 'go')
+    await tool('go', ['version'], 'Go 1.24 or newer')
+    const home = await built('go', await filesOf(source), async into => {
+      await cp(source, into, { recursive: true })
+      await install('go', ['build', '-o', 'driver', '.'], into)
+    })
+    return { command: [join(home, 'driver')], environment: {} }
+  }
+}
+
+const java: DriverSpec = {
+  name: 'java',
+  lacks: {},
+  prepare: async sources => {
+    const source = join(sources, 'java')
+    await tool('javac', ['-version'], 'a JDK of 17 or newer')
+    await tool('mvn', ['--version'], 'Maven')
+    const home = await built('java', await filesOf(source), async into => {
+      await cp(source, into, { recursive: true })
+      const copy = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies'
+      await install('mvn', ['-q', '-B', copy, '-DoutputDirectory=lib', '-DincludeScope=runtime'], into)
+      const files = (await filesOf(source)).filter(name => name.endsWith('.java'))
+      await install('javac', ['-nowarn', '-d', 'classes', '-cp', 'lib/*', ...files], into)
+    })
+    const options = ['-Xmx512m', '-XX:+UseSerialGC', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error']
+    return { command: ['java', ...options, '-cp', `${home}/classes:${home}/lib/*`, 'Driver'], environment: {} }
+  }
+}
+
+const node: DriverSpec = {
+  name: 'node',
+  lacks: {
+    'access-modes': 'x'
+  },
+  prepare: async sources => {
+    const source = join(sources, 'node')
+    const home = await built('node', [join(source, 'package.json')], async into => {
+      await cp(source, into, { recursive: true })
+      await install('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], into)
+    }).catch(() => {
+      throw new NotAtHand(
+        'its native part is a prebuilt binary outside the package registry, and it could not be had; without it, libpulsar and its headers (apache-pulsar-client-dev) are needed to build it'
+      )
+    })
+    await cp(join(source, 'driver.mjs'), join(home, 'driver.mjs'))
+    return { command: [process.execPath, join(home, 'driver.mjs')], environment: {} }
+  }
+}
+
+export const driverSpecs: readonly DriverSpec[] = [python, go, java, node]
+
+async function tool(file: string, args: readonly string[], what: string): Promise<void> {
+  try {
+    await run(file, args, { timeout: 60_000 })
+  } catch {
+    throw new NotAtHand(`install ${what}`)
+  }
+}
+
+async function install(file: string, args: readonly string[], cwd?: string): Promise<void> {
+  await run(file, args, { timeout: INSTALL_TIMEOUT_MS, maxBuffer: 64 << 20, ...(cwd === undefined ? {} : { cwd }) })
+}
+
+async function filesOf(folder: string): Promise<string[]> {
+  return (await readdir(folder)).sort().map(name => join(folder, name))
+}
+
+/**
+ * A folder in the cache that `make` filled, made again only when one of `sources` changed. A virtual environment of Python and the like
+ * hold their own path, so it is made in place and marked when it is whole.
+ */
+async function built(name: string, sources: readonly string[], make: (into: string) => Promise<void>): Promise<string> {
+  const hash = createHash('sha256')
+  for (const path of sources) hash.update(path.slice(path.lastIndexOf('/'))).update(await readFile(path))
+  const parent = join(peersCache(), 'conformance')
+  const home = join(parent, `${name}-${hash.digest('hex').slice(0, 12)}`)
+  const mark = join(home, '.whole')
+  if (await exists(mark)) return home
+  await mkdir(parent, { recursive: true })
+  await rm(home, { recursive: true, force: true })
+  await make(home)
+  await writeFile(mark, '')
+  return home
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false
+  )
+}

@@ -1,0 +1,158 @@
+// A row of the table: one behaviour, what proves it, and who can run it.
+import { strict as assert } from 'node:assert'
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Client, type ClientOptions } from './client.ts'
+import { ClientError, type Driver } from './driver.ts'
+import { Admin } from './http.ts'
+
+export type DriverName = 'python' | 'go' | 'java' | 'node' | 'strata'
+export type Oracle = '4.0.8' | '5.0.0-M1'
+
+/** What a broker must offer, in the order of the feature list. */
+export type Feature =
+  | 'connection'
+  | 'lookup'
+  | 'topics'
+  | 'producers'
+  | 'subscriptions'
+  | 'acknowledgement'
+  | 'redelivery'
+  | 'seek'
+  | 'readers'
+  | 'partitions'
+  | 'non-persistent'
+  | 'entry-metadata'
+  | 'listeners'
+  | 'schemas'
+  | 'patterns'
+  | 'switched-off'
+  | 'admin'
+
+/** What a client library must be able to do for a row; each driver says which of these it lacks, and why. */
+export type Capability =
+  | 'access-modes'
+  | 'fencing'
+  | 'ack-list'
+  | 'ack-receipt'
+  | 'ack-timeout'
+  | 'active-events'
+  | 'auto-consume'
+  | 'batch-index-ack'
+  | 'chunking'
+  | 'dead-letter'
+  | 'entry-metadata'
+  | 'initial-sequence-id'
+  | 'int32-schema'
+  | 'last-message-id'
+  | 'listener-name'
+  | 'non-durable'
+  | 'pattern'
+  | 'priority'
+  | 'reached-end'
+  | 'reader-subscription'
+  | 'reader-time'
+  | 'redeliver-all'
+  | 'retry-letter'
+  | 'schema'
+  | 'seek-partitioned'
+  | 'subscription-properties'
+  | 'table-view'
+  | 'transactions'
+
+/** How the broker is configured for a row; a broker is started for each that is asked for. */
+export type Profile = 'default' | 'tuned' | 'strict'
+
+export interface Row {
+  readonly name: string
+  /** One sentence: the claim that fails with the row. */
+  readonly proves: string
+  readonly feature: Feature
+  /** Absent: 4.0.8. */
+  readonly oracle?: Oracle
+  /** Absent: default. */
+  readonly profile?: Profile
+  readonly needs?: readonly Capability[]
+  /** Behaviour of the server alone, by HTTP: run once, by the first driver at hand. */
+  readonly once?: true
+  /** Drivers that cannot run it for a reason of their own, and that reason. */
+  readonly except?: Partial<Readonly<Record<DriverName, string>>>
+  readonly run: (c: Context) => Promise<void>
+}
+
+/** What a row works with. Topics and namespaces are its own; clients are closed after it. */
+export class Context {
+  readonly driverName: DriverName
+  readonly brokerUrl: string
+  readonly webUrl: string
+  readonly admin: Admin
+  readonly #driver: Driver
+  readonly #rowName: string
+  readonly #clients: Client[] = []
+  #topicCount = 0
+
+  constructor(options: { driverName: DriverName; driver: Driver; rowName: string; brokerUrl: string; webUrl: string }) {
+    this.driverName = options.driverName
+    this.brokerUrl = options.brokerUrl
+    this.webUrl = options.webUrl
+    this.admin = new Admin(options.webUrl)
+    this.#driver = options.driver
+    this.#rowName = options.rowName
+  }
+
+  /** A name that nothing else has. */
+  unique(): string {
+    return `${this.#rowName}-${this.driverName}-${randomBytes(4).toString('hex')}`
+  }
+
+  /** The name of a topic that nobody used yet. */
+  topic(domain: 'persistent' | 'non-persistent' = 'persistent'): string {
+    return `${domain}://public/default/${this.unique()}-${++this.#topicCount}`
+  }
+
+  /** A new, empty namespace of the tenant `public`. @returns `public/name`. */
+  async namespace(): Promise<string> {
+    const name = `public/${this.unique()}`
+    await this.admin.expect(204, 'PUT', `namespaces/${name}`)
+    return name
+  }
+
+  /** A client with a connection of its own. */
+  async client(options: ClientOptions = {}, url: string = this.brokerUrl): Promise<Client> {
+    const client = await Client.create(this.#driver, url, options)
+    this.#clients.push(client)
+    return client
+  }
+
+  async closeClients(): Promise<void> {
+    await Promise.allSettled(this.#clients.splice(0).map(client => client.close()))
+  }
+}
+
+/** The call must be refused with one of these codes. @returns The refusal. */
+export async function refused(call: Promise<unknown>, ...codes: readonly string[]): Promise<ClientError> {
+  const outcome = await call.then(
+    () => undefined,
+    (error: unknown) => error
+  )
+  assert(outcome !== undefined, `expected ${codes.join(' or ')}, and it was granted`)
+  if (!(outcome instanceof ClientError)) throw outcome
+  assert(codes.includes(outcome.code), `expected ${codes.join(' or ')}, and it was ${outcome.message}`)
+  return outcome
+}
+
+/** Asks again until `isTrue` holds: for what the protocol promises soon but not at once. */
+export async function eventually<T>(ask: () => Promise<T>, isTrue: (value: T) => boolean, timeoutMs = 20_000): Promise<T> {
+  const end = Date.now() + timeoutMs
+  for (;;) {
+    const value = await ask()
+    if (isTrue(value)) return value
+    assert(Date.now() < end, `after ${timeoutMs} ms still ${JSON.stringify(value).slice(0, 500)}`)
+    await delay(50)
+  }
+}
+
+/** `prefix-0` … `prefix-(count-1)`. */
+export function numbered(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+}
