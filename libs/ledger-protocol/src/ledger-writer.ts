@@ -202,7 +202,8 @@ export class LedgerWriter {
     if (this.#state.kind !== 'writing') return // W3, W4
     const { writeQuorum, ackQuorum, ensembleSize } = this.quorum
     const before = this.#lac
-    if (ensembleSize === 1) this.#lac = this.#ackedThrough(0)
+    if (ensembleSize === 1)
+      this.#lac = Math.max(before, this.#ackedThrough(0)) // a replacement begins at nothing
     else {
       for (let next = before + 1; next < this.#nextEntryId; next++) {
         let copies = 0
