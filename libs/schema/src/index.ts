@@ -1,1 +1,17 @@
-export {}
+export {
+  checkCompatible,
+  isCompatibilityStrategy,
+  isSameSchema,
+  validateSchema,
+  type CompatibilityStrategy
+} from './compatibility.ts'
+export { isSchemaError, schemaError, type SchemaErrorCode } from './errors.ts'
+export { joinKeyValue, splitKeyValue, type KeyValueParts } from './key-value.ts'
+export { decodeSchemaVersion, encodeSchemaVersion, SchemaRegistry, type StoredSchema } from './registry.ts'
+export {
+  isSchemaType,
+  numberOfSchemaType,
+  schemaTypeOfNumber,
+  type SchemaDefinition,
+  type SchemaType
+} from './schema-type.ts'

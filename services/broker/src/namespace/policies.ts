@@ -125,7 +125,7 @@ export class PolicyStore {
       const name = record.key.slice(prefix.length)
       if (name in policyTable) values[name] = JSON.parse(decodeRow(PolicyRowSchema, record).json ?? 'null')
     }
-    return values as StoredPolicies
+    return values
   }
 }
 

@@ -77,7 +77,12 @@ export class TopicName {
   }
 
   partition(index: number): TopicName {
-    return new TopicName(this.domain, this.tenant, this.namespacePortion, this.localName + PARTITION_SUFFIX + index)
+    return new TopicName(
+      this.domain,
+      this.tenant,
+      this.namespacePortion,
+      `${this.localName}${PARTITION_SUFFIX}${index}`
+    )
   }
 
   /** The local name as one segment of a key or a path. */
