@@ -23,6 +23,7 @@ import {
   SendView,
   WriteBuffer,
   wireErrors,
+  writeAck,
   writeAckResponse,
   writeMessageHeader,
   writeSendReceipt,
@@ -327,6 +328,39 @@ describe('hot writers', () => {
             hasEpoch: epoch !== null
           })
           expect(view.ids.ackSets.slice(0, 2 * view.ids.ackSetWordCount)).toEqual(words?.flat() ?? [])
+        }
+      )
+    )
+  })
+
+  test('ACK', () => {
+    const id = fc.tuple(idOrNone, idOrNone, fc.option(fc.array(fc.tuple(half, half), { maxLength: 3 })))
+    fc.assert(
+      fc.property(
+        fc.maxSafeNat(),
+        fc.boolean(),
+        fc.array(id),
+        fc.option(fc.maxSafeNat()),
+        (consumerId, isCumulative, ids, request) => {
+          const out = new WriteBuffer(16)
+          const lists = {
+            ledgerIds: ids.map(([ledger]) => ledger),
+            entryIds: ids.map(([, entry]) => entry),
+            ackSets: ids.map(([, , words]) => words?.flat())
+          }
+          writeAck(out, { consumerId, isCumulative, ids: lists, ...(request === null ? {} : { requestId: request }) })
+          const messageId = ids.map(([ledger, entry, words]) => ({
+            ledgerId: unsigned(ledger),
+            entryId: unsigned(entry),
+            ackSet: (words ?? []).map(([low, high]) => BigInt.asIntN(64, joinHalves(low, high)))
+          }))
+          const expected = encodeCommand('ack', {
+            consumerId: BigInt(consumerId),
+            ackType: isCumulative ? 1 : 0,
+            messageId,
+            ...(request === null ? {} : { requestId: BigInt(request) })
+          })
+          expect(Buffer.from(out.take())).toEqual(expected)
         }
       )
     )

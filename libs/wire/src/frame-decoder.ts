@@ -17,7 +17,8 @@ const FIRST_ASSEMBLY_BYTES = 64 * 1024
  * most one partial frame is held, in less than twice the bytes that arrived of it (at least 64 KB).
  */
 export class FrameDecoder {
-  readonly #frameBytesMax: number
+  /** The largest `totalSize`; it may be raised or lowered between frames. */
+  frameBytesMax: number
   readonly #prefix = Buffer.allocUnsafe(LENGTH_BYTES)
   #prefixBytes = 0
   #partial: Buffer | undefined
@@ -27,7 +28,7 @@ export class FrameDecoder {
 
   constructor(options: { frameBytesMax: number }) {
     assert(options.frameBytesMax >= LENGTH_BYTES)
-    this.#frameBytesMax = options.frameBytesMax
+    this.frameBytesMax = options.frameBytesMax
   }
 
   /** No further frame is handed out, not even of the chunk that is being read. */
@@ -111,7 +112,7 @@ export class FrameDecoder {
 
   #checked(frameBytes: number): number {
     if (frameBytes < LENGTH_BYTES) refuse(`a frame cannot be ${frameBytes} bytes long`, 0)
-    if (frameBytes > this.#frameBytesMax) refuse(`a frame of ${frameBytes} bytes is over the limit`, 0)
+    if (frameBytes > this.frameBytesMax) refuse(`a frame of ${frameBytes} bytes is over the limit`, 0)
     return frameBytes
   }
 }

@@ -161,6 +161,56 @@ export function writeAckResponse(
   out.varint64(requestIdLow, requestIdHigh)
 }
 
+/** Ids to acknowledge, in parallel arrays. An id without an ack set acknowledges its whole entry. */
+export interface AckedIds {
+  readonly ledgerIds: readonly number[]
+  readonly entryIds: readonly number[]
+  readonly ackSets: readonly (AckSet | undefined)[]
+}
+
+/** ACK; it asks for a receipt if a request id (a safe integer) is given. */
+export function writeAck(
+  out: WriteBuffer,
+  ack: {
+    readonly consumerId: number
+    readonly isCumulative: boolean
+    readonly ids: AckedIds
+    readonly requestId?: number
+  }
+): void {
+  const { consumerId, ids, requestId } = ack
+  const count = ids.ledgerIds.length
+  let bodyBytes = 1 + varintBytes(consumerId) + 2
+  for (let index = 0; index < count; index++) {
+    const bytes = ackedIdBytes(ids, index)
+    bodyBytes += 1 + varintBytes(bytes) + bytes
+  }
+  if (requestId !== undefined) bodyBytes += 1 + varintBytes(requestId)
+  writePrefix(out, 10, bodyBytes, 0)
+  out.uint8(0x08)
+  out.varint(consumerId)
+  out.uint16(ack.isCumulative ? 0x1001 : 0x1000)
+  for (let index = 0; index < count; index++) {
+    const ackSet = ids.ackSets[index]
+    out.uint8(0x1a)
+    out.varint(ackedIdBytes(ids, index))
+    out.uint8(0x08)
+    out.varint(ids.ledgerIds[index] as number)
+    out.uint8(0x10)
+    out.varint(ids.entryIds[index] as number)
+    if (ackSet !== undefined) writeAckSet(out, 0x28, ackSet)
+  }
+  if (requestId === undefined) return
+  out.uint8(0x40)
+  out.varint(requestId)
+}
+
+function ackedIdBytes(ids: AckedIds, index: number): number {
+  const ackSet = ids.ackSets[index]
+  const idBytes = 2 + varintBytes(ids.ledgerIds[index] as number) + varintBytes(ids.entryIds[index] as number)
+  return ackSet === undefined ? idBytes : idBytes + ackSetBytes(ackSet)
+}
+
 /** FLOW. */
 export function writeFlow(out: WriteBuffer, consumerId: number, permits: number): void {
   writePrefix(out, 11, 2 + varintBytes(consumerId) + varintBytes(permits), 0)

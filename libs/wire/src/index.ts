@@ -45,6 +45,7 @@ export {
   SendView
 } from './hot-commands.ts'
 export {
+  writeAck,
   writeAckResponse,
   writeFlow,
   writeMessageHeader,
@@ -52,10 +53,12 @@ export {
   writePong,
   writeSendHeader,
   writeSendReceipt,
+  type AckedIds,
   type AckSet,
   type SendCommand
 } from './hot-writers.ts'
 export {
+  checksumOf,
   MetadataView,
   readMessageMetadata,
   skipBrokerEntryMetadata,

@@ -256,8 +256,12 @@ function readChunkField(reader: ProtoReader, into: MetadataView): void {
 /** True also if there is no checksum to verify. `view` is what was read from this very buffer. */
 export function verifyChecksum(buffer: Buffer, view: MetadataView): boolean {
   if (view.checksumAt < 0) return true
-  const covered = buffer.subarray(view.checksumAt + 4, view.payloadEnd)
-  return crc32c(covered) === buffer.readUInt32BE(view.checksumAt)
+  return checksumOf(buffer, view.checksumAt + 4, view.payloadEnd) === buffer.readUInt32BE(view.checksumAt)
+}
+
+/** CRC32C of `buffer[start, end)`. */
+export function checksumOf(buffer: Buffer, start: number, end: number): number {
+  return crc32c(buffer.subarray(start, end))
 }
 
 /** Where the headers go on after the broker's own block, if there is one. @throws MALFORMED_FRAME */
