@@ -2,6 +2,7 @@ import { brokerError, type BrokerErrorCode } from '../errors.ts'
 import type { Consumer, Subscription } from '../contract.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
+import type { SampledSubscription } from '../subscription/index.ts'
 import { Producers, type Admission } from './producers.ts'
 import type { Producer } from './producer.ts'
 import type { Publication } from './publication.ts'
@@ -29,7 +30,7 @@ export abstract class BaseTopic {
   /** Replaced when the namespace's policies change. */
   policies: EffectivePolicies
   protected readonly env: TopicEnvironment
-  protected readonly subscriptionsByName = new Map<string, Subscription>()
+  protected readonly subscriptionsByName = new Map<string, SampledSubscription>()
   protected currentState: TopicState = 'open'
   #operations = 0
   #idleSinceMs: number
@@ -55,7 +56,7 @@ export abstract class BaseTopic {
     return this.currentState
   }
 
-  get subscriptions(): ReadonlyMap<string, Subscription> {
+  get subscriptions(): ReadonlyMap<string, SampledSubscription> {
     return this.subscriptionsByName
   }
 
@@ -102,6 +103,8 @@ export abstract class BaseTopic {
     this.traffic.sample(elapsedSeconds)
     this.chunks.sample(elapsedSeconds)
     for (const producer of this.producers.values()) producer.sample(elapsedSeconds)
+    const nowMs = this.env.clock.nowMs()
+    for (const subscription of this.subscriptionsByName.values()) subscription.sample(nowMs)
   }
 
   abstract get isTerminated(): boolean
@@ -148,6 +151,7 @@ export abstract class BaseTopic {
 
   protected publicationOf(producer: Producer, send: SendFields, bytes: number): Publication {
     const publication = this.env.publications.take()
+    producer.onTaken()
     publication.producer = producer
     publication.sequenceLow = send.sequenceLow
     publication.sequenceHigh = send.sequenceHigh

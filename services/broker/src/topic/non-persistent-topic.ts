@@ -1,4 +1,4 @@
-import type { Position } from '@strata/cursor-protocol'
+import { EARLIEST, type Position } from '@strata/cursor-protocol'
 import { brokerError } from '../errors.ts'
 import type { Subscription, SubscriptionHost } from '../contract.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
@@ -93,7 +93,7 @@ export class NonPersistentTopic extends BaseTopic implements Topic {
   }
 
   #register(name: string): Subscription {
-    const subscription = this.env.createSubscription(this.#host, { name, cursor: undefined })
+    const subscription = this.env.createSubscription(this.#host, name, { durable: false, start: EARLIEST })
     this.subscriptionsByName.set(name, subscription)
     return subscription
   }

@@ -1,10 +1,11 @@
 import { CodedError } from '@strata/base'
 import { LATEST, type Position } from '@strata/cursor-protocol'
-import type { AppendListener, Cursor, ManagedLedger } from '@strata/managed-ledger'
+import type { AppendListener, ManagedLedger } from '@strata/managed-ledger'
 import { brokerError } from '../errors.ts'
 import type { Subscription, SubscriptionHost } from '../contract.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
+import type { SubscriptionOptions } from '../subscription/index.ts'
 import { BaseTopic } from './base-topic.ts'
 import type { EntryStamper } from './entry-stamper.ts'
 import type { Producer } from './producer.ts'
@@ -57,7 +58,8 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
       settings: env.settings
     }
     this.log.setAppendListener(this)
-    for (const cursor of this.log.cursors()) if (cursor.isDurable) this.#register(cursor.name, cursor)
+    for (const cursor of this.log.cursors())
+      if (cursor.isDurable) this.#register(cursor.name, { durable: true, cursor })
   }
 
   get isTerminated(): boolean {
@@ -154,7 +156,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
     const opening = this.during(async () => {
       const cursor = await this.log.openCursor(name, { initial: options.position, properties: options.properties })
       this.requireOpen()
-      return this.#register(name, cursor)
+      return this.#register(name, { durable: true, cursor })
     })
     this.#opening.set(name, opening)
     try {
@@ -190,16 +192,15 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
       })
   }
 
-  #register(name: string, cursor: Cursor): Subscription {
-    const subscription = this.env.createSubscription(this.#host, { name, cursor })
+  #register(name: string, options: SubscriptionOptions): Subscription {
+    const subscription = this.env.createSubscription(this.#host, name, options)
     this.subscriptionsByName.set(name, subscription)
     return subscription
   }
 
   #openNonDurable(request: SubscribeRequest): Subscription {
     const start = request.startPosition ?? (request.initialPosition === 'latest' ? LATEST : this.log.firstPosition)
-    const cursor = this.log.openNonDurableCursor(request.subscriptionName, this.log.clamp(start))
-    return this.#register(request.subscriptionName, cursor)
+    return this.#register(request.subscriptionName, { durable: false, start: this.log.clamp(start) })
   }
 
   async #rollBack(subscription: Subscription, request: SubscribeRequest): Promise<void> {

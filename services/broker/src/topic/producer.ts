@@ -47,6 +47,8 @@ export class Producer {
   /** Answered exclusive requests carry it back to the client. */
   topicEpoch: bigint | undefined
   isClosed = false
+  #pending = 0
+  #onSettled: (() => void)[] = []
 
   constructor(options: ProducerOptions) {
     this.options = options
@@ -59,21 +61,42 @@ export class Producer {
     return mine.connection === theirs.connection && mine.producerId === theirs.producerId && theirs.epoch < mine.epoch
   }
 
+  /** A publication was taken; one of the calls below settles it. */
+  onTaken(): void {
+    this.#pending++
+  }
+
+  /** Resolves once every publication taken so far is settled. */
+  async settled(): Promise<void> {
+    if (this.#pending === 0) return
+    await new Promise<void>(resolve => {
+      this.#onSettled.push(resolve)
+    })
+  }
+
   onStored(publication: Publication, ledgerId: number, entryId: number): void {
     const { connection, producerId } = this.options
     if (!this.isClosed) connection.sendReceipt(publication, producerId, ledgerId, entryId)
     connection.onPublicationSettled(publication.bytes)
+    this.#settle()
   }
 
   /** The entry is not in the log, or in doubt: silence, since any answer but a receipt makes clients give up. */
   onLost(publication: Publication): void {
     this.options.connection.onPublicationSettled(publication.bytes)
+    this.#settle()
   }
 
   onRefused(publication: Publication, code: BrokerErrorCode, message: string): void {
     const { connection, producerId } = this.options
     if (!this.isClosed) connection.sendSendError(publication, producerId, code, message)
     connection.onPublicationSettled(publication.bytes)
+    this.#settle()
+  }
+
+  #settle(): void {
+    if (--this.#pending > 0 || this.#onSettled.length === 0) return
+    for (const resolve of this.#onSettled.splice(0)) resolve()
   }
 
   sample(elapsedSeconds: number): void {

@@ -1,8 +1,9 @@
 import type { BytePool, Clock, Logger } from '@strata/base'
-import type { Cursor, Entry } from '@strata/managed-ledger'
+import type { Entry } from '@strata/managed-ledger'
 import type { Position } from '@strata/cursor-protocol'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { Consumer, ConsumerOptions, Subscription, SubscriptionHost } from '../contract.ts'
+import type { SampledSubscription, SubscriptionOptions } from '../subscription/index.ts'
 import type { Admission, Producers } from './producers.ts'
 import type { Producer } from './producer.ts'
 import type { PublicationPool } from './publication.ts'
@@ -16,7 +17,7 @@ export interface TopicEnvironment {
   readonly settings: BrokerSettings
   readonly dispatchPool: BytePool
   readonly publications: PublicationPool
-  createSubscription(host: SubscriptionHost, options: { name: string; cursor: Cursor | undefined }): Subscription
+  createSubscription(host: SubscriptionHost, name: string, options: SubscriptionOptions): SampledSubscription
   /** Milliseconds since 1970 of an entry's publication, by its client's clock. */
   publishTimeMs(entry: Entry): number
 }
@@ -66,7 +67,7 @@ export interface Topic {
   readonly state: TopicState
   readonly isTerminated: boolean
   readonly producers: Producers
-  readonly subscriptions: ReadonlyMap<string, Subscription>
+  readonly subscriptions: ReadonlyMap<string, SampledSubscription>
   /** Of its namespace; replaced when they change. */
   policies: EffectivePolicies
   /** Monotonic time since when nobody has used it; undefined while somebody does. */

@@ -1,0 +1,446 @@
+import type { Socket } from 'node:net'
+import type { Logger } from '@strata/base'
+import {
+  commandTypeOf,
+  decodeCommand,
+  decodeFlow,
+  encodeCommand,
+  FlowView,
+  FrameDecoder,
+  frameBytesMaxOf,
+  skipBrokerEntryMetadata,
+  writeAckResponse,
+  writeMessageHeader,
+  writePing,
+  writeSendReceipt,
+  wireErrors,
+  type CommandInit,
+  type CommandName,
+  type FrameHandler
+} from '@strata/wire'
+import type { Delivery } from '../contract.ts'
+import { brokerError, brokerErrors, wireErrorOf, type BrokerErrorCode } from '../errors.ts'
+import { asClientError, wireAnswerOf } from '../topic/client-error.ts'
+import type { Publication } from '../topic/publication.ts'
+import { ClosedProducers } from './closed-producers.ts'
+import {
+  NO_REQUEST,
+  PENDING_REQUESTS_MAX,
+  UNKNOWN_CLIENT,
+  type ClientInfo,
+  type ConnectionContext,
+  type ConnectionServices,
+  type ConsumerSlot,
+  type ProducerSlot,
+  type WatcherSlot
+} from './context.ts'
+import { AckPath } from './handlers/acknowledge.ts'
+import { handleConnect } from './handlers/connect.ts'
+import { handleCommand } from './handlers/index.ts'
+import { Intake } from './intake.ts'
+import { KeepAlive } from './keep-alive.ts'
+import { withoutMapping } from './listeners.ts'
+import { Output } from './output.ts'
+import { SendPath } from './send-path.ts'
+
+const CONNECT = 2
+const SEND = 6
+const ACK = 10
+const FLOW = 11
+const PING = 18
+const PONG = 19
+
+/** Consumers of older clients cannot take the checksum. */
+const CHECKSUM_VERSION = 11
+const END_OF_TOPIC_VERSION = 9
+const ACTIVE_CONSUMER_VERSION = 12
+const CLOSE_COMMANDS_VERSION = 5
+const CHECKSUM_HEADER_BYTES = 6
+
+/** How long a closed socket may take to write what it holds. */
+const LINGER_MS = 1000
+
+export interface ConnectionOptions {
+  readonly socket: Socket
+  readonly services: ConnectionServices
+  readonly connectionId: number
+  readonly listenerName: string
+  onClosed(connection: Connection): void
+}
+
+/**
+ * One client socket: frames in, frames out. Start → connected → closed; only CONNECT, PING and PONG are taken before
+ * CONNECT was accepted.
+ *
+ * Invariants
+ *   C1  Every request id is answered exactly once, by an answer or an error (WaitForExclusive: twice), unless it closes.
+ *   C2  What the peer's bytes make us throw closes this connection, with a logged reason, and nothing else.
+ *   C3  Once closed, its producers and consumers have left their topics; what is still settled is only accounted for.
+ */
+export class Connection implements ConnectionContext, FrameHandler {
+  readonly services: ConnectionServices
+  readonly connectionId: number
+  readonly remoteAddress: string
+  readonly localAddress: string
+  readonly address: string
+  readonly listenerName: string
+  readonly logger: Logger
+  readonly producers = new Map<number, ProducerSlot>()
+  readonly consumers = new Map<number, ConsumerSlot>()
+  readonly watchers = new Map<bigint, WatcherSlot>()
+  readonly cancellations = new Map<ProducerSlot, () => void>()
+  client: ClientInfo = UNKNOWN_CLIENT
+  readonly #socket: Socket
+  readonly #output: Output
+  readonly #decoder: FrameDecoder
+  readonly #intake: Intake
+  readonly #keepAlive: KeepAlive
+  readonly #sendPath: SendPath
+  readonly #ackPath: AckPath
+  readonly #flow = new FlowView()
+  readonly #closedProducers: ClosedProducers
+  readonly #onClosed: (connection: Connection) => void
+  #state: 'start' | 'connected' | 'closed' = 'start'
+  #pendingRequests = 0
+
+  constructor(options: ConnectionOptions) {
+    const { socket, services } = options
+    this.services = services
+    this.connectionId = options.connectionId
+    this.listenerName = options.listenerName
+    this.remoteAddress = socket.remoteAddress ?? ''
+    this.localAddress = socket.localAddress ?? ''
+    this.address = `/${withoutMapping(this.remoteAddress)}:${socket.remotePort ?? 0}`
+    this.logger = services.logger.child({ connectionId: this.connectionId, address: this.address })
+    this.#socket = socket
+    this.#onClosed = options.onClosed
+    this.#output = new Output(socket, services.flusher, services.dispatchPool)
+    this.#decoder = new FrameDecoder({ frameBytesMax: frameBytesMaxOf(services.settings.maxMessageSize) })
+    this.#closedProducers = new ClosedProducers(services.clock, () => services.settings.keepAliveIntervalSeconds * 1000)
+    this.#intake = this.#createIntake()
+    this.#keepAlive = this.#createKeepAlive()
+    this.#sendPath = new SendPath({
+      producers: this.producers,
+      wasClosedByBroker: producerId => this.#closedProducers.has(producerId),
+      onTaken: bytes => {
+        this.#intake.take(bytes)
+      },
+      sendFrame: frame => {
+        this.#output.frame(frame)
+      },
+      close: reason => {
+        this.close(reason)
+      }
+    })
+    this.#ackPath = new AckPath(this)
+    socket.setNoDelay(true)
+    socket.on('data', chunk => {
+      this.#onData(chunk)
+    })
+    socket.on('error', error => {
+      this.close(`socket error: ${error.message}`)
+    })
+    socket.on('close', () => {
+      this.close('the peer closed it')
+    })
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  get clientVersion(): string {
+    return this.client.version
+  }
+
+  get protocolVersion(): number {
+    return this.client.protocolVersion
+  }
+
+  get supportsPartialProducer(): boolean {
+    return this.client.supportsPartialProducer
+  }
+
+  get isWritable(): boolean {
+    return this.#output.isWritable
+  }
+
+  // ------------------------------------------------------------ in
+
+  #onData(chunk: Buffer): void {
+    if (this.#state === 'closed') return
+    this.#keepAlive.onData()
+    try {
+      this.#decoder.push(chunk, this)
+    } catch (error) {
+      // C2. A bug of ours is no reason to lose the other clients either, but it is told apart in the log.
+      if (!wireErrors.is(error)) {
+        const stack = error instanceof Error ? error.stack : String(error)
+        this.logger.error({ event: 'connection.handler_failed', stack }, 'a command could not be handled')
+      }
+      this.close(error instanceof Error ? error.message : String(error))
+    }
+    this.#intake.check()
+  }
+
+  onFrame(buffer: Buffer, start: number, end: number): void {
+    const type = commandTypeOf(buffer, start, end)
+    if (this.#state === 'connected') {
+      switch (type) {
+        case SEND:
+          this.#sendPath.onFrame(buffer, start, end)
+          return
+        case ACK:
+          this.#ackPath.onFrame(buffer, start, end)
+          return
+        case FLOW:
+          this.#onFlow(buffer, start, end)
+          return
+      }
+    }
+    if (type === PING) this.#output.pong()
+    else if (type !== PONG) this.#onCommand(buffer, start, end)
+  }
+
+  #onFlow(buffer: Buffer, start: number, end: number): void {
+    const flow = this.#flow
+    decodeFlow(buffer, start, end, flow)
+    const slot = this.consumers.get(flow.consumerId)
+    if (slot?.kind === 'ready' && flow.permits > 0) slot.consumer.flow(flow.permits)
+  }
+
+  #onCommand(buffer: Buffer, start: number, end: number): void {
+    const command = decodeCommand(buffer, start, end)
+    if (command.type === CONNECT && command.case === 'connect') {
+      if (this.#state === 'start') handleConnect(this, command.value)
+      else this.close('CONNECT on a connection that is connected')
+      return
+    }
+    if (this.#state === 'start') this.close(`command ${command.case} before CONNECT`)
+    else if (this.#state === 'connected') handleCommand(this, command)
+  }
+
+  becomeConnected(client: ClientInfo): void {
+    this.client = client
+    this.#state = 'connected'
+    this.logger.info(
+      { event: 'connection.opened', client: client.version, protocolVersion: client.protocolVersion },
+      'a client connected'
+    )
+  }
+
+  // ------------------------------------------------------------ requests
+
+  answer(requestId: bigint, work: () => Promise<void>): void {
+    this.answerWith(work, error => {
+      this.fail(requestId, error)
+    })
+  }
+
+  answerWith(work: () => Promise<void>, onError: (error: unknown) => void): void {
+    if (this.#pendingRequests >= PENDING_REQUESTS_MAX) {
+      onError(brokerError('TooManyRequests', 'The connection has too many requests pending'))
+      return
+    }
+    this.#pendingRequests++
+    work()
+      .catch((error: unknown) => {
+        this.#logUnexpected(error)
+        if (this.#state !== 'closed') onError(error)
+      })
+      .finally(() => {
+        this.#pendingRequests--
+      })
+  }
+
+  reply<Name extends CommandName>(name: Name, init: CommandInit<Name>): void {
+    if (this.#state !== 'closed') this.#output.frame(encodeCommand(name, init))
+  }
+
+  fail(requestId: bigint, error: unknown): void {
+    this.reply('error', { requestId, ...wireAnswerOf(error) })
+  }
+
+  #logUnexpected(error: unknown): void {
+    const { code } = wireErrorOf(asClientError(error))
+    if (code !== 'UnknownError') return
+    const stack = error instanceof Error ? error.stack : String(error)
+    this.logger.warn({ event: 'request.failed', stack }, 'a request failed in a way that has no code')
+  }
+
+  // ------------------------------------------------------------ producers
+
+  sendReceipt(publication: Publication, producerId: number, ledgerId: number, entryId: number): void {
+    if (this.#state === 'closed') return
+    writeSendReceipt(
+      this.#output.slab,
+      producerId,
+      publication.sequenceLow,
+      publication.sequenceHigh,
+      publication.highestLow,
+      publication.highestHigh,
+      ledgerId,
+      entryId
+    )
+  }
+
+  sendSendError(publication: Publication, producerId: number, code: BrokerErrorCode, message: string): void {
+    const low = publication.hasHighest ? publication.highestLow : publication.sequenceLow
+    const high = publication.hasHighest ? publication.highestHigh : publication.sequenceHigh
+    const sequenceId = (BigInt(high) << 32n) | BigInt(low)
+    this.reply('sendError', {
+      producerId: BigInt(producerId),
+      sequenceId,
+      error: brokerErrors[code].wire,
+      message
+    })
+  }
+
+  onPublicationSettled(bytes: number): void {
+    this.#intake.give(bytes)
+  }
+
+  closeProducer(producerId: number): void {
+    this.forgetProducer(producerId)
+    if (this.protocolVersion < CLOSE_COMMANDS_VERSION) this.close('its producer was closed and it cannot be told')
+    else this.reply('closeProducer', { producerId: BigInt(producerId), requestId: NO_REQUEST })
+  }
+
+  forgetProducer(producerId: number): void {
+    this.producers.delete(producerId)
+    this.#closedProducers.add(producerId)
+  }
+
+  // ------------------------------------------------------------ consumers
+
+  sendMessage(delivery: Delivery): void {
+    if (this.#state === 'closed') return
+    const { ledgerId, entryId, payload } = delivery.entry
+    let start = 0
+    if (payload[1] === 0x02 && !this.#takesEntryMetadata) start = skipBrokerEntryMetadata(payload, 0, payload.length)
+    if (this.client.protocolVersion < CHECKSUM_VERSION && payload[start + 1] === 0x01) start += CHECKSUM_HEADER_BYTES
+    writeMessageHeader(
+      this.#output.slab,
+      delivery.consumerId,
+      ledgerId,
+      entryId,
+      delivery.partition,
+      delivery.redeliveryCount,
+      delivery.ackSet,
+      delivery.consumerEpoch,
+      payload.length - start
+    )
+    this.#output.payload(payload, start)
+  }
+
+  get #takesEntryMetadata(): boolean {
+    return this.services.settings.exposingBrokerEntryMetadataToClientEnabled && this.client.supportsBrokerEntryMetadata
+  }
+
+  sendActiveConsumerChange(consumerId: number, isActive: boolean): void {
+    if (this.protocolVersion < ACTIVE_CONSUMER_VERSION) return
+    this.reply('activeConsumerChange', { consumerId: BigInt(consumerId), isActive })
+  }
+
+  sendReachedEndOfTopic(consumerId: number): void {
+    if (this.protocolVersion < END_OF_TOPIC_VERSION) return
+    this.reply('reachedEndOfTopic', { consumerId: BigInt(consumerId) })
+  }
+
+  sendAckResponse(consumerId: number, requestIdLow: number, requestIdHigh: number): void {
+    if (this.#state !== 'closed') writeAckResponse(this.#output.slab, consumerId, requestIdLow, requestIdHigh)
+  }
+
+  closeConsumer(consumerId: number): void {
+    this.consumers.delete(consumerId)
+    if (this.protocolVersion < CLOSE_COMMANDS_VERSION) this.close('its consumer was closed and it cannot be told')
+    else this.reply('closeConsumer', { consumerId: BigInt(consumerId), requestId: NO_REQUEST })
+  }
+
+  onWritable(run: () => void): void {
+    if (this.#state !== 'closed') this.#output.onWritable(run)
+  }
+
+  probe(): Promise<boolean> {
+    return this.#state === 'closed' ? Promise.resolve(false) : this.#keepAlive.probe()
+  }
+
+  // ------------------------------------------------------------ end
+
+  close(reason: string): void {
+    if (this.#state === 'closed') return
+    const wasConnected = this.#state === 'connected'
+    this.#output.flush()
+    this.#state = 'closed'
+    this.#decoder.close()
+    this.#keepAlive.stop()
+    this.#output.close()
+    this.#leaveTopics()
+    // What was written goes out first, unless the peer does not read it.
+    this.#socket.destroySoon()
+    const cancel = this.services.clock.after(LINGER_MS, () => this.#socket.destroy())
+    this.#socket.once('close', cancel)
+    this.logger.info({ event: 'connection.closed', reason, wasConnected }, 'a connection was closed')
+    this.#onClosed(this)
+  }
+
+  #leaveTopics(): void {
+    for (const slot of this.producers.values()) {
+      if (slot.kind === 'ready') slot.topic.removeProducer(slot.producer)
+      else slot.isCancelled = true
+    }
+    for (const cancel of [...this.cancellations.values()]) cancel()
+    for (const slot of this.consumers.values()) {
+      if (slot.kind === 'creating') {
+        slot.isCancelled = true
+        continue
+      }
+      slot.consumer.leave()
+      slot.topic.onConsumerLeft(slot.consumer.subscription)
+    }
+    for (const watcher of this.watchers.values()) watcher.close()
+    this.producers.clear()
+    this.consumers.clear()
+    this.watchers.clear()
+  }
+
+  // ------------------------------------------------------------ parts
+
+  #createIntake(): Intake {
+    const { ingestPool: pool, publishing, settings } = this.services
+    return new Intake({
+      pool,
+      publishing,
+      pendingMax: () => settings.maxPendingPublishRequestsPerConnection,
+      pause: () => {
+        this.#socket.pause()
+      },
+      resume: () => {
+        if (this.#state !== 'closed') this.#socket.resume()
+      }
+    })
+  }
+
+  #createKeepAlive(): KeepAlive {
+    const { services } = this
+    return new KeepAlive({
+      clock: services.clock,
+      intervalMs: () => services.settings.keepAliveIntervalSeconds * 1000,
+      isConnected: () => this.#state === 'connected',
+      isPaused: () => this.#intake.isPaused,
+      canPing: () => this.client.protocolVersion >= 1,
+      sendPing: () => {
+        if (this.#state !== 'closed') writePing(this.#output.slab)
+      },
+      sendPong: () => {
+        this.#output.pong()
+      },
+      readOnce: () => {
+        this.#socket.resume()
+      },
+      close: reason => {
+        this.close(reason)
+      }
+    })
+  }
+}

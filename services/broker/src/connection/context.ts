@@ -1,0 +1,111 @@
+import type { BytePool, Clock, Logger } from '@strata/base'
+import type { CommandInit, CommandName } from '@strata/wire'
+import type { BrokerSettings } from '../config/settings.ts'
+import type { Consumer, ConsumerConnection } from '../contract.ts'
+import type { NamespaceService } from '../namespace/namespace-service.ts'
+import type { Producer, ProducerConnection } from '../topic/producer.ts'
+import type { Topic } from '../topic/topic.ts'
+import type { TopicRegistry } from '../topic/topic-registry.ts'
+import type { Listeners } from './listeners.ts'
+import type { Flusher } from './output.ts'
+import type { SchemaDoor } from './schema-door.ts'
+
+/** What one client may make a connection hold. Beyond it requests are refused; nothing is dropped. */
+export const PRODUCERS_MAX = 10_000
+export const CONSUMERS_MAX = 10_000
+export const WATCHERS_MAX = 1000
+export const PENDING_REQUESTS_MAX = 20_000
+
+/** Everything that all connections of a broker share. */
+export interface ConnectionServices {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly settings: BrokerSettings
+  readonly topics: TopicRegistry
+  readonly namespaces: NamespaceService
+  readonly schemas: SchemaDoor
+  readonly listeners: Listeners
+  readonly flusher: Flusher
+  /** Bytes of SENDs that are not durable yet. */
+  readonly ingestPool: BytePool
+  /** Bytes of output that no socket has taken yet. */
+  readonly dispatchPool: BytePool
+  readonly lookups: { pending: number }
+  readonly serverVersion: string
+  /** Ports as they were bound; 0 while not listening. */
+  readonly ports: { broker: number; web: number }
+  producerName(): string
+  /** Connections that hold publications, for fair shares of the ingest pool. */
+  readonly publishing: { connections: number }
+}
+
+/** What the client said of itself in CONNECT. */
+export interface ClientInfo {
+  readonly version: string
+  readonly protocolVersion: number
+  readonly supportsBrokerEntryMetadata: boolean
+  readonly supportsPartialProducer: boolean
+  readonly supportsTopicWatchers: boolean
+}
+
+export const UNKNOWN_CLIENT: ClientInfo = {
+  version: '',
+  protocolVersion: 0,
+  supportsBrokerEntryMetadata: false,
+  supportsPartialProducer: false,
+  supportsTopicWatchers: false
+}
+
+export type ProducerSlot =
+  | { readonly kind: 'creating'; isCancelled: boolean; readonly requestId: bigint }
+  | { readonly kind: 'ready'; readonly producer: Producer; readonly topic: Topic }
+
+export type ConsumerSlot =
+  | { readonly kind: 'creating'; isCancelled: boolean; readonly requestId: bigint }
+  | { readonly kind: 'ready'; readonly consumer: Consumer; readonly topic: Topic }
+
+export interface WatcherSlot {
+  close(): void
+}
+
+/** A connection as the handlers of its commands see it. */
+export interface ConnectionContext extends ConsumerConnection, ProducerConnection {
+  readonly services: ConnectionServices
+  readonly connectionId: number
+  readonly address: string
+  readonly remoteAddress: string
+  readonly localAddress: string
+  /** Of the bind address it came in by; empty for the main one. */
+  readonly listenerName: string
+  readonly clientVersion: string
+  readonly logger: Logger
+  readonly client: ClientInfo
+  readonly isClosed: boolean
+  readonly producers: Map<number, ProducerSlot>
+  readonly consumers: Map<number, ConsumerSlot>
+  readonly watchers: Map<bigint, WatcherSlot>
+  /** Ends the wait of producers that are not ready yet. */
+  readonly cancellations: Map<ProducerSlot, () => void>
+  /** CONNECT was accepted. */
+  becomeConnected(client: ClientInfo): void
+  reply<Name extends CommandName>(name: Name, init: CommandInit<Name>): void
+  sendAckResponse(consumerId: number, requestIdLow: number, requestIdHigh: number): void
+  /** ERROR for a request. */
+  fail(requestId: bigint, error: unknown): void
+  /** Runs a request's work; whatever it throws is its answer. */
+  answer(requestId: bigint, work: () => Promise<void>): void
+  /** The same for requests whose answer carries its own error. */
+  answerWith(work: () => Promise<void>, onError: (error: unknown) => void): void
+  /** Forgets a producer that the topic closed; late SENDs of it are passed over for a while. */
+  forgetProducer(producerId: number): void
+  /** Closes the socket; the reason is logged. */
+  close(reason: string): void
+}
+
+/** An id that the client counts up from 0. One past 2^53 is no id of any client. */
+export function safeId(id: bigint): number {
+  return Number(id)
+}
+
+/** What -1 is on the wire. */
+export const NO_REQUEST = 0xffff_ffff_ffff_ffffn

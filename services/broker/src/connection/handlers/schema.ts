@@ -1,0 +1,60 @@
+import { Schema_Type, type CommandBody } from '@strata/wire'
+import { brokerError } from '../../errors.ts'
+import { TopicName } from '../../namespace/topic-name.ts'
+import { wireAnswerOf } from '../../topic/client-error.ts'
+import type { ConnectionContext } from '../context.ts'
+import type { StoredSchema } from '../schema-door.ts'
+import { clientSchemaOf } from './fields.ts'
+
+export function handleGetSchema(connection: ConnectionContext, request: CommandBody<'getSchema'>): void {
+  const { requestId } = request
+  const refuse = (error: unknown): void => {
+    const { error: errorCode, message: errorMessage } = wireAnswerOf(error)
+    connection.reply('getSchemaResponse', { requestId, errorCode, errorMessage })
+  }
+  connection.answerWith(async () => {
+    const name = TopicName.parse(request.topic)
+    const hasVersion = Object.hasOwn(request, 'schemaVersion')
+    if (hasVersion && request.schemaVersion.length === 0) {
+      throw brokerError('IncompatibleSchema', 'Empty schema version')
+    }
+    const schema = await connection.services.schemas.find(name.base, hasVersion ? request.schemaVersion : undefined)
+    if (schema === undefined) throw brokerError('TopicNotFound', 'Topic not found or no-schema')
+    connection.reply('getSchemaResponse', { requestId, schema: wireSchemaOf(schema), schemaVersion: schema.version })
+  }, refuse)
+}
+
+/** Only on a topic that is loaded: a client that may produce asks, and its producer has loaded it. */
+export function handleGetOrCreateSchema(
+  connection: ConnectionContext,
+  request: CommandBody<'getOrCreateSchema'>
+): void {
+  const { requestId } = request
+  const refuse = (error: unknown): void => {
+    const { error: errorCode, message: errorMessage } = wireAnswerOf(error)
+    connection.reply('getOrCreateSchemaResponse', { requestId, errorCode, errorMessage })
+  }
+  connection.answerWith(async () => {
+    const name = TopicName.parse(request.topic)
+    const topic = connection.services.topics.find(name)
+    if (topic === undefined) throw brokerError('TopicNotFound', `Topic not found ${name.toString()}`)
+    const schema = clientSchemaOf(request.schema)
+    const schemaVersion =
+      schema === undefined ? new Uint8Array(0) : await connection.services.schemas.addOrCheck(topic.name, schema)
+    connection.reply('getOrCreateSchemaResponse', { requestId, schemaVersion })
+  }, refuse)
+}
+
+function wireSchemaOf(schema: StoredSchema): {
+  name: string
+  schemaData: Uint8Array
+  type: Schema_Type
+  properties: { key: string; value: string }[]
+} {
+  return {
+    name: schema.name,
+    schemaData: schema.data,
+    type: schema.type as Schema_Type,
+    properties: Object.entries(schema.properties).map(([key, value]) => ({ key, value }))
+  }
+}

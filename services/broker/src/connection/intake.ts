@@ -1,0 +1,74 @@
+import type { BytePool } from '@strata/base'
+
+export interface IntakeHost {
+  readonly pool: BytePool
+  /** Connections that hold publications now. */
+  readonly publishing: { connections: number }
+  /** Publications a connection may hold while the pool is over. */
+  pendingMax(): number
+  pause(): void
+  resume(): void
+}
+
+/** One connection never holds more of the pool than this part of it, however little the others need. */
+const OWN_PART_MAX = 1 / 4
+
+/**
+ * Back-pressure of one connection's SENDs: bytes taken from the client and not durable yet are charged to the process's
+ * pool, and the socket is paused while this connection holds too much.
+ *
+ * Invariants
+ *   I1  The pool is charged exactly what is held here.
+ *   I2  A paused intake holds something, so that a settled publication can resume it: no pause lasts for ever.
+ *   I3  While the pool is over, who holds less than a fair share goes on: a flood never stalls a neighbour.
+ */
+export class Intake {
+  readonly #host: IntakeHost
+  #bytes = 0
+  #count = 0
+  #isPaused = false
+
+  constructor(host: IntakeHost) {
+    this.#host = host
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  get heldBytes(): number {
+    return this.#bytes
+  }
+
+  take(bytes: number): void {
+    if (this.#count++ === 0) this.#host.publishing.connections++
+    this.#bytes += bytes
+    this.#host.pool.take(bytes)
+  }
+
+  give(bytes: number): void {
+    this.#bytes -= bytes
+    this.#host.pool.give(bytes)
+    if (--this.#count === 0) this.#host.publishing.connections--
+    if (this.#isPaused && !this.#isOver(0.5)) {
+      this.#isPaused = false
+      this.#host.resume()
+    }
+  }
+
+  /** After each read: pauses if this connection holds too much now. */
+  check(): void {
+    if (!this.#isOver(1)) return
+    this.#isPaused = true
+    this.#host.pause()
+  }
+
+  #isOver(factor: number): boolean {
+    if (this.#count === 0) return false
+    const { pool, publishing } = this.#host
+    if (this.#bytes >= pool.bytesMax * OWN_PART_MAX * factor) return true
+    if (!pool.isOver) return false
+    const share = pool.bytesMax / Math.max(1, publishing.connections)
+    return this.#bytes >= share * factor || this.#count >= this.#host.pendingMax() * factor
+  }
+}

@@ -1,0 +1,145 @@
+import { brokerError } from '../errors.ts'
+
+/** Where clients of one listener are sent. */
+export interface ListenerUrls {
+  readonly brokerUrl: string | undefined
+  readonly brokerUrlTls: string | undefined
+  readonly httpUrl: string | undefined
+  readonly httpUrlTls: string | undefined
+}
+
+export interface BindAddress {
+  /** Empty: the listener that counts when a client names none. */
+  readonly listenerName: string
+  readonly host: string
+  readonly port: number
+}
+
+export interface ListenerSettings {
+  readonly bindAddress: string
+  readonly bindAddresses: string
+  readonly brokerServicePort: number
+  readonly advertisedAddress: string
+  readonly advertisedListeners: string
+  readonly internalListenerName: string
+}
+
+/** A client's way to this broker. `isProxied`: whatever address it used to get here goes on working. */
+export interface Route extends ListenerUrls {
+  readonly isProxied: boolean
+}
+
+const ADDRESS = /^(?:([^:,]+):)?(pulsar|pulsar\+ssl|http|https):\/\/(\[[^\]]+\]|[^:/]+):(\d{1,5})\/?$/
+
+/** What the settings say about addresses. @throws BrokerError NotAllowedError naming the key that is wrong */
+export class Listeners {
+  readonly #settings: ListenerSettings
+  readonly #byName = new Map<string, ListenerUrls>()
+  readonly #internal: string | undefined
+
+  constructor(settings: ListenerSettings) {
+    this.#settings = settings
+    for (const item of splitList(settings.advertisedListeners)) this.#add(item)
+    const named = settings.internalListenerName.trim()
+    if (named !== '' && this.#byName.size > 0 && !this.#byName.has(named)) {
+      throw brokerError('NotAllowedError', `internalListenerName: advertisedListeners has no listener called ${named}`)
+    }
+    this.#internal = named === '' ? this.#byName.keys().next().value : named
+  }
+
+  /** Everywhere the binary protocol is listened on. */
+  bindAddresses(): BindAddress[] {
+    const { bindAddress, brokerServicePort, bindAddresses } = this.#settings
+    const all: BindAddress[] = [{ listenerName: '', host: bindAddress, port: brokerServicePort }]
+    for (const item of splitList(bindAddresses)) {
+      const match = ADDRESS.exec(item)
+      const [, listenerName, scheme, host, port] = match ?? []
+      if (listenerName === undefined || host === undefined || port === undefined) {
+        throw brokerError('NotAllowedError', `bindAddresses: '${item}' is not name:pulsar://host:port`)
+      }
+      if (scheme !== 'pulsar') throw brokerError('NotAllowedError', `bindAddresses: scheme ${scheme} is not available`)
+      all.push({ listenerName, host: withoutBrackets(host), port: Number(port) })
+    }
+    return all
+  }
+
+  /**
+   * @param listenerName what the client asked for, else what its connection came in by; empty: neither
+   * @throws BrokerError ServiceNotReady for a listener that does not exist, in words that clients look for
+   */
+  route(options: {
+    listenerName: string
+    localAddress: string
+    remoteAddress: string
+    port: number
+    webPort: number
+  }): Route {
+    const { listenerName } = options
+    const name = listenerName !== '' ? listenerName : this.#internal
+    if (name !== undefined) {
+      const urls = this.#byName.get(name)
+      if (urls !== undefined) return { ...urls, isProxied: false }
+      if (listenerName !== '') throw brokerError('ServiceNotReady', `the broker do not have ${listenerName} listener`)
+    }
+    const configured = this.#settings.advertisedAddress.trim()
+    const host = configured === '' ? hostOf(options.localAddress) : configured
+    // Nobody told us the address this client can reach, but it has reached us: it may come the same way again.
+    const isProxied = configured === '' || (isLoopback(configured) && !isLoopback(options.remoteAddress))
+    return {
+      brokerUrl: `pulsar://${host}:${options.port}`,
+      brokerUrlTls: undefined,
+      httpUrl: `http://${host}:${options.webPort}`,
+      httpUrlTls: undefined,
+      isProxied
+    }
+  }
+
+  #add(item: string): void {
+    const match = ADDRESS.exec(item)
+    const [, name, scheme, host, port] = match ?? []
+    if (name === undefined || scheme === undefined || host === undefined) {
+      throw brokerError('NotAllowedError', `advertisedListeners: '${item}' is not name:pulsar://host:port`)
+    }
+    const url = `${scheme}://${host}:${port}`
+    const urls = this.#byName.get(name) ?? {
+      brokerUrl: undefined,
+      brokerUrlTls: undefined,
+      httpUrl: undefined,
+      httpUrlTls: undefined
+    }
+    const key = ({ pulsar: 'brokerUrl', 'pulsar+ssl': 'brokerUrlTls', http: 'httpUrl', https: 'httpUrlTls' } as const)[
+      scheme as 'pulsar'
+    ]
+    if (urls[key] !== undefined) {
+      throw brokerError('NotAllowedError', `advertisedListeners: ${name} has two ${scheme} addresses`)
+    }
+    this.#byName.set(name, { ...urls, [key]: url })
+  }
+}
+
+export function isLoopback(host: string): boolean {
+  const plain = withoutMapping(withoutBrackets(host))
+  return plain === 'localhost' || plain === '::1' || plain.startsWith('127.')
+}
+
+/** An address as it stands in a URL. */
+function hostOf(address: string): string {
+  const plain = withoutMapping(address)
+  return plain.includes(':') ? `[${plain}]` : plain
+}
+
+/** IPv4 that came through a socket of IPv6. */
+export function withoutMapping(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
+
+function withoutBrackets(host: string): string {
+  return host.startsWith('[') ? host.slice(1, -1) : host
+}
+
+function splitList(text: string): string[] {
+  return text
+    .split(',')
+    .map(item => item.trim())
+    .filter(item => item !== '')
+}

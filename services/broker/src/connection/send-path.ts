@@ -1,0 +1,100 @@
+import {
+  CHECKSUM_MAGIC,
+  crc32c,
+  decodeSend,
+  encodeCommand,
+  MetadataView,
+  readMessageMetadata,
+  SendView
+} from '@strata/wire'
+import { brokerErrors, type BrokerErrorCode } from '../errors.ts'
+import type { ProducerSlot } from './context.ts'
+
+export interface SendHost {
+  readonly producers: ReadonlyMap<number, ProducerSlot>
+  /** Did the broker close this producer a moment ago? */
+  wasClosedByBroker(producerId: number): boolean
+  /** Charges the payload; settled by the producer's `onPublicationSettled`. */
+  onTaken(bytes: number): void
+  sendFrame(frame: Buffer): void
+  close(reason: string): void
+}
+
+const MAGIC_AND_CHECKSUM_BYTES = 6
+
+/** SENDs of one connection, read in place: nothing is made per message but the slice that is stored. */
+export class SendPath {
+  readonly #host: SendHost
+  readonly #send = new SendView()
+  readonly #metadata = new MetadataView()
+
+  constructor(host: SendHost) {
+    this.#host = host
+  }
+
+  /** @throws MALFORMED_FRAME */
+  onFrame(buffer: Buffer, start: number, end: number): void {
+    const send = this.#send
+    decodeSend(buffer, start, end, send)
+    const slot = this.#host.producers.get(send.producerId)
+    if (slot === undefined) {
+      if (!this.#host.wasClosedByBroker(send.producerId)) this.#host.close('SEND of a producer that it does not have')
+      return
+    }
+    if (slot.kind === 'creating') {
+      this.#host.close('SEND before the producer is ready')
+      return
+    }
+    if (!isChecksumRight(buffer, send.headersStart, end)) {
+      this.#refuse('ChecksumError', 'Checksum failed on the broker')
+      return
+    }
+    readMessageMetadata(buffer, send.headersStart, end, this.#metadata)
+    if (!this.#isAllowed(slot)) return
+    if (send.numMessages < 1) send.numMessages = 1
+    const payload = buffer.subarray(send.headersStart, end)
+    this.#host.onTaken(payload.length)
+    slot.topic.publish(slot.producer, send, payload)
+  }
+
+  /** What is rare is asked last and answered here. */
+  #isAllowed(slot: ProducerSlot & { kind: 'ready' }): boolean {
+    const send = this.#send
+    const { topic } = slot
+    if (this.#metadata.brokerMetadataStart >= 0) {
+      this.#host.close('SEND with metadata that only a broker writes')
+      return false
+    }
+    if (topic.isTerminated) return this.#refuse('TopicTerminatedError', 'Topic was already terminated')
+    if (send.hasTxn) return this.#refuse('NotAllowedError', 'Transactions are not enabled.')
+    if (send.hasMessageId)
+      return this.#refuse('NotAllowedError', 'Only shadow topics supports sending messages with messageId')
+    if (topic.policies.encryptionRequired && this.#metadata.encryptionKeyCount === 0) {
+      return this.#refuse('MetadataError', 'Messages must be encrypted')
+    }
+    return true
+  }
+
+  #refuse(code: BrokerErrorCode, message: string): false {
+    const send = this.#send
+    const isHighest = send.highestHigh > send.sequenceHigh || send.highestLow > send.sequenceLow
+    const high = send.hasHighest && isHighest ? send.highestHigh : send.sequenceHigh
+    const low = send.hasHighest && isHighest ? send.highestLow : send.sequenceLow
+    this.#host.sendFrame(
+      encodeCommand('sendError', {
+        producerId: BigInt(send.producerId),
+        sequenceId: (BigInt(high) << 32n) | BigInt(low),
+        error: brokerErrors[code].wire,
+        message
+      })
+    )
+    return false
+  }
+}
+
+/** True also where there is none. Looked at before anything else is read of the headers. */
+function isChecksumRight(buffer: Buffer, headersStart: number, end: number): boolean {
+  const coveredStart = headersStart + MAGIC_AND_CHECKSUM_BYTES
+  if (coveredStart > end || buffer.readUInt16BE(headersStart) !== CHECKSUM_MAGIC) return true
+  return crc32c(buffer.subarray(coveredStart, end)) === buffer.readUInt32BE(headersStart + 2)
+}
