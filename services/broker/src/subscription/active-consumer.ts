@@ -1,4 +1,4 @@
-import { murmur3 } from './murmur3.ts'
+import { hashOfText } from './hashes.ts'
 import type { Member } from './member.ts'
 
 const RING_POINTS_PER_CONSUMER = 100
@@ -17,7 +17,7 @@ export function pickActive(
   const candidates = members
     .filter(member => member.options.priorityLevel === highest)
     .sort((a, b) => compareNames(a.options.consumerName, b.options.consumerName) || a.serial - b.serial)
-  return partition >= 0 ? candidates[partition % candidates.length] : nextOnRing(candidates, hashOf(topic))
+  return partition >= 0 ? candidates[partition % candidates.length] : nextOnRing(candidates, hashOfText(topic))
 }
 
 function nextOnRing(candidates: readonly Member[], hash: number): Member | undefined {
@@ -28,7 +28,7 @@ function nextOnRing(candidates: readonly Member[], hash: number): Member | undef
   let firstPoint = Infinity
   for (const member of candidates) {
     for (let point = 0; point < RING_POINTS_PER_CONSUMER; point++) {
-      const at = hashOf(`${member.options.consumerName}${point}`)
+      const at = hashOfText(`${member.options.consumerName}${point}`)
       // <=: of two at one point the later one counts
       if (at >= hash && at <= nextPoint) {
         nextPoint = at
@@ -45,9 +45,4 @@ function nextOnRing(candidates: readonly Member[], hash: number): Member | undef
 
 function compareNames(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
-}
-
-function hashOf(text: string): number {
-  const bytes = Buffer.from(text)
-  return murmur3(bytes, 0, bytes.length)
 }

@@ -65,7 +65,8 @@ export interface Dispatcher {
 export class DispatchContext {
   readonly topic: string
   readonly partition: number
-  readonly cursor: Cursor
+  /** undefined: nothing is stored, so nothing can be partly acknowledged. */
+  readonly cursor: Cursor | undefined
   readonly settings: SubscriptionSettings
   readonly pool: BytePool
   readonly reader = new EntryReader()
@@ -78,7 +79,7 @@ export class DispatchContext {
   constructor(options: {
     topic: string
     partition: number
-    cursor: Cursor
+    cursor: Cursor | undefined
     settings: SubscriptionSettings
     pool: BytePool
   }) {
@@ -99,7 +100,7 @@ export class DispatchContext {
 
   /** Sends the entry and charges the member's permits. @returns Messages charged: what is outstanding of the entry. */
   send(member: Member, entry: Entry, info: EntryInfo, how: { redeliveries: number; withEpoch: boolean }): number {
-    const ackSet = info.messages > 1 ? this.cursor.ackSet(entry.ledgerId, entry.entryId) : undefined
+    const ackSet = info.messages > 1 ? this.cursor?.ackSet(entry.ledgerId, entry.entryId) : undefined
     const messages = ackSet === undefined ? info.messages : Math.min(info.messages, countBits(ackSet))
     const delivery = this.#delivery
     delivery.consumerId = member.options.consumerId

@@ -2,8 +2,10 @@ import type { Position } from '@strata/cursor-protocol'
 import type { Cursor } from '@strata/managed-ledger'
 import type { Subscription, SubscriptionHost } from '../contract.ts'
 import { eventLoopTurns, type TurnScheduler } from './log-pump.ts'
+import { PassingSubscription } from './passing-subscription.ts'
 import { PersistentSubscription } from './persistent-subscription.ts'
 
+/** On a topic that stores nothing, only `durable` counts. */
 export type SubscriptionOptions =
   /** Stored, with a cursor that the topic opened. */
   | { readonly durable: true; readonly cursor: Cursor }
@@ -24,7 +26,7 @@ export function createSubscription(
   turns: TurnScheduler = eventLoopTurns
 ): SampledSubscription {
   const { log } = host
-  if (log === undefined) throw new Error('not there yet')
+  if (log === undefined) return new PassingSubscription(host, name, { isDurable: options.durable, turns })
   const cursor = options.durable ? options.cursor : log.openNonDurableCursor(name, options.start)
   return new PersistentSubscription(host, name, { log, cursor, isDurable: options.durable, turns })
 }

@@ -14,9 +14,10 @@ import type {
 import { ActiveNotices } from './active-notices.ts'
 import { countBits, DispatchContext, type Dispatcher } from './dispatcher.ts'
 import { EntryReader } from './entry-info.ts'
+import { KeySharedDispatcher } from './key-shared.ts'
 import { LogPump, type TurnScheduler } from './log-pump.ts'
 import { Member, type MemberHost } from './member.ts'
-import { makeRoom } from './roster.ts'
+import { makeRoom, type Roster } from './roster.ts'
 import { SharedDispatcher } from './shared.ts'
 import { SingleActiveDispatcher } from './single-active.ts'
 import { SubscriptionMeters, persistentStats } from './subscription-stats.ts'
@@ -29,7 +30,7 @@ import { SubscriptionMeters, persistentStats } from './subscription-stats.ts'
  *       (who holds what, redelivery counts) goes with it. What stays is the cursor.
  *   S2  While the cursor is being reset nothing is delivered and nobody joins.
  */
-export class PersistentSubscription implements Subscription, MemberHost {
+export class PersistentSubscription implements Subscription, MemberHost, Roster {
   readonly name: string
   readonly topic: string
   readonly isDurable: boolean
@@ -88,10 +89,10 @@ export class PersistentSubscription implements Subscription, MemberHost {
   }
 
   get consumers(): readonly Consumer[] {
-    return this.#members
+    return this.members
   }
 
-  get #members(): readonly Member[] {
+  get members(): readonly Member[] {
     return this.#dispatcher?.members ?? []
   }
 
@@ -104,7 +105,7 @@ export class PersistentSubscription implements Subscription, MemberHost {
     do {
       while (this.#resetting !== undefined) await this.#resetting
       if (this.#isClosed) throw brokerError('ServiceNotReady', 'Subscription is closing')
-      await makeRoom(options, { members: this.#members, type: this.#type })
+      await makeRoom(options, this)
     } while (this.#resetting !== undefined)
     if (this.#isClosed) throw brokerError('ServiceNotReady', 'Subscription is closing')
     return this.#join(options)
@@ -215,7 +216,7 @@ export class PersistentSubscription implements Subscription, MemberHost {
       case 'Shared':
         return new SharedDispatcher(this.#context)
       case 'Key_Shared':
-        throw brokerError('NotAllowedError', 'Key_Shared is not there yet')
+        return new KeySharedDispatcher(this.#context, options.keyShared)
     }
   }
 
@@ -252,7 +253,7 @@ export class PersistentSubscription implements Subscription, MemberHost {
 
   #tellEnd(): void {
     if (!this.#log.isTerminated || this.cursor.backlogEntries() > 0) return
-    for (const member of this.#members) {
+    for (const member of this.members) {
       if (member.isEndTold) continue
       member.isEndTold = true
       member.connection.sendReachedEndOfTopic(member.options.consumerId)
@@ -266,7 +267,7 @@ export class PersistentSubscription implements Subscription, MemberHost {
     if (this.#resetting !== undefined) throw brokerError('UnknownError', 'Another seek of the subscription is running')
     await this.#exclusively(async () => {
       const active = this.#dispatcher?.activeConsumer
-      for (const member of active === undefined ? [...this.#members] : [active]) this.#disconnect(member)
+      for (const member of active === undefined ? [...this.members] : [active]) this.#disconnect(member)
       if ('publishTimeMs' in target) {
         await this.cursor.reset(await this.#firstPublishedAt(target.publishTimeMs))
       } else {
@@ -350,7 +351,7 @@ export class PersistentSubscription implements Subscription, MemberHost {
 
   close(): Promise<void> {
     this.#isClosed = true
-    for (const member of [...this.#members]) this.#disconnect(member)
+    for (const member of [...this.members]) this.#disconnect(member)
     this.#notices.cancel()
     this.#pump.stop()
     return Promise.resolve()
@@ -361,7 +362,7 @@ export class PersistentSubscription implements Subscription, MemberHost {
   /** Takes a sample of the counters for the rates, and checks that nothing stands still. */
   sample(nowMs: number): void {
     this.#meters.sample(this.#context, nowMs)
-    for (const member of this.#members) member.sample(nowMs)
+    for (const member of this.members) member.sample(nowMs)
     const stall = this.stall
     if (stall === undefined) return
     this.#host.logger.error({ event: 'subscription.stalled', subscription: this.name, stall }, 'dispatch stands still')
@@ -376,7 +377,7 @@ export class PersistentSubscription implements Subscription, MemberHost {
     this.sample(this.#host.clock.nowMs())
     return persistentStats(this, {
       dispatcher: this.#dispatcher,
-      members: this.#members,
+      members: this.members,
       meters: this.#meters,
       context: this.#context
     })

@@ -6,7 +6,7 @@ import { StickyRanges } from './sticky-ranges.ts'
 /** A consumer that left during a probe makes room for another try; that many tries are more than bad luck. */
 const JOIN_ATTEMPTS_MAX = 5
 
-/** Who is on the subscription, as the rules of joining see it. Read again after each wait. */
+/** Who is on the subscription, as the rules of joining see it. Read again after each wait: it must not be a snapshot. */
 export interface Roster {
   readonly members: readonly Member[]
   readonly type: SubscriptionType | undefined

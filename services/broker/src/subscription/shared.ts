@@ -1,4 +1,5 @@
 import type { Entry } from '@strata/managed-ledger'
+import { ChunkTies } from './chunk-ties.ts'
 import type { EntryInfo } from './entry-info.ts'
 import type { Member } from './member.ts'
 import { PositionHeap } from './position-heap.ts'
@@ -7,15 +8,13 @@ import { TrackedDispatcher } from './tracked.ts'
 
 /** A consumer gets so many messages before it is the next one's turn: fewer, larger writes a socket. */
 const TURN_MESSAGES = 20
-/** Chunked messages that are on their way to a consumer. Past it the oldest loses its tie, not its data. */
-const CHUNKED_MESSAGES_MAX = 1000
 
 /** Shared: any consumer with credit, in turns, by priority; chunks of one message to one consumer. */
 export class SharedDispatcher extends TrackedDispatcher {
   readonly type = 'Shared'
   readonly #ring = new PriorityRing()
   readonly #replay = new PositionHeap()
-  readonly #chunkOwners = new Map<string, Member>()
+  readonly #ties = new ChunkTies()
   #current: Member | undefined
   #turnLeft = 0
 
@@ -32,15 +31,15 @@ export class SharedDispatcher extends TrackedDispatcher {
   popPending(): boolean {
     if (!this.mayDispatch) return false
     for (const member of this.members) {
-      if (member.pending.size > 0 && member.canTake && this.#popFrom(member.pending)) return true
+      if (member.pending.size > 0 && member.canTake && this.popFrom(member.pending)) return true
     }
-    return this.#replay.size > 0 && this.members.some(member => member.canTake) && this.#popFrom(this.#replay)
+    return this.#replay.size > 0 && this.members.some(member => member.canTake) && this.popFrom(this.#replay)
   }
 
   offerPending(entry: Entry): void {
     if (!this.isPending(entry.ledgerId, entry.entryId)) return
     const info = this.context.reader.read(entry, false)
-    const taker = this.mayDispatch ? (this.#chunkOwner(info) ?? this.#taker()) : undefined
+    const taker = this.mayDispatch ? (this.#ties.ownerOf(info) ?? this.#taker()) : undefined
     if (taker?.canTake === true) this.#give(taker, entry, info)
     else this.#queueOf(info).push(entry.ledgerId, entry.entryId, this.retained.keep(entry))
   }
@@ -61,7 +60,7 @@ export class SharedDispatcher extends TrackedDispatcher {
   protected onLeave(member: Member): void {
     this.#ring.remove(member)
     if (this.#current === member) this.#current = undefined
-    for (const [uuid, owner] of this.#chunkOwners) if (owner === member) this.#chunkOwners.delete(uuid)
+    this.#ties.forget(member)
     member.pending.forEach((ledgerId, entryId, entry) => {
       this.#replay.push(ledgerId, entryId, entry)
     })
@@ -76,11 +75,11 @@ export class SharedDispatcher extends TrackedDispatcher {
 
   protected onReset(): void {
     this.#replay.clear()
-    this.#chunkOwners.clear()
+    this.#ties.clear()
   }
 
   #offerChunk(entry: Entry, info: EntryInfo): boolean {
-    const owner = this.#chunkOwner(info)
+    const owner = this.#ties.ownerOf(info)
     const taker = owner ?? this.#taker()
     if (taker === undefined) return false
     if (taker.canTake && taker.pending.size === 0) {
@@ -94,31 +93,13 @@ export class SharedDispatcher extends TrackedDispatcher {
   }
 
   #give(taker: Member, entry: Entry, info: EntryInfo): void {
-    if (info.chunkId >= 0) this.#tieChunks(taker, info)
+    if (info.chunkId >= 0) this.#ties.tie(taker, info)
     this.#turnLeft -= info.messages
     this.deliver(taker, entry, info)
   }
 
-  #tieChunks(taker: Member, info: EntryInfo): void {
-    if (info.chunkId === info.chunks - 1) {
-      this.#chunkOwners.delete(info.uuid)
-      return
-    }
-    if (this.#chunkOwners.size >= CHUNKED_MESSAGES_MAX && !this.#chunkOwners.has(info.uuid)) {
-      for (const oldest of this.#chunkOwners.keys()) {
-        this.#chunkOwners.delete(oldest)
-        break
-      }
-    }
-    this.#chunkOwners.set(info.uuid, taker)
-  }
-
-  #chunkOwner(info: EntryInfo): Member | undefined {
-    return info.chunkId > 0 ? this.#chunkOwners.get(info.uuid) : undefined
-  }
-
   #queueOf(info: EntryInfo): PositionHeap {
-    return this.#chunkOwner(info)?.pending ?? this.#replay
+    return this.#ties.ownerOf(info)?.pending ?? this.#replay
   }
 
   #taker(): Member | undefined {
@@ -126,19 +107,5 @@ export class SharedDispatcher extends TrackedDispatcher {
     this.#current = this.#ring.next()
     this.#turnLeft = TURN_MESSAGES
     return this.#current
-  }
-
-  #popFrom(heap: PositionHeap): boolean {
-    while (heap.size > 0) {
-      const { ledgerId, entryId, entry } = heap
-      heap.pop()
-      this.retained.release(entry)
-      if (!this.isPending(ledgerId, entryId)) continue
-      this.popped.ledgerId = ledgerId
-      this.popped.entryId = entryId
-      this.popped.entry = entry
-      return true
-    }
-    return false
   }
 }

@@ -4,6 +4,7 @@ import type { DispatchContext, Dispatcher, PendingRef } from './dispatcher.ts'
 import type { EntryInfo } from './entry-info.ts'
 import { EntryTable, HASH, MESSAGES, OWNER, PENDING, REDELIVERIES } from './entry-table.ts'
 import type { Member } from './member.ts'
+import type { PositionHeap } from './position-heap.ts'
 import { RetainedEntries } from './retained.ts'
 
 /** Entries scanned and pending at which the scan stops: past it, a slow consumer would make memory grow with the backlog. */
@@ -202,6 +203,28 @@ export abstract class TrackedDispatcher implements Dispatcher {
     this.table.cells[at] = PENDING
     this.table.cells[at + HASH] = hash
     this.pendingEntries++
+  }
+
+  /** HASH of a pending entry; undefined when it is not pending (any more). */
+  protected pendingHash(ledgerId: number, entryId: number): number | undefined {
+    return this.isPending(ledgerId, entryId)
+      ? (this.table.cells[this.table.find(ledgerId, entryId) + HASH] as number)
+      : undefined
+  }
+
+  /** Takes the lowest position that is still pending off the queue, into `popped`. */
+  protected popFrom(queue: PositionHeap): boolean {
+    while (queue.size > 0) {
+      const { ledgerId, entryId, entry } = queue
+      queue.pop()
+      this.retained.release(entry)
+      if (!this.isPending(ledgerId, entryId)) continue
+      this.popped.ledgerId = ledgerId
+      this.popped.entryId = entryId
+      this.popped.entry = entry
+      return true
+    }
+    return false
   }
 
   protected isPending(ledgerId: number, entryId: number): boolean {

@@ -1,0 +1,169 @@
+import type { Entry } from '@strata/managed-ledger'
+import { brokerError } from '../errors.ts'
+import type {
+  Consumer,
+  ConsumerOptions,
+  Subscription,
+  SubscriptionHost,
+  SubscriptionStats,
+  SubscriptionType
+} from '../contract.ts'
+import { ActiveNotices } from './active-notices.ts'
+import { DispatchContext } from './dispatcher.ts'
+import { EntryReader } from './entry-info.ts'
+import type { TurnScheduler } from './log-pump.ts'
+import { Member, type MemberHost } from './member.ts'
+import { createPassingDispatcher, type PassingDispatcher } from './passing-dispatchers.ts'
+import { makeRoom, type Roster } from './roster.ts'
+import { SingleActiveDispatcher } from './single-active.ts'
+import { commonStats, SubscriptionMeters } from './subscription-stats.ts'
+
+/**
+ * A subscription on a topic that stores nothing. Whatever no consumer can take at once is dropped and counted: there is
+ * no cursor, no backlog and no redelivery, and acknowledgements mean nothing.
+ */
+export class PassingSubscription implements Subscription, MemberHost, Roster {
+  readonly name: string
+  readonly topic: string
+  readonly isDurable: boolean
+  readonly cursor = undefined
+  readonly #host: SubscriptionHost
+  readonly #context: DispatchContext
+  readonly #notices: ActiveNotices
+  readonly #meters = new SubscriptionMeters()
+  readonly #reader = new EntryReader()
+  #properties: Readonly<Record<string, string>> = {}
+  #dispatcher: PassingDispatcher | undefined
+  #type: SubscriptionType | undefined
+  #nextSerial = 1
+  #isClosed = false
+
+  constructor(host: SubscriptionHost, name: string, options: { isDurable: boolean; turns: TurnScheduler }) {
+    this.name = name
+    this.topic = host.topic
+    this.isDurable = options.isDurable
+    this.#host = host
+    const { topic, partition, settings, dispatchPool: pool, clock } = host
+    this.#context = new DispatchContext({ topic, partition, settings, pool, cursor: undefined })
+    // Nothing is delivered twice, so a new active consumer need not wait.
+    this.#notices = new ActiveNotices({ turns: options.turns, clock, delayMs: () => 0, onServed: () => {} })
+  }
+
+  get subscription(): Subscription {
+    return this
+  }
+
+  get type(): SubscriptionType | undefined {
+    return this.#type
+  }
+
+  get consumers(): readonly Consumer[] {
+    return this.members
+  }
+
+  get members(): readonly Member[] {
+    return this.#dispatcher?.members ?? []
+  }
+
+  async subscribe(options: ConsumerOptions): Promise<Consumer> {
+    await makeRoom(options, this)
+    if (this.#isClosed) throw brokerError('ServiceNotReady', 'Subscription is closing')
+    const dispatcher = this.#dispatcher ?? createPassingDispatcher(options, this.#context)
+    const member = new Member(options, this.#nextSerial++, this)
+    const activeBefore = dispatcher.activeConsumer
+    dispatcher.join(member)
+    this.#dispatcher = dispatcher
+    this.#type = options.type
+    if (dispatcher instanceof SingleActiveDispatcher) this.#notices.onJoined(dispatcher, member, activeBefore)
+    return member
+  }
+
+  onMessage(entry: Entry): void {
+    this.#context.wallMs = this.#host.clock.wallMs()
+    if (this.#dispatcher?.offer(entry) === true) return
+    this.#meters.messagesDropped += this.#reader.read(entry, false).messages
+  }
+
+  onLeave(member: Member): void {
+    member.isGone = true
+    const dispatcher = this.#dispatcher
+    if (dispatcher === undefined) return
+    const activeBefore = dispatcher.activeConsumer
+    dispatcher.leave(member)
+    if (dispatcher.members.length === 0) {
+      this.#notices.cancel()
+      this.#dispatcher = undefined
+    } else if (dispatcher instanceof SingleActiveDispatcher) {
+      this.#notices.onLeft(dispatcher, activeBefore)
+    }
+  }
+
+  wallMs(): number {
+    return this.#host.clock.wallMs()
+  }
+
+  // Of a stored log's subscription, what has no meaning here.
+  onEntriesAppended(): void {}
+  onTerminated(): void {}
+  onFlow(): void {}
+  onWritable(): void {}
+  onAcknowledge(): void {}
+  onAcknowledgeCumulative(): void {}
+  onRedeliver(): void {}
+  async seek(): Promise<void> {}
+  async skip(): Promise<void> {}
+  async skipAll(): Promise<void> {}
+
+  expireBefore(): Promise<boolean> {
+    return Promise.resolve(false)
+  }
+
+  setProperties(properties: Readonly<Record<string, string>>): Promise<void> {
+    this.#properties = properties
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true
+    for (const member of [...this.members]) {
+      member.connection.closeConsumer(member.options.consumerId)
+      member.leave()
+    }
+    this.#notices.cancel()
+    return Promise.resolve()
+  }
+
+  sample(nowMs: number): void {
+    this.#meters.sample(this.#context, nowMs)
+    for (const member of this.members) member.sample(nowMs)
+  }
+
+  stats(): SubscriptionStats {
+    this.sample(this.#host.clock.nowMs())
+    const dispatcher = this.#dispatcher
+    return {
+      ...commonStats(this.#meters, this.#context),
+      type: this.#type ?? 'None',
+      isDurable: this.isDurable,
+      isReplicated: false,
+      msgBacklog: 0,
+      msgBacklogNoDelayed: 0,
+      backlogSize: 0,
+      msgDelayed: 0,
+      msgInReplay: 0,
+      unackedMessages: 0,
+      blockedSubscriptionOnUnackedMsgs: false,
+      msgDropRate: this.#meters.dropped.perSecond,
+      activeConsumerName: dispatcher?.activeConsumer?.options.consumerName ?? '',
+      allowOutOfOrderDelivery: this.members[0]?.options.keyShared?.allowOutOfOrderDelivery ?? false,
+      nonContiguousDeletedMessagesRanges: 0,
+      nonContiguousDeletedMessagesRangesSerializedSize: 0,
+      subscriptionProperties: this.#properties,
+      consumersAfterMarkDeletePosition: {},
+      lastAckedTimestamp: 0,
+      lastConsumedTimestamp: this.members.reduce((last, member) => Math.max(last, member.lastConsumedMs), 0),
+      lastConsumedFlowTimestamp: this.members.reduce((last, member) => Math.max(last, member.lastFlowMs), 0),
+      consumers: this.members.map(member => member.statsWith(dispatcher?.hashRangesOf(member)))
+    }
+  }
+}
