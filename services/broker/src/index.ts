@@ -1,1 +1,3 @@
-export {}
+export { Broker, createBroker, type BrokerOptions } from './broker.ts'
+export { pulsarKeys } from './config/pulsar-keys.ts'
+export { brokerSettings, UNAVAILABLE_SWITCHES, type BrokerSettings } from './config/settings.ts'
