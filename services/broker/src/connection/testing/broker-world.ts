@@ -1,0 +1,89 @@
+import { bookieId, silentLogger, systemClock, type Clock, type Logger } from '@strata/base'
+import { createLedgerClient } from '@strata/ledger-client'
+import { directoryOf, MemoryBookieNode } from '@strata/ledger-client/testing'
+import { createManagedLedgerFactory, type ManagedLedgerFactory } from '@strata/managed-ledger'
+import { MemoryMetadataStore } from '@strata/metadata'
+import { createBroker, type Broker } from '../../broker.ts'
+import { defaultBrokerSettings, type BrokerSettings } from '../../config/settings.ts'
+import { RawClient, type RawClientOptions } from './raw-client.ts'
+
+/** A broker over storage that lives as long as the world, so that the broker may be started again. */
+export class BrokerWorld {
+  readonly metadata = new MemoryMetadataStore()
+  readonly node = new MemoryBookieNode(bookieId('one'))
+  readonly settings: BrokerSettings
+  readonly clock: Clock
+  readonly logger: Logger
+  logs: ManagedLedgerFactory
+  broker: Broker
+  readonly #clients: RawClient[] = []
+
+  private constructor(options: { settings: Partial<BrokerSettings>; clock: Clock; logger: Logger }) {
+    this.settings = { ...defaultBrokerSettings(), brokerServicePort: 0, ...options.settings }
+    this.clock = options.clock
+    this.logger = options.logger
+    this.logs = this.#openLogs()
+    this.broker = undefined as unknown as Broker
+  }
+
+  static async start(
+    settings: Partial<BrokerSettings> = {},
+    options: { clock?: Clock; logger?: Logger } = {}
+  ): Promise<BrokerWorld> {
+    const { clock = systemClock, logger = silentLogger } = options
+    const world = new BrokerWorld({ settings, clock, logger })
+    await world.#startBroker()
+    return world
+  }
+
+  /** A client that has not sent anything yet. */
+  async open(): Promise<RawClient> {
+    const client = await RawClient.open({ port: this.broker.ports.broker })
+    this.#clients.push(client)
+    return client
+  }
+
+  /** A client that is connected. */
+  async connect(options: RawClientOptions = {}): Promise<RawClient> {
+    const client = await this.open()
+    await client.connect(options)
+    return client
+  }
+
+  async restart(): Promise<void> {
+    await this.broker.close()
+    await this.logs.close()
+    this.logs = this.#openLogs()
+    await this.#startBroker()
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.#clients) client.destroy()
+    await this.broker.close()
+    await this.logs.close()
+    await this.metadata.close()
+  }
+
+  async #startBroker(): Promise<void> {
+    const { settings, metadata, logs, clock, logger } = this
+    this.broker = await createBroker({ settings, metadata, logs, clock, logger })
+    await this.broker.start()
+  }
+
+  #openLogs(): ManagedLedgerFactory {
+    const ledgers = createLedgerClient({
+      metadata: this.metadata,
+      directory: directoryOf([this.node]),
+      quorum: { ensembleSize: 1, writeQuorum: 1, ackQuorum: 1 },
+      clock: systemClock,
+      logger: silentLogger,
+      random: () => 0.5
+    })
+    return createManagedLedgerFactory({
+      metadata: this.metadata,
+      ledgers,
+      cacheBytesMax: 16 << 20,
+      storageDeadlineMs: 200
+    })
+  }
+}
