@@ -182,13 +182,10 @@ export class Client extends Handle {
     return (await this.call('client.partitions', { topic })) as string[]
   }
 
-  /** Key → text of the last message of that key. */
+  /** Of a topic with a STRING schema: key → value of the last message of that key. */
   async tableView(topic: string): Promise<Record<string, string>> {
-    const view = (await this.driver.ask('client.tableView', { client: this.handle, topic }, CALL_TIMEOUT_MS)) as Record<
-      string,
-      string
-    >
-    return Object.fromEntries(Object.entries(view).map(([key, data]) => [key, Buffer.from(data, 'base64').toString()]))
+    const view = await this.driver.ask('client.tableView', { client: this.handle, topic }, CALL_TIMEOUT_MS)
+    return view as Record<string, string>
   }
 
   async beginTransaction(): Promise<void> {

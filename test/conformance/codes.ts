@@ -28,6 +28,6 @@ const ALIASES: Readonly<Record<string, string>> = {
 /** The common name of a failure. */
 export function canonicalCode(code: string, message: string): string {
   // Java has one class for every message that it refuses to send
-  if (code === 'InvalidMessage' && /size|too (big|large)/i.test(message)) return 'MessageTooBig'
+  if (code === 'InvalidMessage' && /exceeds|too (big|large)/i.test(message)) return 'MessageTooBig'
   return ALIASES[code] ?? code
 }

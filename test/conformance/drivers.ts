@@ -45,6 +45,7 @@ const python: DriverSpec = {
     'entry-metadata': 'the Python client does not show broker entry metadata',
     'int32-schema': NOT_IN_PYTHON,
     'non-durable': NOT_IN_PYTHON,
+    'pattern-discovery': 'the Python client does not pass its discovery period on: it looks every 60 s',
     priority: NOT_IN_PYTHON,
     'reached-end': NOT_IN_PYTHON,
     'reader-subscription': NOT_IN_PYTHON,
@@ -70,6 +71,7 @@ const go: DriverSpec = {
   lacks: {
     'ack-timeout': 'the Go client has no ack timeout',
     'auto-consume': NOT_IN_GO,
+    'dead-letter-default': 'the Go client asks for a dead-letter topic’s name',
     fencing: 'the Go client has no ExclusiveWithFencing',
     'initial-sequence-id': NOT_IN_GO,
     'int32-schema': NOT_IN_GO,

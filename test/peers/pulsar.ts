@@ -64,7 +64,9 @@ export async function startPulsar(options: {
     ...PULSAR_SETTINGS,
     ...options.settings,
     brokerServicePort: String(broker),
-    webServicePort: String(web)
+    webServicePort: String(web),
+    // it says OK while this file exists: any file that does will do
+    statusFilePath: join(directory, 'data', 'standalone.conf')
   }
   const script = join(options.scripts, options.version === '4.0.8' ? 'pulsar' : 'pulsar-next')
   const pairs = Object.entries(settings).map(([key, value]) => `${key}=${value}`)

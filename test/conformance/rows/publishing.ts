@@ -111,7 +111,7 @@ const messageRows: Row[] = [
       const client = await c.client()
       const consumer = await client.consumer(topic, 's')
       const started = Date.now()
-      for (const batching of [undefined, { maxMessages: 1, maxDelayMs: 1_000 }]) {
+      for (const batching of [undefined, { maxMessages: 10, maxDelayMs: 20 }]) {
         const producer = await client.producer(topic, batching === undefined ? {} : { batching })
         const properties = { plain: 'value', empty: '', 'ключ ✓': 'значение 🚀' }
         await producer.send({ data: 'x', key: 'key-é', orderingKey: 'order', properties, eventTime: 1_700_000_000_123 })
@@ -142,15 +142,27 @@ const messageRows: Row[] = [
   },
   {
     name: 'empty-payload',
-    proves: 'a message of no bytes is a message, batched or not',
+    proves: 'a message of no bytes is a message',
+    feature: 'producers',
+    except: { go: 'the Go client drops a message of no bytes that is not in a batch' },
+    run: async c => {
+      const topic = c.topic()
+      const client = await c.client()
+      const consumer = await client.consumer(topic, 's')
+      await (await client.producer(topic)).sendMany(['', 'x'])
+      assert.deepEqual(await consumer.texts(2), ['', 'x'])
+    }
+  },
+  {
+    name: 'empty-payload-in-batch',
+    proves: 'a message of no bytes is a message in a batch too',
     feature: 'producers',
     run: async c => {
       const topic = c.topic()
       const client = await c.client()
       const consumer = await client.consumer(topic, 's')
-      await (await client.producer(topic)).send('')
-      await (await client.producer(topic, { batching: { maxMessages: 2, maxDelayMs: 1_000 } })).sendMany(['', 'x'])
-      assert.deepEqual(await consumer.texts(3), ['', '', 'x'])
+      await (await client.producer(topic, { batching: { maxMessages: 3, maxDelayMs: 1_000 } })).sendMany(['', 'x', ''])
+      assert.deepEqual(await consumer.texts(3), ['', 'x', ''])
     }
   },
   {

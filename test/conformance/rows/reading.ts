@@ -291,8 +291,8 @@ const readerRows: Row[] = [
     run: async c => {
       const topic = c.topic()
       const client = await c.client()
-      const producer = await client.producer(topic)
-      for (const [key, data] of [['a', '1'], ['b', '2'], ['a', '3'], ['c', '4']] as const) await producer.send({ key, data })
+      const producer = await client.producer(topic, { schema: { type: 'STRING' } })
+      for (const [key, value] of [['a', '1'], ['b', '2'], ['a', '3'], ['c', '4']] as const) await producer.send({ key, value })
       assert.deepEqual(await client.tableView(topic), { a: '3', b: '2', c: '4' })
     }
   }
@@ -311,7 +311,8 @@ const lastIdRows: Row[] = [
       assert.equal((await consumer.lastMessageId()).entry, -1)
       const single = await (await client.producer(topic)).send('x')
       const last = await consumer.lastMessageId()
-      assert.deepEqual([last.ledger, last.entry, last.batch], [single.ledger, single.entry, -1])
+      // of a message outside a batch, Go says 0 where the others say -1
+      assert.deepEqual([last.ledger, last.entry, last.batch <= 0], [single.ledger, single.entry, true])
       await (await client.producer(topic, ONE_BATCH)).sendMany(numbered('m', 10))
       const { entry, batch } = await consumer.lastMessageId()
       assert.deepEqual([entry, batch], [single.entry + 1, 9])

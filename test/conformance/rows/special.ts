@@ -24,7 +24,7 @@ const nonPersistentRows: Row[] = [
           const message = await consumer.receive()
           assert.equal(message.text, text)
           assert.equal(message.fields.topic, topic)
-          await consumer.ack(message)
+          // no acknowledgement: all ids are alike here, and Go would take the next message for one that it acknowledged
         }
       }
     })
@@ -100,10 +100,9 @@ const switchedOffRows: Row[] = [
         c.client({ ...SHORT, transactions: true }).then(client => client.beginTransaction()),
         'NotAllowedError',
         'TransactionCoordinatorNotFound',
-        'TransactionCoordinatorNotEnabled',
-        'CoordinatorClient',
-        'Timeout',
-        'Unknown'
+        // what the libraries make of a coordinator topic without partitions
+        'TransactionCoordinatorClient',
+        'TransactionCoordinatorNotEnabled'
       )
       const topic = c.topic()
       await (await (await c.client()).producer(topic)).send('plain')

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"reflect"
+	"math"
 	"sync"
 	"time"
 
@@ -19,8 +19,6 @@ type producing struct {
 var compressions = map[string]pulsar.CompressionType{"": pulsar.NoCompression, "NONE": pulsar.NoCompression, "LZ4": pulsar.LZ4, "ZLIB": pulsar.ZLib, "ZSTD": pulsar.ZSTD, "SNAPPY": pulsar.SNAPPY}
 var accessModes = map[string]pulsar.ProducerAccessMode{"": pulsar.ProducerAccessModeShared, "Shared": pulsar.ProducerAccessModeShared, "Exclusive": pulsar.ProducerAccessModeExclusive, "WaitForExclusive": pulsar.ProducerAccessModeWaitForExclusive}
 var types = map[string]pulsar.SubscriptionType{"": pulsar.Exclusive, "Exclusive": pulsar.Exclusive, "Failover": pulsar.Failover, "Shared": pulsar.Shared, "Key_Shared": pulsar.KeyShared}
-
-func typeOf(value any) reflect.Type { return reflect.TypeOf(value) }
 
 func schemaOf(spec *schemaSpec) (pulsar.Schema, error) {
 	if spec == nil {
@@ -74,12 +72,27 @@ func (p *producing) message(spec messageSpec) *pulsar.ProducerMessage {
 	out := &pulsar.ProducerMessage{Payload: spec.Data, Key: spec.Key, OrderingKey: spec.OrderingKey, Properties: spec.Properties, SequenceID: spec.SequenceID,
 		DeliverAfter: milliseconds(spec.DeliverAfterMs)}
 	if spec.Value != nil {
-		out.Payload, out.Value = nil, spec.Value
+		out.Payload, out.Value = nil, whole(spec.Value)
 	}
 	if spec.EventTime != 0 {
 		out.EventTime = time.UnixMilli(spec.EventTime)
 	}
 	return out
+}
+
+// whole turns what JSON made a float into the integer that it was: Avro takes no float for an int.
+func whole(value any) any {
+	switch typed := value.(type) {
+	case float64:
+		if typed == math.Trunc(typed) {
+			return int(typed)
+		}
+	case map[string]any:
+		for name, field := range typed {
+			typed[name] = whole(field)
+		}
+	}
+	return value
 }
 
 func send(a handleArgs) (any, error) {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -77,6 +78,7 @@ func on[A any](call func(A) (any, error)) operation {
 }
 
 var serverError = regexp.MustCompile(`server error: (\w+)`)
+var alone = regexp.MustCompile(`^[A-Z]\w+$`) // a lookup's refusal is its code and nothing else
 var named = regexp.MustCompile(`(\w+)$`)
 
 // codeOf names a failure: the server's own code where the text holds one, else the client's result.
@@ -98,8 +100,17 @@ func codeOf(err error) string {
 			return known.code
 		}
 	}
+	if strings.Contains(err.Error(), "nvalid topic name") || strings.Contains(err.Error(), "nvalid topic domain") {
+		return "InvalidTopicName"
+	}
+	if alone.MatchString(err.Error()) {
+		return err.Error()
+	}
 	var typed *pulsar.Error
 	if errors.As(err, &typed) {
+		if typed.Result() == pulsar.TransactionCoordinatorNotEnabled {
+			return "TransactionCoordinatorNotEnabled"
+		}
 		if found := named.FindStringSubmatch(err.Error()); found != nil {
 			return found[1]
 		}

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"sync"
 	"time"
 
@@ -80,21 +82,13 @@ func tableView(a readerArgs) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var bytes []byte
-	view, err := client.CreateTableView(pulsar.TableViewOptions{Topic: a.Topic, Schema: pulsar.NewBytesSchema(nil), SchemaValueType: typeOf(bytes)})
+	var text *string
+	view, err := client.CreateTableView(pulsar.TableViewOptions{Topic: a.Topic, Schema: pulsar.NewStringSchema(nil), SchemaValueType: reflect.TypeOf(text)})
 	if err != nil {
 		return nil, err
 	}
 	defer view.Close()
-	entries := map[string][]byte{}
-	for key, value := range view.Entries() {
-		if held, right := value.(*[]byte); right {
-			entries[key] = *held
-		} else {
-			return nil, fmt.Errorf("a table view's value is a %T", value)
-		}
-	}
-	return entries, nil
+	return view.Entries(), nil
 }
 
 func beginTransaction(a handleArgs) (any, error) {
@@ -222,11 +216,22 @@ func seek(on seeker, a handleArgs) (any, error) {
 	if a.ID == "" {
 		return nil, on.SeekByTime(time.UnixMilli(a.Time))
 	}
-	id, err := idIn(a.ID)
+	id, err := seekTarget(a.ID)
 	if err != nil {
 		return nil, err
 	}
 	return nil, on.Seek(id)
+}
+
+// seekTarget is an id that names its partition: Seek takes none that does not.
+func seekTarget(text string) (pulsar.MessageID, error) {
+	switch text {
+	case "earliest":
+		return pulsar.NewMessageID(-1, -1, -1, 0), nil
+	case "latest":
+		return pulsar.NewMessageID(math.MaxInt64, math.MaxInt64, -1, 0), nil
+	}
+	return idIn(text)
 }
 
 func seekConsumer(a handleArgs) (any, error) {

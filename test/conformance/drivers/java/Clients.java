@@ -42,8 +42,9 @@ final class Clients {
         });
         driver.on("client.partitions", a -> driver.<PulsarClient>held(a, "handle").getPartitionsForTopic(a.get("topic").asText()).get());
         driver.on("client.tableView", a -> {
-            try (TableView<byte[]> view = driver.<PulsarClient>held(a, "client").newTableView().topic(a.get("topic").asText()).create()) {
-                Map<String, byte[]> entries = new HashMap<>();
+            PulsarClient client = driver.held(a, "client");
+            try (TableView<String> view = client.newTableView(Schema.STRING).topic(a.get("topic").asText()).create()) {
+                Map<String, String> entries = new HashMap<>();
                 view.forEach(entries::put);
                 return entries;
             }

@@ -23,7 +23,7 @@ class User(schemas.Record):
 class UserWithEmail(schemas.Record):
     name = schemas.String()
     age = schemas.Integer()
-    email = schemas.String()
+    email = schemas.String(default=None, required_default=True)  # without a default it could not be added
 
 
 class UserWithTextAge(schemas.Record):
@@ -269,9 +269,9 @@ def consumer_seek(a):
 
 
 def table_view(a):
-    view = handles[a['client']].create_table_view(a['topic'])
+    view = handles[a['client']].create_table_view(a['topic'], schema=schemas.StringSchema())
     entries = {}
-    view.for_each(lambda key, value: entries.__setitem__(key, base64.b64encode(value).decode()))
+    view.for_each(entries.__setitem__)
     view.close()
     return entries
 
