@@ -227,6 +227,13 @@ export class Connection {
     init: Omit<CommandInit<Name>, 'requestId'>,
     handlers: RequestHandlers
   ): number {
+    const requestId = this.expectAnswer(name, handlers)
+    this.send(encodeCommand(name, { ...init, requestId: BigInt(requestId) } as unknown as CommandInit<Name>))
+    return requestId
+  }
+
+  /** For a request that the caller encodes and sends itself, with the id that this returns. */
+  expectAnswer(name: string, handlers: RequestHandlers): number {
     const requestId = this.#nextRequestId++
     if (this.#closed) {
       queueMicrotask(() => handlers.onError(clientErrors.create('CONNECTION_LOST', this.#address())))
@@ -237,7 +244,6 @@ export class Connection {
       handlers.onError(clientErrors.create('TIMEOUT', { ...this.#address(), command: name }))
     })
     this.#requests.set(requestId, { ...handlers, cancelTimeout })
-    this.send(encodeCommand(name, { ...init, requestId: BigInt(requestId) } as unknown as CommandInit<Name>))
     return requestId
   }
 
@@ -382,7 +388,9 @@ export class Connection {
     try {
       const authData = (await authentication?.getData()) ?? Buffer.alloc(0)
       const response = { authMethodName: authentication?.method ?? 'none', authData }
-      this.send(encodeCommand('authResponse', { clientVersion: CLIENT_VERSION, response, protocolVersion: PROTOCOL_VERSION }))
+      this.send(
+        encodeCommand('authResponse', { clientVersion: CLIENT_VERSION, response, protocolVersion: PROTOCOL_VERSION })
+      )
     } catch (error) {
       this.close(clientErrors.create('AUTHENTICATION_FAILED', this.#address(), error))
     }
@@ -392,6 +400,10 @@ export class Connection {
     const body = command.value as { requestId?: bigint } | undefined
     if (body?.requestId === undefined) {
       this.#options.logger.debug({ event: 'command.ignored', type: command.type }, 'ignoring an unexpected command')
+      return
+    }
+    if (command.case === 'ackResponse' && Object.hasOwn(command.value, 'error')) {
+      this.#takeRequest(body.requestId)?.onError(serverRefusal(command.value.error, command.value.message))
       return
     }
     // A producer that waits for exclusive access is answered twice; only the second answer counts.

@@ -1,6 +1,6 @@
-import { crc32c } from '@node-rs/crc32'
 import {
   CHECKSUM_MAGIC,
+  checksumOf,
   writeMessageMetadata,
   WriteBuffer,
   writeSendHeader,
@@ -30,7 +30,7 @@ export class EntryEncoder {
     out.uint32(metadata.length)
     out.copy(metadata, 0, metadata.length)
     out.copy(payload, 0, payload.length)
-    out.uint32At(checksumAt, crc32c(out.bytes.subarray(checksumAt + 4, out.position)))
+    out.uint32At(checksumAt, checksumOf(out.bytes, checksumAt + 4, out.position))
     return out.take()
   }
 

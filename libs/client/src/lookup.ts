@@ -123,7 +123,11 @@ export class Lookup {
     throw clientErrors.create('LOOKUP_FAILED', { topic, reason: 'too many redirects' })
   }
 
-  async #ask(connection: Connection, topic: string, authoritative: boolean): Promise<CommandBody<'lookupTopicResponse'>> {
+  async #ask(
+    connection: Connection,
+    topic: string,
+    authoritative: boolean
+  ): Promise<CommandBody<'lookupTopicResponse'>> {
     const { listenerName } = this.#options
     const listener = listenerName === undefined ? {} : { advertisedListenerName: listenerName }
     const answer = await connection.request('lookupTopic', { topic, authoritative, ...listener })

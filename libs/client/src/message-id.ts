@@ -1,5 +1,6 @@
 import { fromBinary, toBinary, create } from '@bufbuild/protobuf'
 import { MessageIdDataSchema, wireErrors, type MessageIdData } from '@strata/wire'
+import type { BatchAcks } from './batch-acks.ts'
 import { clientErrors } from './errors.ts'
 
 const UINT64_MAX = 0xffff_ffff_ffff_ffffn
@@ -14,7 +15,9 @@ export interface MessageIdFields {
   /** The topic it came from; not part of what is serialized. */
   readonly topic?: string
   /** Of a chunked message: the id of its first chunk. */
-  readonly firstChunk?: MessageId
+  readonly firstChunk?: MessageId | undefined
+  /** Shared by the messages of a received batch; not part of what is serialized. */
+  readonly batch?: BatchAcks | undefined
 }
 
 /**
@@ -35,6 +38,7 @@ export class MessageId {
   readonly batchSize: number
   readonly topic: string
   readonly firstChunk: MessageId | undefined
+  readonly batch: BatchAcks | undefined
 
   constructor(fields: MessageIdFields) {
     this.ledgerId = fields.ledgerId
@@ -44,6 +48,7 @@ export class MessageId {
     this.batchSize = fields.batchSize ?? 0
     this.topic = fields.topic ?? ''
     this.firstChunk = fields.firstChunk
+    this.batch = fields.batch
   }
 
   /** @throws INVALID_OPTIONS if the bytes are not those of a message id */

@@ -29,6 +29,7 @@ export interface PendingSend {
 export class PendingSends {
   readonly #queue = new Deque<PendingSend>()
   #messageCount = 0
+  #newest: PendingSend | undefined
 
   get messageCount(): number {
     return this.#messageCount
@@ -38,13 +39,15 @@ export class PendingSends {
     return this.#queue.peek()
   }
 
+  get newest(): PendingSend | undefined {
+    return this.#newest
+  }
+
   push(send: PendingSend): void {
     this.#queue.push(send)
     this.#messageCount += send.callbacks.length
-    this.newest = send
+    this.#newest = send
   }
-
-  newest: PendingSend | undefined
 
   [Symbol.iterator](): Iterator<PendingSend> {
     return this.#queue[Symbol.iterator]()
@@ -54,7 +57,7 @@ export class PendingSends {
     const send = this.#queue.shift()
     if (send === undefined) return undefined
     this.#messageCount -= send.callbacks.length
-    if (this.#queue.length === 0) this.newest = undefined
+    if (this.#queue.length === 0) this.#newest = undefined
     return send
   }
 }
@@ -70,11 +73,15 @@ export function matchReceipt(send: PendingSend, receipt: ReceiptView): 'answers'
 export function settle(send: PendingSend, receipt: ReceiptView, partition: number, topic: string): void {
   const { ledgerId, entryId } = receipt
   if (send.chunks !== undefined) send.chunks.firstId ??= new MessageId({ ledgerId, entryId, partition, topic })
-  const batchSize = send.callbacks.length
-  for (let index = 0; index < batchSize; index++) {
-    const place = send.isBatch ? { batchIndex: index, batchSize } : {}
-    const chunk = send.chunks?.firstId === undefined ? {} : { firstChunk: send.chunks.firstId }
-    const id = new MessageId({ ledgerId, entryId, partition, topic, ...place, ...chunk })
-    send.callbacks[index]?.(undefined, id)
+  const firstChunk = send.chunks?.firstId
+  const batchSize = send.isBatch ? send.callbacks.length : 0
+  for (let index = 0; index < send.callbacks.length; index++) {
+    const callback = send.callbacks[index] as SendCallback
+    if (callback === ignoreOutcome) continue
+    const batchIndex = send.isBatch ? index : -1
+    callback(undefined, new MessageId({ ledgerId, entryId, partition, topic, batchIndex, batchSize, firstChunk }))
   }
 }
+
+/** For messages that nobody waits for. */
+export const ignoreOutcome: SendCallback = () => undefined

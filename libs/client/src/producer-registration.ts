@@ -50,7 +50,10 @@ export function registerProducer(
   })
 }
 
-function producerCommand(identity: ProducerIdentity, options: ProducerOptions): Omit<CommandInit<'producer'>, 'requestId'> {
+function producerCommand(
+  identity: ProducerIdentity,
+  options: ProducerOptions
+): Omit<CommandInit<'producer'>, 'requestId'> {
   const { initialSubscriptionName } = options
   return {
     topic: options.topic,

@@ -165,7 +165,15 @@ export class SendBuilder {
       highestLow: last.sequenceLow,
       highestHigh: last.sequenceHigh
     }
-    this.#emit({ entry, payload, first, last, callbacks: batch.callbacks, chargedBytes: batch.payloadBytes, isBatch: true })
+    this.#emit({
+      entry,
+      payload,
+      first,
+      last,
+      callbacks: batch.callbacks,
+      chargedBytes: batch.payloadBytes,
+      isBatch: true
+    })
   }
 
   #entryOf(fields: MessageFields, uncompressedBytes: number): EntryFields {
@@ -188,7 +196,14 @@ export class SendBuilder {
     }
     const fields = this.#fieldsOf(message)
     const entry = { ...this.#entryOf(fields, plain.length), deliverAtMs, replicateTo: clustersOf(message) }
-    const whole = { entry, first: fields, last: fields, callbacks: [callback], chargedBytes: plain.length, isBatch: false }
+    const whole = {
+      entry,
+      first: fields,
+      last: fields,
+      callbacks: [callback],
+      chargedBytes: plain.length,
+      isBatch: false
+    }
     if (payload.length <= this.#messageBytesMax) this.#emit({ ...whole, payload })
     else this.#emitChunks(whole, payload)
   }
@@ -248,7 +263,9 @@ function isSafe(value: bigint): boolean {
 }
 
 function keyOf(fields: MessageFields): string {
-  return fields.orderingKey === undefined ? (fields.partitionKey ?? '') : Buffer.from(fields.orderingKey).toString('hex')
+  return fields.orderingKey === undefined
+    ? (fields.partitionKey ?? '')
+    : Buffer.from(fields.orderingKey).toString('hex')
 }
 
 /** The protocol's way to say that a message stays here. */

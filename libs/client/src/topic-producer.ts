@@ -6,7 +6,7 @@ import type { ClientContext } from './client-context.ts'
 import type { Connection, ProducerSink } from './connection.ts'
 import { clientErrors, serverRefusal } from './errors.ts'
 import type { MessageId } from './message-id.ts'
-import { matchReceipt, PendingSends, settle, type PendingSend } from './pending-sends.ts'
+import { ignoreOutcome, matchReceipt, PendingSends, settle, type PendingSend } from './pending-sends.ts'
 import type { Producer } from './producer.ts'
 import type { ProducerMessage, ProducerOptions, SendCallback } from './producer-options.ts'
 import { registerProducer, type ProducerIdentity } from './producer-registration.ts'
@@ -14,8 +14,6 @@ import { SendBuilder } from './send-builder.ts'
 import { parseTopic } from './topic-name.ts'
 
 const SEND_TIMEOUT_MS_DEFAULT = 30_000
-
-const noCallback: SendCallback = () => undefined
 
 type State =
   | { readonly kind: 'open' }
@@ -108,7 +106,7 @@ export class TopicProducer implements Producer, ProducerSink {
     })
   }
 
-  sendNoWait(message: ProducerMessage, callback: SendCallback = noCallback): void {
+  sendNoWait(message: ProducerMessage, callback: SendCallback = ignoreOutcome): void {
     const refusal = this.#refusal(message)
     if (refusal !== undefined) {
       queueMicrotask(() => callback(refusal, undefined))
@@ -275,7 +273,10 @@ export class TopicProducer implements Producer, ProducerSink {
     assert(this.#pending.oldest === undefined)
     if (connection === undefined || connection.isClosed || !wasOpen) return
     await connection.request('closeProducer', { producerId: BigInt(this.#identity.id) }).catch((error: unknown) => {
-      this.#context.logger.debug({ event: 'producer.close_failed', topic: this.topic, err: error }, 'closed all the same')
+      this.#context.logger.debug(
+        { event: 'producer.close_failed', topic: this.topic, err: error },
+        'closed all the same'
+      )
     })
   }
 }
