@@ -93,7 +93,16 @@ export abstract class BaseTopic {
 
   onConsumerLeft(subscription: Subscription): void {
     this.touch()
-    if (subscription.isDurable || subscription.consumers.length > 0) return
+    // A consumer that left while messages were being handed out is taken off the list right after.
+    if (!subscription.isDurable) {
+      queueMicrotask(() => {
+        this.#dropIfAbandoned(subscription)
+      })
+    }
+  }
+
+  #dropIfAbandoned(subscription: Subscription): void {
+    if (subscription.consumers.length > 0) return
     if (this.subscriptionsByName.get(subscription.name) !== subscription) return
     this.subscriptionsByName.delete(subscription.name)
     this.dropSubscription(subscription)

@@ -32,6 +32,8 @@ export class RawClient {
   /** Frames nobody has taken yet. */
   readonly inbox: Received[] = []
   isClosed = false
+  answersPings = true
+  #pings = 0
   #nextRequestId = 0x7fff_0000_0000_0001n
   #waiting: (() => void)[] = []
 
@@ -42,7 +44,7 @@ export class RawClient {
       decoder.push(chunk, {
         onFrame: (buffer, start, end) => {
           const command = decodeCommand(buffer, start, end)
-          if (command.case === 'ping') this.send('pong', {})
+          if (command.case === 'ping') this.#onPing()
           else this.inbox.push({ command, headers: Buffer.from(buffer.subarray(command.headersStart, end)) })
         }
       })
@@ -124,6 +126,12 @@ export class RawClient {
     }
   }
 
+  /** Resolves once the broker has asked whether this client is there. */
+  async pinged(): Promise<void> {
+    while (this.#pings === 0) await this.#news()
+    this.#pings = 0
+  }
+
   async closed(): Promise<void> {
     while (!this.isClosed) await this.#news()
   }
@@ -158,6 +166,11 @@ export class RawClient {
 
   destroy(): void {
     this.socket.destroy()
+  }
+
+  #onPing(): void {
+    this.#pings++
+    if (this.answersPings) this.send('pong', {})
   }
 
   #news(): Promise<void> {
