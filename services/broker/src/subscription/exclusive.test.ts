@@ -47,6 +47,13 @@ describe('Exclusive', () => {
     expect(world.subscription.consumers).toEqual([second.consumer])
   })
 
+  test('of two that come at once one gets in', async () => {
+    const world = createWorld()
+    const results = await Promise.allSettled([world.join('Exclusive'), world.join('Exclusive')])
+    expect(results.map(r => r.status)).toEqual(['fulfilled', 'rejected'])
+    expect(world.subscription.consumers).toHaveLength(1)
+  })
+
   test('another type, or the other durability, is refused', async () => {
     const world = createWorld()
     await world.join('Exclusive')

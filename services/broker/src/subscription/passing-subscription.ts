@@ -14,7 +14,7 @@ import { EntryReader } from './entry-info.ts'
 import type { TurnScheduler } from './log-pump.ts'
 import { Member, type MemberHost } from './member.ts'
 import { createPassingDispatcher, type PassingDispatcher } from './passing-dispatchers.ts'
-import { makeRoom, type Roster } from './roster.ts'
+import { joinWhenFree, type Roster } from './roster.ts'
 import { SingleActiveDispatcher } from './single-active.ts'
 import { commonStats, SubscriptionMeters } from './subscription-stats.ts'
 
@@ -65,9 +65,16 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
     return this.#dispatcher?.members ?? []
   }
 
-  async subscribe(options: ConsumerOptions): Promise<Consumer> {
-    await makeRoom(options, this)
+  subscribe(options: ConsumerOptions): Promise<Consumer> {
+    return joinWhenFree(options, this, () => this.#join(options))
+  }
+
+  get joinable(): undefined {
     if (this.#isClosed) throw brokerError('ServiceNotReady', 'Subscription is closing')
+    return undefined
+  }
+
+  #join(options: ConsumerOptions): Member {
     const dispatcher = this.#dispatcher ?? createPassingDispatcher(options, this.#context)
     const member = new Member(options, this.#nextSerial++, this)
     const activeBefore = dispatcher.activeConsumer

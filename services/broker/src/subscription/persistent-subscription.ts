@@ -17,7 +17,7 @@ import { EntryReader } from './entry-info.ts'
 import { KeySharedDispatcher } from './key-shared.ts'
 import { LogPump, type TurnScheduler } from './log-pump.ts'
 import { Member, type MemberHost } from './member.ts'
-import { makeRoom, type Roster } from './roster.ts'
+import { joinWhenFree, type Roster } from './roster.ts'
 import { SharedDispatcher } from './shared.ts'
 import { SingleActiveDispatcher } from './single-active.ts'
 import { SubscriptionMeters, persistentStats } from './subscription-stats.ts'
@@ -101,14 +101,12 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
       const kind = this.isDurable ? 'Durable' : 'Non-durable'
       throw brokerError('NotAllowedError', `${kind} subscription with the same name already exists.`)
     }
-    // Both may have to wait, and after one the other may no longer hold.
-    do {
-      while (this.#resetting !== undefined) await this.#resetting
-      if (this.#isClosed) throw brokerError('ServiceNotReady', 'Subscription is closing')
-      await makeRoom(options, this)
-    } while (this.#resetting !== undefined)
+    return joinWhenFree(options, this, () => this.#join(options))
+  }
+
+  get joinable(): Promise<void> | undefined {
     if (this.#isClosed) throw brokerError('ServiceNotReady', 'Subscription is closing')
-    return this.#join(options)
+    return this.#resetting
   }
 
   onEntriesAppended(): void {
@@ -125,8 +123,7 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
 
   // ------------------------------------------------------------------ consumers
 
-  onFlow(member: Member): void {
-    void member
+  onFlow(): void {
     this.#pump.schedule()
   }
 

@@ -6,24 +6,32 @@ import { StickyRanges } from './sticky-ranges.ts'
 /** A consumer that left during a probe makes room for another try; that many tries are more than bad luck. */
 const JOIN_ATTEMPTS_MAX = 5
 
-/** Who is on the subscription, as the rules of joining see it. Read again after each wait: it must not be a snapshot. */
+/** Who is on the subscription, as the rules of joining see it. */
 export interface Roster {
   readonly members: readonly Member[]
   readonly type: SubscriptionType | undefined
+  /** What everybody who wants to join waits for, if anything. @throws BrokerError when nobody may join any more */
+  readonly joinable: Promise<void> | undefined
 }
 
 /**
- * Waits until the consumer may join or must be refused. A holder in the way is asked whether it lives: a client that
- * comes back after a cut must not be refused because of its own former connection.
+ * Calls `join` in the moment in which the consumer may join. A holder in the way is asked whether it lives: a client
+ * that comes back after a cut must not be refused because of its own former connection.
  * @throws BrokerError ConsumerBusy, ConsumerAssignError
  */
-export async function makeRoom(options: ConsumerOptions, roster: Roster): Promise<void> {
-  for (let attempt = 0; attempt < JOIN_ATTEMPTS_MAX; attempt++) {
+export async function joinWhenFree(options: ConsumerOptions, roster: Roster, join: () => Member): Promise<Member> {
+  for (let attempt = 0; attempt < JOIN_ATTEMPTS_MAX;) {
+    if (roster.joinable !== undefined) {
+      await roster.joinable
+      continue
+    }
     checkCompatible(options, roster)
     const holder = holderInTheWay(options, roster)
-    if (holder === undefined) return
-    if (await holder.connection.probe()) break
+    if (holder === undefined) return join()
+    const isAlive = await holder.connection.probe()
+    if (isAlive && !holder.isGone) break
     holder.leave()
+    attempt++
   }
   if (options.type === 'Exclusive') throw brokerError('ConsumerBusy', 'Exclusive consumer is already connected')
   throw brokerError('ConsumerAssignError', 'Range conflict with another consumer')

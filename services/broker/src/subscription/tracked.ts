@@ -207,9 +207,8 @@ export abstract class TrackedDispatcher implements Dispatcher {
 
   /** HASH of a pending entry; undefined when it is not pending (any more). */
   protected pendingHash(ledgerId: number, entryId: number): number | undefined {
-    return this.isPending(ledgerId, entryId)
-      ? (this.table.cells[this.table.find(ledgerId, entryId) + HASH] as number)
-      : undefined
+    const at = this.table.find(ledgerId, entryId)
+    return at >= 0 && this.table.cells[at] === PENDING ? this.table.cells[at + HASH] : undefined
   }
 
   /** Takes the lowest position that is still pending off the queue, into `popped`. */
