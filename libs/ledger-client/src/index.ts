@@ -8,3 +8,5 @@ export {
   ledgerIdOfKey,
   type LedgerDeletion
 } from './ledger-records.ts'
+export { GrpcBookieNode, type GrpcBookieNodeOptions } from './grpc/grpc-bookie-node.ts'
+export { serveBookieNode, type ServedBookieNode, type ServeOptions } from './grpc/serve-bookie-node.ts'

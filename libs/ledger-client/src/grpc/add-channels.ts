@@ -1,0 +1,81 @@
+import type { EntryId, LedgerId } from '@strata/base'
+import type { AddFailure, AddSink } from '../contract.ts'
+import type { AddAnswer } from './node-messages.ts'
+
+interface Channel {
+  readonly number: number
+  readonly ledgerId: LedgerId
+  readonly sink: AddSink
+  lastSent: EntryId
+  /** Since when an answer is owed without one having come. */
+  waitingSinceMs: number
+}
+
+/**
+ * Who waits for which adds of one stream. A channel is a run of adds by one sink to one ledger with an answer owed all the
+ * while; it is gone when nothing is owed, so that nothing is kept for ledgers that are done.
+ */
+export class AddChannels {
+  readonly #byNumber = new Map<number, Channel>()
+  readonly #byLedger = new Map<LedgerId, Channel[]>()
+  #next = 0
+
+  get isEmpty(): boolean {
+    return this.#byNumber.size === 0
+  }
+
+  /** The channel for an add that is sent now. */
+  send(sink: AddSink, add: { ledgerId: LedgerId; entryId: EntryId }, nowMs: number): number {
+    const channels = this.#byLedger.get(add.ledgerId)
+    const open = channels?.find(channel => channel.sink === sink)
+    if (open !== undefined) {
+      open.lastSent = add.entryId
+      return open.number
+    }
+    this.#next = (this.#next + 1) >>> 0
+    const channel = {
+      number: this.#next,
+      ledgerId: add.ledgerId,
+      sink,
+      lastSent: add.entryId,
+      waitingSinceMs: nowMs
+    }
+    this.#byNumber.set(channel.number, channel)
+    if (channels === undefined) this.#byLedger.set(add.ledgerId, [channel])
+    else channels.push(channel)
+    return channel.number
+  }
+
+  /** Late answers for channels that are gone are dropped. */
+  answer({ channel: number, entryId, failure }: AddAnswer, nowMs: number): void {
+    const channel = this.#byNumber.get(number)
+    if (channel === undefined) return
+    channel.waitingSinceMs = nowMs
+    if (entryId >= channel.lastSent) this.#remove(channel)
+    if (failure === undefined) channel.sink.onAdded(channel.ledgerId, entryId)
+    else channel.sink.onAddFailed(channel.ledgerId, entryId, failure)
+  }
+
+  /** When the longest wait began; undefined: nothing is owed. */
+  oldestWaitMs(): number | undefined {
+    let oldest: number | undefined
+    for (const { waitingSinceMs } of this.#byNumber.values()) {
+      if (oldest === undefined || waitingSinceMs < oldest) oldest = waitingSinceMs
+    }
+    return oldest
+  }
+
+  failAll(failure: AddFailure): void {
+    const channels = [...this.#byNumber.values()]
+    this.#byNumber.clear()
+    this.#byLedger.clear()
+    for (const { sink, ledgerId, lastSent } of channels) sink.onAddFailed(ledgerId, lastSent, failure)
+  }
+
+  #remove(channel: Channel): void {
+    this.#byNumber.delete(channel.number)
+    const left = (this.#byLedger.get(channel.ledgerId) ?? []).filter(other => other !== channel)
+    if (left.length === 0) this.#byLedger.delete(channel.ledgerId)
+    else this.#byLedger.set(channel.ledgerId, left)
+  }
+}

@@ -1,0 +1,221 @@
+import { NO_ENTRY, type EntryId, type LedgerId } from '@strata/base'
+import type { AddFailure, AddRequest, ReadAnswer, StoredEntry } from '../contract.ts'
+import { LedgerError } from '../errors.ts'
+import {
+  BOOL_FIELD_BYTES,
+  FIXED32_FIELD_BYTES,
+  FIXED64_FIELD_BYTES,
+  lengthPrefixedBytes,
+  WireReader,
+  WireWriter
+} from './wire-buffer.ts'
+
+/*
+  The messages of proto/ledger/bookie_node.proto that carry entries and their acknowledgements, by hand: one allocation and
+  one copy of each payload to encode, slices of the message to decode. Tags are written as field * 8 + wire type.
+*/
+
+/** Of the sender's side of an `Add` stream. */
+export interface ChannelAdd {
+  readonly channel: number
+  readonly request: AddRequest
+}
+
+const ADD_HEADER_BYTES = 2 * FIXED32_FIELD_BYTES + 4 * FIXED64_FIELD_BYTES + BOOL_FIELD_BYTES
+
+/** What an add costs in a batch; close enough to bound batches by. */
+export const addBytes = (request: AddRequest): number => ADD_HEADER_BYTES + lengthPrefixedBytes(request.payload.length)
+
+/** Whom a request is for. */
+export interface Address {
+  readonly clusterId: Buffer
+  readonly nodeId: Buffer
+}
+
+export function encodeAddBatch(address: Address, adds: readonly ChannelAdd[]): Buffer {
+  let bytes = lengthPrefixedBytes(address.clusterId.length) + lengthPrefixedBytes(address.nodeId.length)
+  for (const { request } of adds) bytes += lengthPrefixedBytes(addBytes(request))
+  const writer = new WireWriter(bytes)
+  writer.bytes(1, address.clusterId)
+  writer.bytes(2, address.nodeId)
+  for (const { channel, request } of adds) {
+    writer.open(3, addBytes(request))
+    writer.fixed32(1, channel)
+    writer.fixed64(2, request.ledgerId)
+    writer.fixed64(3, request.entryId)
+    writer.fixed64(4, request.lac + 1)
+    writer.fixed64(5, request.lengthBytes)
+    writer.fixed32(6, request.crc32c)
+    writer.small(7, request.recovery ? 1 : 0)
+    writer.bytes(8, request.payload)
+  }
+  return writer.finish()
+}
+
+/** Calls `onAdd` for each add, in order, after `onAddress`. @throws LedgerError MALFORMED_MESSAGE */
+export function decodeAddBatch(
+  message: Buffer,
+  to: { onAddress(address: Address): void; onAdd(channel: number, request: AddRequest): void }
+): void {
+  const reader = new WireReader(message)
+  let clusterId: Buffer = EMPTY
+  let nodeId: Buffer = EMPTY
+  let isAddressed = false
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 10) clusterId = reader.bytes()
+    else if (tag === 18) nodeId = reader.bytes()
+    else if (tag === 26) {
+      if (!isAddressed) to.onAddress({ clusterId, nodeId })
+      isAddressed = true
+      decodeAdd(reader, to)
+    } else reader.skip(tag)
+  }
+  if (!isAddressed) to.onAddress({ clusterId, nodeId })
+}
+
+function decodeAdd(reader: WireReader, to: { onAdd(channel: number, request: AddRequest): void }): void {
+  const outer = reader.enter()
+  let channel = 0
+  let ledger = 0
+  let entry = 0
+  let confirmedCount = 0
+  let lengthBytes = 0
+  let crc32c = 0
+  let recovery = false
+  let payload: Buffer = EMPTY
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 13) channel = reader.fixed32()
+    else if (tag === 17) ledger = reader.fixed64()
+    else if (tag === 25) entry = reader.fixed64()
+    else if (tag === 33) confirmedCount = reader.fixed64()
+    else if (tag === 41) lengthBytes = reader.fixed64()
+    else if (tag === 53) crc32c = reader.fixed32()
+    else if (tag === 56) recovery = reader.varint() !== 0
+    else if (tag === 66) payload = reader.bytes()
+    else reader.skip(tag)
+  }
+  reader.leave(outer)
+  const lac = confirmedCount + NO_ENTRY
+  if (lac >= entry) refuse('an entry that is confirmed before it is written')
+  const ids = { ledgerId: ledger as LedgerId, entryId: entry as EntryId, lac: lac as EntryId }
+  to.onAdd(channel, { ...ids, lengthBytes, crc32c, payload, recovery })
+}
+
+/** What a node says of the adds of a stream. */
+export interface AddAnswer {
+  readonly channel: number
+  readonly entryId: EntryId
+  /** undefined: synced, and every add of the channel before it. */
+  readonly failure: AddFailure | undefined
+}
+
+const ADDED_BYTES = FIXED32_FIELD_BYTES + FIXED64_FIELD_BYTES
+const FAILED_BYTES = ADDED_BYTES + 2
+const FAILURES: readonly (AddFailure | undefined)[] = [undefined, 'FENCED', 'READ_ONLY', 'STORAGE_FAILED']
+
+/** UNREACHABLE and WRONG_NODE are not for a node to say of itself: they are storage failures. */
+function failureCode(failure: AddFailure): number {
+  const code = FAILURES.indexOf(failure)
+  return code > 0 ? code : FAILURES.indexOf('STORAGE_FAILED')
+}
+
+export function encodeAddAnswers(answers: readonly AddAnswer[]): Buffer {
+  let bytes = 0
+  for (const { failure } of answers) bytes += lengthPrefixedBytes(failure === undefined ? ADDED_BYTES : FAILED_BYTES)
+  const writer = new WireWriter(bytes)
+  for (const { channel, entryId, failure } of answers) {
+    if (failure === undefined) writer.open(1, ADDED_BYTES)
+    else writer.open(2, FAILED_BYTES)
+    writer.fixed32(1, channel)
+    writer.fixed64(2, entryId)
+    if (failure !== undefined) writer.small(3, failureCode(failure))
+  }
+  return writer.finish()
+}
+
+/** In the order of the message. @throws LedgerError MALFORMED_MESSAGE */
+export function decodeAddAnswers(message: Buffer): AddAnswer[] {
+  const reader = new WireReader(message)
+  const answers: AddAnswer[] = []
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 10 || tag === 18) answers.push(decodeAnswer(reader, tag === 18))
+    else reader.skip(tag)
+  }
+  return answers
+}
+
+function decodeAnswer(reader: WireReader, isFailure: boolean): AddAnswer {
+  const outer = reader.enter()
+  let channel = 0
+  let entry = 0
+  let code = 0
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 13) channel = reader.fixed32()
+    else if (tag === 17) entry = reader.fixed64()
+    else if (tag === 24) code = reader.varint()
+    else reader.skip(tag)
+  }
+  reader.leave(outer)
+  const failure = isFailure ? (FAILURES[code] ?? 'STORAGE_FAILED') : undefined
+  return { channel, entryId: entry as EntryId, failure }
+}
+
+const ENDS: readonly (ReadAnswer['end'] | undefined)[] = [undefined, 'limit', 'absent', 'unknown']
+const ENTRY_HEADER_BYTES = 3 * FIXED64_FIELD_BYTES + FIXED32_FIELD_BYTES
+
+const entryBytes = (entry: StoredEntry): number => ENTRY_HEADER_BYTES + lengthPrefixedBytes(entry.payload.length)
+
+export function encodeReadReply(answer: ReadAnswer): Buffer {
+  let bytes = 2
+  for (const entry of answer.entries) bytes += lengthPrefixedBytes(entryBytes(entry))
+  const writer = new WireWriter(bytes)
+  for (const entry of answer.entries) {
+    writer.open(1, entryBytes(entry))
+    writer.fixed64(1, entry.entryId)
+    writer.fixed64(2, entry.lac + 1)
+    writer.fixed64(3, entry.lengthBytes)
+    writer.fixed32(4, entry.crc32c)
+    writer.bytes(5, entry.payload)
+  }
+  writer.small(2, ENDS.indexOf(answer.end))
+  return writer.finish()
+}
+
+/** Payloads are slices of the message. @throws LedgerError MALFORMED_MESSAGE */
+export function decodeReadReply(message: Buffer): ReadAnswer {
+  const reader = new WireReader(message)
+  const entries: StoredEntry[] = []
+  let end: ReadAnswer['end'] | undefined
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 10) entries.push(decodeEntry(reader))
+    else if (tag === 16) end = ENDS[reader.varint()]
+    else reader.skip(tag)
+  }
+  // What this reader does not know of is no authority: 'absent' must have been said in so many words.
+  return { entries, end: end ?? 'unknown' }
+}
+
+function decodeEntry(reader: WireReader): StoredEntry {
+  const outer = reader.enter()
+  let entry = 0
+  let confirmedCount = 0
+  let lengthBytes = 0
+  let crc32c = 0
+  let payload: Buffer = EMPTY
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 9) entry = reader.fixed64()
+    else if (tag === 17) confirmedCount = reader.fixed64()
+    else if (tag === 25) lengthBytes = reader.fixed64()
+    else if (tag === 37) crc32c = reader.fixed32()
+    else if (tag === 42) payload = reader.bytes()
+    else reader.skip(tag)
+  }
+  reader.leave(outer)
+  return { entryId: entry as EntryId, lac: (confirmedCount - 1) as EntryId, lengthBytes, crc32c, payload }
+}
+
+const EMPTY: Buffer = Buffer.alloc(0)
+
+function refuse(reason: string): never {
+  throw LedgerError.create('MALFORMED_MESSAGE', { reason })
+}

@@ -1,0 +1,126 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import type { ServiceDefinition } from '@grpc/grpc-js'
+import { ledgerId, type EntryId, type LedgerId } from '@strata/base'
+import { LedgerError } from '../errors.ts'
+import {
+  ReadLacReplySchema,
+  ReadLacRequestSchema,
+  ReadRequestSchema,
+  type ReadLacRequest,
+  type ReadRequest
+} from '../generated/bookie_node_pb.ts'
+
+/** An entry larger than this does not fit a message, whatever `maxMessageSize` a broker allows. */
+export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024
+
+export const CHANNEL_OPTIONS = {
+  'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
+  'grpc.max_send_message_length': MESSAGE_BYTES_MAX
+}
+
+export const PATHS = {
+  add: '/strata.ledger.BookieNode/Add',
+  read: '/strata.ledger.BookieNode/Read',
+  readLac: '/strata.ledger.BookieNode/ReadLac'
+} as const
+
+export const asBuffer = (message: Buffer): Buffer => message
+
+/** Messages pass through as bytes: both sides encode and decode by themselves. */
+export const SERVICE = {
+  add: methodOf(PATHS.add, { isStream: true }),
+  read: methodOf(PATHS.read, { isStream: false }),
+  readLac: methodOf(PATHS.readLac, { isStream: false })
+} satisfies ServiceDefinition
+
+function methodOf(path: string, { isStream }: { isStream: boolean }) {
+  return {
+    path,
+    requestStream: isStream,
+    responseStream: isStream,
+    requestSerialize: asBuffer,
+    requestDeserialize: asBuffer,
+    responseSerialize: asBuffer,
+    responseDeserialize: asBuffer
+  }
+}
+
+export interface ReadOptions {
+  readonly ledgerId: LedgerId
+  readonly first: EntryId
+  readonly last: EntryId
+  readonly bytesMax: number
+  readonly entriesMax: number
+  readonly fence: boolean
+}
+
+const UINT32_MAX = 0xffff_ffff
+
+export function encodeReadRequest(names: { clusterId: string; nodeId: string }, options: ReadOptions): Buffer {
+  const message = create(ReadRequestSchema, {
+    ...names,
+    ledgerId: BigInt(options.ledgerId),
+    firstEntryId: BigInt(options.first),
+    lastEntryId: BigInt(options.last),
+    bytesMax: Math.min(options.bytesMax, UINT32_MAX),
+    entriesMax: Math.min(options.entriesMax, UINT32_MAX),
+    fence: options.fence
+  })
+  return Buffer.from(toBinary(ReadRequestSchema, message))
+}
+
+/** @throws LedgerError MALFORMED_MESSAGE */
+export function decodeReadRequest(bytes: Buffer): { names: ReadRequest; options: ReadOptions } {
+  const names = decoded(() => fromBinary(ReadRequestSchema, bytes))
+  const options = {
+    ledgerId: ledgerId(safe(names.ledgerId)),
+    first: safe(names.firstEntryId) as EntryId,
+    last: safe(names.lastEntryId) as EntryId,
+    bytesMax: names.bytesMax ?? 0,
+    entriesMax: names.entriesMax ?? 0,
+    fence: names.fence ?? false
+  }
+  return { names, options }
+}
+
+export function encodeLacRequest(
+  names: { clusterId: string; nodeId: string },
+  options: { ledgerId: LedgerId; fence: boolean }
+): Buffer {
+  const message = create(ReadLacRequestSchema, { ...names, ledgerId: BigInt(options.ledgerId), fence: options.fence })
+  return Buffer.from(toBinary(ReadLacRequestSchema, message))
+}
+
+/** @throws LedgerError MALFORMED_MESSAGE */
+export function decodeLacRequest(bytes: Buffer): {
+  names: ReadLacRequest
+  options: { ledgerId: LedgerId; fence: boolean }
+} {
+  const names = decoded(() => fromBinary(ReadLacRequestSchema, bytes))
+  return { names, options: { ledgerId: ledgerId(safe(names.ledgerId)), fence: names.fence ?? false } }
+}
+
+export function encodeLacReply({ lac, authority }: { lac: EntryId; authority: boolean }): Buffer {
+  const message = create(ReadLacReplySchema, { confirmedCount: BigInt(lac + 1), authority })
+  return Buffer.from(toBinary(ReadLacReplySchema, message))
+}
+
+/** @throws LedgerError MALFORMED_MESSAGE */
+export function decodeLacReply(bytes: Buffer): { lac: EntryId; authority: boolean } {
+  const reply = decoded(() => fromBinary(ReadLacReplySchema, bytes))
+  return { lac: (safe(reply.confirmedCount) - 1) as EntryId, authority: reply.authority ?? false }
+}
+
+function decoded<Message>(decode: () => Message): Message {
+  try {
+    return decode()
+  } catch (error) {
+    throw LedgerError.create('MALFORMED_MESSAGE', { reason: 'not a message' }, error)
+  }
+}
+
+function safe(value: bigint | undefined): number {
+  const number = Number(value ?? 0n)
+  if (!Number.isSafeInteger(number)) throw LedgerError.create('MALFORMED_MESSAGE', { reason: 'a number past 2^53' })
+  return number
+}

@@ -1,0 +1,292 @@
+import { strict as assert } from 'node:assert'
+import { entryId, ledgerId, NO_ENTRY, type EntryId, type LedgerId } from '@strata/base'
+import { entryDigest } from '@strata/ledger-protocol'
+import { afterEach, beforeEach, describe, test } from 'vitest'
+import type { AddFailure, AddRequest, AddSink, BookieNode, ReadAnswer } from '../contract.ts'
+
+export interface BookieNodeUnderTest {
+  readonly node: BookieNode
+  /** The same data after the node's process was killed and started again; `node` is not used any more. */
+  readonly restart: () => Promise<BookieNode>
+  readonly dispose: () => Promise<void>
+}
+
+/** What every storage node must do. `factory` gives an empty one; `isDurable`: its data outlives it. */
+export function describeBookieNode(
+  name: string,
+  factory: () => Promise<BookieNodeUnderTest>,
+  { isDurable }: { isDurable: boolean } = { isDurable: true }
+): void {
+  describe(`${name} is a storage node`, () => {
+    let under: BookieNodeUnderTest
+    const subject = (): BookieNodeUnderTest => under
+    beforeEach(async () => {
+      under = await factory()
+    })
+    afterEach(() => under.dispose())
+
+    describeAdds(subject)
+    describeReads(subject)
+    describeFences(subject)
+    if (isDurable) describeRestarts(subject)
+  })
+}
+
+type Subject = () => BookieNodeUnderTest
+
+/** Makes the adds of one ledger as a writer makes them, and records their answers. */
+export class TestWriter implements AddSink {
+  readonly ledgerId: LedgerId
+  readonly added: EntryId[] = []
+  readonly failed: { entryId: EntryId; failure: AddFailure }[] = []
+  readonly #node: BookieNode
+  #lengthBytes = 0
+  #lastSent = NO_ENTRY
+  #waiting: (() => void)[] = []
+
+  constructor(node: BookieNode, ledger = 1) {
+    this.#node = node
+    this.ledgerId = ledgerId(ledger)
+  }
+
+  add(payload: Buffer, options: { entry?: number; lac?: number; recovery?: boolean } = {}): AddRequest {
+    const id = entryId(options.entry ?? this.#lastSent + 1)
+    this.#lastSent = id
+    this.#lengthBytes += payload.length
+    const lac = entryId(options.lac ?? NO_ENTRY)
+    const fields = { ledgerId: this.ledgerId, entryId: id, lac, lengthBytes: this.#lengthBytes, payload }
+    const request = { ...fields, crc32c: entryDigest(fields), recovery: options.recovery ?? false }
+    this.send(request)
+    return request
+  }
+
+  send(request: AddRequest): void {
+    this.#node.add(request, this)
+  }
+
+  /** Adds, and waits until it is synced. */
+  async append(
+    payload: Buffer,
+    options: { entry?: number; lac?: number; recovery?: boolean } = {}
+  ): Promise<AddRequest> {
+    const request = this.add(payload, options)
+    await this.settled(request.entryId)
+    return request
+  }
+
+  /** Waits for the answer to an entry. */
+  async settled(id: number): Promise<void> {
+    const isSettled = (): boolean =>
+      (this.added.at(-1) ?? NO_ENTRY) >= id || this.failed.some(failure => failure.entryId >= id)
+    while (!isSettled()) await new Promise<void>(resolve => this.#waiting.push(resolve))
+  }
+
+  onAdded(ledger: LedgerId, id: EntryId): void {
+    assert.equal(ledger, this.ledgerId)
+    this.added.push(id)
+    this.#wake()
+  }
+
+  onAddFailed(ledger: LedgerId, id: EntryId, failure: AddFailure): void {
+    assert.equal(ledger, this.ledgerId)
+    this.failed.push({ entryId: id, failure })
+    this.#wake()
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+}
+
+function readFrom(
+  node: BookieNode,
+  ledger: number,
+  options: { first?: number; last?: number; bytesMax?: number; entriesMax?: number; fence?: boolean } = {}
+): Promise<ReadAnswer> {
+  return node.read({
+    ledgerId: ledgerId(ledger),
+    first: entryId(options.first ?? 0),
+    last: entryId(options.last ?? 1_000_000),
+    bytesMax: options.bytesMax ?? 1_000_000,
+    entriesMax: options.entriesMax ?? 10_000,
+    fence: options.fence ?? false
+  })
+}
+
+const idsOf = (answer: ReadAnswer): number[] => answer.entries.map(entry => entry.entryId)
+const text = (value: string): Buffer => Buffer.from(value)
+
+function checkSame(answer: ReadAnswer, requests: readonly AddRequest[]): void {
+  assert.equal(answer.entries.length, requests.length)
+  requests.forEach((request, i) => {
+    const entry = answer.entries[i]
+    assert(entry !== undefined)
+    assert(entry.payload.equals(request.payload))
+    const { entryId: id, lac, lengthBytes, crc32c } = entry
+    assert.deepEqual(
+      { id, lac, lengthBytes, crc32c },
+      { id: request.entryId, lac: request.lac, lengthBytes: request.lengthBytes, crc32c: request.crc32c }
+    )
+  })
+}
+
+function describeAdds(subject: Subject): void {
+  test('what was added is read back to the byte', async () => {
+    const { node } = subject()
+    const writer = new TestWriter(node)
+    const requests = [
+      writer.add(text('first')),
+      writer.add(Buffer.alloc(0)),
+      writer.add(Buffer.alloc(300_000, 'x'), { lac: 0 }),
+      writer.add(text('last'), { lac: 2 })
+    ]
+    await writer.settled(3)
+    assert.deepEqual(writer.failed, [])
+    checkSame(await readFrom(node, 1), requests)
+  })
+
+  test('adds are answered in order, many by one answer', async () => {
+    const { node } = subject()
+    const writer = new TestWriter(node)
+    for (let i = 0; i < 2_000; i++) writer.add(text(`entry ${i}`))
+    await writer.settled(1_999)
+    assert.equal(writer.added.at(-1), 1_999)
+    assert(writer.added.every((id, i) => i === 0 || id > (writer.added[i - 1] ?? NO_ENTRY)))
+    assert(writer.added.length < 2_000, 'a sync covers many adds')
+  })
+
+  test('ledgers and writers do not get in each other’s way', async () => {
+    const { node } = subject()
+    const writers = [1, 2, 3, 2 ** 40].map(ledger => new TestWriter(node, ledger))
+    for (let i = 0; i < 50; i++) for (const writer of writers) writer.add(text(`${writer.ledgerId}/${i}`))
+    await Promise.all(writers.map(writer => writer.settled(49)))
+    for (const writer of writers) {
+      const answer = await readFrom(node, writer.ledgerId)
+      assert.deepEqual(
+        answer.entries.map(entry => entry.payload.toString()),
+        Array.from({ length: 50 }, (_, i) => `${writer.ledgerId}/${i}`)
+      )
+    }
+  })
+
+  test('the same entry may come again', async () => {
+    const { node } = subject()
+    const writer = new TestWriter(node)
+    const request = await writer.append(text('once'))
+    const again = new TestWriter(node)
+    again.send({ ...request, recovery: true })
+    await again.settled(0)
+    assert.deepEqual(again.failed, [])
+    checkSame(await readFrom(node, 1), [request])
+  })
+}
+
+function describeReads(subject: Subject): void {
+  test('a read ends at its limits, and gives at least one entry', async () => {
+    const { node } = subject()
+    const writer = new TestWriter(node)
+    for (let i = 0; i < 10; i++) writer.add(Buffer.alloc(100, i))
+    await writer.settled(9)
+    const some = await readFrom(node, 1, { first: 2, entriesMax: 3 })
+    assert.deepEqual([idsOf(some), some.end], [[2, 3, 4], 'limit'])
+    const range = await readFrom(node, 1, { first: 7, last: 8 })
+    assert.deepEqual([idsOf(range), range.end], [[7, 8], 'limit'])
+    const small = await readFrom(node, 1, { first: 4, bytesMax: 1 })
+    assert.deepEqual([idsOf(small), small.end], [[4], 'limit'])
+    const bytes = await readFrom(node, 1, { bytesMax: 450 })
+    assert.equal(bytes.end, 'limit')
+    assert(bytes.entries.length >= 4 && bytes.entries.length <= 5)
+  })
+
+  test('what a node never had is absent with authority', async () => {
+    const { node } = subject()
+    const writer = new TestWriter(node)
+    await writer.append(text('a'))
+    await writer.append(text('c'), { entry: 2 })
+    assert.deepEqual(await readFrom(node, 99), { entries: [], end: 'absent' })
+    const before = await readFrom(node, 1)
+    assert.deepEqual([idsOf(before), before.end], [[0], 'absent'])
+    const hole = await readFrom(node, 1, { first: 1 })
+    assert.deepEqual([idsOf(hole), hole.end], [[], 'absent'])
+    const behind = await readFrom(node, 1, { first: 2 })
+    assert.deepEqual([idsOf(behind), behind.end], [[2], 'absent'])
+  })
+
+  test('the LAC is the highest that any entry carried', async () => {
+    const { node } = subject()
+    assert.deepEqual(await node.readLac({ ledgerId: ledgerId(1), fence: false }), { lac: NO_ENTRY, authority: true })
+    const writer = new TestWriter(node)
+    await writer.append(text('a'))
+    await writer.append(text('b'), { lac: 0 })
+    await writer.append(text('c'), { lac: 0 })
+    assert.deepEqual(await node.readLac({ ledgerId: ledgerId(1), fence: false }), { lac: 0, authority: true })
+  })
+}
+
+function describeFences(subject: Subject): void {
+  const fences: [string, (node: BookieNode) => Promise<unknown>][] = [
+    ['a fencing read', node => readFrom(node, 1, { fence: true })],
+    ['reading the LAC with a fence', node => node.readLac({ ledgerId: ledgerId(1), fence: true })]
+  ]
+  for (const [name, fence] of fences) {
+    test(`${name} refuses every later add but a recoverer's`, async () => {
+      const { node } = subject()
+      const writer = new TestWriter(node)
+      const kept = await writer.append(text('kept'))
+      await fence(node)
+      await writer.append(text('late'), { entry: 1 })
+      assert.deepEqual(writer.failed, [{ entryId: 1, failure: 'FENCED' }])
+      const recoverer = new TestWriter(node)
+      await recoverer.append(kept.payload, { recovery: true })
+      const found = await recoverer.append(text('found'), { entry: 1, recovery: true })
+      assert.deepEqual(recoverer.failed, [])
+      checkSame(await readFrom(node, 1), [kept, found])
+    })
+
+    test(`${name} holds for a ledger the node never saw, and for no other`, async () => {
+      const { node } = subject()
+      await fence(node)
+      const writer = new TestWriter(node)
+      const other = new TestWriter(node, 2)
+      await Promise.all([writer.append(text('late')), other.append(text('fine'))])
+      assert.deepEqual(writer.failed, [{ entryId: 0, failure: 'FENCED' }])
+      assert.deepEqual(other.added, [0])
+    })
+  }
+
+  test('a fencing read sees every add that is answered as synced', async () => {
+    const { node } = subject()
+    const writers = Array.from({ length: 20 }, (_, i) => new TestWriter(node, i + 1))
+    const answers = await Promise.all(
+      writers.map(async writer => {
+        for (let i = 0; i < 5; i++) writer.add(text(String(i)))
+        const answer = await readFrom(node, writer.ledgerId, { fence: true })
+        await writer.settled(4)
+        return answer
+      })
+    )
+    writers.forEach((writer, i) => {
+      const synced = (writer.added.at(-1) ?? NO_ENTRY) + 1
+      assert((answers[i]?.entries.length ?? 0) >= synced, `ledger ${writer.ledgerId}: ${synced} synced`)
+    })
+  })
+}
+
+function describeRestarts(subject: Subject): void {
+  test('what was answered as synced is there after a restart, fences too', async () => {
+    const { node, restart } = subject()
+    const writer = new TestWriter(node)
+    const requests = Array.from({ length: 100 }, (_, i) => writer.add(text(`entry ${i}`), { lac: i - 1 }))
+    await writer.settled(99)
+    await node.readLac({ ledgerId: ledgerId(2), fence: true })
+    const again = await restart()
+    checkSame(await readFrom(again, 1), requests)
+    assert.deepEqual(await again.readLac({ ledgerId: ledgerId(1), fence: false }), { lac: 98, authority: true })
+    const fenced = new TestWriter(again, 2)
+    await fenced.append(text('late'))
+    assert.deepEqual(fenced.failed, [{ entryId: 0, failure: 'FENCED' }])
+    const next = new TestWriter(again)
+    await next.append(text('next'), { entry: 100 })
+    assert.deepEqual(next.added, [100])
+  })
+}
