@@ -1,1 +1,13 @@
-export {}
+export {
+  bookieDirectories,
+  type Bookie,
+  type BookieDirectories,
+  type BookieHealth,
+  type BookieOptions,
+  type BookieStats
+} from './bookie-types.ts'
+export { bookieErrors } from './errors.ts'
+export { lockDirectory } from './disk/directory-lock.ts'
+export { openBookie } from './open-bookie.ts'
+export { defaultBookieSettings, type BookieSettings } from './settings.ts'
+export { CLUSTER_ID_KEY } from './volume/volume.ts'

@@ -14,6 +14,11 @@ export interface Disk {
   truncate(path: string, bytes: number): Promise<void>
   /** Makes creations, renames and removals in the directory durable. */
   syncDirectory(directory: string): Promise<void>
+  /**
+   * Takes the directory for this process; resolves to what gives it back.
+   * @throws BookieError DIRECTORY_IN_USE, DIRECTORY_UNWRITABLE
+   */
+  lock(directory: string): Promise<() => Promise<void>>
   freeBytes(directory: string): Promise<number>
   /** The journal's own way to the disk, which waits for nobody else's reads or writes. */
   openLane(): DiskLane

@@ -1,5 +1,6 @@
 import { mkdir, open, readdir, rename, rm, statfs, type FileHandle } from 'node:fs/promises'
 import type { Disk, DiskFile, DiskLane } from './disk.ts'
+import { lockDirectory } from './directory-lock.ts'
 import { NodeFile } from './node-file.ts'
 import { ThreadLane } from './thread-lane.ts'
 
@@ -47,6 +48,10 @@ export class NodeDisk implements Disk {
     } finally {
       await handle.close()
     }
+  }
+
+  lock(directory: string): Promise<() => Promise<void>> {
+    return lockDirectory(directory)
   }
 
   async freeBytes(directory: string): Promise<number> {

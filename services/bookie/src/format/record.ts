@@ -33,8 +33,8 @@ export const PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 export const RECORD_KIND = { entry: 1, fence: 2, seal: 3 } as const
 export type RecordKind = (typeof RECORD_KIND)[keyof typeof RECORD_KIND]
 
-const MAGIC = 0xb7
-const FIRST_WORD = MAGIC | (RECORD_VERSION << 8)
+export const RECORD_MAGIC = 0xb7
+const FIRST_WORD = RECORD_MAGIC | (RECORD_VERSION << 8)
 const CRC_AT = 60
 const TWO_32 = 0x1_0000_0000
 
@@ -107,7 +107,8 @@ export function encodeRecord(memory: RecordMemory, at: number, body: RecordBody,
 
 /** undefined: no valid header stands at `at` (or `bytes` ends within it). The payload may lie past the end of `bytes`. */
 export function decodeRecordHeader(bytes: Buffer, at: number): RecordHeader | undefined {
-  if (at + HEADER_BYTES > bytes.length || bytes[at] !== MAGIC || bytes[at + 1] !== RECORD_VERSION) return undefined
+  if (at + HEADER_BYTES > bytes.length || bytes[at] !== RECORD_MAGIC || bytes[at + 1] !== RECORD_VERSION)
+    return undefined
   if (bytes.readUInt32LE(at + CRC_AT) !== headerCrc(bytes, at, at + CRC_AT)) return undefined
   const kind = kindOf(bytes[at + 2] ?? 0)
   const payloadBytes = bytes.readUInt32LE(at + 12)

@@ -78,8 +78,10 @@ export class LedgerState {
   lastPage = -1
   /** A deletion record was read: reads say 'unknown' until everything is gone. */
   isDeleted = false
-  /** Records of it that are in the journal's buffers, not yet synced. */
+  /** Records of it that are in the journal's buffers, and writes of its row under way: it must stay in memory. */
   pendingRecords = 0
+  /** A hint for reading ahead: the entry after the last one read. */
+  nextRead = -1
 
   // Written by the journal alone: where this ledger's receipt is in the batch being filled.
   receiptBatch = -1

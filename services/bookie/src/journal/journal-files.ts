@@ -30,8 +30,6 @@ export interface JournalFilesOptions {
   readonly nextNumber: () => number
   readonly nowMs: () => number
   readonly log: Logger
-  /** A file is full: what is in it will not grow. */
-  readonly onSealed: (file: JournalFile) => void
   /** A file takes over as the active one. */
   readonly onActive: (file: JournalFile) => void
   /** Names `<number>.spare` that are there from before. */
@@ -58,6 +56,8 @@ export class JournalFiles {
   #isUrgent = false
   #isClosed = false
   #spares: string[]
+  /** Full, but the last write to them may be under way. */
+  #retired: JournalFile[] = []
 
   constructor(options: JournalFilesOptions) {
     this.#options = options
@@ -69,8 +69,16 @@ export class JournalFiles {
     return this.#active
   }
 
-  /** Makes the first active file: a spare if there is one, else a small one. */
-  async start(): Promise<void> {
+  /** Makes the first active file: the one to go on in, else a spare, else a small new one. */
+  async start(continued: { number: number; path: string; end: number; sequence: number } | undefined): Promise<void> {
+    if (continued !== undefined) {
+      const { number, end, sequence } = continued
+      const file = await this.#options.disk.open(continued.path, { create: false })
+      const base = { number, file, start: end, position: end, syncedEnd: end, endSequence: sequence }
+      this.#activate({ ...base, nominalBytes: this.#options.fileBytes, sinceMs: this.#options.nowMs() })
+      this.#prepareSoon()
+      return
+    }
     const nominalBytes = this.#spares.length > 0 ? this.#options.fileBytes : FIRST_FILE_BYTES
     const file = await this.#make(Math.min(nominalBytes, this.#options.fileBytes), {
       fill: nominalBytes === FIRST_FILE_BYTES
@@ -87,8 +95,7 @@ export class JournalFiles {
     if (prepared !== undefined) await this.#discard(prepared)
     const failed = this.active
     const file = await this.#make(FIRST_FILE_BYTES, { fill: true })
-    this.#options.onSealed(failed)
-    await failed.file.close().catch(() => undefined)
+    await closeQuietly(failed)
     this.#activate(file)
     this.#prepareSoon()
   }
@@ -109,8 +116,16 @@ export class JournalFiles {
     this.#prepared = undefined
     this.#isUrgent = false
     this.#activate(next)
-    this.#options.onSealed(full)
+    this.#retired.push(full)
     this.#prepareSoon()
+  }
+
+  /** Closes full files that nothing is being written to. */
+  closeRetired(writing: JournalFile | undefined): void {
+    if (this.#retired.length === 0) return
+    const done = this.#retired.filter(file => file !== writing)
+    this.#retired = this.#retired.filter(file => file === writing)
+    for (const file of done) void closeQuietly(file)
   }
 
   /** The name under which a dropped file waits. The caller has renamed it already. */
@@ -126,8 +141,8 @@ export class JournalFiles {
     this.#isClosed = true
     this.#isUrgent = true
     await this.#preparing
-    await this.#prepared?.file.close()
-    await this.#active?.file.close()
+    for (const file of [this.#prepared, this.#active, ...this.#retired])
+      if (file !== undefined) await closeQuietly(file)
   }
 
   #activate(file: JournalFile): void {
@@ -187,7 +202,12 @@ export class JournalFiles {
 
   async #discard(file: JournalFile): Promise<void> {
     const { disk, directory } = this.#options
-    await file.file.close().catch(() => undefined)
+    await closeQuietly(file)
     await disk.remove(join(directory, fileName('journal', file.number))).catch(() => undefined)
   }
+}
+
+/** All that was written is synced or given up: there is nothing that a failing close could tell. */
+async function closeQuietly(file: JournalFile): Promise<void> {
+  await file.file.close().catch(() => undefined)
 }

@@ -13,7 +13,7 @@ import {
   type RecordStamp
 } from '../format/record.ts'
 import type { LedgerState } from '../index/ledger-state.ts'
-import type { JournalFiles } from './journal-files.ts'
+import type { JournalFile, JournalFiles } from './journal-files.ts'
 import { RECORD_STRIDE, WriteBatch } from './write-batch.ts'
 
 /** What waits because both buffers are full (or the batch must end). */
@@ -137,6 +137,14 @@ export class Journal {
     this.#filling = this.#newBatch(this.#syncedSequence)
   }
 
+  /** Starts another file even though the active one is not full. Nothing must be pending; without a prepared file nothing happens. */
+  roll(): void {
+    if (!this.isIdle || this.#state !== 'running') return
+    this.#files.roll()
+    this.#files.closeRetired(undefined)
+    this.#filling = this.#newBatch(this.#syncedSequence)
+  }
+
   /** Gives memory back that a burst made it take. To be called now and then. */
   shrink(): void {
     const { bufferBytes, lane } = this.#options
@@ -150,13 +158,18 @@ export class Journal {
     if (this.#idleMemory.bytes.length > bufferBytes) this.#idleMemory = recordMemory(lane.allocate(bufferBytes))
   }
 
-  /** Resolves when nothing is pending; takes no new adds afterwards. A last record proves all of them synced. */
-  async close(): Promise<void> {
+  /** Resolves when nothing is pending. */
+  async drain(): Promise<void> {
     while (!this.isIdle) {
       await new Promise<void>(resolve => {
         this.#idleWaiters.push(resolve)
       })
     }
+  }
+
+  /** Takes no new adds afterwards. A last record proves all of them synced. */
+  async close(): Promise<void> {
+    await this.drain()
     if (this.#state === 'running' && this.#files.active.position > this.#files.active.start) {
       await new Promise<void>(resolve => {
         this.#putRecord(SEAL_BODY, RECORD_KIND.seal)
@@ -289,6 +302,7 @@ export class Journal {
     batch.file.endSequence = batch.endSequence
     // The disk is set to work again before receipts are given out.
     this.#submit()
+    this.#files.closeRetired(this.#writingFile())
     this.#options.onSynced(batch)
     for (const { ledger, done } of batch.fenced) {
       ledger.pendingRecords--
@@ -313,6 +327,10 @@ export class Journal {
     for (const failed of [batch, filling]) failBatch(failed, error)
     for (const item of backlog) failItem(item, error)
     this.#wakeIdle()
+  }
+
+  #writingFile(): JournalFile | undefined {
+    return this.#writing?.file
   }
 
   #wakeIdle(): void {

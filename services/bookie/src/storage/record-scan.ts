@@ -1,5 +1,12 @@
 import { FILE_HEADER_BYTES } from '../format/file-header.ts'
-import { decodeRecordHeader, HEADER_BYTES, recordBytes, RECORD_ALIGNMENT, type RecordHeader } from '../format/record.ts'
+import {
+  decodeRecordHeader,
+  HEADER_BYTES,
+  RECORD_ALIGNMENT,
+  RECORD_MAGIC,
+  recordBytes,
+  type RecordHeader
+} from '../format/record.ts'
 
 /** Reads bytes of one file; fewer than asked only at its end. */
 export type ReadAt = (into: Uint8Array, offset: number) => Promise<number>
@@ -16,12 +23,14 @@ const WINDOW_BYTES = 1024 * 1024
 /** Walks records from `offset`. Ends (without a value) at the first place where no whole record stands. */
 export class RecordScan {
   readonly #read: ReadAt
+  readonly #windowBytes: number
   #window = Buffer.alloc(0)
   #windowAt = 0
   offset: number
 
-  constructor(read: ReadAt, offset = FILE_HEADER_BYTES) {
+  constructor(read: ReadAt, { offset = FILE_HEADER_BYTES, windowBytes = WINDOW_BYTES } = {}) {
     this.#read = read
+    this.#windowBytes = windowBytes
     this.offset = offset
   }
 
@@ -42,14 +51,21 @@ export class RecordScan {
   /** From the present place on, the next place where a valid header stands, payload unseen; the scan goes on behind it. */
   async seekHeader(): Promise<RecordHeader | undefined> {
     for (;;) {
-      const at = await this.#at(this.offset, HEADER_BYTES)
-      if (at + HEADER_BYTES > this.#window.length) return undefined
+      const start = await this.#at(this.offset, HEADER_BYTES)
       const last = this.#window.length - HEADER_BYTES
-      for (let i = at; i <= last; i += RECORD_ALIGNMENT) {
-        const header = decodeRecordHeader(this.#window, i)
-        this.offset += RECORD_ALIGNMENT
-        if (header !== undefined) return header
+      if (start > last) return undefined
+      // Most of what is behind an end is zeros: the search for the magic byte is native.
+      for (let at = this.#window.indexOf(RECORD_MAGIC, start); at >= 0 && at <= last;) {
+        const offset = this.#windowAt + at
+        const header = offset % RECORD_ALIGNMENT === 0 ? decodeRecordHeader(this.#window, at) : undefined
+        if (header !== undefined) {
+          this.offset = offset + RECORD_ALIGNMENT
+          return header
+        }
+        at = this.#window.indexOf(RECORD_MAGIC, at + 1)
       }
+      const next = this.#windowAt + last + 1
+      this.offset = next + ((RECORD_ALIGNMENT - (next % RECORD_ALIGNMENT)) % RECORD_ALIGNMENT)
     }
   }
 
@@ -57,7 +73,7 @@ export class RecordScan {
   async #at(offset: number, bytes: number): Promise<number> {
     const start = offset - this.#windowAt
     if (start >= 0 && start + bytes <= this.#window.length) return start
-    const window = Buffer.allocUnsafe(Math.max(WINDOW_BYTES, bytes))
+    const window = Buffer.allocUnsafe(Math.max(this.#windowBytes, bytes))
     const count = await this.#read(window, offset)
     this.#window = window.subarray(0, count)
     this.#windowAt = offset

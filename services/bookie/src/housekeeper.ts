@@ -1,0 +1,335 @@
+import { join } from 'node:path'
+import { CodedError, type Clock, type Logger } from '@strata/base'
+import type { MetadataStore } from '@strata/metadata'
+import { distinctDirectories, type BookieDirectories, type BookieHealth } from './bookie-types.ts'
+import type { Disk } from './disk/disk.ts'
+import { systemCode } from './errors.ts'
+import type { EntryIndex } from './index/entry-index.ts'
+import type { IndexStore } from './index/index-store.ts'
+import type { IndexWriter } from './index/index-writer.ts'
+import { decodeFileRow, fileKey, type Checkpoint } from './index/rows.ts'
+import type { JournalFiles } from './journal/journal-files.ts'
+import type { Journal } from './journal/journal.ts'
+import type { BookieSettings } from './settings.ts'
+import { DeletionCollector } from './storage/deletion-collector.ts'
+import type { FileTable, StoredFile } from './storage/file-table.ts'
+import { Relocator } from './storage/relocator.ts'
+import type { Volume } from './volume/volume.ts'
+
+export interface HousekeeperOptions {
+  readonly disk: Disk
+  readonly directories: BookieDirectories
+  readonly metadata: MetadataStore
+  readonly settings: BookieSettings
+  readonly volume: Volume
+  readonly files: FileTable
+  readonly index: EntryIndex
+  readonly writer: IndexWriter
+  readonly journal: Journal
+  readonly journalFiles: JournalFiles
+  readonly nextNumber: () => number
+  readonly position: () => Checkpoint
+  readonly reopenStore: () => Promise<IndexStore>
+  readonly onFileGone: (file: number) => void
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+const UNREADABLE_MAX = 100
+const COMPACTED_BYTES_MAX = 256 * 1024 * 1024
+
+/**
+ * All that a node does beside adds and reads, in two strands: care (disk space, going on after a failure, the index) must
+ * not wait for work (deletions, moving journal files, compaction), which is slow on purpose. Each is done by one round at
+ * a time. What fails is told by `health` and tried again in a later round.
+ */
+export class Housekeeper {
+  readonly #options: HousekeeperOptions
+  readonly #collector: DeletionCollector
+  readonly #relocator: Relocator
+  readonly #unreadable = new Map<string, string>()
+  readonly #damaged = new Set<number>()
+  /** What failed last in each strand's steps; cleared when the step succeeds. */
+  readonly #troubles = new Map<string, string>()
+  #caring: Promise<void> | undefined
+  #working: Promise<void> | undefined
+  #flushing: Promise<void> | undefined
+  #flushedMs: number
+  #unindexedBytes = 0
+  #isLowOnSpace = false
+  #journalFailure: unknown
+  #isIndexBroken = false
+  #isClosing = false
+
+  constructor(options: HousekeeperOptions) {
+    const { settings, volume, directories } = options
+    this.#options = options
+    this.#flushedMs = options.clock.nowMs()
+    this.#collector = new DeletionCollector({ ...options, flush: () => this.#flush() })
+    this.#relocator = new Relocator({
+      ...options,
+      directory: directories.entryLogs,
+      volumeId: volume.volumeId,
+      chunkBytes: settings.moveChunkBytes,
+      bytesPerSecond: settings.moveBytesPerSecond,
+      isUrgent: () => this.#isClosing || this.#isLowOnSpace || this.#journalBytes() > settings.journalBytesMax * 2
+    })
+  }
+
+  async start(): Promise<void> {
+    await this.#collector.start()
+  }
+
+  get unindexedBytes(): number {
+    return this.#unindexedBytes
+  }
+
+  get quarantinedCount(): number {
+    return this.#collector.quarantined.size
+  }
+
+  /** Adds are refused until there is room again. */
+  get isReadOnly(): boolean {
+    return this.#isLowOnSpace || systemCode(rootCause(this.#journalFailure)) === 'ENOSPC'
+  }
+
+  noteSynced(bytes: number): void {
+    this.#unindexedBytes += bytes
+    const { settings, writer } = this.#options
+    const isDue =
+      this.#unindexedBytes >= settings.indexFlushBytes || writer.unflushedEntries >= settings.indexFlushEntries
+    if (isDue && this.#flushing === undefined && !this.#isIndexBroken) void this.#step('index', () => this.#flush())
+  }
+
+  noteJournalFailure(error: Error): void {
+    this.#journalFailure = error
+    const fields = { event: 'journal.failed', err: error }
+    this.#options.log.error(fields, 'a journal write or sync failed: adds are refused until the disk takes one again')
+  }
+
+  noteIndexFailure(error: unknown): void {
+    if (!this.#isIndexBroken)
+      this.#options.log.error({ event: 'index.failed', err: error }, 'the index failed: it is opened again')
+    this.#isIndexBroken = true
+    this.#troubles.set('index', describe(error))
+  }
+
+  noteUnreadable(trouble: { ledgerId: number; entryId: number; file: string; offset: number; reason: string }): void {
+    const key = `${trouble.ledgerId}:${trouble.entryId}`
+    if (this.#unreadable.has(key) || this.#unreadable.size >= UNREADABLE_MAX) return
+    this.#unreadable.set(key, `entry ${key} is unreadable in ${trouble.file} at ${trouble.offset}: ${trouble.reason}`)
+    this.#options.log.error({ event: 'entry.unreadable', ...trouble }, 'an entry that the node holds cannot be read')
+  }
+
+  health(): BookieHealth {
+    const reasons = [...this.#troubles].map(([step, reason]) => `${step}: ${reason}`)
+    if (this.#journalFailure !== undefined) reasons.push(`journal: ${describe(this.#journalFailure)}`)
+    if (this.#isLowOnSpace) reasons.push('disk: free space is below readOnlyBelowBytes')
+    if (this.quarantinedCount > 0) reasons.push(`${this.quarantinedCount} ledgers are unknown to the metadata store`)
+    reasons.push(...this.#unreadable.values())
+    if (this.isReadOnly) return { state: 'read-only', reasons }
+    return { state: this.#options.journal.isRunning && !this.#isIndexBroken ? 'writable' : 'failed', reasons }
+  }
+
+  /** Starts what is due and not under way. */
+  async tick(): Promise<void> {
+    if (this.#isClosing) return
+    this.#caring ??= this.#care().finally(() => {
+      this.#caring = undefined
+    })
+    this.#working ??= this.#work().finally(() => {
+      this.#working = undefined
+    })
+    await Promise.all([this.#caring, this.#working])
+  }
+
+  /** A whole round of both from now on. */
+  async round(): Promise<void> {
+    await Promise.all([this.#caring, this.#working])
+    await this.#step('index', () => this.#flush())
+    await this.tick()
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true
+    this.#collector.close()
+    await Promise.all([this.#caring, this.#working])
+    await this.#step('index', () => this.#flush())
+  }
+
+  async #care(): Promise<void> {
+    const { clock, settings, journal } = this.#options
+    await this.#step('disk', () => this.#checkSpace())
+    if (this.#isIndexBroken) await this.#step('index', () => this.#reopenIndex())
+    if (!journal.isRunning) await this.#resumeJournal()
+    const isDue = clock.nowMs() - this.#flushedMs >= settings.indexFlushMs
+    if (isDue && !this.#isIndexBroken) await this.#step('index', () => this.#flush())
+    journal.shrink()
+  }
+
+  async #work(): Promise<void> {
+    await this.#step('deletions', () => this.#collector.round())
+    if (this.#isIndexBroken) return
+    await this.#step('move', () => this.#moveJournals())
+    await this.#step('compaction', () => this.#compact())
+  }
+
+  /** What fails is kept for `health`, logged once, and tried again in a later round. */
+  async #step(name: string, run: () => Promise<void>): Promise<void> {
+    try {
+      await run()
+      this.#troubles.delete(name)
+    } catch (error) {
+      const reason = describe(error)
+      if (this.#troubles.get(name) !== reason) {
+        this.#options.log.warn({ event: 'housekeeping.failed', step: name, err: error }, 'a background step failed')
+      }
+      this.#troubles.set(name, reason)
+    }
+  }
+
+  async #checkSpace(): Promise<void> {
+    const { disk, directories, settings, log } = this.#options
+    const free = await Promise.all(distinctDirectories(directories).map(path => disk.freeBytes(path)))
+    const freeBytes = Math.min(...free)
+    const limit = this.#isLowOnSpace ? settings.readOnlyBelowBytes * 1.5 : settings.readOnlyBelowBytes
+    const isLow = freeBytes < limit
+    if (isLow === this.#isLowOnSpace) return
+    this.#isLowOnSpace = isLow
+    if (isLow) log.warn({ event: 'bookie.read_only', freeBytes }, 'the disk is nearly full: adds are refused')
+    else log.info({ event: 'bookie.writable', freeBytes }, 'the disk has room again: adds are taken')
+  }
+
+  async #resumeJournal(): Promise<void> {
+    const { journal, journalFiles, log } = this.#options
+    if (this.#isLowOnSpace || !journal.isIdle) return
+    try {
+      await journalFiles.startAfresh()
+      journal.resume()
+      this.#journalFailure = undefined
+      log.info({ event: 'journal.resumed', file: journalFiles.active.number }, 'the disk takes writes again')
+    } catch (error) {
+      this.#journalFailure = error
+    }
+  }
+
+  #flush(): Promise<void> {
+    const { writer, clock, position } = this.#options
+    if (this.#isIndexBroken) return Promise.resolve()
+    this.#flushing ??= writer
+      .flush(() => {
+        this.#unindexedBytes = 0
+        this.#flushedMs = clock.nowMs()
+        return position()
+      })
+      .catch((error: unknown) => {
+        this.noteIndexFailure(error)
+        throw error
+      })
+      .finally(() => {
+        this.#flushing = undefined
+      })
+    return this.#flushing
+  }
+
+  /** After a failed write the store refuses all others: it is opened again, and what it has counts. */
+  async #reopenIndex(): Promise<void> {
+    const { index, files, reopenStore } = this.#options
+    await index.store.close()
+    const store = await reopenStore()
+    index.replaceStore(store)
+    for (const file of files.all) {
+      const row = await store.get(fileKey(file.number))
+      file.liveBytes = row === undefined ? 0 : decodeFileRow(row).liveBytes
+    }
+    this.#isIndexBroken = false
+    await this.#flush()
+  }
+
+  #journalBytes(): number {
+    let bytes = 0
+    for (const file of this.#options.files.all) if (file.kind === 'journal') bytes += file.end
+    return bytes
+  }
+
+  /** The oldest journal files whose turn has come: too many bytes, too old, or nothing live. */
+  async #moveJournals(): Promise<void> {
+    const { files, settings, journalFiles, journal, clock } = this.#options
+    const oldestMs = clock.nowMs() - settings.journalAgeMsMax
+    const { active } = journalFiles
+    if (active.sinceMs < oldestMs && active.position > active.start) journal.roll()
+    for (;;) {
+      const sealed = [...files.all].filter(file => file.kind === 'journal' && file.number < journalFiles.active.number)
+      const able = sealed.filter(file => !this.#damaged.has(file.number)).sort((a, b) => a.number - b.number)
+      const isOver = this.#journalBytes() > settings.journalBytesMax
+      const isIndexed = (file: StoredFile): boolean => file.number < this.#indexedGeneration
+      const due = able.find(file => isOver || file.sinceMs < oldestMs || (file.liveBytes <= 0 && isIndexed(file)))
+      if (due === undefined || this.#isClosing || this.#isIndexBroken) return
+      if (!(await this.#relocate([due]))) return
+    }
+  }
+
+  /** Every journal file before it is wholly in the index. */
+  get #indexedGeneration(): number {
+    return this.#unindexedBytes === 0 && this.#flushing === undefined ? this.#options.journalFiles.active.number : 0
+  }
+
+  async #compact(): Promise<void> {
+    const { files, settings } = this.#options
+    const ratio = settings.compactBelowLiveRatio
+    const sparse = [...files.all]
+      .filter(file => file.kind === 'entry-log' && !this.#damaged.has(file.number))
+      .filter(file => file.liveBytes < file.totalBytes * ratio)
+      .sort((a, b) => a.liveBytes / a.totalBytes - b.liveBytes / b.totalBytes)
+    const chosen: StoredFile[] = []
+    let bytes = 0
+    for (const file of sparse) {
+      bytes += file.liveBytes
+      if (chosen.length > 0 && bytes > COMPACTED_BYTES_MAX) break
+      chosen.push(file)
+    }
+    if (chosen.length > 0 && !this.#isClosing) await this.#relocate(chosen)
+  }
+
+  /** False: one of them is damaged; it is kept as it is. */
+  async #relocate(sources: readonly StoredFile[]): Promise<boolean> {
+    await this.#flush()
+    try {
+      await this.#relocator.relocate(sources)
+    } catch (error) {
+      const isDamage = error instanceof CodedError && error.code.endsWith('_DAMAGED')
+      if (!isDamage) throw error
+      for (const file of sources) if (file.path === error.details['file']) this.#damaged.add(file.number)
+      this.#troubles.set(`file ${String(error.details['file'])}`, describe(error))
+      return false
+    }
+    for (const file of sources) await this.#drop(file)
+    return true
+  }
+
+  /** Nothing refers to the file any more, durably. A journal file waits for reuse if there is need of it. */
+  async #drop(file: StoredFile): Promise<void> {
+    const { disk, files, directories, journalFiles, onFileGone } = this.#options
+    files.remove(file.number)
+    onFileGone(file.number)
+    if (file.kind === 'journal' && journalFiles.hasRoomForSpares) {
+      const name = `${String(file.number).padStart(10, '0')}.spare`
+      await disk.rename(file.path, join(directories.journal, name))
+      await disk.syncDirectory(directories.journal)
+      journalFiles.addSpare(name)
+      return
+    }
+    await disk.remove(file.path)
+    await disk.syncDirectory(file.kind === 'journal' ? directories.journal : directories.entryLogs)
+  }
+}
+
+function rootCause(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? rootCause(error.cause) : error
+}
+
+function describe(error: unknown): string {
+  const cause = rootCause(error)
+  const text = error instanceof Error ? error.message : String(error)
+  return cause === error || !(cause instanceof Error) ? text : `${text} (${cause.message})`
+}

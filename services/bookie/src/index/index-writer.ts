@@ -1,0 +1,224 @@
+import type { LedgerId } from '@strata/base'
+import { IndexPage, PAGE_SLOTS } from '../format/page.ts'
+import { recordBytes } from '../format/record.ts'
+import type { FileTable, StoredFile } from '../storage/file-table.ts'
+import type { EntryIndex } from './entry-index.ts'
+import type { IndexChange } from './index-store.ts'
+import { TAIL_STRIDE, type LedgerState } from './ledger-state.ts'
+import {
+  CHECKPOINT_KEY,
+  encodeCheckpoint,
+  encodeFileRow,
+  encodeLedgerRow,
+  fileKey,
+  ledgerKey,
+  pageKey,
+  type Checkpoint
+} from './rows.ts'
+
+/** Entries handled before others get the thread: about a millisecond. */
+const ENTRIES_PER_SLICE = 4_000
+
+/**
+ * The one writer of the index. Flushes, moves and deletions are done one after another, each as one atomic batch, since
+ * each reads pages, changes them and writes them back.
+ *
+ * Invariant: a checkpoint is written in the same batch as everything before it that no batch has yet.
+ */
+export class IndexWriter {
+  readonly #index: EntryIndex
+  readonly #files: FileTable
+  #queue: Promise<unknown> = Promise.resolve()
+  readonly #dirty = new Set<LedgerState>()
+  /** Entries in tails, about: for whoever decides when to flush. */
+  unflushedEntries = 0
+
+  constructor(index: EntryIndex, files: FileTable) {
+    this.#index = index
+    this.#files = files
+  }
+
+  /** The ledger has entries or a row that the index does not. */
+  noteDirty(ledger: LedgerState): void {
+    this.#dirty.add(ledger)
+  }
+
+  get hasDirty(): boolean {
+    return this.#dirty.size > 0
+  }
+
+  /** Runs `work` alone. */
+  exclusive<T>(work: (edit: IndexEdit) => Promise<T>): Promise<T> {
+    const result = this.#queue.then(() => work(new IndexEdit(this.#index, this.#files)))
+    this.#queue = result.catch(() => undefined)
+    return result
+  }
+
+  /** Brings what is in tails into the index without a new checkpoint: it is brought in again after a crash. */
+  async flushTails(): Promise<void> {
+    await this.flush(() => undefined)
+  }
+
+  /** Brings the index up to `position()`, which is asked at the moment when the tails are taken. */
+  flush(position: () => Checkpoint | undefined): Promise<void> {
+    return this.exclusive(async edit => {
+      const checkpoint = position()
+      const ledgers = [...this.#dirty]
+      this.#dirty.clear()
+      this.unflushedEntries = 0
+      for (const ledger of ledgers) takeTail(ledger)
+      try {
+        await this.#putTails(edit, ledgers)
+        if (checkpoint !== undefined) edit.put(CHECKPOINT_KEY, encodeCheckpoint(checkpoint))
+        // Synced: where LevelDB has begun another log, later synced batches do not make this one durable.
+        await edit.commit({ sync: true })
+      } catch (error) {
+        for (const ledger of ledgers) this.#giveBack(ledger)
+        throw error
+      }
+      for (const ledger of ledgers) {
+        ledger.flushing = undefined
+        ledger.pendingRecords--
+      }
+    })
+  }
+
+  async #putTails(edit: IndexEdit, ledgers: readonly LedgerState[]): Promise<void> {
+    let slice = 0
+    for (const ledger of ledgers) {
+      const tail = ledger.flushing
+      for (let i = 0; i < (tail?.count ?? 0); i++) {
+        const at = i * TAIL_STRIDE
+        const [entryId = 0, file = 0, offset = 0, bytes = 0] = tail?.numbers.subarray(at, at + TAIL_STRIDE) ?? []
+        const page = edit.pageHeld(ledger, entryId) ?? (await edit.page(ledger, entryId))
+        edit.place(page, entryId % PAGE_SLOTS, { file, offset, payloadBytes: bytes })
+        if (++slice % ENTRIES_PER_SLICE === 0) await breath()
+      }
+      edit.put(ledgerKey(ledger.ledgerId), encodeLedgerRow(ledger))
+      ledger.isRowStale = false
+    }
+  }
+
+  #giveBack(ledger: LedgerState): void {
+    const newer = ledger.tail
+    const older = ledger.flushing
+    ledger.flushing = undefined
+    ledger.pendingRecords--
+    ledger.isRowStale = true
+    this.#dirty.add(ledger)
+    if (older === undefined) return
+    for (let i = 0; i < (newer?.count ?? 0); i++) {
+      const [entryId = 0, file = 0, offset = 0, bytes = 0] = newer?.numbers.subarray(i * TAIL_STRIDE) ?? []
+      older.append(entryId, file, offset, bytes)
+    }
+    ledger.tail = older
+  }
+}
+
+function takeTail(ledger: LedgerState): void {
+  ledger.flushing = ledger.tail
+  ledger.tail = undefined
+  ledger.pendingRecords++
+}
+
+export function breath(): Promise<void> {
+  return new Promise(resolve => {
+    setImmediate(resolve)
+  })
+}
+
+interface HeldPage {
+  readonly key: Buffer
+  readonly page: IndexPage
+}
+
+/** Changes that become one batch. Pages are changed in place, so readers see them at once: only what is synced may go in. */
+export class IndexEdit {
+  readonly #index: EntryIndex
+  readonly #files: FileTable
+  readonly #changes: IndexChange[] = []
+  readonly #pages = new Map<string, HeldPage>()
+  readonly #touched = new Set<StoredFile>()
+  readonly #removed = new Set<StoredFile>()
+  #lastLedger: LedgerId | undefined
+  #lastNumber = -1
+  #lastPage: IndexPage | undefined
+
+  constructor(index: EntryIndex, files: FileTable) {
+    this.#index = index
+    this.#files = files
+  }
+
+  /** The page of the entry, if it was the one used last. */
+  pageHeld(ledger: LedgerState, entryId: number): IndexPage | undefined {
+    const isSame = this.#lastLedger === ledger.ledgerId && this.#lastNumber === Math.floor(entryId / PAGE_SLOTS)
+    return isSame ? this.#lastPage : undefined
+  }
+
+  async page(ledger: LedgerState, entryId: number): Promise<IndexPage> {
+    const number = Math.floor(entryId / PAGE_SLOTS)
+    const key = pageKey(ledger.ledgerId, number)
+    const name = key.toString('latin1')
+    let held = this.#pages.get(name)
+    if (held === undefined) {
+      const stored = await this.#index.page(ledger, number)
+      held = { key, page: stored ?? new IndexPage() }
+      this.#pages.set(name, held)
+      // Cached at once: from here on the store is behind, and a look-up must not bring the older page back.
+      this.#index.cachePage(key, held.page)
+      ledger.lastPage = Math.max(ledger.lastPage, number)
+    }
+    this.#lastLedger = ledger.ledgerId
+    this.#lastNumber = number
+    this.#lastPage = held.page
+    return held.page
+  }
+
+  /** Points the slot at a new place; the old one is dead. */
+  place(page: IndexPage, slot: number, to: { file: number; offset: number; payloadBytes: number }): void {
+    const bytes = recordBytes(to.payloadBytes)
+    this.#forget(page, slot)
+    page.set(slot, to.file, to.offset, to.payloadBytes)
+    this.addLive(to.file, bytes)
+  }
+
+  addLive(fileNumber: number, bytes: number): void {
+    const file = this.#files.get(fileNumber)
+    if (file === undefined) return
+    file.liveBytes += bytes
+    this.#touched.add(file)
+  }
+
+  put(key: Buffer, value: Buffer | undefined): void {
+    this.#changes.push({ key, value })
+  }
+
+  touch(file: StoredFile): void {
+    this.#touched.add(file)
+  }
+
+  /** The file's row goes with this batch: nothing refers to it any more. */
+  remove(file: StoredFile): void {
+    this.#removed.add(file)
+  }
+
+  async commit(options: { sync: boolean }): Promise<void> {
+    let slice = 0
+    for (const { key, page } of this.#pages.values()) {
+      this.put(key, page.isEmpty ? undefined : page.encode())
+      if (++slice % (ENTRIES_PER_SLICE / PAGE_SLOTS) === 0) await breath()
+    }
+    for (const file of this.#touched) {
+      const isKept = this.#files.get(file.number) === file && !this.#removed.has(file)
+      if (isKept) this.put(fileKey(file.number), encodeFileRow(file))
+    }
+    for (const file of this.#removed) this.put(fileKey(file.number), undefined)
+    await this.#index.store.write(this.#changes, options)
+    this.#index.noteCommitted(this.#pages.values())
+  }
+
+  #forget(page: IndexPage, slot: number): void {
+    const file = page.fileAt(slot)
+    if (file !== 0) this.addLive(file, -recordBytes(page.payloadBytesAt(slot)))
+  }
+}

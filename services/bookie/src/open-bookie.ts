@@ -1,0 +1,122 @@
+import { distinctDirectories, type Bookie, type BookieOptions } from './bookie-types.ts'
+import { CodedError } from '@strata/base'
+import type { Disk } from './disk/disk.ts'
+import { NodeDisk } from './disk/node-disk.ts'
+import { bookieErrors, systemCode } from './errors.ts'
+import { numberOfName } from './format/file-header.ts'
+import { EntryIndex } from './index/entry-index.ts'
+import type { IndexStore } from './index/index-store.ts'
+import { IndexWriter } from './index/index-writer.ts'
+import { LevelIndexStore } from './index/level-index-store.ts'
+import { recover, trustedCheckpoint } from './recovery.ts'
+import { defaultBookieSettings, type BookieSettings } from './settings.ts'
+import { FileTable } from './storage/file-table.ts'
+import { StorageNode } from './storage-node.ts'
+import { Volume } from './volume/volume.ts'
+
+/**
+ * Starts one storage node on its directories: takes them for this process, proves who it is, brings the index up to the
+ * journal, and takes adds. Reads little after a crash: the journal from the last checkpoint on.
+ *
+ * @throws BookieError DIRECTORY_IN_USE, DIRECTORY_UNWRITABLE, DISK_TOO_SMALL, WRONG_CLUSTER, WRONG_VOLUME, JOURNAL_DAMAGED,
+ * UNKNOWN_FORMAT, IDENTITY_CONFLICT (retryable); MetadataError; a system error
+ */
+export async function openBookie(options: BookieOptions): Promise<Bookie> {
+  const disk = options.disk ?? new NodeDisk()
+  const settings: BookieSettings = { ...defaultBookieSettings, ...options.settings }
+  const directories = distinctDirectories(options.directories)
+  await prepareDirectories(disk, directories, settings)
+  const unlocks: (() => Promise<void>)[] = []
+  const unlock = async (): Promise<void> => {
+    for (const release of unlocks.splice(0)) await release()
+  }
+  try {
+    for (const directory of directories) unlocks.push(await disk.lock(directory))
+    return await openLocked({ ...options, disk }, { settings, directories, unlock })
+  } catch (error) {
+    await unlock()
+    throw error
+  }
+}
+
+async function prepareDirectories(disk: Disk, directories: string[], settings: BookieSettings): Promise<void> {
+  for (const directory of directories) {
+    try {
+      await disk.makeDirectory(directory)
+    } catch (error) {
+      throw bookieErrors.create('DIRECTORY_UNWRITABLE', { directory, reason: systemCode(error) }, error)
+    }
+    const freeBytes = await disk.freeBytes(directory)
+    if (freeBytes < settings.startFreeBytesMin) {
+      throw bookieErrors.create('DISK_TOO_SMALL', { directory, freeBytes, neededBytes: settings.startFreeBytesMin })
+    }
+  }
+}
+
+async function openLocked(
+  options: BookieOptions & { readonly disk: Disk },
+  inner: { settings: BookieSettings; directories: string[]; unlock: () => Promise<void> }
+): Promise<Bookie> {
+  const { disk, directories, bookieId, clusterId, metadata, logger, clock } = options
+  const { settings } = inner
+  const names = [...(await disk.list(directories.journal)), ...(await disk.list(directories.entryLogs))]
+  const holdsData = names.some(name => numberOfName('journal', name) ?? numberOfName('entry-log', name))
+  const identity = { disk, directories: inner.directories, bookieId, clusterId, metadata, log: logger, holdsData }
+  const volume = await Volume.open(identity)
+  const openStore = options.openIndexStore ?? openLevel
+  const { store, checkpoint } = await openTrusted(openStore, options, volume)
+  try {
+    const files = new FileTable(disk)
+    const index = new EntryIndex(store)
+    const writer = new IndexWriter(index, files)
+    const { volumeId } = volume
+    const flushEntries = settings.indexFlushEntries
+    const parts = { disk, directories, volumeId, files, index, writer, clock, log: logger }
+    const recovered = await recover({ ...parts, flushEntries }, checkpoint)
+    if (recovered.isSuspect) await volume.loseAuthority()
+    const fields = {
+      event: 'bookie.recovered',
+      records: recovered.replay.recordCount,
+      rebuilt: checkpoint === undefined
+    }
+    logger.info(fields, 'storage is up to its journal')
+    const reopenStore = (): Promise<IndexStore> => openStore(directories.index, { isNew: false })
+    return await StorageNode.start({
+      ...parts,
+      bookieId,
+      metadata,
+      settings,
+      volume,
+      recovered,
+      reopenStore,
+      unlock: inner.unlock
+    })
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** The index, empty and without a checkpoint where what was there cannot be trusted. */
+async function openTrusted(
+  openStore: NonNullable<BookieOptions['openIndexStore']>,
+  { directories, logger }: BookieOptions,
+  volume: Volume
+): Promise<{ store: IndexStore; checkpoint: Awaited<ReturnType<typeof trustedCheckpoint>> }> {
+  try {
+    const store = await openStore(directories.index, { isNew: false })
+    const checkpoint = await trustedCheckpoint(store, volume.volumeId)
+    if (checkpoint !== undefined) return { store, checkpoint }
+    await store.close()
+  } catch (error) {
+    if (error instanceof CodedError) throw error
+    logger.warn({ event: 'index.suspect', err: error }, 'the index cannot be read: it is made anew from the files')
+  }
+  return { store: await openStore(directories.index, { isNew: true }), checkpoint: undefined }
+}
+
+async function openLevel(directory: string, { isNew }: { readonly isNew: boolean }): Promise<IndexStore> {
+  const path = `${directory}/level`
+  if (isNew) await LevelIndexStore.destroy(path)
+  return LevelIndexStore.open(path)
+}

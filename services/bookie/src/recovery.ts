@@ -1,0 +1,209 @@
+import { join } from 'node:path'
+import type { Clock, Logger } from '@strata/base'
+import type { BookieDirectories } from './bookie-types.ts'
+import type { Disk } from './disk/disk.ts'
+import { isDigestRight } from './format/digest.ts'
+import { decodeFileHeader, FILE_HEADER_BYTES, numberOfName } from './format/file-header.ts'
+import { RECORD_KIND, recordBytes, type RecordHeader } from './format/record.ts'
+import type { EntryIndex } from './index/entry-index.ts'
+import type { IndexStore } from './index/index-store.ts'
+import type { IndexWriter } from './index/index-writer.ts'
+import { EntryTail, type LedgerState } from './index/ledger-state.ts'
+import {
+  CHECKPOINT_KEY,
+  decodeCheckpoint,
+  decodeFileRow,
+  fileKey,
+  type Checkpoint,
+  type FileRecord
+} from './index/rows.ts'
+import { replayJournal, type Replay, type ReplayedFile } from './journal/replay.ts'
+import type { FileTable } from './storage/file-table.ts'
+import { RecordScan } from './storage/record-scan.ts'
+
+export interface RecoveryOptions {
+  readonly disk: Disk
+  readonly directories: BookieDirectories
+  readonly volumeId: string
+  readonly files: FileTable
+  readonly index: EntryIndex
+  readonly writer: IndexWriter
+  readonly clock: Clock
+  readonly log: Logger
+  readonly flushEntries: number
+}
+
+export interface Recovered {
+  readonly replay: Replay
+  readonly nextNumber: number
+  /** Files of former use that wait in the journal's directory. */
+  readonly spares: string[]
+  /** The last journal file, where it may be written on: the node closed it in good order. */
+  readonly continued: ReplayedFile | undefined
+  /** The index was made from the files, and an entry log ended before its end. */
+  readonly isSuspect: boolean
+}
+
+const NOWHERE = { generation: 0, offset: 0, sequence: 0 }
+/** A journal file that ends much before its size is cut there, so that many restarts do not fill the disk. */
+const SLACK_BYTES_MAX = 256 * 1024
+
+/** The checkpoint of an index that belongs to the volume; undefined: the index must be made anew from the files. */
+export async function trustedCheckpoint(store: IndexStore, volumeId: string): Promise<Checkpoint | undefined> {
+  const bytes = await store.get(CHECKPOINT_KEY)
+  const checkpoint = bytes === undefined ? undefined : decodeCheckpoint(bytes)
+  return checkpoint?.volumeId === volumeId ? checkpoint : undefined
+}
+
+/**
+ * Brings tables and index to where the files are: from the index and what the journal has behind its checkpoint, or,
+ * without a checkpoint, from every record of every file.
+ *
+ * @throws JOURNAL_DAMAGED, UNKNOWN_FORMAT, WRONG_VOLUME, a system error
+ */
+export async function recover(options: RecoveryOptions, checkpoint: Checkpoint | undefined): Promise<Recovered> {
+  const { disk, directories } = options
+  const journalNames = await disk.list(directories.journal)
+  const logNames = await disk.list(directories.entryLogs)
+  const isSuspect = await findEntryLogs(options, logNames, checkpoint !== undefined)
+  const rows = new Map<number, FileRecord>()
+  for (const name of journalNames) {
+    const number = numberOfName('journal', name)
+    if (number === undefined) continue
+    const row = await options.index.store.get(fileKey(number))
+    if (row !== undefined && checkpoint !== undefined) rows.set(number, decodeFileRow(row))
+    const liveBytes = rows.get(number)?.liveBytes ?? 0
+    const path = join(directories.journal, name)
+    const sinceMs = options.clock.nowMs()
+    options.files.add({ kind: 'journal', number, path, end: 0, liveBytes, totalBytes: 0, sinceMs })
+  }
+  const replay = await replayJournal({
+    disk,
+    directory: directories.journal,
+    volumeId: options.volumeId,
+    from: checkpoint ?? NOWHERE,
+    onRecord: (header, offset, file) => note(options, header, { file, offset })
+  })
+  const { spares, continued } = await settleFiles(options, replay, rows)
+  spares.push(...journalNames.filter(name => name.endsWith('.spare')))
+  const numbers = [...journalNames, ...logNames].map(name => Number.parseInt(name, 10)).filter(Number.isSafeInteger)
+  const nextNumber = Math.max(checkpoint?.nextNumber ?? 1, ...numbers.map(number => number + 1))
+  return { replay, nextNumber, spares, continued, isSuspect }
+}
+
+/** With a trusted index, an entry log without a row was never finished: what it holds is still in the journal. */
+async function findEntryLogs(options: RecoveryOptions, names: string[], isTrusted: boolean): Promise<boolean> {
+  const { disk, directories, index, files, clock, log } = options
+  let isSuspect = false
+  for (const name of names) {
+    const number = numberOfName('entry-log', name)
+    if (number === undefined) continue
+    const path = join(directories.entryLogs, name)
+    const row = await index.store.get(fileKey(number))
+    if (isTrusted && row === undefined) {
+      log.info({ event: 'entry_log.orphan_removed', file: path }, 'removed an entry log that was never finished')
+      await disk.remove(path)
+      continue
+    }
+    if (isTrusted && row !== undefined) {
+      const { end, liveBytes, totalBytes } = decodeFileRow(row)
+      files.add({ kind: 'entry-log', number, path, end, liveBytes, totalBytes, sinceMs: clock.nowMs() })
+      continue
+    }
+    if (!(await indexEntryLog(options, number, path))) isSuspect = true
+  }
+  return isSuspect
+}
+
+/** Every record of the entry log into the index. False: it ends before its file does, or has no header. */
+async function indexEntryLog(options: RecoveryOptions, number: number, path: string): Promise<boolean> {
+  const { disk, files, clock, volumeId } = options
+  const file = await disk.open(path, { create: false })
+  try {
+    const head = Buffer.alloc(FILE_HEADER_BYTES)
+    await file.read(head, 0)
+    const header = decodeFileHeader(head, path)
+    const size = await file.sizeBytes()
+    files.add({ kind: 'entry-log', number, path, end: size, liveBytes: 0, totalBytes: 0, sinceMs: clock.nowMs() })
+    if (header?.volumeId !== volumeId) return false
+    const scan = new RecordScan((into, offset) => file.read(into, offset))
+    let end = FILE_HEADER_BYTES
+    for (let record = await scan.next(); record !== undefined; record = await scan.next()) {
+      if (record.header.kind === RECORD_KIND.entry && !isDigestRight(record.header, record.payload)) break
+      await note(options, record.header, { file: number, offset: record.offset })
+      end = scan.offset
+    }
+    await file.sync()
+    const stored = files.get(number)
+    if (stored !== undefined) {
+      stored.end = end
+      stored.totalBytes = end - FILE_HEADER_BYTES
+    }
+    return end === size
+  } finally {
+    await file.close()
+  }
+}
+
+/** One synced record into the tails; now and then they are written to the index. */
+function note(
+  options: RecoveryOptions,
+  header: RecordHeader,
+  at: { file: number; offset: number }
+): void | Promise<void> {
+  const { index, writer, flushEntries } = options
+  if (header.kind === RECORD_KIND.seal) return
+  const ledger = index.ledger(header.ledgerId)
+  writer.noteDirty(ledger)
+  ledger.isRowStale = true
+  if (header.lac > ledger.lac) ledger.lac = header.lac
+  if (header.kind === RECORD_KIND.fence) {
+    ledger.isFenced = true
+    ledger.isFenceSynced = true
+    return
+  }
+  noteEntry(ledger, { entryId: header.entryId, payloadBytes: header.payloadBytes, ...at })
+  const stored = options.files.get(at.file)
+  if (stored !== undefined) stored.end = at.offset + recordBytes(header.payloadBytes)
+  if (++writer.unflushedEntries >= flushEntries) return writer.flushTails()
+}
+
+/** A synced entry into the ledger's tail. */
+export function noteEntry(
+  ledger: LedgerState,
+  entry: { entryId: RecordHeader['entryId']; file: number; offset: number; payloadBytes: number }
+): void {
+  ledger.tail ??= new EntryTail()
+  ledger.tail.append(entry.entryId, entry.file, entry.offset, entry.payloadBytes)
+  if (entry.entryId > ledger.lastEntry) ledger.lastEntry = entry.entryId
+}
+
+async function settleFiles(
+  { disk, files }: RecoveryOptions,
+  replay: Replay,
+  rows: ReadonlyMap<number, FileRecord>
+): Promise<{ spares: string[]; continued: ReplayedFile | undefined }> {
+  const spares: string[] = []
+  let continued: ReplayedFile | undefined
+  for (const found of replay.files) {
+    const stored = files.get(found.number)
+    if (stored === undefined) continue
+    if (found.isEmpty) {
+      files.remove(found.number)
+      const name = `${String(found.number).padStart(10, '0')}.spare`
+      await disk.rename(found.path, join(found.path, '..', name))
+      spares.push(name)
+      continue
+    }
+    stored.end = rows.get(found.number)?.end ?? found.end
+    if (found.end > stored.end && found.wasRead) stored.end = found.end
+    stored.totalBytes = stored.end - FILE_HEADER_BYTES
+    continued = found
+  }
+  const isContinuable = continued?.isSealed === true && continued === replay.files.findLast(file => !file.isEmpty)
+  for (const found of replay.files) {
+    const isKept = !found.wasRead || found.isEmpty || (found === continued && isContinuable)
+    if (!isKept && found.sizeBytes > found.end + SLACK_BYTES_MAX) await disk.truncate(found.path, found.end)
+  }
+  return { spares, continued: isContinuable ? continued : undefined }
+}

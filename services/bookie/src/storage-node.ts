@@ -1,0 +1,327 @@
+import { strict as assert } from 'node:assert'
+import { every, type BookieId, type Clock, type EntryId, type LedgerId, type Logger } from '@strata/base'
+import type { AddFailure, AddRequest, AddSink, ReadAnswer } from '@strata/ledger-client'
+import type { MetadataStore } from '@strata/metadata'
+import type { Bookie, BookieDirectories, BookieHealth, BookieStats } from './bookie-types.ts'
+import type { Disk, DiskLane } from './disk/disk.ts'
+import { bookieErrors } from './errors.ts'
+import { FILE_HEADER_BYTES } from './format/file-header.ts'
+import { PAYLOAD_BYTES_MAX } from './format/record.ts'
+import type { EntryIndex } from './index/entry-index.ts'
+import type { IndexStore } from './index/index-store.ts'
+import type { IndexWriter } from './index/index-writer.ts'
+import { LedgerState } from './index/ledger-state.ts'
+import type { Checkpoint } from './index/rows.ts'
+import { Housekeeper } from './housekeeper.ts'
+import { JournalFiles, type JournalFile } from './journal/journal-files.ts'
+import { Journal } from './journal/journal.ts'
+import { RECORD_STRIDE, type WriteBatch } from './journal/write-batch.ts'
+import { noteEntry, type Recovered } from './recovery.ts'
+import type { BookieSettings } from './settings.ts'
+import { EntryReader } from './storage/entry-reader.ts'
+import type { FileTable } from './storage/file-table.ts'
+import type { Volume } from './volume/volume.ts'
+
+export interface StorageNodeParts {
+  readonly disk: Disk
+  readonly directories: BookieDirectories
+  readonly bookieId: BookieId
+  readonly metadata: MetadataStore
+  readonly settings: BookieSettings
+  readonly volume: Volume
+  readonly files: FileTable
+  readonly index: EntryIndex
+  readonly writer: IndexWriter
+  readonly recovered: Recovered
+  readonly clock: Clock
+  readonly log: Logger
+  readonly reopenStore: () => Promise<IndexStore>
+  readonly unlock: () => Promise<void>
+}
+
+/**
+ * One running storage node: admits adds and fences to the journal, makes what is synced readable, answers reads.
+ *
+ * Invariants
+ *   N1  `onAdded` is called only for entries whose records are synced, and after they can be read.
+ *   N2  An add without `recovery` is refused from the moment a fence of its ledger is admitted.
+ *   N3  'absent' is answered only for a ledger that this volume cannot have held and lost, and whose index look-up succeeded.
+ */
+export class StorageNode implements Bookie {
+  readonly bookieId: BookieId
+  readonly #parts: StorageNodeParts
+  readonly #lane: DiskLane
+  readonly #journalFiles: JournalFiles
+  readonly #journal: Journal
+  readonly #reader: EntryReader
+  readonly #housekeeper: Housekeeper
+  /** Everything before it is synced, and in a tail or the index. */
+  #position: Omit<Checkpoint, 'volumeId' | 'nextNumber'>
+  readonly #numbers: NumberSource
+  #closing: Promise<void> | undefined
+  #stopTicking: () => void = () => undefined
+
+  private constructor(
+    parts: StorageNodeParts,
+    inner: { lane: DiskLane; journalFiles: JournalFiles; numbers: NumberSource }
+  ) {
+    const { lane, journalFiles, numbers } = inner
+    const { settings, files, index, recovered } = parts
+    this.bookieId = parts.bookieId
+    this.#parts = parts
+    this.#lane = lane
+    this.#journalFiles = journalFiles
+    this.#numbers = numbers
+    const { number, position } = journalFiles.active
+    this.#position = { generation: number, offset: position, sequence: recovered.replay.sequence }
+    this.#journal = new Journal({
+      lane,
+      files: journalFiles,
+      sequence: recovered.replay.sequence,
+      bufferBytes: settings.writeBufferBytes,
+      bufferBytesMax: settings.writeBufferBytesMax,
+      onSynced: batch => {
+        this.#onSynced(batch)
+      },
+      onFailed: error => {
+        this.#housekeeper.noteJournalFailure(error)
+      }
+    })
+    this.#housekeeper = new Housekeeper({
+      ...parts,
+      journal: this.#journal,
+      journalFiles,
+      nextNumber: numbers.take,
+      position: () => this.#checkpoint(),
+      onFileGone: file => {
+        this.#reader.forgetFile(file)
+      }
+    })
+    this.#reader = new EntryReader({
+      index,
+      files,
+      readAheadBytes: settings.readAheadBytes,
+      readAheadCacheBytes: settings.readAheadCacheBytes,
+      onUnreadable: trouble => {
+        this.#housekeeper.noteUnreadable(trouble)
+      }
+    })
+  }
+
+  static async start(parts: StorageNodeParts): Promise<StorageNode> {
+    const { disk, directories, volume, settings, clock, log, recovered, files } = parts
+    const numbers = numbersFrom(recovered.nextNumber)
+    const journalFiles = new JournalFiles({
+      disk,
+      directory: directories.journal,
+      volumeId: volume.volumeId,
+      fileBytes: settings.journalFileBytes,
+      nextNumber: numbers.take,
+      nowMs: () => clock.nowMs(),
+      log,
+      onActive: file => {
+        registerJournalFile(files, file)
+      },
+      spares: recovered.spares
+    })
+    const continued = recovered.continued
+    const sequence = recovered.replay.sequence
+    await journalFiles.start(continued === undefined ? undefined : { ...continued, sequence })
+    const lane = disk.openLane()
+    const started = new StorageNode(parts, { lane, journalFiles, numbers })
+    await started.#housekeeper.start()
+    started.#stopTicking = every(clock, settings.housekeepingMs, () => {
+      void started.#housekeeper.tick()
+    })
+    return started
+  }
+
+  add(request: AddRequest, sink: AddSink): void {
+    const { ledgerId, entryId } = request
+    const ledger = this.#ledgerOf(ledgerId)
+    const failure = ledger === undefined ? 'STORAGE_FAILED' : this.#refusalOf(request, ledger)
+    if (failure === undefined && ledger !== undefined) this.#journal.add(ledger, request, sink)
+    else {
+      const refused = ledger ?? new LedgerState(ledgerId)
+      this.#journal.refuse({ ledger: refused, entryId, failure: failure ?? 'STORAGE_FAILED', sink })
+    }
+  }
+
+  async read(options: {
+    ledgerId: LedgerId
+    first: EntryId
+    last: EntryId
+    bytesMax: number
+    entriesMax: number
+    fence: boolean
+  }): Promise<ReadAnswer> {
+    this.#checkOpen()
+    if (options.fence) await this.#fence(options.ledgerId)
+    try {
+      const ledger = this.#parts.index.ledger(options.ledgerId)
+      const { entries, end } = await this.#reader.read(ledger, options)
+      if (end === 'limit') return { entries, end }
+      return { entries, end: end === 'missing' && this.#hasAuthority(ledger) ? 'absent' : 'unknown' }
+    } catch (error) {
+      this.#housekeeper.noteIndexFailure(error)
+      return { entries: [], end: 'unknown' }
+    }
+  }
+
+  async readLac({
+    ledgerId,
+    fence
+  }: {
+    ledgerId: LedgerId
+    fence: boolean
+  }): Promise<{ lac: EntryId; authority: boolean }> {
+    this.#checkOpen()
+    if (fence) await this.#fence(ledgerId)
+    const ledger = this.#parts.index.ledger(ledgerId)
+    return { lac: ledger.lac, authority: this.#hasAuthority(ledger) }
+  }
+
+  health(): BookieHealth {
+    return this.#closing === undefined ? this.#housekeeper.health() : { state: 'closed', reasons: [] }
+  }
+
+  stats(): BookieStats {
+    const { files, volume } = this.#parts
+    const all = [...files.all]
+    const journals = all.filter(file => file.kind === 'journal')
+    const logs = all.filter(file => file.kind === 'entry-log')
+    return {
+      journalFiles: journals.length,
+      journalBytes: sum(journals.map(file => file.end)),
+      entryLogs: logs.length,
+      entryLogBytes: sum(logs.map(file => file.end)),
+      liveBytes: sum(all.map(file => file.liveBytes)),
+      sequence: this.#journal.syncedSequence,
+      unindexedBytes: this.#housekeeper.unindexedBytes,
+      writeBufferBytes: this.#journal.bufferBytes,
+      quarantinedLedgers: this.#housekeeper.quarantinedCount,
+      incarnation: volume.incarnation
+    }
+  }
+
+  housekeep(): Promise<void> {
+    return this.#housekeeper.round()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { files, index, unlock } = this.#parts
+    this.#stopTicking()
+    await this.#journal.drain()
+    await this.#housekeeper.close()
+    // Behind the last checkpoint, so that the next start reads it and knows that nothing can follow.
+    await this.#journal.close()
+    await this.#journalFiles.close()
+    await this.#lane.close()
+    await files.close()
+    await index.store.close()
+    await unlock()
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw bookieErrors.create('BOOKIE_CLOSED')
+  }
+
+  /** undefined: the index cannot be asked whether the ledger is fenced. */
+  #ledgerOf(ledgerId: LedgerId): LedgerState | undefined {
+    try {
+      return this.#parts.index.ledger(ledgerId)
+    } catch (error) {
+      this.#housekeeper.noteIndexFailure(error)
+      return undefined
+    }
+  }
+
+  #refusalOf(request: AddRequest, ledger: LedgerState): AddFailure | undefined {
+    if (this.#closing !== undefined) return 'STORAGE_FAILED'
+    if (!this.#journal.isRunning) return this.#housekeeper.isReadOnly ? 'READ_ONLY' : 'STORAGE_FAILED'
+    if (ledger.isFenced && (!request.recovery || ledger.isDeleted)) return 'FENCED'
+    if (this.#housekeeper.isReadOnly) return 'READ_ONLY'
+    return request.payload.length > PAYLOAD_BYTES_MAX ? 'STORAGE_FAILED' : undefined
+  }
+
+  /** @throws STORAGE_FAILED: the fence may or may not be on disk; the ledger takes no adds here until a restart */
+  async #fence(ledgerId: LedgerId): Promise<void> {
+    const ledger = this.#parts.index.ledger(ledgerId)
+    ledger.isFenced = true
+    if (ledger.isFenceSynced && ledger.pendingRecords === 0) return
+    if (!this.#journal.isRunning) throw bookieErrors.create('STORAGE_FAILED', { ledgerId })
+    await new Promise<void>((resolve, reject) => {
+      this.#journal.fence(ledger, error => {
+        if (error === undefined) resolve()
+        else reject(error)
+      })
+    })
+  }
+
+  #hasAuthority(ledger: LedgerState): boolean {
+    return !ledger.isDeleted && ledger.ledgerId >= this.#parts.volume.unknownBelow
+  }
+
+  #onSynced(batch: WriteBatch): void {
+    const { files, writer } = this.#parts
+    const { ledgers, numbers, file } = batch
+    const stored = files.get(file.number)
+    assert(stored !== undefined)
+    stored.end = file.syncedEnd
+    stored.totalBytes = stored.end - FILE_HEADER_BYTES
+    this.#position = { generation: file.number, offset: file.syncedEnd, sequence: batch.endSequence }
+    for (let i = 0; i < ledgers.length; i++) {
+      const ledger = ledgers[i] as LedgerState // within bounds
+      const at = i * RECORD_STRIDE
+      const entryId = numbers[at] as EntryId
+      ledger.pendingRecords--
+      if (ledger.tail === undefined) writer.noteDirty(ledger)
+      noteEntry(ledger, {
+        entryId,
+        file: file.number,
+        offset: numbers[at + 1] ?? 0,
+        payloadBytes: numbers[at + 2] ?? 0
+      })
+    }
+    for (const { ledger, lac, failure } of batch.receipts) {
+      if (failure === undefined && lac > ledger.lac) ledger.lac = lac
+    }
+    for (const { ledger } of batch.fenced) {
+      ledger.isFenceSynced = true
+      ledger.isRowStale = true
+      writer.noteDirty(ledger)
+    }
+    writer.unflushedEntries += ledgers.length
+    this.#housekeeper.noteSynced(batch.bytes)
+  }
+
+  #checkpoint(): Checkpoint {
+    return { ...this.#position, volumeId: this.#parts.volume.volumeId, nextNumber: this.#numbers.peek() }
+  }
+}
+
+/** Numbers of journal files and entry logs: one row for both, none given out twice. */
+interface NumberSource {
+  readonly take: () => number
+  readonly peek: () => number
+}
+
+function numbersFrom(first: number): NumberSource {
+  let next = first
+  return { take: () => next++, peek: () => next }
+}
+
+function registerJournalFile(files: FileTable, file: JournalFile): void {
+  if (files.get(file.number) !== undefined) return
+  const { number, start, sinceMs } = file
+  files.add({ kind: 'journal', number, path: file.file.path, end: start, liveBytes: 0, totalBytes: 0, sinceMs })
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}

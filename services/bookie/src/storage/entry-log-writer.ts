@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import type { Disk, DiskFile } from '../disk/disk.ts'
+import { encodeFileHeader, FILE_HEADER_BYTES, fileName } from '../format/file-header.ts'
+
+const WRITE_BYTES = 4 * 1024 * 1024
+
+/**
+ * Writes one entry log, in large writes. Nothing refers to it before `finish` has synced it and its directory entry; one
+ * that was never finished is removed at the next start.
+ */
+export class EntryLogWriter {
+  readonly path: string
+  readonly number: number
+  readonly #disk: Disk
+  readonly #directory: string
+  readonly #file: DiskFile
+  readonly #buffer = Buffer.allocUnsafeSlow(WRITE_BYTES)
+  #buffered: number
+  #written = 0
+
+  private constructor(options: { disk: Disk; directory: string; number: number; volumeId: string; file: DiskFile }) {
+    const { disk, directory, number, volumeId, file } = options
+    this.#disk = disk
+    this.#directory = directory
+    this.number = number
+    this.path = file.path
+    this.#file = file
+    encodeFileHeader({ kind: 'entry-log', number, volumeId }).copy(this.#buffer)
+    this.#buffered = FILE_HEADER_BYTES
+  }
+
+  static async create(options: {
+    disk: Disk
+    directory: string
+    number: number
+    volumeId: string
+  }): Promise<EntryLogWriter> {
+    const path = join(options.directory, fileName('entry-log', options.number))
+    const file = await options.disk.open(path, { create: true })
+    return new EntryLogWriter({ ...options, file })
+  }
+
+  /** Where the next record goes. */
+  get end(): number {
+    return this.#written + this.#buffered
+  }
+
+  /** `record`: whole, padding included; not kept. */
+  async append(record: Buffer): Promise<void> {
+    if (this.#buffered + record.length > this.#buffer.length) await this.#flush()
+    if (record.length > this.#buffer.length) {
+      await this.#file.write(record, this.#written)
+      this.#written += record.length
+      return
+    }
+    record.copy(this.#buffer, this.#buffered)
+    this.#buffered += record.length
+  }
+
+  /** Durable, name included, when it resolves. */
+  async finish(): Promise<void> {
+    await this.#flush()
+    await this.#file.sync()
+    await this.#file.close()
+    await this.#disk.syncDirectory(this.#directory)
+  }
+
+  async abandon(): Promise<void> {
+    await this.#file.close().catch(() => undefined)
+    await this.#disk.remove(this.path).catch(() => undefined)
+  }
+
+  async #flush(): Promise<void> {
+    await this.#file.write(this.#buffer.subarray(0, this.#buffered), this.#written)
+    this.#written += this.#buffered
+    this.#buffered = 0
+  }
+}

@@ -1,0 +1,171 @@
+import type { EntryId } from '@strata/base'
+import type { StoredEntry } from '@strata/ledger-client'
+import { systemCode } from '../errors.ts'
+import { isDigestRight } from '../format/digest.ts'
+import type { Location } from '../format/page.ts'
+import { decodeRecordHeader, HEADER_BYTES, recordBytes } from '../format/record.ts'
+import type { EntryIndex } from '../index/entry-index.ts'
+import type { LedgerState } from '../index/ledger-state.ts'
+import type { FileTable } from './file-table.ts'
+import { ReadAheadCache, type Region } from './read-ahead.ts'
+
+export interface EntryReaderOptions {
+  readonly index: EntryIndex
+  readonly files: FileTable
+  readonly readAheadBytes: number
+  readonly readAheadCacheBytes: number
+  /** An entry that the index names could not be read, twice. */
+  readonly onUnreadable: (trouble: {
+    readonly ledgerId: number
+    readonly entryId: number
+    readonly file: string
+    readonly offset: number
+    readonly reason: string
+  }) => void
+}
+
+export interface ReadRange {
+  readonly first: EntryId
+  readonly last: EntryId
+  readonly bytesMax: number
+  readonly entriesMax: number
+}
+
+/** 'missing': the index has no such entry. 'unreadable': it has, and the bytes are not there or not right. */
+export interface ReadResult {
+  readonly entries: StoredEntry[]
+  readonly end: 'limit' | 'missing' | 'unreadable'
+}
+
+/** One system call reads entries of one ledger up to this many bytes, skipping others' between them. */
+const REGION_BYTES_MAX = 4 * 1024 * 1024
+const GAP_BYTES_MAX = 64 * 1024
+
+/**
+ * Reads consecutive entries of a ledger in as few system calls as there are stretches of them on disk. Entries are slices
+ * of what was read: nothing is copied. A reader that goes on where it stopped gets more read ahead than it asked for.
+ */
+export class EntryReader {
+  readonly #options: EntryReaderOptions
+  readonly #cache: ReadAheadCache
+
+  constructor(options: EntryReaderOptions) {
+    this.#options = options
+    this.#cache = new ReadAheadCache(options.readAheadCacheBytes)
+  }
+
+  async read(ledger: LedgerState, range: ReadRange): Promise<ReadResult> {
+    const { locations, isMissing } = await this.#locate(ledger, range)
+    const entries: StoredEntry[] = []
+    const isSequential = ledger.nextRead === range.first
+    let region: Region | undefined
+    for (const [i, location] of locations.entries()) {
+      const entryId = (range.first + i) as EntryId
+      if (!isWithin(region, location)) region = await this.#regionFor(locations, i, isSequential)
+      const entry = parse(region, location, ledger, entryId) ?? (await this.#readAgain(ledger, entryId, location))
+      if (entry === undefined) return { entries, end: 'unreadable' }
+      entries.push(entry)
+    }
+    ledger.nextRead = range.first + entries.length
+    return { entries, end: isMissing ? 'missing' : 'limit' }
+  }
+
+  forgetFile(file: number): void {
+    this.#cache.dropFile(file)
+  }
+
+  async #locate(ledger: LedgerState, range: ReadRange): Promise<{ locations: Location[]; isMissing: boolean }> {
+    const locations: Location[] = []
+    const last = Math.min(range.last, range.first + range.entriesMax - 1)
+    let bytes = 0
+    for (let entryId = range.first as number; entryId <= last; entryId++) {
+      const cached = this.#options.index.locateCached(ledger, entryId)
+      const location = cached === 'ask' ? await this.#options.index.locate(ledger, entryId) : cached
+      if (location === undefined) return { locations, isMissing: true }
+      bytes += location.payloadBytes
+      if (locations.length > 0 && bytes > range.bytesMax) break
+      locations.push(location)
+    }
+    return { locations, isMissing: false }
+  }
+
+  async #regionFor(locations: readonly Location[], from: number, isSequential: boolean): Promise<Region | undefined> {
+    const first = locations[from]
+    if (first === undefined) return undefined
+    const { file, offset } = first
+    const firstEnd = offset + recordBytes(first.payloadBytes)
+    const cached = this.#cache.find(file, offset, firstEnd)
+    if (cached !== undefined) return cached
+    let end = firstEnd
+    for (let i = from + 1; i < locations.length; i++) {
+      const next = locations[i]
+      if (next?.file !== file || next.offset < end || next.offset > end + GAP_BYTES_MAX) break
+      const nextEnd = next.offset + recordBytes(next.payloadBytes)
+      if (nextEnd - offset > REGION_BYTES_MAX) break
+      end = nextEnd
+    }
+    const { readAheadBytes, files } = this.#options
+    const isAhead = isSequential && end - offset < readAheadBytes
+    if (isAhead) end = Math.max(end, Math.min(files.get(file)?.end ?? end, offset + readAheadBytes))
+    const region = await this.#load(file, offset, end)
+    if (isAhead && region !== undefined) this.#cache.add(region)
+    return region
+  }
+
+  async #load(file: number, start: number, end: number): Promise<Region | undefined> {
+    const bytes = Buffer.allocUnsafeSlow(end - start)
+    try {
+      const count = await this.#options.files.read(file, bytes, start)
+      return { file, start, bytes: count === bytes.length ? bytes : bytes.subarray(0, count) }
+    } catch {
+      // The second look tells whether the entry has moved or the disk refuses.
+      return undefined
+    }
+  }
+
+  /** The entry may have moved to another file since it was located; where it stands still, it is unreadable. */
+  async #readAgain(ledger: LedgerState, entryId: EntryId, before: Location): Promise<StoredEntry | undefined> {
+    const { index, files, onUnreadable } = this.#options
+    let location: Location | undefined = before
+    let reason = 'digest'
+    for (let attempt = 0; attempt < 3; attempt++) {
+      location = await index.locate(ledger, entryId)
+      if (location === undefined) return undefined
+      const bytes = Buffer.allocUnsafeSlow(recordBytes(location.payloadBytes))
+      try {
+        const count = await files.read(location.file, bytes, location.offset)
+        const region = { file: location.file, start: location.offset, bytes: bytes.subarray(0, count) }
+        const entry = parse(region, location, ledger, entryId)
+        if (entry !== undefined) return entry
+        reason = 'digest'
+      } catch (error) {
+        reason = systemCode(error)
+      }
+    }
+    const file = files.get(location?.file ?? 0)?.path ?? 'a file that was removed'
+    onUnreadable({ ledgerId: ledger.ledgerId, entryId, file, offset: location?.offset ?? 0, reason })
+    return undefined
+  }
+}
+
+function isWithin(region: Region | undefined, { file, offset, payloadBytes }: Location): boolean {
+  if (region?.file !== file || offset < region.start) return false
+  return offset + HEADER_BYTES + payloadBytes <= region.start + region.bytes.length
+}
+
+/** undefined unless exactly this entry stands there, whole and with the right digest. */
+function parse(
+  region: Region | undefined,
+  location: Location,
+  ledger: LedgerState,
+  entryId: EntryId
+): StoredEntry | undefined {
+  if (region === undefined || !isWithin(region, location)) return undefined
+  const at = location.offset - region.start
+  const header = decodeRecordHeader(region.bytes, at)
+  if (header?.ledgerId !== ledger.ledgerId || header.entryId !== entryId) return undefined
+  if (header.payloadBytes !== location.payloadBytes) return undefined
+  const payload = region.bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + header.payloadBytes)
+  if (!isDigestRight(header, payload)) return undefined
+  return { entryId, payload, lac: header.lac, lengthBytes: header.lengthBytes, crc32c: header.crc32c }
+}

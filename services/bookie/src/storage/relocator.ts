@@ -1,0 +1,189 @@
+import type { Clock } from '@strata/base'
+import type { Disk } from '../disk/disk.ts'
+import { bookieErrors } from '../errors.ts'
+import { isDigestRight } from '../format/digest.ts'
+import { FILE_HEADER_BYTES } from '../format/file-header.ts'
+import { PAGE_SLOTS } from '../format/page.ts'
+import { decodeRecordHeader, HEADER_BYTES, RECORD_KIND, recordBytes, type RecordHeader } from '../format/record.ts'
+import type { EntryIndex } from '../index/entry-index.ts'
+import { breath, type IndexWriter } from '../index/index-writer.ts'
+import { EntryLogWriter } from './entry-log-writer.ts'
+import type { FileTable, StoredFile } from './file-table.ts'
+
+export interface RelocatorOptions {
+  readonly disk: Disk
+  readonly directory: string
+  readonly volumeId: string
+  readonly files: FileTable
+  readonly index: EntryIndex
+  readonly writer: IndexWriter
+  readonly nextNumber: () => number
+  readonly clock: Clock
+  readonly chunkBytes: number
+  readonly bytesPerSecond: number
+  /** There is no time to be gentle. */
+  readonly isUrgent: () => boolean
+}
+
+/** One record to copy, and where it went. */
+interface Move {
+  readonly header: RecordHeader
+  readonly source: number
+  readonly from: number
+  /** In the chunk. */
+  readonly at: number
+  to: number
+}
+
+const MOVES_PER_SLICE = 4_000
+
+/**
+ * Copies what is still live in some files into one new entry log, sorted by (ledger, entry) within chunks, and then points
+ * the index at it. The sources may be dropped when this resolves: file, directory entry and index are synced.
+ *
+ * Whether an entry is live is asked of the index itself, once before copying and once more, alone, when the index is
+ * changed; counters of live bytes only choose the files.
+ */
+export class Relocator {
+  readonly #options: RelocatorOptions
+
+  constructor(options: RelocatorOptions) {
+    this.#options = options
+  }
+
+  /**
+   * The sources' entries must all be in the index. Returns the new entry log; undefined if nothing was live.
+   * @throws ENTRY_LOG_DAMAGED or JOURNAL_DAMAGED {file, offset}: nothing was changed; a system error: likewise
+   */
+  async relocate(sources: readonly StoredFile[]): Promise<StoredFile | undefined> {
+    const target: { log: EntryLogWriter | undefined } = { log: undefined }
+    const moves: Move[] = []
+    try {
+      for (const source of sources) await this.#copyLive(source, target, moves)
+      await target.log?.finish()
+    } catch (error) {
+      await target.log?.abandon()
+      throw error
+    }
+    return this.#commit(sources, target.log, moves)
+  }
+
+  async #copyLive(source: StoredFile, target: { log: EntryLogWriter | undefined }, moves: Move[]): Promise<void> {
+    const chunk = Buffer.allocUnsafeSlow(Math.min(this.#options.chunkBytes, source.end))
+    for (let offset = FILE_HEADER_BYTES; offset < source.end;) {
+      const startedMs = this.#options.clock.nowMs()
+      const { records, bytes } = await this.#readChunk(source, offset, chunk)
+      const live = await this.#liveOf(records.moves)
+      live.sort((a, b) => a.header.ledgerId - b.header.ledgerId || a.header.entryId - b.header.entryId)
+      for (const move of live) {
+        target.log ??= await this.#createLog()
+        move.to = target.log.end
+        await target.log.append(records.chunk.subarray(move.at, move.at + recordBytes(move.header.payloadBytes)))
+        moves.push(move)
+      }
+      offset += bytes
+      await this.#pace(bytes, startedMs)
+    }
+  }
+
+  /** Whole records from `offset` on, as many as the chunk takes; one that is larger than it is read alone. */
+  async #readChunk(
+    source: StoredFile,
+    offset: number,
+    buffer: Buffer
+  ): Promise<{ records: { chunk: Buffer; moves: Move[] }; bytes: number }> {
+    const want = Math.min(buffer.length, source.end - offset)
+    const count = await this.#options.files.read(source.number, buffer.subarray(0, want), offset)
+    let chunk = buffer.subarray(0, count)
+    const moves: Move[] = []
+    let at = 0
+    while (offset + at < source.end) {
+      const header = decodeRecordHeader(chunk, at)
+      const total = header === undefined ? HEADER_BYTES : recordBytes(header.payloadBytes)
+      if (at + total > chunk.length && at > 0) break
+      if (header !== undefined && total > chunk.length) {
+        chunk = Buffer.allocUnsafeSlow(total)
+        await this.#options.files.read(source.number, chunk, offset)
+      }
+      const payload = chunk.subarray(at + HEADER_BYTES, at + HEADER_BYTES + (header?.payloadBytes ?? 0))
+      if (header === undefined || (header.kind === RECORD_KIND.entry && !isDigestRight(header, payload))) {
+        refuse(source, offset + at)
+      }
+      moves.push({ header, source: source.number, from: offset + at, at, to: 0 })
+      at += total
+      if (moves.length % MOVES_PER_SLICE === 0) await breath()
+    }
+    return { records: { chunk, moves }, bytes: at }
+  }
+
+  async #liveOf(moves: readonly Move[]): Promise<Move[]> {
+    const live: Move[] = []
+    for (const [i, move] of moves.entries()) {
+      if (await this.#isLive(move)) live.push(move)
+      if (i % MOVES_PER_SLICE === 0) await breath()
+    }
+    return live
+  }
+
+  async #isLive({ header, source, from }: Move): Promise<boolean> {
+    const { index } = this.#options
+    const ledger = index.ledger(header.ledgerId)
+    if (ledger.isDeleted || header.kind === RECORD_KIND.seal) return false
+    // A fence is kept as long as the ledger, for the day when the index must be made anew from the files.
+    if (header.kind === RECORD_KIND.fence) return ledger.isFenceSynced
+    const cached = index.locateCached(ledger, header.entryId)
+    const location = cached === 'ask' ? await index.locate(ledger, header.entryId) : cached
+    return location?.file === source && location.offset === from
+  }
+
+  #createLog(): Promise<EntryLogWriter> {
+    const { disk, directory, volumeId, nextNumber } = this.#options
+    return EntryLogWriter.create({ disk, directory, volumeId, number: nextNumber() })
+  }
+
+  async #commit(
+    sources: readonly StoredFile[],
+    log: EntryLogWriter | undefined,
+    moves: readonly Move[]
+  ): Promise<StoredFile | undefined> {
+    const { files, index, writer, clock } = this.#options
+    let made: StoredFile | undefined
+    if (log !== undefined) {
+      const totalBytes = log.end - FILE_HEADER_BYTES
+      const { number, path, end } = log
+      made = { kind: 'entry-log', number, path, end, liveBytes: 0, totalBytes, sinceMs: clock.nowMs() }
+      files.add(made)
+    }
+    const target = made
+    await writer.exclusive(async edit => {
+      for (const [i, { header, source, from, to }] of moves.entries()) {
+        if (i % MOVES_PER_SLICE === 0) await breath()
+        if (header.kind !== RECORD_KIND.entry || target === undefined) continue
+        const ledger = index.ledger(header.ledgerId)
+        const page = edit.pageHeld(ledger, header.entryId) ?? (await edit.page(ledger, header.entryId))
+        const slot = header.entryId % PAGE_SLOTS
+        if (page.fileAt(slot) !== source || page.offsetAt(slot) !== from) continue
+        edit.place(page, slot, { file: target.number, offset: to, payloadBytes: header.payloadBytes })
+      }
+      if (target !== undefined) edit.touch(target)
+      for (const source of sources) edit.remove(source)
+      await edit.commit({ sync: true })
+    })
+    return made
+  }
+
+  async #pace(bytes: number, startedMs: number): Promise<void> {
+    const { clock, bytesPerSecond, isUrgent } = this.#options
+    if (isUrgent()) return
+    const waitMs = (bytes / bytesPerSecond) * 1000 - (clock.nowMs() - startedMs)
+    if (waitMs <= 0) return
+    await new Promise<void>(resolve => {
+      clock.after(waitMs, resolve)
+    })
+  }
+}
+
+function refuse(source: StoredFile, offset: number): never {
+  const code = source.kind === 'journal' ? 'JOURNAL_DAMAGED' : 'ENTRY_LOG_DAMAGED'
+  throw bookieErrors.create(code, { file: source.path, offset })
+}

@@ -1,0 +1,136 @@
+import { silentLogger, systemClock, type BookieId, type EntryId, type LedgerId } from '@strata/base'
+import type { AddFailure, AddRequest, AddSink } from '@strata/ledger-client'
+import { entryDigest } from '@strata/ledger-protocol'
+import { MemoryMetadataStore } from '@strata/metadata'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bookieDirectories, type Bookie, type BookieOptions } from '../bookie-types.ts'
+import { openBookie } from '../open-bookie.ts'
+
+export const CLUSTER = 'test-cluster'
+export const BOOKIE = 'bookie-1' as BookieId
+
+export function addOf(
+  ledgerId: number,
+  entryId: number,
+  payload: Buffer,
+  { recovery = false, lac = entryId - 1 }: { recovery?: boolean; lac?: number } = {}
+): AddRequest {
+  const fields = {
+    ledgerId: ledgerId as LedgerId,
+    entryId: entryId as EntryId,
+    lac: lac as EntryId,
+    lengthBytes: (entryId + 1) * payload.length,
+    payload
+  }
+  return { ...fields, crc32c: entryDigest(fields), recovery }
+}
+
+/** Collects answers and lets a test wait for them. */
+export class WaitingSink implements AddSink {
+  readonly acknowledged = new Map<number, number>()
+  readonly failures: { ledgerId: number; entryId: number; failure: AddFailure }[] = []
+  #waiting: { isDone: () => boolean; resolve: () => void }[] = []
+
+  onAdded(ledgerId: LedgerId, entryId: EntryId): void {
+    this.acknowledged.set(ledgerId, entryId)
+    this.#wake()
+  }
+
+  onAddFailed(ledgerId: LedgerId, entryId: EntryId, failure: AddFailure): void {
+    this.failures.push({ ledgerId, entryId, failure })
+    this.#wake()
+  }
+
+  acknowledgedUpTo(ledgerId: number, entryId: number): Promise<void> {
+    return this.#until(() => (this.acknowledged.get(ledgerId) ?? -1) >= entryId)
+  }
+
+  failed(count: number): Promise<void> {
+    return this.#until(() => this.failures.length >= count)
+  }
+
+  #until(isDone: () => boolean): Promise<void> {
+    return new Promise(resolve => {
+      this.#waiting.push({ isDone, resolve })
+      this.#wake()
+    })
+  }
+
+  #wake(): void {
+    const due = this.#waiting.filter(({ isDone }) => isDone())
+    this.#waiting = this.#waiting.filter(waiter => !due.includes(waiter))
+    for (const { resolve } of due) resolve()
+  }
+}
+
+/** A node on real files that can be closed and opened again on the same data and metadata. */
+export class TestNode {
+  readonly root: string
+  readonly metadata = new MemoryMetadataStore()
+  readonly #options: Partial<BookieOptions>
+  #bookie: Bookie | undefined
+
+  private constructor(root: string, options: Partial<BookieOptions>) {
+    this.root = root
+    this.#options = options
+  }
+
+  static async create(options: Partial<BookieOptions> = {}): Promise<TestNode> {
+    return new TestNode(await mkdtemp(join(tmpdir(), 'strata-bookie-')), options)
+  }
+
+  async open(options: Partial<BookieOptions> = {}): Promise<Bookie> {
+    this.#bookie = await openBookie({
+      directories: bookieDirectories(this.root),
+      bookieId: BOOKIE,
+      clusterId: CLUSTER,
+      metadata: this.metadata,
+      logger: silentLogger,
+      clock: systemClock,
+      ...this.#options,
+      ...options,
+      settings: { ...SMALL, ...this.#options.settings, ...options.settings }
+    })
+    return this.#bookie
+  }
+
+  async destroy(): Promise<void> {
+    await this.#bookie?.close()
+    await this.metadata.close()
+    await rm(this.root, { recursive: true, force: true })
+  }
+}
+
+const KIB = 1024
+const SMALL = {
+  journalFileBytes: 256 * KIB,
+  journalBytesMax: 1024 * KIB,
+  writeBufferBytes: 64 * KIB,
+  writeBufferBytesMax: 256 * KIB,
+  moveBytesPerSecond: 1024 * KIB * KIB,
+  housekeepingMs: 3_600_000,
+  readOnlyBelowBytes: 1,
+  startFreeBytesMin: 1
+}
+
+export async function readAll(
+  bookie: Bookie,
+  ledgerId: number,
+  last: number
+): Promise<{ payloads: Buffer[]; end: string }> {
+  const payloads: Buffer[] = []
+  for (;;) {
+    const answer = await bookie.read({
+      ledgerId: ledgerId as LedgerId,
+      first: payloads.length as EntryId,
+      last: last as EntryId,
+      bytesMax: 64 * KIB,
+      entriesMax: 100,
+      fence: false
+    })
+    payloads.push(...answer.entries.map(entry => entry.payload))
+    if (answer.end !== 'limit' || payloads.length > last) return { payloads, end: answer.end }
+  }
+}

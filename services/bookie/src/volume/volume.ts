@@ -1,0 +1,213 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { BookieId, Logger } from '@strata/base'
+import { ledgerIdOfKey } from '@strata/ledger-client'
+import { encodeSegment, transactUntilAnswered, type MetadataStore } from '@strata/metadata'
+import type { Disk } from '../disk/disk.ts'
+import { bookieErrors } from '../errors.ts'
+import { BookieRegistrationSchema, type BookieRegistration } from '../generated/bookie_pb.ts'
+import { readIdentity, writeIdentity, type Identity } from './identity-file.ts'
+
+export interface VolumeOptions {
+  readonly disk: Disk
+  /** Distinct; every one of them carries the identity. */
+  readonly directories: readonly string[]
+  readonly bookieId: BookieId
+  readonly clusterId: string
+  readonly metadata: MetadataStore
+  readonly log: Logger
+  /** Is there anything in the directories that an identity should stand beside? */
+  readonly holdsData: boolean
+}
+
+const VERSION = 1
+/** Names the cluster that a metadata store belongs to (UTF-8). The first node of a new cluster writes it. */
+export const CLUSTER_ID_KEY = 'cluster-id'
+
+/**
+ * Who this node's disk is. A random volume id stands in every directory, with an incarnation that each start raises by
+ * compare-and-set in the metadata store and then on disk. A volume that is behind its incarnation was rolled back, and
+ * one that lacks a directory has lost it: what it does not hold, it may once have held.
+ *
+ * Invariant: `unknownBelow` never falls.
+ */
+export class Volume {
+  readonly #options: VolumeOptions
+  #identity: Identity
+
+  private constructor(options: VolumeOptions, identity: Identity) {
+    this.#options = options
+    this.#identity = identity
+  }
+
+  /**
+   * Takes four synced steps, so that a crash between any two is told from a volume rolled back: pending on disk,
+   * raised in the store (not serving), raised on disk, serving in the store.
+   *
+   * @throws WRONG_CLUSTER, WRONG_VOLUME, IDENTITY_CONFLICT (retryable), UNKNOWN_FORMAT, MetadataError
+   */
+  static async open(options: VolumeOptions): Promise<Volume> {
+    const found = await Promise.all(options.directories.map(directory => readIdentity(options.disk, directory)))
+    const present = found.filter(identity => identity !== undefined)
+    checkIdentities(options, present)
+    await checkCluster(options, present.length > 0)
+    const key = registrationKey(options.bookieId)
+    const record = await options.metadata.get(key)
+    const registration = record === undefined ? undefined : fromBinary(BookieRegistrationSchema, record.value)
+    const isWhole = present.length === found.length
+    const isOurs = isWhole && isCurrent(present, registration)
+    const isFresh = present.length === 0 && registration === undefined
+    const unknownBelow = isOurs || isFresh ? 0 : await idAfterLastLedger(options.metadata)
+    if (unknownBelow > 0) {
+      const fields = { event: 'volume.authority_lost', unknownBelow, directories: options.directories }
+      options.log.error(fields, 'the volume was replaced or rolled back: what it lacks is unknown, not absent')
+    }
+    const first = present[0]
+    const volume = new Volume(options, {
+      bookieId: options.bookieId,
+      clusterId: options.clusterId,
+      volumeId: first?.volumeId ?? randomBytes(16).toString('hex'),
+      incarnation: Math.max(...present.map(identity => identity.incarnation), 0),
+      pendingOperation: '',
+      unknownBelow: Math.max(unknownBelow, ...present.map(identity => identity.unknownBelow)),
+      revision: Math.max(...present.map(identity => identity.revision), 0)
+    })
+    await volume.#raise(registration, record?.version ?? 0)
+    return volume
+  }
+
+  get volumeId(): string {
+    return this.#identity.volumeId
+  }
+
+  get incarnation(): number {
+    return this.#identity.incarnation
+  }
+
+  get unknownBelow(): number {
+    return this.#identity.unknownBelow
+  }
+
+  /** From now on nothing older than the newest ledger can be called absent. */
+  async loseAuthority(): Promise<void> {
+    await this.#write({ unknownBelow: await idAfterLastLedger(this.#options.metadata) })
+  }
+
+  /**
+   * Is this still the store that the node was made with, and not an older copy of it? Writes to the store, to learn its
+   * present revision. False: nothing that it says may be taken as a reason to delete.
+   */
+  async trustsMetadata(): Promise<boolean> {
+    const { metadata, clusterId, bookieId } = this.#options
+    if ((await readClusterId(metadata)) !== clusterId) return false
+    const key = `bookies/${encodeSegment(bookieId)}/revision`
+    const record = await metadata.get(key)
+    const result = await transactUntilAnswered(metadata, {
+      compares: [{ key, version: record?.version ?? 0 }],
+      changes: [{ kind: 'put', key, value: Buffer.from(this.volumeId) }]
+    })
+    if (!result.committed || result.revision < this.#identity.revision) return false
+    await this.#write({ revision: result.revision })
+    return true
+  }
+
+  async #raise(before: BookieRegistration | undefined, version: number): Promise<void> {
+    const { metadata, bookieId } = this.#options
+    const key = registrationKey(bookieId)
+    const operation = randomUUID()
+    const incarnation = Math.max(this.#identity.incarnation, Number(before?.incarnation ?? 0n)) + 1
+    await this.#write({ pendingOperation: operation })
+    const value = (serving: boolean): Uint8Array =>
+      toBinary(
+        BookieRegistrationSchema,
+        create(BookieRegistrationSchema, {
+          version: VERSION,
+          volumeId: this.volumeId,
+          incarnation: BigInt(incarnation),
+          operation,
+          serving
+        })
+      )
+    const raised = await transactUntilAnswered(
+      metadata,
+      { compares: [{ key, version }], changes: [{ kind: 'put', key, value: value(false) }] },
+      { operationId: () => operation }
+    )
+    if (!raised.committed) throw bookieErrors.create('IDENTITY_CONFLICT', { bookieId })
+    await this.#write({ incarnation, pendingOperation: '' })
+    const serving = await transactUntilAnswered(metadata, {
+      compares: [{ key, version: raised.revision }],
+      changes: [{ kind: 'put', key, value: value(true) }]
+    })
+    if (!serving.committed) throw bookieErrors.create('IDENTITY_CONFLICT', { bookieId })
+  }
+
+  async #write(change: Partial<Identity>): Promise<void> {
+    this.#identity = { ...this.#identity, ...change }
+    for (const directory of this.#options.directories) {
+      await writeIdentity(this.#options.disk, directory, this.#identity)
+    }
+  }
+}
+
+function registrationKey(bookieId: BookieId): string {
+  return `bookies/${encodeSegment(bookieId)}/identity`
+}
+
+function checkIdentities({ bookieId, clusterId, directories, holdsData }: VolumeOptions, present: Identity[]): void {
+  for (const identity of present) {
+    if (identity.clusterId !== clusterId) {
+      throw bookieErrors.create('WRONG_CLUSTER', { expected: clusterId, found: identity.clusterId, directories })
+    }
+    if (identity.bookieId !== bookieId || identity.volumeId !== present[0]?.volumeId) {
+      throw bookieErrors.create('WRONG_VOLUME', { expected: bookieId, found: identity.bookieId, directories })
+    }
+  }
+  if (present.length === 0 && holdsData) {
+    throw bookieErrors.create('WRONG_VOLUME', { directories, reason: 'there is data, but no identity file' })
+  }
+}
+
+/** An empty store beside a volume that is not empty is not the store the volume was written with. */
+async function checkCluster({ metadata, clusterId }: VolumeOptions, hasVolume: boolean): Promise<void> {
+  let found = await readClusterId(metadata)
+  if (found === undefined && !hasVolume) {
+    await transactUntilAnswered(metadata, {
+      compares: [{ key: CLUSTER_ID_KEY, version: 0 }],
+      changes: [{ kind: 'put', key: CLUSTER_ID_KEY, value: Buffer.from(clusterId) }]
+    })
+    found = await readClusterId(metadata)
+  }
+  if (found !== clusterId) {
+    throw bookieErrors.create('WRONG_CLUSTER', { expected: clusterId, found: found ?? 'an empty metadata store' })
+  }
+}
+
+async function readClusterId(metadata: MetadataStore): Promise<string | undefined> {
+  const record = await metadata.get(CLUSTER_ID_KEY)
+  return record === undefined ? undefined : Buffer.from(record.value).toString()
+}
+
+/** Does the volume stand where the store last saw it, or did a start die between the two? */
+function isCurrent(present: readonly Identity[], registration: BookieRegistration | undefined): boolean {
+  // A store that forgot the node (restored, older): the volume is ahead of it, which costs nothing.
+  if (registration === undefined) return true
+  return present.every(identity => {
+    const behind = Number(registration.incarnation) - identity.incarnation
+    if (registration.volumeId !== identity.volumeId) return false
+    if (behind <= 0) return true
+    return behind === 1 && !registration.serving && registration.operation === identity.pendingOperation
+  })
+}
+
+async function idAfterLastLedger(metadata: MetadataStore): Promise<number> {
+  let after: string | undefined
+  let last = 0
+  for (;;) {
+    const page = await metadata.scan({ prefix: 'ledgers/', keysOnly: true, ...(after === undefined ? {} : { after }) })
+    const key = page.records.at(-1)?.key
+    if (key !== undefined) last = (ledgerIdOfKey(key) ?? last) + 1
+    if (page.next === undefined) return last
+    after = page.next
+  }
+}
