@@ -63,13 +63,9 @@ export class AckState {
   acknowledge(ledgerId: number, entryId: number): boolean {
     if (this.isAcknowledged(ledgerId, entryId) || !this.#log.has(ledgerId, entryId)) return false
     if (this.#bits.size > 0) this.#dropBits(ledgerId, entryId)
-    const acks = this.#acks.get(ledgerId)
-    if (acks === undefined && ledgerId === this.#markLedgerId && entryId === this.#markEntryId + 1) {
-      this.#moveMark(ledgerId, entryId) // the common case: in order, no holes
-      this.#advance()
-      return true
-    }
-    this.#addAck(acks ?? this.#acksOf(ledgerId), entryId)
+    // The common case: in order, without a hole.
+    if (ledgerId === this.#markLedgerId && entryId === this.#markEntryId + 1) this.#moveMark(ledgerId, entryId)
+    else this.#addAck(this.#acksOf(ledgerId), entryId)
     this.#advance()
     return true
   }

@@ -135,7 +135,7 @@ export class LedgerAcks {
 /** Maximal runs of set bits of a page, as bit numbers. */
 export function pageRuns(words: Int32Array): EntryRange[] {
   const runs: EntryRange[] = []
-  for (let first = firstBit(words, 0, 0); first < PAGE_BITS; ) {
+  for (let first = firstBit(words, 0, 0); first < PAGE_BITS;) {
     const end = firstBit(words, first, -1)
     runs.push({ first, last: end - 1 })
     first = end < PAGE_BITS ? firstBit(words, end, 0) : PAGE_BITS

@@ -72,7 +72,10 @@ export class LedgerTable {
 
   add(row: LedgerRow): void {
     const last = this.#rows.at(-1)
-    assert(row.ledgerId > (last?.ledgerId ?? this.#trimmedThrough.ledgerId), `ledger ${row.ledgerId} does not come last`)
+    assert(
+      row.ledgerId > (last?.ledgerId ?? this.#trimmedThrough.ledgerId),
+      `ledger ${row.ledgerId} does not come last`
+    )
     this.#rows.push({ ...row, entriesBefore: this.#totalEntries(), bytesBefore: this.#totalBytes() })
     this.#lastConfirmed = undefined
   }
