@@ -3,7 +3,7 @@ import { entryId, ledgerId } from '@strata/base'
 import { crc32c } from '@node-rs/crc32'
 import fc from 'fast-check'
 import { test } from 'vitest'
-import { entryDigest, hasValidDigest, type DigestFields } from './entry-digest.ts'
+import { entryDigest, entryDigestOf, hasValidDigest, type DigestFields } from './entry-digest.ts'
 
 const idArb = fc.oneof(fc.nat(), fc.maxSafeNat(), fc.constantFrom(0, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 2))
 const fieldsArb = fc
@@ -52,4 +52,20 @@ test('any changed field is noticed', () => {
   assert(!hasValidDigest({ ...stored, lengthBytes: 41 }))
   assert(!hasValidDigest({ ...stored, payload: Buffer.from('Payload') }))
   assert(!hasValidDigest({ ...stored, payload: Buffer.from('payload\0') }))
+})
+
+test('the digest from the payload’s own checksum is the same', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 500 }), fc.maxSafeNat(), fc.nat(1000), (bytes, ledger, entry) => {
+      const payload = Buffer.from(bytes)
+      const fields = {
+        ledgerId: ledgerId(ledger),
+        entryId: entryId(entry),
+        lac: entryId(entry - 1),
+        lengthBytes: 77,
+        payload
+      }
+      assert.equal(entryDigestOf(fields, crc32c(payload)), entryDigest(fields))
+    })
+  )
 })

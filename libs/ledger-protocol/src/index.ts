@@ -1,4 +1,4 @@
-export { entryDigest, hasValidDigest, type DigestFields } from './entry-digest.ts'
+export { entryDigest, entryDigestOf, hasValidDigest, type DigestFields } from './entry-digest.ts'
 export {
   LedgerWriter,
   WriterMember,

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { entryId, NO_ENTRY, type BookieId, type EntryId, type LedgerId } from '@strata/base'
-import { entryDigest } from './entry-digest.ts'
+import { entryDigest, entryDigestOf } from './entry-digest.ts'
 import { checkQuorum, type AddFailure, type EntryAdd, type QuorumConfig } from './quorum.ts'
 
 /** Why a writer ended. `NO_REPLACEMENT`: a member failed, and no other node may take its place. */
@@ -131,8 +131,8 @@ export class LedgerWriter {
     return this.#members.map(member => member.bookieId)
   }
 
-  /** Call only while there is no `failure`. Takes ownership of `payload`. */
-  append(payload: Buffer): EntryId {
+  /** Call only while there is no `failure`. Takes ownership of `payload`; its CRC-32C, where it is known, saves a pass over it. */
+  append(payload: Buffer, payloadCrc?: number | undefined): EntryId {
     assert(this.#state.kind !== 'failed', 'append to a failed writer')
     const id = this.#nextEntryId++ as EntryId
     this.#lengthBytes += payload.length
@@ -146,7 +146,7 @@ export class LedgerWriter {
       payload,
       recovery: false
     }
-    add.crc32c = entryDigest(add)
+    add.crc32c = payloadCrc === undefined ? entryDigest(add) : entryDigestOf(add, payloadCrc)
     this.#pending.push(add)
     const { writeQuorum, ensembleSize } = this.quorum
     for (let i = 0; i < writeQuorum; i++) this.#send((id + i) % ensembleSize, add)

@@ -112,10 +112,10 @@ export class AppendPipeline<Context> {
     if (this.#open !== undefined) this.#armAge()
   }
 
-  append(payload: Buffer, messageCount: number, context: Context): void {
+  append(payload: Buffer, messageCount: number, context: Context, payloadCrc?: number | undefined): void {
     if (this.#stopped !== undefined) return this.#refuse(this.#stopped, context)
     if (this.#isUnavailable) return this.#refuse(this.#storageFailed(false), context)
-    this.#queue.push(payload, context)
+    this.#queue.push(payload, context, payloadCrc)
     this.messagesAdded += messageCount
     const open = this.#open
     if (open === undefined || open.isClosing || open.failure !== undefined || this.#finish !== undefined) this.#drive()
@@ -161,9 +161,10 @@ export class AppendPipeline<Context> {
         return
       }
       const payload = queue.payloadAt(queue.sent)
+      const crc = queue.crcAt(queue.sent)
       queue.sent += 1 // before: the storage may confirm in the same call
       try {
-        open.appender.append(payload)
+        open.appender.append(payload, crc)
       } catch (error) {
         queue.sent -= 1
         this.#onFailed(open, error instanceof Error ? error : new Error(String(error)))

@@ -7,6 +7,7 @@ import { strict as assert } from 'node:assert'
 export class AppendQueue<Context> {
   #payloads: (Buffer | undefined)[] = new Array<Buffer | undefined>(1024)
   #contexts: (Context | undefined)[] = new Array<Context | undefined>(1024)
+  #crcs: (number | undefined)[] = new Array<number | undefined>(1024)
   #head = 0
   #count = 0
   sent = 0
@@ -15,11 +16,12 @@ export class AppendQueue<Context> {
     return this.#count
   }
 
-  push(payload: Buffer, context: Context): void {
+  push(payload: Buffer, context: Context, payloadCrc: number | undefined): void {
     if (this.#count === this.#payloads.length) this.#grow()
     const slot = (this.#head + this.#count) & (this.#payloads.length - 1)
     this.#payloads[slot] = payload
     this.#contexts[slot] = context
+    this.#crcs[slot] = payloadCrc
     this.#count += 1
   }
 
@@ -27,6 +29,10 @@ export class AppendQueue<Context> {
     const payload = this.#payloads[(this.#head + index) & (this.#payloads.length - 1)]
     assert(payload !== undefined && index < this.#count)
     return payload
+  }
+
+  crcAt(index: number): number | undefined {
+    return this.#crcs[(this.#head + index) & (this.#payloads.length - 1)]
   }
 
   /** Removes the oldest and returns its context. */
@@ -47,8 +53,10 @@ export class AppendQueue<Context> {
     const size = this.#payloads.length
     this.#payloads = unrolled(this.#payloads, this.#head)
     this.#contexts = unrolled(this.#contexts, this.#head)
+    this.#crcs = unrolled(this.#crcs, this.#head)
     this.#payloads.length = size * 2
     this.#contexts.length = size * 2
+    this.#crcs.length = size * 2
     this.#head = 0
   }
 }

@@ -54,8 +54,8 @@ export interface ManagedLedger<Context = unknown> {
   readonly terminatedAt: Position | undefined
   readonly properties: Readonly<Record<string, string>>
 
-  /** Takes ownership of `payload`. Fails through the listener: LOG_TERMINATED, LOG_FENCED, LOG_CLOSED, STORAGE_FAILED (retryable). */
-  append(payload: Buffer, messageCount: number, context: Context): void
+  /** Takes ownership of `payload`; its CRC-32C, where known, saves a pass over it. Fails through the listener: LOG_TERMINATED, LOG_FENCED, LOG_CLOSED, STORAGE_FAILED (retryable). */
+  append(payload: Buffer, messageCount: number, context: Context, payloadCrc?: number | undefined): void
   setAppendListener(listener: AppendListener<Context>): void
 
   /** Entries at or after `from` in order across ledgers, at least one if there is any up to `lastConfirmed`; empty at the tail. */

@@ -150,8 +150,8 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
     return this.#state !== 'open'
   }
 
-  append(payload: Buffer, messageCount: number, context: Context): void {
-    this.#pipeline.append(payload, messageCount, context)
+  append(payload: Buffer, messageCount: number, context: Context, payloadCrc?: number | undefined): void {
+    this.#pipeline.append(payload, messageCount, context, payloadCrc)
   }
 
   setAppendListener(listener: AppendListener<Context>): void {

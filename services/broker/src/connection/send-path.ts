@@ -1,3 +1,4 @@
+import { appendWordCrc32c, combineCrc32c } from '@strata/base'
 import {
   CHECKSUM_MAGIC,
   crc32c,
@@ -20,7 +21,9 @@ export interface SendHost {
   close(reason: string): void
 }
 
+const MAGIC_BYTES = 2
 const MAGIC_AND_CHECKSUM_BYTES = 6
+const MAGIC_CRC = crc32c(Buffer.from([CHECKSUM_MAGIC >> 8, CHECKSUM_MAGIC & 0xff]))
 
 /** SENDs of one connection, read in place: nothing is made per message but the slice that is stored. */
 export class SendPath {
@@ -45,7 +48,8 @@ export class SendPath {
       this.#host.close('SEND before the producer is ready')
       return
     }
-    if (!isChecksumRight(buffer, send.headersStart, end)) {
+    const bodyCrc = bodyChecksum(buffer, send.headersStart, end)
+    if (bodyCrc !== undefined && bodyCrc !== buffer.readUInt32BE(send.headersStart + MAGIC_BYTES)) {
       this.#refuse('ChecksumError', 'Checksum failed on the broker')
       return
     }
@@ -54,7 +58,7 @@ export class SendPath {
     if (send.numMessages < 1) send.numMessages = 1
     const payload = buffer.subarray(send.headersStart, end)
     this.#host.onTaken(payload.length)
-    slot.topic.publish(slot.producer, send, payload)
+    slot.topic.publish(slot.producer, send, payload, payloadChecksum(bodyCrc, payload.length))
   }
 
   /** What is rare is asked last and answered here. */
@@ -92,9 +96,15 @@ export class SendPath {
   }
 }
 
-/** True also where there is none. Looked at before anything else is read of the headers. */
-function isChecksumRight(buffer: Buffer, headersStart: number, end: number): boolean {
+/** Of what the message's own checksum covers; undefined if it carries none. Looked at before anything else of the headers. */
+function bodyChecksum(buffer: Buffer, headersStart: number, end: number): number | undefined {
   const coveredStart = headersStart + MAGIC_AND_CHECKSUM_BYTES
-  if (coveredStart > end || buffer.readUInt16BE(headersStart) !== CHECKSUM_MAGIC) return true
-  return crc32c(buffer.subarray(coveredStart, end)) === buffer.readUInt32BE(headersStart + 2)
+  if (coveredStart > end || buffer.readUInt16BE(headersStart) !== CHECKSUM_MAGIC) return undefined
+  return crc32c(buffer.subarray(coveredStart, end))
+}
+
+/** Of the whole payload, magic number and checksum included, from the verified checksum of the rest. */
+function payloadChecksum(bodyCrc: number | undefined, payloadBytes: number): number | undefined {
+  if (bodyCrc === undefined) return undefined
+  return combineCrc32c(appendWordCrc32c(MAGIC_CRC, bodyCrc), bodyCrc, payloadBytes - MAGIC_AND_CHECKSUM_BYTES)
 }

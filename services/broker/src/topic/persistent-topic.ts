@@ -77,7 +77,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   // ------------------------------------------------------------ publishing
 
-  publish(producer: Producer, send: SendFields, payload: Buffer): void {
+  publish(producer: Producer, send: SendFields, payload: Buffer, payloadCrc?: number | undefined): void {
     const publication = this.publicationOf(producer, send, payload.length)
     if (this.currentState !== 'open' || this.#failure !== undefined) {
       producer.onLost(publication)
@@ -86,8 +86,8 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
     }
     this.countPublished(producer, send.numMessages, payload.length, send.isChunk)
     this.#pendingPublications++
-    const stored = this.#stamper === undefined ? payload : this.#stamper.stamp(payload, send.numMessages)
-    this.log.append(stored, send.numMessages, publication)
+    if (this.#stamper === undefined) this.log.append(payload, send.numMessages, publication, payloadCrc)
+    else this.log.append(this.#stamper.stamp(payload, send.numMessages), send.numMessages, publication)
   }
 
   onAppended(ledgerId: number, entryId: number, publication: Publication): void {
