@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { peersCache } from '../peers/process.ts'
 import type { Capability, DriverName } from './row.ts'
@@ -130,7 +131,22 @@ const node: DriverSpec = {
   }
 }
 
-export const driverSpecs: readonly DriverSpec[] = [python, go, java, node]
+const strata: DriverSpec = {
+  name: 'strata',
+  lacks: {
+    'auto-consume': 'our client hands schema and bytes to the application',
+    avro: 'our client has no codec for Avro: it hands the bytes to the application',
+    'reader-time': 'our reader starts at an id and seeks to a time',
+    'table-view': 'our client has no table view',
+    transactions: 'our client has no transactions'
+  },
+  prepare: () => {
+    const driver = fileURLToPath(new URL('./strata-driver.js', import.meta.url))
+    return Promise.resolve({ command: [process.execPath, driver], environment: {} })
+  }
+}
+
+export const driverSpecs: readonly DriverSpec[] = [python, go, java, node, strata]
 
 async function tool(file: string, args: readonly string[], what: string): Promise<void> {
   try {

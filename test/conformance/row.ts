@@ -56,6 +56,7 @@ export type Capability =
   | 'reader-time'
   | 'redeliver-all'
   | 'retry-letter'
+  | 'avro'
   | 'schema'
   | 'seek-partitioned'
   | 'subscription-properties'

@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert'
 import type { SchemaSpec } from '../client.ts'
 import { topicPath } from '../http.ts'
-import { refused, type Context, type Row } from '../row.ts'
+import { refused, type Capability, type Context, type Row } from '../row.ts'
 
 const SHORT = { operationTimeoutMs: 8_000 }
 
@@ -80,6 +80,7 @@ async function refusesChange(c: Context, type: Kind): Promise<void> {
 }
 
 const kinds: readonly Kind[] = ['JSON', 'AVRO']
+const needs = (type: Kind): Capability[] => (type === 'AVRO' ? ['schema', 'avro'] : ['schema'])
 
 export const schemaRows: readonly Row[] = [
   {
@@ -102,21 +103,21 @@ export const schemaRows: readonly Row[] = [
       name: `schema-${type.toLowerCase()}`,
       proves: `a ${type} schema is registered once, shown by the admin API, and its values arrive`,
       feature: 'schemas',
-      needs: ['schema'],
+      needs: needs(type),
       run: c => roundTrip(c, type)
     },
     {
       name: `schema-${type.toLowerCase()}-evolves`,
       proves: `a compatible ${type} schema becomes the next version, a known one none`,
       feature: 'schemas',
-      needs: ['schema'],
+      needs: needs(type),
       run: c => evolves(c, type)
     },
     {
       name: `schema-${type.toLowerCase()}-incompatible`,
       proves: `a ${type} field of another type is refused with IncompatibleSchema, to producers and consumers`,
       feature: 'schemas',
-      needs: ['schema'],
+      needs: needs(type),
       run: c => refusesChange(c, type)
     }
   ]),

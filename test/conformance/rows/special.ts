@@ -144,7 +144,8 @@ const tunedRows: Row[] = [
     profile: 'tuned',
     needs: ['entry-metadata'],
     run: async c => {
-      const topic = `${c.topic()}-partition-0`
+      const topic = c.topic()
+      await c.admin.expect(204, 'PUT', topicPath(topic))
       const client = await c.client()
       const consumer = await client.consumer(topic, 's')
       const before = Date.now()

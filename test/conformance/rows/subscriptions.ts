@@ -302,10 +302,12 @@ const sharedRows: Row[] = [
       const busy = await two.consumer(topic, 's', { type: 'Shared', queueSize: 100 })
       const producer = await one.producer(topic)
       await producer.sendMany(numbered('m', 60))
-      const taken = await busy.take(55)
+      const taken = await busy.drain(1_500)
       await busy.ack(...taken)
-      const left = await idle.take(5)
+      const left = await idle.drain(1_000)
       assert.equal(new Set([...taken, ...left].map(({ text }) => text)).size, 60)
+      // a library may ask for as much again while the first lot waits for the application
+      assert(left.length >= 5 && left.length <= 12, `the idle one was given ${left.length}`)
     }
   },
   {

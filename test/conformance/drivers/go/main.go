@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"strings"
 	"sync"
 	"time"
 
@@ -79,6 +78,7 @@ func on[A any](call func(A) (any, error)) operation {
 
 var serverError = regexp.MustCompile(`server error: (\w+)`)
 var alone = regexp.MustCompile(`^[A-Z]\w+$`) // a lookup's refusal is its code and nothing else
+var invalidName = regexp.MustCompile(`[Ii]nvalid (short )?topic`)
 var named = regexp.MustCompile(`(\w+)$`)
 
 // codeOf names a failure: the server's own code where the text holds one, else the client's result.
@@ -100,7 +100,7 @@ func codeOf(err error) string {
 			return known.code
 		}
 	}
-	if strings.Contains(err.Error(), "nvalid topic name") || strings.Contains(err.Error(), "nvalid topic domain") {
+	if invalidName.MatchString(err.Error()) {
 		return "InvalidTopicName"
 	}
 	if alone.MatchString(err.Error()) {
