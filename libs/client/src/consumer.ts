@@ -226,9 +226,14 @@ export class Consumer {
   }
 
   /** Resolves at once, or with `ackReceipts` when the broker has it durable. */
-  async acknowledge(what: Message | MessageId | readonly (Message | MessageId)[]): Promise<void> {
-    const all = Array.isArray(what) ? (what as readonly (Message | MessageId)[]) : [what as Message | MessageId]
-    await Promise.all(all.map(each => this.#childOf(each).acknowledge(idOf(each))))
+  acknowledge(what: Message | MessageId | readonly (Message | MessageId)[]): Promise<void> {
+    try {
+      if (what instanceof Message || what instanceof MessageId) return this.#childOf(what).acknowledge(idOf(what))
+      const all = what.map(each => this.#childOf(each).acknowledge(idOf(each)))
+      return Promise.all(all).then(() => undefined)
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   /** All messages of the topic or partition up to this one, which is included. Not for Shared and Key_Shared. */
@@ -317,17 +322,19 @@ export class Consumer {
 
   #childOf(what: Message | MessageId): TopicConsumer {
     const id = idOf(what)
-    const [only] = this.#children.values()
-    const child = this.#children.size === 1 ? only : (this.#children.get(id.topic) ?? this.#childOfPartition(id))
+    const child = this.#children.get(id.topic) ?? this.#childOfPlace(id)
     if (child !== undefined && !this.#closed) return child
     throw this.#closed
       ? clientErrors.create('ALREADY_CLOSED', { subscription: this.subscription })
       : clientErrors.create('INVALID_OPTIONS', { reason: 'the message id is of none of the topics', id: id.toString() })
   }
 
-  #childOfPartition(id: MessageId): TopicConsumer | undefined {
+  /** For an id that was kept as bytes, which do not name its topic. */
+  #childOfPlace(id: MessageId): TopicConsumer | undefined {
+    const children = [...this.#children.values()]
+    if (children.length === 1) return children[0]
     const suffix = `-partition-${id.partition}`
-    return id.partition < 0 ? undefined : [...this.#children.values()].find(child => child.topic.endsWith(suffix))
+    return id.partition < 0 ? undefined : children.find(child => child.topic.endsWith(suffix))
   }
 }
 

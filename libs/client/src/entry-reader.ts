@@ -102,7 +102,6 @@ export class EntryReader {
     const { partitionKeyStart, partitionKeyEnd, orderingKeyStart, orderingKeyEnd } = metadata
     const hasProperties = metadata.propertyCount > 0
     return new Message({
-      ...context,
       id,
       topic: this.#options.topic,
       data,
@@ -114,6 +113,12 @@ export class EntryReader {
       eventTimeMs: metadata.eventTimeMs,
       sequenceId: joinHalves(metadata.sequenceLow, metadata.sequenceHigh),
       isNullValue: metadata.hasNullValue,
+      producerName: context.producerName,
+      redeliveryCount: context.redeliveryCount,
+      schemaVersion: context.schemaVersion,
+      replicatedFrom: context.replicatedFrom,
+      brokerPublishTimeMs: context.brokerPublishTimeMs,
+      index: context.index,
       source: this.#options.source
     })
   }
@@ -140,7 +145,6 @@ export class EntryReader {
         : joinHalves(this.#metadata.sequenceLow, this.#metadata.sequenceHigh) + BigInt(batchIndex)
       messages.push(
         new Message({
-          ...context,
           id: new MessageId({ ledgerId, entryId, partition, topic, batchIndex, batchSize: numMessages, batch }),
           topic,
           data: payload.subarray(single.payloadStart, single.payloadEnd),
@@ -152,6 +156,11 @@ export class EntryReader {
           eventTimeMs: single.eventTimeMs,
           sequenceId: sequence,
           isNullValue: single.isNullValue,
+          producerName: context.producerName,
+          redeliveryCount: context.redeliveryCount,
+          schemaVersion: context.schemaVersion,
+          replicatedFrom: context.replicatedFrom,
+          brokerPublishTimeMs: context.brokerPublishTimeMs,
           // The broker counts up to the last message of the entry.
           index: index === undefined ? undefined : index - (numMessages - 1 - batchIndex),
           source

@@ -1,5 +1,5 @@
 import type { Clock } from '@strata/base'
-import { highHalf, lowHalf, type CommandBody, type EntryFields, type MessageFields } from '@strata/wire'
+import { highHalf, joinHalves, lowHalf, type CommandBody, type EntryFields, type MessageFields } from '@strata/wire'
 import { BatchBuilder } from './batch-builder.ts'
 import { compress, compressionTypeOf } from './compression.ts'
 import { EntryEncoder } from './entry-encoder.ts'
@@ -21,17 +21,8 @@ export interface SendBuilderOptions {
   emit(send: PendingSend): void
 }
 
-/** What one frame is made of. */
-interface Entry {
-  readonly entry: EntryFields
-  readonly payload: Uint8Array
-  readonly first: MessageFields
-  readonly last: MessageFields
-  readonly callbacks: readonly SendCallback[]
-  readonly chargedBytes: number
-  readonly isBatch: boolean
-  readonly chunks?: ChunkGroup
-}
+/** An entry's metadata while it is put together. */
+type EntryDraft = { -readonly [Key in keyof Required<EntryFields>]: EntryFields[Key] }
 
 /**
  * Turns messages into frames: gives sequence ids, batches, compresses, splits. Emits in order of sequence ids. Before
@@ -155,94 +146,100 @@ export class SendBuilder {
     const { first, last } = batch
     if (first === undefined || last === undefined) return
     const plain = batch.take()
+    const entry = this.#entryOf(first, plain.length)
+    // What belongs to each message is inside the batch.
+    entry.properties = entry.eventTimeMs = entry.isNullValue = undefined
+    entry.numMessagesInBatch = batch.count
+    entry.highestLow = last.sequenceLow
+    entry.highestHigh = last.sequenceHigh
     const payload = compress(this.#compression, plain)
-    const entry: EntryFields = {
-      ...this.#entryOf(first, plain.length),
-      properties: undefined,
-      eventTimeMs: undefined,
-      isNullValue: undefined,
-      numMessagesInBatch: batch.count,
-      highestLow: last.sequenceLow,
-      highestHigh: last.sequenceHigh
-    }
-    this.#emit({
-      entry,
-      payload,
-      first,
-      last,
-      callbacks: batch.callbacks,
-      chargedBytes: batch.payloadBytes,
-      isBatch: true
-    })
+    this.#emit(entry, payload, last, batch.callbacks, batch.payloadBytes, true, undefined)
   }
 
-  #entryOf(fields: MessageFields, uncompressedBytes: number): EntryFields {
+  /** Written out, so that all have one shape: this runs once a message. */
+  #entryOf(fields: MessageFields, uncompressedBytes: number): EntryDraft {
     const isCompressed = this.#compression !== 0
     return {
-      ...fields,
+      sequenceLow: fields.sequenceLow,
+      sequenceHigh: fields.sequenceHigh,
+      properties: fields.properties,
+      partitionKey: fields.partitionKey,
+      isPartitionKeyBase64: fields.isPartitionKeyBase64,
+      orderingKey: fields.orderingKey,
+      eventTimeMs: fields.eventTimeMs,
+      isNullValue: fields.isNullValue,
       producerName: this.#producerName,
       publishTimeMs: this.#given.clock.wallMs(),
+      highestLow: undefined,
+      highestHigh: undefined,
       compression: isCompressed ? this.#compression : undefined,
       uncompressedBytes: isCompressed ? uncompressedBytes : undefined,
-      schemaVersion: this.#schemaVersion
+      numMessagesInBatch: undefined,
+      schemaVersion: this.#schemaVersion,
+      deliverAtMs: undefined,
+      replicateTo: undefined,
+      chunk: undefined
     }
   }
 
   #addAlone(message: ProducerMessage, deliverAtMs: number | undefined, callback: SendCallback): void {
-    const plain = Buffer.from(message.data.buffer, message.data.byteOffset, message.data.length)
+    const { data } = message
+    const plain = Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.length)
     const payload = compress(this.#compression, plain)
     if (payload.length > this.#messageBytesMax && this.#options.chunking !== true) {
       throw clientErrors.create('MESSAGE_TOO_BIG', { bytes: payload.length, bytesMax: this.#messageBytesMax })
     }
     const fields = this.#fieldsOf(message)
-    const entry = { ...this.#entryOf(fields, plain.length), deliverAtMs, replicateTo: clustersOf(message) }
-    const whole = {
-      entry,
-      first: fields,
-      last: fields,
-      callbacks: [callback],
-      chargedBytes: plain.length,
-      isBatch: false
-    }
-    if (payload.length <= this.#messageBytesMax) this.#emit({ ...whole, payload })
-    else this.#emitChunks(whole, payload)
+    const entry = this.#entryOf(fields, plain.length)
+    entry.deliverAtMs = deliverAtMs
+    entry.replicateTo = clustersOf(message)
+    if (payload.length > this.#messageBytesMax) this.#emitChunks(entry, payload, callback, plain.length)
+    else this.#emit(entry, payload, fields, [callback], plain.length, false, undefined)
   }
 
   /** Each chunk is an entry of its own, of the same sequence id; only the last one is told and charged. */
-  #emitChunks(whole: Omit<Entry, 'payload'>, payload: Buffer): void {
-    const uuid = `${this.#producerName}-${whole.first.sequenceHigh * 0x1_0000_0000 + whole.first.sequenceLow}`
+  #emitChunks(entry: EntryDraft, payload: Buffer, callback: SendCallback, chargedBytes: number): void {
+    const uuid = `${this.#producerName}-${joinHalves(entry.sequenceLow, entry.sequenceHigh)}`
     const totalBytes = payload.length
-    const sample = { uuid, id: totalBytes, count: totalBytes, totalBytes }
-    const headBytes = this.#encoder.metadataBytes({ ...whole.entry, chunk: sample })
+    entry.chunk = { uuid, id: totalBytes, count: totalBytes, totalBytes }
+    const headBytes = this.#encoder.metadataBytes(entry)
     const bytesMax = this.#messageBytesMax - headBytes - CHUNK_BYTES_MIN
     if (bytesMax < CHUNK_BYTES_MIN) throw clientErrors.create('MESSAGE_TOO_BIG', { bytes: headBytes })
     const count = Math.ceil(totalBytes / bytesMax)
     const chunks: ChunkGroup = { firstId: undefined }
     for (let id = 0; id < count; id++) {
       const isLast = id === count - 1
-      this.#emit({
-        ...whole,
-        entry: { ...whole.entry, chunk: { uuid, id, count, totalBytes } },
-        payload: payload.subarray(id * bytesMax, (id + 1) * bytesMax),
-        callbacks: isLast ? whole.callbacks : [],
-        chargedBytes: isLast ? whole.chargedBytes : 0,
-        chunks
-      })
+      entry.chunk = { uuid, id, count, totalBytes }
+      const part = payload.subarray(id * bytesMax, (id + 1) * bytesMax)
+      this.#emit(entry, part, entry, isLast ? [callback] : [], isLast ? chargedBytes : 0, false, chunks)
     }
   }
 
-  #emit(what: Entry): void {
-    const { entry, payload, first, last, callbacks, chargedBytes, isBatch, chunks } = what
-    const { sequenceLow, sequenceHigh } = first
-    const highestLow = last.sequenceLow
-    const highestHigh = last.sequenceHigh
-    const numMessages = isBatch ? callbacks.length : 1
-    const isChunk = chunks !== undefined
-    const command = { producerId: this.#given.producerId, numMessages, isChunk }
-    const sequences = { sequenceLow, sequenceHigh, highestLow, highestHigh }
+  /** Positional: it runs once a message. */
+  #emit(
+    entry: EntryDraft,
+    payload: Uint8Array,
+    last: MessageFields,
+    callbacks: readonly SendCallback[],
+    chargedBytes: number,
+    isBatch: boolean,
+    chunks: ChunkGroup | undefined
+  ): void {
+    const command = {
+      producerId: this.#given.producerId,
+      sequenceLow: entry.sequenceLow,
+      sequenceHigh: entry.sequenceHigh,
+      highestLow: last.sequenceLow,
+      highestHigh: last.sequenceHigh,
+      numMessages: isBatch ? callbacks.length : 1,
+      isChunk: chunks !== undefined
+    }
     this.#given.emit({
-      ...sequences,
-      frame: this.#encoder.encode({ ...command, ...sequences }, entry, payload),
+      frame: this.#encoder.encode(command, entry, payload),
+      sequenceLow: entry.sequenceLow,
+      sequenceHigh: entry.sequenceHigh,
+      highestLow: last.sequenceLow,
+      highestHigh: last.sequenceHigh,
       callbacks,
       isBatch,
       chargedBytes,
