@@ -7,7 +7,6 @@ import type { BrokerSettings } from './config/settings.ts'
 import type { ConnectionServices } from './connection/context.ts'
 import { Listeners } from './connection/listeners.ts'
 import { Flusher } from './connection/output.ts'
-import type { SchemaDoor } from './connection/schema-door.ts'
 import { ConnectionServer } from './connection/server.ts'
 import { NamespaceService } from './namespace/namespace-service.ts'
 import { TopicSchemas } from './namespace/schemas.ts'
@@ -27,7 +26,7 @@ export interface BrokerOptions {
   readonly logger: Logger
 }
 
-const SERVER_VERSION = 'Strata 0.1.0'
+export const SERVER_VERSION = 'Strata 0.1.0'
 const MIB = 1024 * 1024
 
 /** Serves the binary protocol. HTTP is put beside it by whoever composes the process, over `topics` and `namespaces`. */
@@ -35,7 +34,7 @@ export class Broker {
   readonly settings: BrokerSettings
   readonly topics: TopicRegistry
   readonly namespaces: NamespaceService
-  readonly schemas: SchemaDoor
+  readonly schemas: TopicSchemas
   readonly listeners: Listeners
   readonly ingestPool: BytePool
   readonly dispatchPool: BytePool
@@ -47,7 +46,10 @@ export class Broker {
   readonly #sweeper: TopicSweeper
   #closing: Promise<void> | undefined
 
-  constructor(options: BrokerOptions, parts: { namespaces: NamespaceService; schemas: SchemaDoor; instance: number }) {
+  constructor(
+    options: BrokerOptions,
+    parts: { namespaces: NamespaceService; schemas: TopicSchemas; instance: number }
+  ) {
     const { settings, clock, logger } = options
     this.settings = settings
     this.namespaces = parts.namespaces
@@ -71,6 +73,11 @@ export class Broker {
 
   get connectionCount(): number {
     return this.#server.connectionCount
+  }
+
+  get connectionCounts(): { active: number; created: number; closed: number } {
+    const { connectionCount: active, createdCount: created } = this.#server
+    return { active, created, closed: created - active }
   }
 
   /** Listens. @throws the error of the system call that failed: EADDRINUSE, EACCES, … */

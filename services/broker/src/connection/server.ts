@@ -21,6 +21,11 @@ export class ConnectionServer {
     return this.#connections.size
   }
 
+  /** Since the start. */
+  get createdCount(): number {
+    return this.#nextConnectionId - 1
+  }
+
   connections(): Iterable<Connection> {
     return this.#connections
   }

@@ -59,6 +59,9 @@ export const policyTable: { readonly [Name in PolicyName]: Policy<PolicyValues[N
   inactiveTopicPolicies: { parse: parseInactiveTopicPolicies }
 }
 
+/** Names of all policies, in the order of the table. */
+export const SERVED_POLICIES = Object.keys(policyTable) as readonly PolicyName[]
+
 function count(problem: string): (value: unknown) => number | { problem: string } {
   return value => {
     const parsed = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value
@@ -77,26 +80,32 @@ function fields(value: unknown): Record<string, unknown> {
 function parseRetention(value: unknown): PolicyValues['retention'] | { problem: string } {
   const { retentionTimeInMinutes: time = 0, retentionSizeInMB: size = 0 } = fields(value)
   if (typeof time !== 'number' || typeof size !== 'number' || time < -1 || size < -1) {
-    return { problem: 'Retention time and size must be -1 or more' }
+    return { problem: 'Invalid retention policy: time and size limits must be >= -1' }
   }
   if ((time === 0) !== (size === 0)) {
     return {
-      problem: 'Setting a single time or size limit to 0 is invalid when one of the limits has a non-zero value.'
+      problem:
+        'Invalid retention policy: Setting a single time or size limit to 0 is invalid when one of the limits has a non-zero value. ' +
+        'Use the value of -1 instead of 0 to ignore a specific limit. To disable retention both limits must be set to 0.'
     }
   }
   return { retentionTimeInMinutes: Math.trunc(time), retentionSizeInMB: Math.trunc(size) }
 }
 
+const AUTO_TOPIC_CREATION = 'Invalid configuration for autoTopicCreationOverride.'
+
 function parseAutoTopicCreation(value: unknown): PolicyValues['autoTopicCreation'] | { problem: string } {
   const { allowAutoTopicCreation: allowed, topicType, defaultNumPartitions } = fields(value)
-  if (typeof allowed !== 'boolean') return { problem: 'Invalid configuration for autoTopicCreationOverride' }
+  if (typeof allowed !== 'boolean') return { problem: AUTO_TOPIC_CREATION }
   if (!allowed) return { allowAutoTopicCreation: false }
   if (topicType !== 'partitioned' && topicType !== 'non-partitioned') {
-    return { problem: 'Unknown topic type [partitioned] or [non-partitioned] expected for autoTopicCreationOverride' }
+    return { problem: `${AUTO_TOPIC_CREATION} the detail is Unknown topic type [${String(topicType)}]` }
   }
   if (topicType === 'non-partitioned') return { allowAutoTopicCreation: true, topicType }
   if (!Number.isSafeInteger(defaultNumPartitions) || (defaultNumPartitions as number) < 1) {
-    return { problem: '[defaultNumPartitions] cannot be less than 1 for partition type.' }
+    return {
+      problem: `${AUTO_TOPIC_CREATION} the detail is [defaultNumPartitions] cannot be less than 1 for partition type.`
+    }
   }
   return { allowAutoTopicCreation: true, topicType, defaultNumPartitions: defaultNumPartitions as number }
 }

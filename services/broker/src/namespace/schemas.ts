@@ -22,36 +22,36 @@ export function schemaNameOf(topic: TopicName): string {
 
 /** The registry under the policies of each topic's namespace, for connections. */
 export class TopicSchemas implements SchemaDoor {
-  readonly #registry: SchemaRegistry
+  readonly registry: SchemaRegistry
   readonly #policies: PolicyStore
 
   constructor(registry: SchemaRegistry, policies: PolicyStore) {
-    this.#registry = registry
+    this.registry = registry
     this.#policies = policies
   }
 
   async find(topic: TopicName, version: Uint8Array | undefined): Promise<StoredSchema | undefined> {
     const name = schemaNameOf(topic)
-    if (version === undefined) return clientSchemaOf(topic, await this.#registry.latest(name))
+    if (version === undefined) return clientSchemaOf(topic, await this.registry.latest(name))
     const number = decodeSchemaVersion(version)
-    return number === undefined ? undefined : clientSchemaOf(topic, await this.#registry.get(name, number))
+    return number === undefined ? undefined : clientSchemaOf(topic, await this.registry.get(name, number))
   }
 
   async addOrCheck(topic: TopicName, schema: ClientSchema): Promise<Uint8Array> {
     const { strategy, mayAdd } = await this.rules(topic)
     return this.#told(async () => {
-      const version = await this.#registry.add(schemaNameOf(topic), definitionOf(schema), { strategy, mayAdd })
+      const version = await this.registry.add(schemaNameOf(topic), definitionOf(schema), { strategy, mayAdd })
       return encodeSchemaVersion(version)
     })
   }
 
   async checkConsumer(topic: TopicName, schema: ClientSchema): Promise<void> {
     const { strategy } = await this.rules(topic)
-    await this.#told(() => this.#registry.checkConsumer(schemaNameOf(topic), definitionOf(schema), strategy))
+    await this.#told(() => this.registry.checkConsumer(schemaNameOf(topic), definitionOf(schema), strategy))
   }
 
   async hasSchema(topic: TopicName): Promise<boolean> {
-    return (await this.#registry.latest(schemaNameOf(topic))) !== undefined
+    return (await this.registry.latest(schemaNameOf(topic))) !== undefined
   }
 
   async rules(topic: TopicName): Promise<{ strategy: CompatibilityStrategy; mayAdd: boolean }> {

@@ -1,0 +1,44 @@
+import type { Clock, Logger } from '@strata/base'
+import type { BrokerSettings } from '../config/settings.ts'
+import type { Route } from '../connection/listeners.ts'
+import type { NamespaceService } from '../namespace/namespace-service.ts'
+import type { TopicSchemas } from '../namespace/schemas.ts'
+import type { TopicRegistry } from '../topic/topic-registry.ts'
+
+/** What HTTP needs of topics in memory. */
+export type AdminTopics = Pick<
+  TopicRegistry,
+  'find' | 'load' | 'unload' | 'delete' | 'deletePartitionData' | 'values' | 'size' | 'hasLog'
+>
+
+export interface ConnectionCounts {
+  readonly active: number
+  readonly created: number
+  readonly closed: number
+}
+
+/** The broker as the admin API sees it. Everything is read at each request. */
+export interface AdminBackend {
+  readonly settings: BrokerSettings
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly version: string
+  readonly startedAtMs: number
+  readonly namespaces: NamespaceService
+  readonly topics: AdminTopics
+  readonly schemas: TopicSchemas
+  /** Ports as they were bound. */
+  readonly ports: { readonly broker: number; web: number }
+  readonly listeners: {
+    route(options: {
+      listenerName: string
+      localAddress: string
+      remoteAddress: string
+      port: number
+      webPort: number
+    }): Route
+  }
+  readonly connections: ConnectionCounts
+  /** Bytes of messages in memory, by pool. */
+  readonly pools: readonly { readonly name: string; readonly bytesHeld: number; readonly bytesMax: number }[]
+}

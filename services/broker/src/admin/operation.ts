@@ -1,0 +1,111 @@
+import type { AdminBackend } from './backend.ts'
+import { refuse } from './rest-error.ts'
+
+/** One HTTP request, its path decoded segment by segment. */
+export interface AdminRequest {
+  readonly backend: AdminBackend
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, string>>
+  /** As it came; clients name its type in any way or not at all. */
+  readonly body: Buffer
+  /** IP addresses of both ends. */
+  readonly localAddress: string
+  readonly remoteAddress: string
+}
+
+export interface AdminReply {
+  readonly status: number
+  /** Already serialised; empty: no body. */
+  readonly body: string | Buffer
+  readonly contentType: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export type Operation = (request: AdminRequest) => AdminReply | Promise<AdminReply>
+
+const JSON_TYPE = 'application/json'
+
+export function json(value: unknown, status = 200): AdminReply {
+  return { status, body: JSON.stringify(value), contentType: JSON_TYPE }
+}
+
+/** Pulsar answers plain words under the type of JSON. */
+export function words(text: string): AdminReply {
+  return { status: 200, body: text, contentType: JSON_TYPE }
+}
+
+export function done(status = 204): AdminReply {
+  return { status, body: '', contentType: '' }
+}
+
+/** A value, or 204 where there is none. */
+export function jsonOrNothing(value: unknown): AdminReply {
+  return value === undefined ? done() : json(value)
+}
+
+export function param(request: AdminRequest, name: string): string {
+  return request.params[name] ?? refuse(400, `The path lacks its ${name}`)
+}
+
+/** @throws RestError 400 for what is no boolean */
+export function flag(request: AdminRequest, name: string, whenAbsent = false): boolean {
+  const value = request.query[name]
+  if (value === undefined || value === '') return whenAbsent
+  return value.toLowerCase() === 'true'
+}
+
+/** Nothing, `null` and `""` are undefined: clients send all of them where they mean nothing. @throws RestError 400 */
+export function bodyOf(request: AdminRequest): unknown {
+  const text = request.body.toString('utf8').trim()
+  if (text === '') return undefined
+  try {
+    const value: unknown = JSON.parse(text)
+    return value === null || value === '' ? undefined : value
+  } catch {
+    return refuse(400, 'The body is not JSON')
+  }
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** An object, empty where there is no body. @throws RestError 400 */
+export function objectBody(request: AdminRequest): Record<string, unknown> {
+  const value = bodyOf(request) ?? {}
+  return isObject(value) ? value : refuse(400, 'The body is not an object')
+}
+
+/** A map of texts, empty where there is no body. @throws RestError 400 */
+export function propertiesBody(request: AdminRequest): Record<string, string> {
+  return propertiesOf(objectBody(request))
+}
+
+export function propertiesOf(value: unknown): Record<string, string> {
+  if (value === undefined || value === null) return {}
+  if (!isObject(value)) return refuse(400, 'Properties must be a map of texts')
+  const properties: Record<string, string> = {}
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text !== 'string') refuse(400, 'Properties must be a map of texts')
+    properties[key] = text
+  }
+  return properties
+}
+
+export function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+/** @throws RestError 400 */
+export function textsOf(value: unknown): string[] {
+  if (value === undefined || value === null) return []
+  if (!Array.isArray(value) || !value.every(item => typeof item === 'string')) refuse(400, 'A list of texts is needed')
+  return value
+}
+
+/** A whole number in a path. @throws RestError 400 */
+export function numberParam(request: AdminRequest, name: string): number {
+  const text = param(request, name)
+  if (!/^-?\d{1,19}$/.test(text)) refuse(400, `${name} is not a number`)
+  return Number(text)
+}

@@ -1,0 +1,46 @@
+import type { AdminBackend } from '../backend.ts'
+import { json, type AdminReply, type AdminRequest } from '../operation.ts'
+import { totalsOf } from '../totals.ts'
+import { bundleOf } from './names.ts'
+
+/** namespace → bundle → domain → topic → stats, of the topics in memory. */
+export async function statsOfTopics({ backend }: AdminRequest): Promise<AdminReply> {
+  const namespaces: Record<string, Record<string, Record<string, Record<string, unknown>>>> = {}
+  for (const topic of [...backend.topics.values()]) {
+    const { name } = topic
+    const info = await backend.namespaces.tenancy.namespace(name.namespace)
+    const bundles = (namespaces[name.namespace] ??= {})
+    const domains = (bundles[bundleOf(name, info?.bundleCount ?? 1)] ??= {})
+    const topics = (domains[name.domain] ??= {})
+    topics[name.toString()] = topic.stats()
+  }
+  return json(namespaces)
+}
+
+/** A list of measures with their dimensions: the broker as a whole, then each namespace. */
+export function brokerMetrics({ backend }: AdminRequest): AdminReply {
+  const all = totalsOf(backend.topics.values())
+  const memory = process.memoryUsage()
+  return json([
+    {
+      metrics: {
+        brk_connections_active: backend.connections.active,
+        jvm_heap_used: memory.heapUsed,
+        jvm_direct_memory_used: memory.external,
+        brk_resident_memory: memory.rss,
+        ...poolMetrics(backend),
+        ...measures(all.broker)
+      },
+      dimensions: {}
+    },
+    ...[...all.namespaces].map(([namespace, totals]) => ({ metrics: measures(totals), dimensions: { namespace } }))
+  ])
+}
+
+function poolMetrics(backend: AdminBackend): Record<string, number> {
+  return Object.fromEntries(backend.pools.map(pool => [`brk_pool_${pool.name}_bytes`, pool.bytesHeld]))
+}
+
+function measures(totals: object): Record<string, number> {
+  return Object.fromEntries(Object.entries(totals).map(([name, value]) => [`brk_${name}`, Number(value)]))
+}

@@ -1,0 +1,136 @@
+import { inflateSync } from 'node:zlib'
+import type { Entry, ManagedLedger } from '@strata/managed-ledger'
+import { readEntryProperties, joinHalves } from '@strata/wire'
+import { json, numberParam, param, type AdminReply, type AdminRequest } from '../operation.ts'
+import { refuse } from '../rest-error.ts'
+import { requiredPersistent, requiredRecord, topicOf } from './names.ts'
+import { messageIdJson, metadataOf } from './positions.ts'
+
+const ZLIB = 2
+const COMPRESSION_NAMES = ['NONE', 'LZ4', 'ZLIB', 'ZSTD', 'SNAPPY']
+/** What a payload may say of its size before it is unpacked. */
+const UNCOMPRESSED_BYTES_MAX = 512 * 1024 * 1024
+
+export async function getLastMessageId(request: AdminRequest): Promise<AdminReply> {
+  const name = topicOf(request)
+  const topic = await requiredPersistent(request, name, 'GetLastMessageId')
+  return json(messageIdJson(topic.log.lastConfirmed, name.partitionIndex))
+}
+
+/** The first message published at or after the time; where the next one will be if there is none. */
+export async function getMessageIdByTime(request: AdminRequest): Promise<AdminReply> {
+  const name = topicOf(request)
+  const topic = await requiredPersistent(request, name, 'Get message ID by timestamp')
+  const timestampMs = numberParam(request, 'timestamp')
+  const position = await topic.log.findFirst(entry => metadataOf(entry).publishTimeMs >= timestampMs)
+  return json(messageIdJson(position, name.partitionIndex))
+}
+
+/** The n-th entry that the subscription has not passed. */
+export async function peekMessage(request: AdminRequest): Promise<AdminReply> {
+  const name = topicOf(request)
+  await refusePartitioned(request, 'Peek messages on a partitioned topic is not allowed')
+  const topic = await requiredPersistent(request, name, 'Peek messages')
+  const subscriptionName = param(request, 'subscription')
+  const subscription = topic.subscriptions.get(subscriptionName)
+  if (subscription?.cursor === undefined) {
+    return refuse(404, `Subscription ${subscriptionName} not found for topic ${name.toString()}`)
+  }
+  const count = Math.max(1, numberParam(request, 'position'))
+  const log = topic.log as ManagedLedger
+  const { markDelete } = subscription.cursor
+  if (log.countEntries(markDelete, log.lastConfirmed) < count) refuse(404, 'Message not found')
+  return entryReply((await log.readOne(log.positionAfter(markDelete, count))) ?? refuse(404, 'Message not found'))
+}
+
+/** The n-th entry from the beginning or from the end. */
+export async function examineMessage(request: AdminRequest): Promise<AdminReply> {
+  const name = topicOf(request)
+  await refusePartitioned(
+    request,
+    'Examine messages on a partitioned topic is not allowed, please try examine message on specific topic partition'
+  )
+  const topic = await requiredPersistent(request, name, 'Examine messages')
+  const log = topic.log as ManagedLedger
+  const entries = log.stats().entries
+  if (entries === 0) refuse(412, 'Could not examine messages due to the total message is zero')
+  const asked = Math.max(1, Number(request.query.messagePosition ?? 1) || 1)
+  const nth = Math.min(asked, entries)
+  const fromStart = request.query.initialPosition === 'earliest' ? nth : entries - nth + 1
+  const beforeFirst = { ...log.firstPosition, entryId: log.firstPosition.entryId - 1 }
+  return entryReply((await log.readOne(log.positionAfter(beforeFirst, fromStart))) ?? refuse(404, 'Message not found'))
+}
+
+export async function getEntry(request: AdminRequest): Promise<AdminReply> {
+  await refusePartitioned(request, 'GetMessageById is not allowed on partitioned-topic')
+  const topic = await requiredPersistent(request, topicOf(request), 'GetMessageById')
+  const position = { ledgerId: numberParam(request, 'ledgerId'), entryId: numberParam(request, 'entryId') }
+  if (position.ledgerId < 0 || position.entryId < 0) refuse(404, 'Message id not found')
+  return entryReply((await topic.log.readOne(position)) ?? refuse(404, 'Message id not found'))
+}
+
+async function refusePartitioned(request: AdminRequest, reason: string): Promise<void> {
+  const name = topicOf(request)
+  const record = await requiredRecord(request, name)
+  if (record.partitions > 0 && !name.isPartition) refuse(405, reason)
+}
+
+/** The payload, unpacked, and what is known of it in headers; a batch goes out whole, for the client to cut. */
+function entryReply(entry: Entry): AdminReply {
+  const view = metadataOf(entry)
+  const properties = readEntryProperties(entry.payload, view.metadataStart, view.payloadStart)
+  const stored = entry.payload.subarray(view.payloadStart, view.payloadEnd)
+  const text = (start: number, end: number): string => entry.payload.toString('utf8', start, end)
+  const headers: Record<string, string> = {
+    'X-Pulsar-Message-ID': `${entry.ledgerId}:${entry.entryId}`,
+    'X-Pulsar-PROPERTY': asciiJson(properties),
+    'X-Pulsar-publish-time': isoTime(view.publishTimeMs),
+    'X-Pulsar-producer-name': encodeHeader(text(view.producerNameStart, view.producerNameEnd)),
+    'X-Pulsar-sequence-id': joinHalves(view.sequenceLow, view.sequenceHigh).toString(),
+    'X-Pulsar-Is-Encrypted': String(view.encryptionKeyCount > 0),
+    'X-Pulsar-uncompressed-size': String(view.compression === 0 ? stored.length : view.uncompressedBytes),
+    'X-Pulsar-partition-key-b64-encoded': String(view.isPartitionKeyBase64),
+    'X-Pulsar-txn-uncommitted': 'false'
+  }
+  if (view.eventTimeMs > 0) headers['X-Pulsar-event-time'] = isoTime(view.eventTimeMs)
+  if (view.partitionKeyStart >= 0) {
+    headers['X-Pulsar-partition-key'] = encodeHeader(text(view.partitionKeyStart, view.partitionKeyEnd))
+  }
+  if (view.isBatch) {
+    headers['X-Pulsar-num-batch-message'] = String(view.numMessages)
+    headers['X-Pulsar-batch-size'] = String(view.numMessages)
+  }
+  if (view.hasNullValue) headers['X-Pulsar-null-value'] = 'true'
+  // an encrypted payload is nobody's to unpack
+  const body = view.encryptionKeyCount > 0 ? stored : unpacked(stored, view.compression, view.uncompressedBytes)
+  return { status: 200, body, contentType: 'application/octet-stream', headers }
+}
+
+function unpacked(payload: Buffer, compression: number, uncompressedBytes: number): Buffer {
+  if (compression === 0) return payload
+  const name = COMPRESSION_NAMES[compression] ?? String(compression)
+  if (compression !== ZLIB) refuse(501, `The message is compressed with ${name}, which the broker does not unpack`)
+  if (uncompressedBytes > UNCOMPRESSED_BYTES_MAX) refuse(500, 'The stored message cannot be unpacked')
+  try {
+    return inflateSync(payload, { maxOutputLength: Math.max(1, uncompressedBytes) })
+  } catch {
+    return refuse(500, 'The stored message cannot be unpacked')
+  }
+}
+
+function isoTime(ms: number): string {
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()
+}
+
+/** Header values are Latin-1 without control characters: what does not fit is escaped, which JSON allows everywhere. */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[^\x20-\x7e]/g,
+    unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  )
+}
+
+function encodeHeader(text: string): string {
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text)
+}

@@ -1,0 +1,94 @@
+import { strict as assert } from 'node:assert'
+import { crc32 } from 'node:zlib'
+import type { NamespaceInfo } from '../../namespace/tenancy.ts'
+import { isValidEntityName, TopicName, type TopicDomain } from '../../namespace/topic-name.ts'
+import type { TopicRecord } from '../../namespace/topic-records.ts'
+import { PersistentTopic } from '../../topic/persistent-topic.ts'
+import type { Topic } from '../../topic/topic.ts'
+import { param, type AdminRequest } from '../operation.ts'
+import { refuse } from '../rest-error.ts'
+
+/** `tenant/namespace` of the path. @throws RestError 412 */
+export function namespaceOf(request: AdminRequest): string {
+  const tenant = param(request, 'tenant')
+  const namespace = param(request, 'namespace')
+  if (!isValidEntityName(tenant) || !isValidEntityName(namespace)) refuse(412, 'Namespace name is not valid')
+  return `${tenant}/${namespace}`
+}
+
+/** @throws RestError 404, 412 */
+export async function requiredNamespace(request: AdminRequest): Promise<{ name: string; info: NamespaceInfo }> {
+  const name = namespaceOf(request)
+  const info = await request.backend.namespaces.tenancy.namespace(name)
+  return { name, info: info ?? refuse(404, 'Namespace does not exist') }
+}
+
+export function domainOf(request: AdminRequest): TopicDomain {
+  return param(request, 'domain') === 'non-persistent' ? 'non-persistent' : 'persistent'
+}
+
+/** The topic of the path. @throws RestError 412 */
+export function topicOf(request: AdminRequest): TopicName {
+  const namespace = namespaceOf(request)
+  try {
+    return TopicName.of(domainOf(request), namespace, param(request, 'topic'))
+  } catch {
+    return refuse(412, 'Topic name is not valid')
+  }
+}
+
+export function topicNotFound(name: TopicName): never {
+  return refuse(404, `Topic ${name.toString()} not found`)
+}
+
+/** The record a topic or partition stands on. @throws RestError 404 */
+export async function requiredRecord(request: AdminRequest, name: TopicName): Promise<TopicRecord> {
+  const record = await request.backend.namespaces.topics.find(name)
+  if (record === undefined || record.isDeleting) topicNotFound(name)
+  return record
+}
+
+/** The topic in memory, loaded if need be, never created. @throws RestError 404, also for a partitioned topic as a whole */
+export async function requiredTopic(request: AdminRequest, name: TopicName): Promise<Topic> {
+  const record = await requiredRecord(request, name)
+  if (record.partitions > 0 && !name.isPartition) topicNotFound(name)
+  return request.backend.topics.load(name, { mayCreate: false })
+}
+
+/** @throws RestError 404, 405 for a non-persistent one */
+export async function requiredPersistent(
+  request: AdminRequest,
+  name: TopicName,
+  what: string
+): Promise<PersistentTopic> {
+  if (!name.isPersistent) refuse(405, `${what} on a non-persistent topic is not allowed`)
+  const topic = await requiredTopic(request, name)
+  assert(topic instanceof PersistentTopic, 'the registry makes no others for a persistent name')
+  return topic
+}
+
+/** The topic itself, or all partitions of a partitioned one. @throws RestError 404 */
+export async function partsOfTopic(request: AdminRequest, name: TopicName): Promise<TopicName[]> {
+  const { partitions } = await requiredRecord(request, name)
+  if (partitions === 0 || name.isPartition) return [name]
+  return Array.from({ length: partitions }, (_, index) => name.partition(index))
+}
+
+/** Boundaries of hash ranges, as Pulsar writes them. */
+export function bundleBoundaries(count: number): string[] {
+  const width = 0x1_0000_0000 / count
+  const starts = Array.from({ length: count }, (_, index) => hash32(Math.floor(index * width)))
+  return [...starts, hash32(0xffff_ffff)]
+}
+
+/** The range of hashes that a topic's name falls into. */
+export function bundleOf(name: TopicName, count: number): string {
+  const boundaries = bundleBoundaries(count)
+  const hash = crc32(name.toString())
+  const index = Math.min(count - 1, Math.floor(hash / (0x1_0000_0000 / count)))
+  return `${boundaries[index] ?? ''}_${boundaries[index + 1] ?? ''}`
+}
+
+function hash32(value: number): string {
+  return `0x${value.toString(16).padStart(8, '0')}`
+}

@@ -1,0 +1,263 @@
+import type { EffectivePolicies } from '../../namespace/policies.ts'
+import { SERVED_POLICIES, type PolicyName } from '../../namespace/policy-table.ts'
+import { TopicName } from '../../namespace/topic-name.ts'
+import type { TopicListMode } from '../../namespace/topic-lists.ts'
+import type { AdminBackend } from '../backend.ts'
+import {
+  bodyOf,
+  done,
+  flag,
+  isObject,
+  json,
+  jsonOrNothing,
+  param,
+  textsOf,
+  type AdminReply,
+  type AdminRequest,
+  type Operation
+} from '../operation.ts'
+import { refuse } from '../rest-error.ts'
+import { bundleBoundaries, bundleOf, domainOf, namespaceOf, requiredNamespace } from './names.ts'
+import { deleteTopicAndSchema } from './topics.ts'
+
+export async function listNamespaces(request: AdminRequest): Promise<AdminReply> {
+  const tenant = param(request, 'tenant')
+  const { tenancy } = request.backend.namespaces
+  if ((await tenancy.tenant(tenant)) === undefined) refuse(404, 'Tenant not found')
+  return json(await tenancy.namespacesOf(tenant))
+}
+
+export async function createNamespace(request: AdminRequest): Promise<AdminReply> {
+  const name = namespaceOf(request)
+  const body = bodyOf(request)
+  const policies = isObject(body) ? body : {}
+  const bundles = isObject(policies.bundles) ? policies.bundles.numBundles : undefined
+  const asked = request.query.bundles ?? bundles
+  const count = asked === undefined ? undefined : Number(asked)
+  const clusters = textsOf(policies.replication_clusters)
+  await request.backend.namespaces.tenancy.createNamespace(name, {
+    // -1 is how Java says that it does not care
+    ...(count === undefined || count < 0 ? {} : { bundleCount: count }),
+    ...(clusters.length > 0 ? { replicationClusters: clusters } : {})
+  })
+  for (const policy of SERVED_POLICIES) {
+    const value = policies[POLICY_FIELDS[policy]]
+    if (value !== undefined && value !== null) await request.backend.namespaces.policies.set(name, policy, value)
+  }
+  return done()
+}
+
+export async function deleteNamespace(request: AdminRequest): Promise<AdminReply> {
+  const name = namespaceOf(request)
+  const { namespaces, settings } = request.backend
+  if ((await namespaces.tenancy.namespace(name)) === undefined) refuse(404, `Namespace ${name} does not exist.`)
+  const force = flag(request, 'force')
+  if (force && !settings.forceDeleteNamespaceAllowed) {
+    refuse(405, "Broker doesn't allow forced deletion of namespaces")
+  }
+  await deleteWholeNamespace(request.backend, name, { onlyIfEmpty: !force })
+  return done()
+}
+
+/** Nothing new can come into it from the start; if it may not be deleted, it is opened again. */
+export async function deleteWholeNamespace(
+  backend: AdminBackend,
+  name: string,
+  options = { onlyIfEmpty: false }
+): Promise<void> {
+  const { tenancy, topics } = backend.namespaces
+  await tenancy.beginNamespaceDelete(name)
+  try {
+    for await (const record of topics.list(name)) {
+      if (options.onlyIfEmpty) refuse(409, 'Cannot delete non empty namespace')
+      await deleteTopicAndSchema(backend, record.name, { force: true })
+    }
+  } catch (error) {
+    await tenancy.cancelNamespaceDelete(name)
+    throw error
+  }
+  await tenancy.finishNamespaceDelete(name)
+}
+
+const MODES: Readonly<Record<string, TopicListMode>> = {
+  PERSISTENT: 'PERSISTENT',
+  NON_PERSISTENT: 'NON_PERSISTENT',
+  ALL: 'ALL'
+}
+
+export async function listTopicsOfNamespace(request: AdminRequest): Promise<AdminReply> {
+  const { name } = await requiredNamespace(request)
+  const mode = MODES[request.query.mode ?? 'PERSISTENT'] ?? refuse(404, 'There is no such mode')
+  const includeSystemTopics = flag(request, 'includeSystemTopic')
+  return json(await request.backend.namespaces.lists.list(name, { mode, includeSystemTopics }))
+}
+
+/** `/persistent/{tenant}/{namespace}` and its sibling. */
+export async function listTopicsOfDomain(request: AdminRequest): Promise<AdminReply> {
+  const { name, info } = await requiredNamespace(request)
+  const mode = domainOf(request) === 'persistent' ? 'PERSISTENT' : 'NON_PERSISTENT'
+  const includeSystemTopics = flag(request, 'includeSystemTopic')
+  const topics = await request.backend.namespaces.lists.list(name, { mode, includeSystemTopics })
+  const { bundle } = request.query
+  if (bundle === undefined || bundle === '') return json(topics)
+  return json(topics.filter(topic => bundleOf(TopicName.parse(topic), info.bundleCount) === bundle))
+}
+
+export async function listPartitionedTopics(request: AdminRequest): Promise<AdminReply> {
+  const { name } = await requiredNamespace(request)
+  const mode = domainOf(request) === 'persistent' ? 'PERSISTENT' : 'NON_PERSISTENT'
+  return json(await request.backend.namespaces.lists.listPartitioned(name, mode))
+}
+
+export async function getBundles(request: AdminRequest): Promise<AdminReply> {
+  const { info } = await requiredNamespace(request)
+  return json({ boundaries: bundleBoundaries(info.bundleCount), numBundles: info.bundleCount })
+}
+
+/** Field of Pulsar's Policies object by the policy's path. */
+const POLICY_FIELDS: Readonly<Record<PolicyName, string>> = {
+  retention: 'retention_policies',
+  messageTTL: 'message_ttl_in_seconds',
+  autoTopicCreation: 'autoTopicCreationOverride',
+  autoSubscriptionCreation: 'autoSubscriptionCreationOverride',
+  schemaCompatibilityStrategy: 'schema_compatibility_strategy',
+  isAllowAutoUpdateSchema: 'is_allow_auto_update_schema',
+  schemaValidationEnforced: 'schema_validation_enforced',
+  encryptionRequired: 'encryption_required',
+  maxTopicsPerNamespace: 'max_topics_per_namespace',
+  maxProducersPerTopic: 'max_producers_per_topic',
+  maxConsumersPerTopic: 'max_consumers_per_topic',
+  maxConsumersPerSubscription: 'max_consumers_per_subscription',
+  maxSubscriptionsPerTopic: 'max_subscriptions_per_topic',
+  subscriptionExpirationTime: 'subscription_expiration_time_minutes',
+  inactiveTopicPolicies: 'inactive_topic_policies'
+}
+
+export async function getNamespacePolicies(request: AdminRequest): Promise<AdminReply> {
+  const { name, info } = await requiredNamespace(request)
+  const stored = await request.backend.namespaces.policies.stored(name)
+  const own = SERVED_POLICIES.filter(policy => stored[policy] !== undefined)
+  return json({
+    auth_policies: { namespace_auth: {}, destination_auth: {}, subscription_auth_roles: {} },
+    replication_clusters: info.replicationClusters,
+    allowed_clusters: [],
+    bundles: { boundaries: bundleBoundaries(info.bundleCount), numBundles: info.bundleCount },
+    backlog_quota_map: {},
+    clusterDispatchRate: {},
+    topicDispatchRate: {},
+    subscriptionDispatchRate: {},
+    replicatorDispatchRate: {},
+    clusterSubscribeRate: {},
+    publishMaxMessageRate: {},
+    latency_stats_sample_rate: {},
+    deleted: info.isDeleting,
+    encryption_required: false,
+    subscription_auth_mode: 'None',
+    offload_threshold: -1,
+    offload_threshold_in_seconds: -1,
+    schema_compatibility_strategy: 'UNDEFINED',
+    is_allow_auto_update_schema: true,
+    schema_validation_enforced: false,
+    subscription_types_enabled: [],
+    properties: {},
+    migrated: false,
+    ...Object.fromEntries(own.map(policy => [POLICY_FIELDS[policy], stored[policy]]))
+  })
+}
+
+/** What a policy reads as where the namespace has none, for those that Pulsar never leaves open. */
+const UNSET: Readonly<Partial<Record<PolicyName, (effective: EffectivePolicies) => unknown>>> = {
+  schemaCompatibilityStrategy: () => 'UNDEFINED',
+  isAllowAutoUpdateSchema: effective => effective.isAllowAutoUpdateSchema,
+  schemaValidationEnforced: effective => effective.schemaValidationEnforced,
+  encryptionRequired: effective => effective.encryptionRequired,
+  maxTopicsPerNamespace: () => 0
+}
+
+export function getPolicy(policy: PolicyName): Operation {
+  return async request => {
+    const { name } = await requiredNamespace(request)
+    const { policies } = request.backend.namespaces
+    const stored = await policies.get(name, policy)
+    return jsonOrNothing(stored ?? UNSET[policy]?.(await policies.effective(name)))
+  }
+}
+
+export function setPolicy(policy: PolicyName): Operation {
+  return async request => {
+    const { name } = await requiredNamespace(request)
+    const { policies } = request.backend.namespaces
+    const value = bodyOf(request)
+    // no body removes, as for Pulsar's "null means unset"
+    if (value === undefined) await policies.remove(name, policy)
+    else await policies.set(name, policy, value)
+    return done()
+  }
+}
+
+export function removePolicy(policy: PolicyName): Operation {
+  return async request => {
+    const { name } = await requiredNamespace(request)
+    await request.backend.namespaces.policies.remove(name, policy)
+    return done()
+  }
+}
+
+// what concerns all topics of a namespace
+
+export async function unloadNamespace(request: AdminRequest): Promise<AdminReply> {
+  const { name } = await requiredNamespace(request)
+  for (const topic of [...request.backend.topics.values()]) {
+    if (topic.name.namespace === name) await request.backend.topics.unload(topic.name)
+  }
+  return done()
+}
+
+export async function unloadBundle(request: AdminRequest): Promise<AdminReply> {
+  const { name, info } = await requiredNamespace(request)
+  const bundle = param(request, 'bundle')
+  for (const topic of [...request.backend.topics.values()]) {
+    if (topic.name.namespace !== name || bundleOf(topic.name, info.bundleCount) !== bundle) continue
+    await request.backend.topics.unload(topic.name)
+  }
+  return done()
+}
+
+/** Of all subscriptions, or of the one that is named, on every topic; topics that are not in memory are loaded one by one. */
+export async function clearNamespaceBacklog(request: AdminRequest): Promise<AdminReply> {
+  await onSubscriptions(request, async ({ topic, subscription }) => {
+    await topic.subscriptions.get(subscription)?.skipAll()
+  })
+  return done()
+}
+
+export async function unsubscribeNamespace(request: AdminRequest): Promise<AdminReply> {
+  await onSubscriptions(request, async ({ topic, subscription }) => {
+    if ((topic.subscriptions.get(subscription)?.consumers.length ?? 0) > 0) {
+      refuse(412, 'Subscription has active connected consumers')
+    }
+    await topic.deleteSubscription(subscription)
+  })
+  return done()
+}
+
+async function onSubscriptions(
+  request: AdminRequest,
+  run: (target: { topic: Awaited<ReturnType<AdminBackend['topics']['load']>>; subscription: string }) => Promise<void>
+): Promise<void> {
+  const { name } = await requiredNamespace(request)
+  const { backend } = request
+  const only = request.params.subscription
+  for await (const record of backend.namespaces.topics.list(name)) {
+    if (record.isDeleting || !record.name.isPersistent) continue
+    const count = Math.max(1, record.partitions)
+    for (let index = 0; index < count; index++) {
+      const part = record.partitions === 0 ? record.name : record.name.partition(index)
+      const topic = await backend.topics.load(part, { mayCreate: false })
+      const names = only === undefined ? [...topic.subscriptions.keys()] : [only]
+      for (const subscription of names) {
+        if (topic.subscriptions.has(subscription)) await run({ topic, subscription })
+      }
+    }
+  }
+}

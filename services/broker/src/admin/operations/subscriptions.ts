@@ -1,0 +1,213 @@
+import type { Position } from '@strata/cursor-protocol'
+import type { Subscription } from '../../contract.ts'
+import type { TopicName } from '../../namespace/topic-name.ts'
+import { PersistentTopic } from '../../topic/persistent-topic.ts'
+import type { Topic } from '../../topic/topic.ts'
+import {
+  bodyOf,
+  done,
+  flag,
+  isObject,
+  json,
+  numberParam,
+  param,
+  propertiesBody,
+  propertiesOf,
+  type AdminReply,
+  type AdminRequest
+} from '../operation.ts'
+import { refuse } from '../rest-error.ts'
+import { partsOfTopic, requiredPersistent, requiredRecord, requiredTopic, topicOf } from './names.ts'
+import { ackSetFrom, asPosition, messageIdOf, metadataOf, type MessageIdBody } from './positions.ts'
+
+export async function listSubscriptions(request: AdminRequest): Promise<AdminReply> {
+  const names = new Set<string>()
+  for (const part of await partsOfTopic(request, topicOf(request))) {
+    for (const name of (await requiredTopic(request, part)).subscriptions.keys()) names.add(name)
+  }
+  return json([...names])
+}
+
+/** The topic is created too where that is allowed, as a subscriber would. */
+export async function createSubscription(request: AdminRequest): Promise<AdminReply> {
+  const name = topicOf(request)
+  const subscription = param(request, 'subscription')
+  const { messageId, properties } = subscriptionBody(request)
+  const { topics, namespaces } = request.backend
+  const partitions = await namespaces.topics.partitionsOf(name, { mayCreate: true })
+  if (partitions > 0 && isPosition(messageId?.position)) {
+    refuse(405, 'Create subscription at a position is not allowed on a partitioned topic')
+  }
+  const parts = partitions === 0 ? [name] : await partsOfTopic(request, name)
+  let created = 0
+  for (const part of parts) {
+    const topic = await topics.load(part, { mayCreate: true })
+    if (topic.subscriptions.has(subscription)) continue
+    const position = startOf(topic, messageId)
+    await topic.createSubscription(subscription, { position, properties })
+    created++
+  }
+  if (created === 0) refuse(409, 'Subscription already exists for topic')
+  return done()
+}
+
+function isPosition(position: MessageIdBody['position'] | undefined): position is Position {
+  return typeof position === 'object'
+}
+
+/** Body: nothing, a message id, or an object with `messageId` and `properties`. */
+function subscriptionBody(request: AdminRequest): { messageId?: MessageIdBody; properties: Record<string, string> } {
+  const body = bodyOf(request)
+  if (!isObject(body)) return { properties: {} }
+  const inner = isObject(body.messageId) ? body.messageId : body
+  const properties = propertiesOf(body.properties)
+  return inner.ledgerId === undefined ? { properties } : { messageId: messageIdOf(inner), properties }
+}
+
+function startOf(topic: Topic, id: MessageIdBody | undefined): 'latest' | 'earliest' | Position {
+  if (id === undefined) return 'latest'
+  if (!isPosition(id.position)) return id.position
+  if (!(topic instanceof PersistentTopic)) return 'latest'
+  return topic.log.clamp(id.isExcluded ? topic.log.nextPosition(id.position) : id.position)
+}
+
+export async function deleteSubscription(request: AdminRequest): Promise<AdminReply> {
+  const name = topicOf(request)
+  const force = flag(request, 'force')
+  const targets = await subscriptionsOf(request, { whenPartitioned: 'Subscription not found' })
+  for (const { subscription } of targets) {
+    if (!force && subscription.consumers.length > 0) refuse(412, 'Subscription has active connected consumers')
+  }
+  for (const { topic, subscription } of targets) await topic.deleteSubscription(subscription.name)
+  return targets.length > 0 ? done() : notFound(param(request, 'subscription'), name)
+}
+
+export async function skipMessages(request: AdminRequest): Promise<AdminReply> {
+  await refusePartitioned(request, 'Skip messages on a partitioned topic is not allowed')
+  const count = numberParam(request, 'numMessages')
+  if (count < 0) refuse(412, 'The number of messages must be 0 or more')
+  await onePersistent(request, subscription => subscription.skip(count))
+  return done()
+}
+
+export async function skipAllMessages(request: AdminRequest): Promise<AdminReply> {
+  for (const { subscription } of await subscriptionsOf(request)) await subscription.skipAll()
+  return done()
+}
+
+// ---------------------------------------------------------------- expiring
+
+export async function expireMessages(request: AdminRequest): Promise<AdminReply> {
+  const before = expiryOf(request)
+  await expire(await subscriptionsOf(request), before)
+  return done()
+}
+
+export async function expireAllSubscriptions(request: AdminRequest): Promise<AdminReply> {
+  const before = expiryOf(request)
+  const targets: Target[] = []
+  for (const part of await partsOfTopic(request, topicOf(request))) {
+    const topic = await requiredPersistent(request, part, 'Expire messages')
+    for (const subscription of topic.subscriptions.values()) targets.push({ topic, subscription })
+  }
+  await expire(targets, before)
+  return done()
+}
+
+async function expire(targets: readonly Target[], publishedBeforeMs: number): Promise<void> {
+  for (const { subscription } of targets) await subscription.expireBefore(publishedBeforeMs)
+}
+
+function expiryOf(request: AdminRequest): number {
+  const seconds = numberParam(request, 'expireTimeInSeconds')
+  if (seconds < 0) refuse(412, 'The time must be 0 or more')
+  return request.backend.clock.wallMs() - seconds * 1000
+}
+
+// ---------------------------------------------------------------- moving
+
+export async function resetCursorToTime(request: AdminRequest): Promise<AdminReply> {
+  const publishTimeMs = numberParam(request, 'timestamp')
+  for (const { subscription } of await subscriptionsOf(request)) await subscription.seek({ publishTimeMs })
+  return done()
+}
+
+export async function resetCursorToPosition(request: AdminRequest): Promise<AdminReply> {
+  await refusePartitioned(request, 'Reset-cursor at position is not allowed for partitioned-topic')
+  const id = messageIdOf(bodyOf(request))
+  await onePersistent(request, async (subscription, topic) => {
+    await subscription.seek(await seekTarget(topic, id))
+  })
+  return done()
+}
+
+/** Inside a batch, the messages before the one that is meant are acknowledged. */
+async function seekTarget(
+  topic: PersistentTopic,
+  id: MessageIdBody
+): Promise<{ position: Position; ackSet?: Int32Array }> {
+  const position = asPosition(id.position)
+  if (!isPosition(id.position)) return { position }
+  const entry = id.batchIndex < 0 ? undefined : await topic.log.readOne(position)
+  if (entry === undefined) return { position: id.isExcluded ? topic.log.nextPosition(position) : position }
+  const { numMessages } = metadataOf(entry)
+  const first = id.batchIndex + (id.isExcluded ? 1 : 0)
+  if (first >= numMessages) return { position: topic.log.nextPosition(position) }
+  return first === 0 ? { position } : { position, ackSet: ackSetFrom(first, numMessages) }
+}
+
+// ---------------------------------------------------------------- properties
+
+export async function getSubscriptionProperties(request: AdminRequest): Promise<AdminReply> {
+  const [first] = await subscriptionsOf(request)
+  return json(first?.subscription.cursor?.properties ?? {})
+}
+
+export async function putSubscriptionProperties(request: AdminRequest): Promise<AdminReply> {
+  const properties = propertiesBody(request)
+  for (const { subscription } of await subscriptionsOf(request)) await subscription.setProperties(properties)
+  return done()
+}
+
+// ---------------------------------------------------------------- finding
+
+interface Target {
+  readonly topic: Topic
+  readonly subscription: Subscription
+}
+
+/** The subscription of the path on the topic or on each partition. @throws RestError 404 where none has it */
+async function subscriptionsOf(request: AdminRequest, texts: { whenPartitioned?: string } = {}): Promise<Target[]> {
+  const name = topicOf(request)
+  const wanted = param(request, 'subscription')
+  const parts = await partsOfTopic(request, name)
+  const targets: Target[] = []
+  for (const part of parts) {
+    const topic = await requiredTopic(request, part)
+    const subscription = topic.subscriptions.get(wanted)
+    if (subscription !== undefined) targets.push({ topic, subscription })
+  }
+  if (targets.length > 0) return targets
+  if (parts.length > 1 && texts.whenPartitioned !== undefined) refuse(404, texts.whenPartitioned)
+  return notFound(wanted, name)
+}
+
+async function onePersistent(
+  request: AdminRequest,
+  run: (subscription: Subscription, topic: PersistentTopic) => Promise<void>
+): Promise<void> {
+  const name = topicOf(request)
+  const topic = await requiredPersistent(request, name, 'Moving a subscription')
+  const wanted = param(request, 'subscription')
+  await run(topic.subscriptions.get(wanted) ?? notFound(wanted, name), topic)
+}
+
+async function refusePartitioned(request: AdminRequest, reason: string): Promise<void> {
+  const name = topicOf(request)
+  const record = await requiredRecord(request, name)
+  if (record.partitions > 0 && !name.isPartition) refuse(405, reason)
+}
+
+function notFound(subscription: string, topic: TopicName): never {
+  return refuse(404, `Subscription ${subscription} not found for topic ${topic.toString()}`)
+}

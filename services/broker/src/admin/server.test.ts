@@ -1,0 +1,194 @@
+import { request } from 'node:http'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { AdminWorld } from './testing/admin-world.ts'
+
+let admin: AdminWorld
+
+beforeAll(async () => {
+  admin = await AdminWorld.start()
+})
+
+afterAll(async () => {
+  await admin.close()
+})
+
+const avro = (...fields: string[]): string =>
+  JSON.stringify({ type: 'record', name: 'R', fields: fields.map(name => ({ name, type: 'int' })) })
+
+describe('schemas', () => {
+  const at = 'schemas/public/default/sc'
+
+  test('post, get, list, delete', async () => {
+    expect(await admin.told('GET', `${at}/schema`)).toBe('404 Schema not found')
+    const body = { type: 'AVRO', schema: avro('a'), properties: { k: 'v' } }
+    expect((await admin.call('POST', `${at}/schema`, body)).body).toEqual({ version: { version: 0 } })
+    const stored = { version: 0, type: 'AVRO', data: avro('a'), properties: { k: 'v' } }
+    expect((await admin.call('GET', `${at}/schema`)).body).toMatchObject(stored)
+    expect((await admin.call('GET', `${at}/schema/0`)).body).toMatchObject(stored)
+    expect(await admin.told('GET', `${at}/schema/7`)).toBe('404 Schema not found')
+    expect((await admin.call('GET', `${at}/schemas`)).body).toMatchObject({ getSchemaResponses: [stored] })
+    expect((await admin.call('POST', `${at}/version`, body)).body).toEqual({ version: 0 })
+    const changed = { type: 'AVRO', schema: avro('a', 'b') }
+    expect((await admin.call('POST', `${at}/version`, changed)).body).toEqual({ version: -1 })
+    expect(await admin.call('POST', `${at}/compatibility`, body)).toMatchObject({
+      status: 202,
+      body: { compatibility: true, schemaCompatibilityStrategy: 'FULL' }
+    })
+    expect((await admin.call('POST', `${at}/compatibility`, changed)).body).toMatchObject({ compatibility: false })
+    expect(await admin.told('POST', `${at}/schema`, changed)).toMatch(/^409 .*'b'/)
+    expect(await admin.told('POST', `${at}/schema`, { type: 'STRING', schema: '' })).toBe(
+      '409 Incompatible schema: exists schema type AVRO, new schema type STRING'
+    )
+    expect(await admin.told('POST', `${at}/schema`, { type: 'AVRO', schema: '{not' })).toBe(
+      '422 Invalid schema definition data for AVRO schema'
+    )
+    expect((await admin.call('DELETE', `${at}/schema`)).body).toEqual({ version: 1 })
+    expect(await admin.told('GET', `${at}/schema`)).toBe('404 Schema not found')
+  })
+
+  test('key and value', async () => {
+    const body = {
+      type: 'KEY_VALUE',
+      schema: JSON.stringify({ key: '', value: avro('a') }),
+      properties: { 'key.schema.type': 'STRING', 'value.schema.type': 'AVRO' }
+    }
+    await admin.call('POST', 'schemas/public/default/kv/schema', body)
+    const { data } = (await admin.call('GET', 'schemas/public/default/kv/schema')).body as { data: string }
+    expect(JSON.parse(data)).toEqual({ key: '', value: JSON.parse(avro('a')) as unknown })
+  })
+
+  test('go with their topic', async () => {
+    await admin.call('PUT', admin.topic('withschema'))
+    await admin.call('POST', 'schemas/public/default/withschema/schema', { type: 'STRING', schema: '' })
+    await admin.call('DELETE', admin.topic('withschema'))
+    expect(await admin.told('GET', 'schemas/public/default/withschema/schema')).toBe('404 Schema not found')
+  })
+
+  test('a producer finds what HTTP put', async () => {
+    await admin.call('POST', 'schemas/public/default/both/schema', { type: 'AVRO', schema: avro('a') })
+    const client = await admin.world.connect()
+    const success = await client.producer('persistent://public/default/both', {
+      schema: { name: '', type: 4, schemaData: Buffer.from(avro('a')), properties: [] } as never
+    })
+    expect(Buffer.from(success.schemaVersion ?? []).toString('hex')).toBe('0000000000000000')
+    client.destroy()
+  })
+})
+
+describe('brokers', () => {
+  test('health is a message that came back', async () => {
+    expect(await admin.call('GET', 'brokers/health')).toMatchObject({ status: 200, body: 'ok' })
+    const [first, second] = await Promise.all([1, 2].map(() => admin.call('GET', 'brokers/health?topicVersion=V2')))
+    expect([first?.status, second?.status]).toEqual([200, 200])
+    const topics = (await admin.call('GET', 'broker-stats/topics')).body as Record<string, unknown>
+    expect(JSON.stringify(topics)).toContain('"msgInCounter":3')
+    expect(JSON.stringify(topics)).not.toContain('"health-')
+  })
+
+  test('health says why not', async () => {
+    const broken = await AdminWorld.start({ enablePersistentTopics: false })
+    const { status, body } = await broken.call('GET', 'brokers/health')
+    expect(status).toBe(503)
+    expect(JSON.stringify(body)).toContain('unable to load persistent topic')
+    await broken.close()
+  })
+
+  test('what they are', async () => {
+    const [broker] = (await admin.call('GET', 'brokers')).body as [string]
+    expect((await admin.call('GET', 'brokers/standalone')).body).toEqual([broker])
+    expect((await admin.call('GET', 'brokers/leaderBroker')).body).toEqual({
+      brokerId: broker,
+      serviceUrl: `http://${broker}`
+    })
+    expect((await admin.call('GET', 'brokers/ready')).body).toBe('ok')
+    expect(await admin.call('GET', 'brokers/version')).toMatchObject({ status: 200 })
+    expect((await admin.call('GET', 'brokers/configuration')).body).toContain('ttlDurationDefaultInSeconds')
+    expect((await admin.call('GET', 'brokers/configuration/runtime')).body).toMatchObject({ clusterName: 'standalone' })
+    expect((await admin.call('GET', 'brokers/internal-configuration')).status).toBe(200)
+    expect((await admin.call('GET', `brokers/standalone/${broker}/ownedNamespaces`)).status).toBe(200)
+  })
+
+  test('lookup', async () => {
+    const { broker } = admin.world.broker.ports
+    expect((await admin.call('GET', '/lookup/v2/topic/persistent/public/default/ap')).body).toMatchObject({
+      brokerUrl: `pulsar://127.0.0.1:${broker}`,
+      nativeUrl: `pulsar://127.0.0.1:${broker}`,
+      brokerUrlTls: '',
+      brokerUrlSsl: ''
+    })
+    // the range that Apache Pulsar 4.0.8 gives for the same name
+    const bundle = await admin.call('GET', '/lookup/v2/topic/persistent/public/default/ap/bundle')
+    expect(bundle.body).toBe('0xc0000000_0xffffffff')
+    expect(await admin.told('GET', '/lookup/v2/topic/persistent/public/nope/x')).toBe('404 Namespace not found')
+    expect(await admin.told('GET', '/lookup/v2/topic/persistent/public/default/x?listenerName=nope')).toBe(
+      '500 the broker do not have nope listener'
+    )
+    admin.world.settings.allowAutoTopicCreation = false
+    expect((await admin.call('GET', '/lookup/v2/topic/persistent/public/default/nowhere')).status).toBe(404)
+    admin.world.settings.allowAutoTopicCreation = true
+  })
+})
+
+describe('metrics and page', () => {
+  test('Prometheus text, every metric once declared', async () => {
+    await admin.publish('measured', ['a', 'b'])
+    await admin.call('PUT', `${admin.topic('measured')}/subscription/s`, { ledgerId: -1, entryId: -1 })
+    const { body, headers } = await admin.call('GET', '/metrics/')
+    const text = body as string
+    expect(headers['content-type']).toContain('text/plain')
+    const labels = 'cluster="standalone",namespace="public/default",topic="persistent://public/default/measured"'
+    expect(text).toContain(`pulsar_in_messages_total{${labels}} 2`)
+    expect(text).toContain(`pulsar_subscription_back_log{${labels},subscription="s"} 2`)
+    expect(text).toContain('process_resident_memory_bytes{cluster="standalone"}')
+    const types = [...text.matchAll(/^# TYPE (\S+)/gm)].map(match => match[1])
+    expect(new Set(types).size).toBe(types.length)
+    for (const line of text.split('\n')) {
+      expect(line).toMatch(/^(#.*|[a-zA-Z_:][\w:]*(\{.*\})? \S+|)$/)
+    }
+  })
+
+  test('without topic metrics, namespaces are summed', async () => {
+    admin.world.settings.exposeTopicLevelMetricsInPrometheus = false
+    const text = (await admin.call('GET', '/metrics')).body as string
+    expect(text).not.toContain('topic="')
+    expect(text).toMatch(/pulsar_topics_count\{cluster="standalone",namespace="public\/default"\} \d/)
+    admin.world.settings.exposeTopicLevelMetricsInPrometheus = true
+  })
+
+  test('the page escapes what clients named', async () => {
+    const evil = '<script>x'
+    await admin.publish(evil, ['a'])
+    const { body, headers } = await admin.call('GET', '/status.html')
+    expect(headers['content-type']).toContain('text/html')
+    expect(body).toContain('&lt;script&gt;x')
+    expect(body).not.toContain(evil)
+    expect(body).toContain('1 connections'.slice(2).replace('connections', 'Connections'))
+  })
+})
+
+describe('the server', () => {
+  test('paths and methods that do not exist', async () => {
+    expect(await admin.told('GET', 'nope')).toBe('404 There is no such path')
+    expect(await admin.told('GET', 'worker/cluster')).toBe('404 There is no such path')
+    expect((await admin.call('POST', 'brokers/health')).headers.allow).toBe('GET')
+    expect((await admin.call('GET', '/admin/v2/odd/public/default')).status).toBe(404)
+    expect((await admin.call('GET', 'persistent/public/default/%ZZ/stats')).status).toBe(400)
+  })
+
+  test('over a socket: a body without type or length, and a port that is told', async () => {
+    await admin.admin.start()
+    expect(admin.admin.port).toBeGreaterThan(0)
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const options = { port: admin.admin.port, method: 'PUT', path: `${admin.topic('raw')}/partitions` }
+      const put = request(options, response => {
+        response.resume()
+        resolve(response.statusCode)
+      })
+      put.on('error', reject)
+      put.write('4')
+      put.end()
+    })
+    expect(status).toBe(204)
+    expect((await admin.call('GET', `${admin.topic('raw')}/partitions`)).body).toMatchObject({ partitions: 4 })
+  })
+})

@@ -1,0 +1,178 @@
+import type { AddressInfo } from 'node:net'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Clock, Logger } from '@strata/base'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { SERVER_VERSION, type Broker } from '../broker.ts'
+import type { AdminBackend } from './backend.ts'
+import type { AdminReply, AdminRequest, Operation } from './operation.ts'
+import { metricsOperation } from './operations/metrics.ts'
+import { answerOf } from './rest-error.ts'
+import { routes, type Method, type Route } from './routes.ts'
+
+/** A schema of the largest size, as text inside JSON. */
+const BODY_BYTES_MAX = 16 * 1024 * 1024
+const PATH_SEGMENT_CHARS_MAX = 8192
+const DOMAINS = ['persistent', 'non-persistent']
+
+/** The HTTP side of a broker, not yet listening. It is closed before its broker. */
+export function createAdminServer(options: { broker: Broker; clock: Clock; logger: Logger }): AdminServer {
+  const { broker, clock, logger } = options
+  return new AdminServer({
+    settings: broker.settings,
+    clock,
+    logger,
+    version: SERVER_VERSION.replace(/^\D*/, ''),
+    startedAtMs: clock.wallMs(),
+    namespaces: broker.namespaces,
+    topics: broker.topics,
+    schemas: broker.schemas,
+    ports: broker.ports,
+    listeners: broker.listeners,
+    get connections() {
+      return broker.connectionCounts
+    },
+    pools: [broker.ingestPool, broker.dispatchPool]
+  })
+}
+
+/** HTTP of a broker: the admin API, lookup, metrics and a page for people. Holds no state of its own. */
+export class AdminServer {
+  readonly #backend: AdminBackend
+  readonly #app: FastifyInstance
+  readonly #paths: { readonly pattern: RegExp; readonly method: Method }[] = []
+  readonly #processMetrics = new Registry()
+
+  constructor(backend: AdminBackend) {
+    this.#backend = backend
+    collectDefaultMetrics({ register: this.#processMetrics })
+    this.#processMetrics.setDefaultLabels({ cluster: backend.settings.clusterName })
+    this.#app = fastify({
+      bodyLimit: BODY_BYTES_MAX,
+      forceCloseConnections: true,
+      routerOptions: { maxParamLength: PATH_SEGMENT_CHARS_MAX, ignoreTrailingSlash: true },
+      exposeHeadRoutes: false
+    })
+    this.#acceptAnyBody()
+    for (const route of routes) this.#add(route)
+    this.#add(['GET', '/metrics', metricsOperation(() => this.#processMetrics.metrics())])
+    this.#app.setNotFoundHandler((request, reply) => this.#notFound(request, reply))
+    this.#app.setErrorHandler((error, request, reply) => this.#refuse(error, request, reply))
+  }
+
+  /** As it was bound; 0 before. */
+  get port(): number {
+    return this.#backend.ports.web
+  }
+
+  /** @throws the error of the system call: EADDRINUSE, EACCES, EADDRNOTAVAIL */
+  async start(): Promise<void> {
+    const { bindAddress: host, webServicePort: port } = this.#backend.settings
+    await this.#app.listen({ host, port })
+    this.#backend.ports.web = (this.#app.server.address() as AddressInfo).port
+    this.#backend.logger.info({ event: 'http.started', port: this.port }, 'the broker serves HTTP')
+  }
+
+  /** A request without a socket, for tests. */
+  inject(request: {
+    method: Method
+    url: string
+    payload?: string | Buffer
+    headers?: Record<string, string>
+  }): Promise<{
+    statusCode: number
+    body: string
+    headers: Record<string, unknown>
+    rawPayload: Buffer
+  }> {
+    return this.#app.inject(request)
+  }
+
+  /** Cuts what is open. */
+  async close(): Promise<void> {
+    await this.#app.close()
+    this.#processMetrics.clear()
+  }
+
+  /** Clients name their bodies in many ways, or not at all: what it is, the operation knows. */
+  #acceptAnyBody(): void {
+    this.#app.removeAllContentTypeParsers()
+    this.#app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+      done(null, body)
+    })
+  }
+
+  #add([method, path, operation]: Route): void {
+    // an own route for each domain keeps others from standing for one
+    const paths = path.includes(':domain')
+      ? DOMAINS.map(domain => [path.replace(':domain', domain), domain])
+      : [[path, '']]
+    for (const [url = '', domain = ''] of paths) {
+      this.#paths.push({ method, pattern: new RegExp(`^${url.replace(/:[^/]+/g, '[^/]+')}/?$`) })
+      this.#app.route({ method, url, handler: (request, reply) => this.#run(request, reply, operation, domain) })
+    }
+  }
+
+  async #run(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    operation: Operation,
+    domain: string
+  ): Promise<FastifyReply> {
+    const params = { ...(request.params as Record<string, string>), ...(domain === '' ? {} : { domain }) }
+    const adminRequest: AdminRequest = {
+      backend: this.#backend,
+      params,
+      query: flattened(request.query),
+      body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+      localAddress: request.socket.localAddress ?? '127.0.0.1',
+      remoteAddress: request.socket.remoteAddress ?? '127.0.0.1'
+    }
+    return send(reply, await operation(adminRequest))
+  }
+
+  /** A path that exists under another method is told from one that does not exist. */
+  #notFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const path = request.url.split('?', 1)[0] ?? ''
+    const others = this.#paths.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method)
+    if (others.length > 0) {
+      return reply
+        .code(405)
+        .header('allow', [...new Set(others)].join(', '))
+        .send()
+    }
+    return reply.code(404).send({ reason: 'There is no such path' })
+  }
+
+  #refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const status = frameworkStatus(error)
+    if (status !== undefined) return reply.code(status).send({ reason: error instanceof Error ? error.message : '' })
+    const answer = answerOf(error)
+    if (!answer.isOurs) {
+      const reason = error instanceof Error ? error.message : String(error)
+      const fields = { event: 'http.failed', method: request.method, path: request.routeOptions.url, reason }
+      this.#backend.logger.warn(fields, 'a request over HTTP failed')
+    }
+    return reply.code(answer.status).send({ reason: answer.reason })
+  }
+}
+
+/** What fastify itself refuses: bodies too large, paths that cannot be decoded. */
+function frameworkStatus(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('code' in error) || !String(error.code).startsWith('FST_')) return undefined
+  return 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
+}
+
+function send(reply: FastifyReply, answer: AdminReply): FastifyReply {
+  if (answer.headers !== undefined) void reply.headers(answer.headers)
+  if (answer.contentType !== '') void reply.type(answer.contentType)
+  return reply.code(answer.status).send(answer.body)
+}
+
+function flattened(query: unknown): Record<string, string> {
+  const flat: Record<string, string> = {}
+  for (const [key, value] of Object.entries(query as Record<string, unknown>)) {
+    const last: unknown = Array.isArray(value) ? value.at(-1) : value
+    if (typeof last === 'string') flat[key] = last
+  }
+  return flat
+}
