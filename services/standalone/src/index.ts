@@ -1,1 +1,3 @@
-export {}
+export { standaloneErrors } from './errors.ts'
+export { standaloneSettings, unavailableSwitches, type StandaloneSettings } from './settings.ts'
+export { openStandalone, type Standalone, type StandaloneOptions } from './standalone.ts'

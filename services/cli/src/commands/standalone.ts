@@ -92,7 +92,6 @@ async function untilStopped(standalone: Standalone): Promise<void> {
     }
     process.on('SIGINT', stop)
     process.on('SIGTERM', stop)
-    standalone.onFailed(resolve)
   })
   await standalone.close()
 }

@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { bookieId, systemClock, type BookieId, type Logger } from '@strata/base'
+import { bookieDirectories, CLUSTER_ID_KEY, lockDirectory, openBookie, type Bookie } from '@strata/bookie'
+import { createAdminServer, createBroker, type AdminServer, type Broker } from '@strata/broker'
+import { createLedgerClient, type BookieDirectory } from '@strata/ledger-client'
+import { createManagedLedgerFactory } from '@strata/managed-ledger'
+import { LevelMetadataStore, updateRecord, type MetadataStore } from '@strata/metadata'
+import { dataError, listenError } from './errors.ts'
+import type { StandaloneSettings } from './settings.ts'
+
+export interface StandaloneOptions {
+  /** Everything is kept below it; made if it is not there. */
+  readonly data: string
+  readonly settings: StandaloneSettings
+  readonly logger: Logger
+}
+
+export interface Standalone {
+  readonly brokerUrl: string
+  readonly webUrl: string
+  /** Absolute. */
+  readonly data: string
+  /** Drains, persists, closes; within `brokerShutdownTimeoutMs`. Idempotent. */
+  close(): Promise<void>
+}
+
+const MIB = 1024 * 1024
+const ONE_COPY = { ensembleSize: 1, writeQuorum: 1, ackQuorum: 1 }
+
+/**
+ * Metadata, one bookie and one broker in this process, in a cluster's own formats.
+ *
+ * Opens from the bottom up and closes from the top down; a failure on the way up closes what was open.
+ * @throws CodedError with one line for the person who starts it: a taken port, a directory that cannot be used.
+ */
+export async function openStandalone(options: StandaloneOptions): Promise<Standalone> {
+  const data = resolve(options.data)
+  const opened: (() => Promise<void>)[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.splice(0).reverse()) await close()
+  }
+  try {
+    const { metadata, bookie } = await openStorage(data, options, opened)
+    const { broker, admin } = await openServing(metadata, bookie, options, opened)
+    const host = options.settings.bindAddress === '0.0.0.0' ? '127.0.0.1' : options.settings.bindAddress
+    let closing: Promise<void> | undefined
+    return {
+      brokerUrl: `pulsar://${host}:${broker.ports.broker}`,
+      webUrl: `http://${host}:${admin.port}`,
+      data,
+      close() {
+        closing ??= closeAll()
+        return closing
+      }
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function openStorage(
+  data: string,
+  { settings, logger }: StandaloneOptions,
+  opened: (() => Promise<void>)[]
+): Promise<{ metadata: MetadataStore; bookie: Bookie }> {
+  try {
+    await mkdir(data, { recursive: true })
+    opened.push(await lockDirectory(data))
+    const metadata = await LevelMetadataStore.open({ directory: join(data, 'metadata') })
+    opened.push(() => metadata.close())
+    const reserve = settings.strataDiskReserveMB * MIB
+    const bookie = await openBookie({
+      directories: bookieDirectories(join(data, 'bookie')),
+      bookieId: await ownBookieId(metadata),
+      clusterId: await clusterIdOf(metadata),
+      metadata,
+      logger: logger.child({ service: 'bookie' }),
+      clock: systemClock,
+      settings: {
+        journalFileBytes: settings.journalMaxSizeMB * MIB,
+        journalBytesMax: settings.strataJournalTotalMB * MIB,
+        readOnlyBelowBytes: reserve,
+        startFreeBytesMin: reserve
+      }
+    })
+    opened.push(() => bookie.close())
+    return { metadata, bookie }
+  } catch (error) {
+    throw dataError(error, data)
+  }
+}
+
+async function openServing(
+  metadata: MetadataStore,
+  bookie: Bookie,
+  { settings, logger }: StandaloneOptions,
+  opened: (() => Promise<void>)[]
+): Promise<{ broker: Broker; admin: AdminServer }> {
+  const ledgers = createLedgerClient({
+    metadata,
+    directory: onlyNode(bookie),
+    quorum: ONE_COPY,
+    clock: systemClock,
+    logger,
+    // one node: there is nothing to choose
+    random: () => 0
+  })
+  const logs = createManagedLedgerFactory({
+    metadata,
+    ledgers,
+    cacheBytesMax: settings.managedLedgerCacheSizeMB * MIB,
+    clock: systemClock,
+    log: logger
+  })
+  opened.push(() => logs.close())
+  const broker = await createBroker({ settings, metadata, logs, clock: systemClock, logger })
+  opened.push(() => broker.close())
+  const { bindAddress: address, brokerServicePort, webServicePort } = settings
+  await broker.start().catch((error: unknown) => {
+    throw listenError(error, { port: 'brokerServicePort', portValue: brokerServicePort, address })
+  })
+  const admin = createAdminServer({ broker, clock: systemClock, logger })
+  opened.push(() => admin.close())
+  await admin.start().catch((error: unknown) => {
+    throw listenError(error, { port: 'webServicePort', portValue: webServicePort, address })
+  })
+  return { broker, admin }
+}
+
+function onlyNode(bookie: Bookie): BookieDirectory {
+  return {
+    writable: () => (bookie.health().state === 'writable' ? [bookie.bookieId] : []),
+    node: id => (id === bookie.bookieId ? bookie : undefined)
+  }
+}
+
+/** Random, so that two standalones that join one cluster later are two nodes. */
+async function ownBookieId(metadata: MetadataStore): Promise<BookieId> {
+  return bookieId(await ownName(metadata, 'standalone/bookie-id'))
+}
+
+/** A new store gets a random id, which the node writes; a store that lost it does not fit the node's volume any more. */
+async function clusterIdOf(metadata: MetadataStore): Promise<string> {
+  const record = await metadata.get(CLUSTER_ID_KEY)
+  return record === undefined ? randomUUID() : Buffer.from(record.value).toString()
+}
+
+/** A random name, chosen once and kept. */
+async function ownName(metadata: MetadataStore, key: string): Promise<string> {
+  const record = await updateRecord(metadata, key, current =>
+    current === undefined ? { put: Buffer.from(randomUUID()) } : undefined
+  )
+  if (record === undefined) throw new Error(`${key} was not written`)
+  return Buffer.from(record.value).toString()
+}
