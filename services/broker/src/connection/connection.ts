@@ -65,7 +65,7 @@ export interface ConnectionOptions {
   readonly services: ConnectionServices
   readonly connectionId: number
   readonly listenerName: string
-  onClosed(connection: Connection): void
+  readonly onClosed: (connection: Connection) => void
 }
 
 /**

@@ -51,7 +51,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
     this.#host = {
       topic: this.fullName,
       partition: name.partitionIndex,
-      log: this.log as ManagedLedger,
+      log: this.log,
       clock: env.clock,
       logger: env.logger,
       dispatchPool: env.dispatchPool,
@@ -77,7 +77,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   // ------------------------------------------------------------ publishing
 
-  publish(producer: Producer, send: SendFields, payload: Buffer, payloadCrc?: number | undefined): void {
+  publish(producer: Producer, send: SendFields, payload: Buffer, payloadCrc?: number): void {
     const publication = this.publicationOf(producer, send, payload.length)
     if (this.currentState !== 'open' || this.#failure !== undefined) {
       producer.onLost(publication)
@@ -267,7 +267,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
   }
 
   internalStats(): Record<string, unknown> {
-    return internalStatsOf(this.log as ManagedLedger)
+    return internalStatsOf(this.log)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '@strata/base'
-import type { ManagedLedgerFactory, ManagedLedgerOptions } from '@strata/managed-ledger'
+import type { ManagedLedger, ManagedLedgerFactory, ManagedLedgerOptions } from '@strata/managed-ledger'
 import type { BrokerSettings } from '../config/settings.ts'
 import { brokerError } from '../errors.ts'
 import { namespaceError } from '../namespace/errors.ts'
@@ -98,7 +98,8 @@ export class TopicRegistry {
   /** Frees the topic's memory; its clients come again. Does nothing where it is not loaded. */
   async unload(name: TopicName): Promise<void> {
     const key = name.toString()
-    await this.#loading.get(key)?.catch(() => undefined)
+    const loading = this.#loading.get(key)
+    if (loading !== undefined) await loading.catch(() => undefined)
     const topic = this.#topics.get(key)
     if (topic === undefined) await this.#leaving.get(key)
     else await this.#leave(topic, () => topic.close())
@@ -145,6 +146,7 @@ export class TopicRegistry {
   /** Closes every topic at once; none is loaded afterwards. */
   async close(): Promise<void> {
     this.#closed = true
+    // What is being loaded is waited for and then closed with the rest.
     await Promise.allSettled(this.#loading.values())
     await Promise.allSettled([...this.#topics.values()].map(topic => this.#leave(topic, () => topic.close())))
     await Promise.allSettled(this.#leaving.values())
@@ -160,36 +162,28 @@ export class TopicRegistry {
     await this.#leaving.get(key)
     const there = this.#topics.get(key)
     if (there !== undefined) return there
-    if (this.#closed) throw brokerError('ServiceNotReady', 'The broker is shutting down')
+    this.#requireRunning()
     const policies = await this.#policies.effective(name.namespace)
     const topic = name.isPersistent
       ? await this.#openPersistent(name, record, policies)
       : new NonPersistentTopic(name, this.#env, { createdAtMs: record.createdAtMs, policies })
-    if (this.#closed) {
-      await topic.close()
-      throw brokerError('ServiceNotReady', 'The broker is shutting down')
-    }
     this.#topics.set(key, topic)
     return topic
   }
 
   async #openPersistent(name: TopicName, record: TopicRecord, policies: EffectivePolicies): Promise<Topic> {
+    let log: ManagedLedger<Publication> | undefined
     try {
-      const options = { ...this.#logOptions(policies), create: true }
-      const log = await this.#logs.open<Publication>(name.storageName, options)
+      log = await this.#logs.open<Publication>(name.storageName, { ...this.#logOptions(policies), create: true })
       const { index, timestamp } = this.#stamps
       const stamper = index || timestamp ? await EntryStamper.open(this.#stamps, this.clock, log) : undefined
       await stamper?.save(log)
-      return new PersistentTopic(name, this.#env, {
-        log,
-        stamper,
-        createdAtMs: record.createdAtMs,
-        policies,
-        events: { onFenced: (topic, left) => this.#onFenced(topic, left) }
-      })
+      const events = { onFenced: this.#onFenced.bind(this) }
+      return new PersistentTopic(name, this.#env, { log, stamper, createdAtMs: record.createdAtMs, policies, events })
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       this.logger.warn({ event: 'topic.load_failed', topic: name.toString(), reason }, 'a topic could not be loaded')
+      if (log !== undefined) void this.#remember(name.toString(), log.close())
       throw brokerError('ServiceNotReady', 'The topic could not be loaded: try again', error)
     }
   }
@@ -245,8 +239,12 @@ export class TopicRegistry {
     if (used > 0) throw namespaceError('NOT_EMPTY', `Topic has ${used} connected producers/consumers`)
   }
 
-  #requireServed(name: TopicName): void {
+  #requireRunning(): void {
     if (this.#closed) throw brokerError('ServiceNotReady', 'The broker is shutting down')
+  }
+
+  #requireServed(name: TopicName): void {
+    this.#requireRunning()
     const { enablePersistentTopics, enableNonPersistentTopics } = this.#settings
     if (name.isPersistent ? enablePersistentTopics : enableNonPersistentTopics) return
     throw brokerError('NotAllowedError', `Broker is unable to load ${name.domain} topic`)

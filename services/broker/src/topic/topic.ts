@@ -77,7 +77,7 @@ export interface Topic {
 
   /** Takes the payload (which must not change any more) and answers through the producer, in order, or never. */
   /** `payloadCrc`: CRC-32C of the whole payload, where its own checksum was there to tell. */
-  publish(producer: Producer, send: SendFields, payload: Buffer, payloadCrc?: number | undefined): void
+  publish(producer: Producer, send: SendFields, payload: Buffer, payloadCrc?: number): void
   /** @throws BrokerError ServiceNotReady, TopicTerminatedError, ProducerBusy, ProducerFenced */
   addProducer(producer: Producer): Promise<Admission>
   removeProducer(producer: Producer): void

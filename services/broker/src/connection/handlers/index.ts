@@ -1,4 +1,4 @@
-import type { DecodedCommand } from '@strata/wire'
+import type { CommandBody, CommandName, DecodedCommand } from '@strata/wire'
 import type { ConnectionContext } from '../context.ts'
 import {
   handleConsumerStats,
@@ -11,50 +11,44 @@ import { handleLookup, handlePartitionedMetadata } from './lookup.ts'
 import { handleCloseProducer, handleProducer } from './producer.ts'
 import { handleGetOrCreateSchema, handleGetSchema } from './schema.ts'
 import { handleCloseConsumer, handleSubscribe } from './subscribe.ts'
-import { handleSwitchedOff } from './switched-off.ts'
+import { switchedOff } from './switched-off.ts'
 import { handleGetTopicsOfNamespace, handleWatchTopicList, handleWatchTopicListClose } from './topic-list.ts'
 
-/** Every command that is not sent once a message. Closes the connection for what only a broker may send. */
+type Handlers = {
+  readonly [Name in CommandName]?: (connection: ConnectionContext, body: CommandBody<Name>) => void
+}
+
+/** Every command that is not sent once a message. */
+const handlers: Handlers = {
+  ...switchedOff,
+  lookupTopic: handleLookup,
+  partitionMetadata: handlePartitionedMetadata,
+  producer: handleProducer,
+  closeProducer: handleCloseProducer,
+  subscribe: handleSubscribe,
+  closeConsumer: handleCloseConsumer,
+  redeliverUnacknowledgedMessages: handleRedeliver,
+  unsubscribe: handleUnsubscribe,
+  seek: handleSeek,
+  consumerStats: handleConsumerStats,
+  getLastMessageId: handleGetLastMessageId,
+  getTopicsOfNamespace: handleGetTopicsOfNamespace,
+  watchTopicList: handleWatchTopicList,
+  watchTopicListClose: handleWatchTopicListClose,
+  getSchema: handleGetSchema,
+  getOrCreateSchema: handleGetOrCreateSchema,
+  // nobody was challenged
+  authResponse: () => undefined
+}
+
+/** Closes the connection for what only a broker may send. */
 export function handleCommand(connection: ConnectionContext, command: DecodedCommand): void {
-  switch (command.case) {
-    case 'lookupTopic':
-      return handleLookup(connection, command.value)
-    case 'partitionMetadata':
-      return handlePartitionedMetadata(connection, command.value)
-    case 'producer':
-      return handleProducer(connection, command.value)
-    case 'closeProducer':
-      return handleCloseProducer(connection, command.value)
-    case 'subscribe':
-      return handleSubscribe(connection, command.value)
-    case 'closeConsumer':
-      return handleCloseConsumer(connection, command.value)
-    case 'redeliverUnacknowledgedMessages':
-      return handleRedeliver(connection, command.value)
-    case 'unsubscribe':
-      return handleUnsubscribe(connection, command.value)
-    case 'seek':
-      return handleSeek(connection, command.value)
-    case 'consumerStats':
-      return handleConsumerStats(connection, command.value)
-    case 'getLastMessageId':
-      return handleGetLastMessageId(connection, command.value)
-    case 'getTopicsOfNamespace':
-      return handleGetTopicsOfNamespace(connection, command.value)
-    case 'watchTopicList':
-      return handleWatchTopicList(connection, command.value)
-    case 'watchTopicListClose':
-      return handleWatchTopicListClose(connection, command.value)
-    case 'getSchema':
-      return handleGetSchema(connection, command.value)
-    case 'getOrCreateSchema':
-      return handleGetOrCreateSchema(connection, command.value)
-    case 'authResponse':
-      return // nobody was challenged
-    case 'unknown':
-      connection.logger.debug({ event: 'command.unknown', type: command.type }, 'passed over a command nobody knows')
-      return
-    default:
-      if (!handleSwitchedOff(connection, command)) connection.close(`a client does not send ${command.case}`)
+  if (command.case === 'unknown') {
+    connection.logger.debug({ event: 'command.unknown', type: command.type }, 'passed over a command nobody knows')
+    return
   }
+  // The table's type says that handler and body belong together; the compiler cannot follow that through the look-up.
+  const handler = handlers[command.case] as ((connection: ConnectionContext, body: unknown) => void) | undefined
+  if (handler === undefined) connection.close(`a client does not send ${command.case}`)
+  else handler(connection, command.value)
 }

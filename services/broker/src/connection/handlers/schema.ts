@@ -1,4 +1,5 @@
-import { Schema_Type, type CommandBody } from '@strata/wire'
+import type { Schema_Type } from '@strata/wire'
+import { type CommandBody } from '@strata/wire'
 import { brokerError } from '../../errors.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
 import { wireAnswerOf } from '../../topic/client-error.ts'

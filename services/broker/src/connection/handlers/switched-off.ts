@@ -1,4 +1,4 @@
-import type { DecodedCommand } from '@strata/wire'
+import type { CommandBody, CommandName } from '@strata/wire'
 import { brokerError, brokerErrors } from '../../errors.ts'
 import type { ConnectionContext } from '../context.ts'
 
@@ -11,42 +11,38 @@ const SCALABLE_OFF = 'Scalable topics are not enabled.'
 
 const error = brokerErrors.NotAllowedError.wire
 
-/** True if the command was one of these. */
-export function handleSwitchedOff(connection: ConnectionContext, command: DecodedCommand): boolean {
-  switch (command.case) {
-    case 'tcClientConnectRequest':
-    case 'newTxn':
-    case 'addPartitionToTxn':
-    case 'addSubscriptionToTxn':
-    case 'endTxn':
-    case 'endTxnOnPartition':
-    case 'endTxnOnSubscription':
-      connection.fail(command.value.requestId, brokerError('NotAllowedError', TRANSACTIONS_OFF))
-      return true
-    case 'scalableTopicLookup':
-      connection.reply('scalableTopicUpdate', { sessionId: command.value.sessionId, error, message: SCALABLE_OFF })
-      return true
-    case 'scalableTopicSubscribe':
-      connection.reply('scalableTopicSubscribeResponse', {
-        requestId: command.value.requestId,
-        error,
-        message: SCALABLE_OFF
-      })
-      return true
-    case 'scalableTopicUnsubscribe':
-      connection.fail(command.value.requestId, brokerError('NotAllowedError', SCALABLE_OFF))
-      return true
-    case 'watchScalableTopics':
-      connection.reply('watchScalableTopicsUpdate', { watchId: command.value.watchId, error, message: SCALABLE_OFF })
-      return true
-    case 'watchTcAssignments':
-      connection.reply('watchTcAssignmentsUpdate', { watchId: command.value.watchId, error, message: TRANSACTIONS_OFF })
-      return true
-    case 'scalableTopicClose':
-    case 'watchScalableTopicsClose':
-    case 'watchTcAssignmentsClose':
-      return true
-    default:
-      return false
-  }
+function refuseTransaction(connection: ConnectionContext, { requestId }: { readonly requestId: bigint }): void {
+  connection.fail(requestId, brokerError('NotAllowedError', TRANSACTIONS_OFF))
+}
+
+const ignore = (): void => undefined
+
+export const switchedOff: {
+  readonly [Name in CommandName]?: (connection: ConnectionContext, body: CommandBody<Name>) => void
+} = {
+  tcClientConnectRequest: refuseTransaction,
+  newTxn: refuseTransaction,
+  addPartitionToTxn: refuseTransaction,
+  addSubscriptionToTxn: refuseTransaction,
+  endTxn: refuseTransaction,
+  endTxnOnPartition: refuseTransaction,
+  endTxnOnSubscription: refuseTransaction,
+  scalableTopicLookup: (connection, { sessionId }) => {
+    connection.reply('scalableTopicUpdate', { sessionId, error, message: SCALABLE_OFF })
+  },
+  scalableTopicSubscribe: (connection, { requestId }) => {
+    connection.reply('scalableTopicSubscribeResponse', { requestId, error, message: SCALABLE_OFF })
+  },
+  scalableTopicUnsubscribe: (connection, { requestId }) => {
+    connection.fail(requestId, brokerError('NotAllowedError', SCALABLE_OFF))
+  },
+  watchScalableTopics: (connection, { watchId }) => {
+    connection.reply('watchScalableTopicsUpdate', { watchId, error, message: SCALABLE_OFF })
+  },
+  watchTcAssignments: (connection, { watchId }) => {
+    connection.reply('watchTcAssignmentsUpdate', { watchId, error, message: TRANSACTIONS_OFF })
+  },
+  scalableTopicClose: ignore,
+  watchScalableTopicsClose: ignore,
+  watchTcAssignmentsClose: ignore
 }

@@ -20,6 +20,15 @@ export interface Received {
   readonly headers: Buffer
 }
 
+interface SendInit {
+  readonly producerId?: bigint
+  readonly sequenceId?: bigint
+  readonly highestSequenceId?: bigint
+  readonly numMessages?: number
+  readonly txnidLeastBits?: bigint
+  readonly txnidMostBits?: bigint
+}
+
 export interface RawClientOptions {
   readonly protocolVersion?: number
   readonly clientVersion?: string
@@ -85,7 +94,7 @@ export class RawClient {
   }
 
   /** SEND with headers and payload that are given, or made of a text. */
-  publish(options: Partial<CommandInit<'send'>> & { text?: string; headers?: Buffer; messages?: number }): void {
+  publish(options: SendInit & { text?: string; headers?: Buffer; messages?: number }): void {
     const { text = 'hello', messages, headers: given, ...init } = options
     const headers = given ?? entryOf(text, messages === undefined ? {} : { messages })
     this.socket.write(sendFrame({ producerId: 0n, sequenceId: 0n, ...init }, headers))
@@ -97,7 +106,8 @@ export class RawClient {
     init: Omit<CommandInit<Name>, 'requestId'>
   ): Promise<DecodedCommand> {
     const requestId = this.requestId()
-    this.send(name, { ...init, requestId } as CommandInit<Name>)
+    const whole: unknown = { ...(init as object), requestId }
+    this.send(name, whole as CommandInit<Name>)
     return await this.answerTo(requestId)
   }
 
@@ -145,7 +155,7 @@ export class RawClient {
   async producer(topic: string, init: Partial<CommandInit<'producer'>> = {}): Promise<CommandBody<'producerSuccess'>> {
     const answer = await this.request('producer', { topic, producerId: 0n, ...init })
     assert.equal(answer.case, 'producerSuccess', describe(answer))
-    return answer.value as CommandBody<'producerSuccess'>
+    return answer.value
   }
 
   async subscribe(topic: string, init: Partial<CommandInit<'subscribe'>> = {}): Promise<void> {
@@ -220,7 +230,7 @@ export function payloadTextOf(headers: Buffer): string {
   return headers.toString('utf8', 10 + metadataBytes)
 }
 
-export function sendFrame(init: CommandInit<'send'>, headers: Buffer): Buffer {
+export function sendFrame(init: SendInit & { producerId: bigint; sequenceId: bigint }, headers: Buffer): Buffer {
   const command = encodeBaseCommand('send', init)
   const prefix = Buffer.alloc(8)
   prefix.writeUInt32BE(4 + command.length + headers.length)
