@@ -24,7 +24,7 @@ export interface LedgerAppender {
   /** Payload bytes appended and not confirmed: what the caller keeps within its budget. */
   readonly pendingBytes: number
   /** Takes ownership of `payload` (kept, not copied, until confirmed); its CRC-32C, where known, saves a pass over it. @throws LedgerError WRITER_CLOSED, WRITER_FAILED */
-  append(payload: Buffer, payloadCrc?: number | undefined): EntryId
+  append(payload: Buffer, payloadCrc?: number): EntryId
   /** Waits for what is pending, then CLOSED with the last entry. Idempotent. @throws LedgerError WRITER_FAILED: recover it */
   close(): Promise<LedgerEnd>
 }

@@ -66,7 +66,7 @@ export class NodeLedgerAppender implements LedgerAppender, WriterSink {
     return this.#writer.pendingBytes
   }
 
-  append(payload: Buffer, payloadCrc?: number | undefined): EntryId {
+  append(payload: Buffer, payloadCrc?: number): EntryId {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#closing !== undefined) throw LedgerError.create('WRITER_CLOSED', { ledgerId: this.ledgerId })
     return this.#writer.append(payload, payloadCrc)

@@ -138,6 +138,8 @@ function stateOf(state: LedgerState | undefined): LedgerRecord['state'] {
       return 'in-recovery'
     case LedgerState.CLOSED:
       return 'closed'
+    case LedgerState.UNSPECIFIED:
+    case undefined:
     default:
       return refuse('state')
   }
@@ -176,12 +178,9 @@ function frame<Schema extends DescMessage>(schema: Schema, message: MessageShape
 }
 
 function unframe<Schema extends DescMessage>(schema: Schema, bytes: Uint8Array): MessageShape<Schema> {
-  switch (bytes[0]) {
-    case 1:
-      return readVersion1(schema, bytes.subarray(1))
-    default:
-      return refuse(`format version ${bytes[0]}`)
-  }
+  const version = bytes[0]
+  if (version === 1) return readVersion1(schema, bytes.subarray(1))
+  return refuse(`format version ${version}`)
 }
 
 function readVersion1<Schema extends DescMessage>(schema: Schema, body: Uint8Array): MessageShape<Schema> {

@@ -64,13 +64,19 @@ function findEnd(id: LedgerId, { record }: VersionedLedger, { directory }: Doors
 
     function fence(bookie: BookieId): void {
       const node = directory.node(bookie)
-      if (node === undefined) return missing(bookie)
+      if (node === undefined) {
+        missing(bookie)
+        return
+      }
       node.readLac({ ledgerId: id, fence: true }).then(({ lac }) => recovery.onFenced(bookie, lac), unreachable(bookie))
     }
 
     function read(bookie: BookieId, first: EntryId): void {
       const node = directory.node(bookie)
-      if (node === undefined) return missing(bookie)
+      if (node === undefined) {
+        missing(bookie)
+        return
+      }
       const limits = { first, last: LAST_ENTRY, bytesMax: READ_BYTES_MAX, entriesMax: READ_ENTRIES_MAX }
       node
         .read({ ledgerId: id, ...limits, fence: true })
@@ -79,7 +85,10 @@ function findEnd(id: LedgerId, { record }: VersionedLedger, { directory }: Doors
 
     function writeBack(bookie: BookieId, add: EntryAdd): void {
       const node = directory.node(bookie)
-      if (node === undefined) return queueMicrotask(() => recovery.onNotWritten(bookie, add.entryId))
+      if (node === undefined) {
+        queueMicrotask(() => recovery.onNotWritten(bookie, add.entryId))
+        return
+      }
       // One sink an entry: a write-back's answer must not stand for others.
       node.add(add, {
         onAdded: () => recovery.onWrittenBack(bookie, add.entryId),

@@ -7,8 +7,8 @@ import type { OperationWindow } from './operation-window.ts'
 
 export interface Submission {
   readonly transaction: Transaction
-  resolve(result: TransactionResult): void
-  reject(error: unknown): void
+  readonly resolve: (result: TransactionResult) => void
+  readonly reject: (error: unknown) => void
 }
 
 /**

@@ -80,12 +80,9 @@ function frame<Schema extends DescMessage>(schema: Schema, message: MessageShape
 }
 
 function unframe<Schema extends DescMessage>(schema: Schema, bytes: Buffer): MessageShape<Schema> {
-  switch (bytes[0]) {
-    case 1:
-      return readVersion1(schema, bytes.subarray(1))
-    default:
-      throw MetadataError.create('STORE_CORRUPT', { reason: 'unknown format version', version: bytes[0] })
-  }
+  const version = bytes[0]
+  if (version === 1) return readVersion1(schema, bytes.subarray(1))
+  throw MetadataError.create('STORE_CORRUPT', { reason: 'unknown format version', version })
 }
 
 function readVersion1<Schema extends DescMessage>(schema: Schema, body: Buffer): MessageShape<Schema> {

@@ -84,6 +84,9 @@ describe('LevelMetadataStore', () => {
     const keys = Array.from({ length: 200 }, (_, i) => `k${i}`)
     await Promise.all(keys.map(key => store.transact({ compares: [], changes: [put(key)] })))
     assert.equal(writes, 1)
+    const value = Buffer.alloc(60_000)
+    await Promise.all(keys.map(key => store.transact({ compares: [], changes: [{ kind: 'put', key, value }] })))
+    assert(writes >= 4 && writes < 20, `${writes} writes of 12 MB`)
   })
 
   test('only the newest operations are remembered, also on disk', async () => {

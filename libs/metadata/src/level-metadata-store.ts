@@ -35,8 +35,9 @@ import { OPERATIONS_MAX, OperationWindow } from './operation-window.ts'
 import { ProcessLease } from './process-lease.ts'
 import { WatchHub } from './watch-hub.ts'
 
-/** How many transactions share one synced write at most; the rest wait for the next. */
+/** What shares one synced write at most, in transactions and in bytes of values; the rest waits for the next. */
 const GROUP_TRANSACTIONS_MAX = 512
+const GROUP_BYTES_MAX = 4 * 1024 * 1024
 
 export interface LevelMetadataOptions {
   readonly directory: string
@@ -117,11 +118,13 @@ export class LevelMetadataStore implements MetadataStore {
     })
   }
 
+  // eslint-disable-next-line @typescript-eslint/require-await -- `async` makes a refusal a rejection
   async watch(prefix: string, listener: WatchListener): Promise<Watch> {
     this.#checkOpen()
     return this.#watches.add(prefix, listener)
   }
 
+  // eslint-disable-next-line @typescript-eslint/require-await -- `async` makes a refusal a rejection
   async grantLease(ttlMs: number): Promise<Lease> {
     this.#checkOpen()
     return new ProcessLease({ id: randomUUID(), ttlMs, revoke: lease => this.#dropLease(lease) })
@@ -139,7 +142,7 @@ export class LevelMetadataStore implements MetadataStore {
   async #work(): Promise<void> {
     await Promise.resolve() // all that is submitted in this turn shares the first group
     do {
-      const group = this.#waiting.splice(0, GROUP_TRANSACTIONS_MAX)
+      const group = this.#waiting.splice(0, groupLength(this.#waiting))
       try {
         await this.#settleDoubt()
         await this.#writeGroup(group)
@@ -276,6 +279,16 @@ const EMPTY = new Uint8Array(0)
 
 function rangeOf(prefix: Buffer): LevelRange {
   return { gte: prefix, lt: endOfPrefix(prefix) }
+}
+
+/** At least one, if any waits. */
+function groupLength(waiting: readonly Submission[]): number {
+  let bytes = 0
+  const end = waiting.slice(0, GROUP_TRANSACTIONS_MAX).findIndex(({ transaction }) => {
+    for (const change of transaction.changes) bytes += change.kind === 'put' ? change.value.length : 0
+    return bytes > GROUP_BYTES_MAX
+  })
+  return end === -1 ? GROUP_TRANSACTIONS_MAX : Math.max(end, 1)
 }
 
 function keysOf(transaction: Transaction): string[] {

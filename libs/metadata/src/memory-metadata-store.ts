@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/require-await -- `async` makes a refusal a rejection, as from a store that waits */
 import { strict as assert } from 'node:assert'
 import { randomUUID } from 'node:crypto'
 import { MetadataError } from './errors.ts'

@@ -107,7 +107,10 @@ export class GrpcBookieNode implements BookieNode {
     const batch = this.#batch
     this.#batch = []
     this.#batchBytes = 0
-    if (this.#isClosed) return this.#channels.failAll('UNREACHABLE')
+    if (this.#isClosed) {
+      this.#channels.failAll('UNREACHABLE')
+      return
+    }
     this.#stream ??= this.#openStream()
     this.#stream.write(encodeAddBatch(this.#address, batch))
     this.#checkLater()
@@ -154,7 +157,10 @@ export class GrpcBookieNode implements BookieNode {
       this.#cancelCheck = undefined
       const oldestMs = this.#channels.oldestWaitMs()
       if (oldestMs === undefined) return
-      if (oldestMs + this.#timeoutMs > this.#clock.nowMs()) return this.#checkLater()
+      if (oldestMs + this.#timeoutMs > this.#clock.nowMs()) {
+        this.#checkLater()
+        return
+      }
       this.#warn('UNREACHABLE', 'no answer in time')
       this.#break(this.#stream, 'UNREACHABLE')
     })
@@ -170,7 +176,10 @@ export class GrpcBookieNode implements BookieNode {
         if (error === null && reply !== undefined) resolve(reply)
         else reject(this.#errorOf(error))
       }
-      if (this.#isClosed) return answered(null)
+      if (this.#isClosed) {
+        answered(null)
+        return
+      }
       const call = this.#client.makeUnaryRequest<Buffer, Buffer>(path, asBuffer, asBuffer, request, (error, reply) => {
         cancelTimer()
         answered(error, reply)

@@ -131,6 +131,6 @@ describe('messages between brokers and bookies', () => {
         }
       }
     })
-    fc.assert(run, { numRuns: 3_000 })
+    fc.assert(run, { numRuns: 1_000 })
   })
 })

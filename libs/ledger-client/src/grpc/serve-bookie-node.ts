@@ -88,10 +88,11 @@ function answerWith(answer: sendUnaryData<Buffer>, run: () => Promise<Buffer>): 
 }
 
 function statusOf(error: unknown): { code: status; details: string } {
-  if (LedgerError.is(error, 'WRONG_NODE')) return { code: status.FAILED_PRECONDITION, details: error.code }
-  if (LedgerError.is(error, 'MALFORMED_MESSAGE')) return { code: status.INVALID_ARGUMENT, details: error.message }
-  if (error instanceof CodedError) return { code: status.UNAVAILABLE, details: error.code }
-  return { code: status.INTERNAL, details: 'bug' }
+  if (!(error instanceof CodedError)) return { code: status.INTERNAL, details: 'bug' }
+  const code = String(error.code)
+  if (code === 'WRONG_NODE') return { code: status.FAILED_PRECONDITION, details: code }
+  if (code === 'MALFORMED_MESSAGE') return { code: status.INVALID_ARGUMENT, details: error.message }
+  return { code: status.UNAVAILABLE, details: code }
 }
 
 function closeServer(server: Server, streams: ReadonlySet<AddStream>): Promise<void> {
