@@ -23,8 +23,9 @@ export async function requiredNamespace(request: AdminRequest): Promise<{ name: 
   return { name, info: info ?? refuse(404, 'Namespace does not exist') }
 }
 
+/** Schemas have none: both domains share them. */
 export function domainOf(request: AdminRequest): TopicDomain {
-  return param(request, 'domain') === 'non-persistent' ? 'non-persistent' : 'persistent'
+  return request.params.domain === 'non-persistent' ? 'non-persistent' : 'persistent'
 }
 
 /** The topic of the path. @throws RestError 412 */

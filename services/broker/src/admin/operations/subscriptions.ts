@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Position } from '@strata/cursor-protocol'
 import type { Subscription } from '../../contract.ts'
 import type { TopicName } from '../../namespace/topic-name.ts'
@@ -128,7 +129,7 @@ function expiryOf(request: AdminRequest): number {
 
 export async function resetCursorToTime(request: AdminRequest): Promise<AdminReply> {
   const publishTimeMs = numberParam(request, 'timestamp')
-  for (const { subscription } of await subscriptionsOf(request)) await subscription.seek({ publishTimeMs })
+  for (const { subscription } of await subscriptionsOf(request)) await seek(subscription, { publishTimeMs })
   return done()
 }
 
@@ -136,9 +137,15 @@ export async function resetCursorToPosition(request: AdminRequest): Promise<Admi
   await refusePartitioned(request, 'Reset-cursor at position is not allowed for partitioned-topic')
   const id = messageIdOf(bodyOf(request))
   await onePersistent(request, async (subscription, topic) => {
-    await subscription.seek(await seekTarget(topic, id))
+    await seek(subscription, await seekTarget(topic, id))
   })
   return done()
+}
+
+/** A seek holds off all others until its answer is on its way, one turn later: whoever has this one's may send the next. */
+async function seek(subscription: Subscription, target: Parameters<Subscription['seek']>[0]): Promise<void> {
+  await subscription.seek(target)
+  await nextTurn()
 }
 
 /** Inside a batch, the messages before the one that is meant are acknowledged. */

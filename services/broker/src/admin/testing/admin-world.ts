@@ -55,6 +55,7 @@ export class AdminWorld {
       client.publish({ sequenceId: BigInt(index), text })
       await client.next('sendReceipt')
     }
+    await client.request('closeProducer', { producerId: 0n })
     client.destroy()
   }
 
