@@ -132,7 +132,7 @@ export class LedgerWriter {
   }
 
   /** Call only while there is no `failure`. Takes ownership of `payload`; its CRC-32C, where it is known, saves a pass over it. */
-  append(payload: Buffer, payloadCrc?: number | undefined): EntryId {
+  append(payload: Buffer, payloadCrc?: number): EntryId {
     assert(this.#state.kind !== 'failed', 'append to a failed writer')
     const id = this.#nextEntryId++ as EntryId
     this.#lengthBytes += payload.length
