@@ -159,8 +159,9 @@ export class LedgerTable {
     return Math.max(0, this.#rank(through) - this.#rank(after))
   }
 
-  /** The n-th entry after a position, at most the last one. */
+  /** The n-th entry after a position, at most the last one; the position itself for none. */
   positionAfter(position: Position, entries: number): Position {
+    if (entries <= 0) return position
     return this.#select(this.#rank(position) + entries) ?? this.lastConfirmed
   }
 

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { Clock, Logger } from '@strata/base'
 import type { LedgerTable } from '@strata/cursor-protocol'
-import type { LedgerAppender, LedgerClient } from '@strata/ledger-client'
+import type { LedgerAppender, LedgerClient, LedgerEnd } from '@strata/ledger-client'
 import { AppendQueue } from './append-queue.ts'
 import type { AppendListener, RolloverPolicy } from './contract.ts'
 import { ManagedLedgerError } from './errors.ts'
@@ -300,7 +300,14 @@ export class AppendPipeline<Context> {
 
   async #close(open: OpenLedger): Promise<void> {
     open.isClosing = true
-    const end = await open.appender.close()
+    let end: LedgerEnd
+    try {
+      end = await open.appender.close()
+    } catch (error) {
+      // Whatever it was, the writer is of no more use, and recovery closes a ledger too.
+      this.#onFailed(open, error instanceof Error ? error : new Error(String(error)))
+      return
+    }
     if (this.#stopped !== undefined || open.failure !== undefined) return
     assert(this.#queue.sent === 0, 'closed over entries that are not confirmed')
     assert.equal(

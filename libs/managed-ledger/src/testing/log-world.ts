@@ -10,6 +10,8 @@ export const KEEP_ALL: ManagedLedgerOptions & { create: boolean } = {
   rollover: { entriesMax: 1_000_000, bytesMax: 1 << 30, ageMsMax: 3_600_000 }
 }
 
+const TURNS_MAX = 10_000
+
 export interface Owner {
   readonly factory: ManagedLedgerFactory
   readonly client: MemoryLedgerClient
@@ -20,6 +22,15 @@ export class LogWorld {
   readonly clock = new ManualClock()
   readonly metadata = new MemoryMetadataStore()
   readonly ledgers = new MemoryLedgers()
+
+  /** Lets everything that is on its way arrive, turn by turn, until the condition holds. */
+  async until(isTrue: () => boolean): Promise<void> {
+    for (let turn = 0; turn < TURNS_MAX; turn++) {
+      if (isTrue()) return
+      await new Promise<void>(resolve => setImmediate(resolve))
+    }
+    throw new Error('it never became true')
+  }
 
   owner(options: { cursorLedgerBytesMax?: number; cacheBytesMax?: number } = {}): Owner {
     const client = this.ledgers.client()
