@@ -31,6 +31,11 @@ export class FrameDecoder {
     this.frameBytesMax = options.frameBytesMax
   }
 
+  /** Memory of the partial frame. */
+  get heldBytes(): number {
+    return this.#partial?.length ?? 0
+  }
+
   /** No further frame is handed out, not even of the chunk that is being read. */
   close(): void {
     this.#closed = true

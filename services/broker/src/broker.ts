@@ -2,8 +2,9 @@ import { BytePool, type Clock, type Logger } from '@strata/base'
 import type { Entry, ManagedLedgerFactory } from '@strata/managed-ledger'
 import type { MetadataStore } from '@strata/metadata'
 import { SchemaRegistry } from '@strata/schema'
-import { MetadataView, readMessageMetadata } from '@strata/wire'
+import { frameBytesMaxOf, MetadataView, readMessageMetadata } from '@strata/wire'
 import type { BrokerSettings } from './config/settings.ts'
+import { AssemblyGate } from './connection/assembly-gate.ts'
 import type { ConnectionServices } from './connection/context.ts'
 import { Listeners } from './connection/listeners.ts'
 import { Flusher } from './connection/output.ts'
@@ -38,6 +39,7 @@ export class Broker {
   readonly listeners: Listeners
   readonly ingestPool: BytePool
   readonly dispatchPool: BytePool
+  readonly assembly: AssemblyGate
   /** As they were bound; whoever serves HTTP sets `web`. */
   readonly ports = { broker: 0, web: 0 }
   readonly #clock: Clock
@@ -60,6 +62,11 @@ export class Broker {
     const budgetBytes = settings.strataMemoryBudgetMB * MIB
     this.ingestPool = new BytePool('ingest', budgetBytes / 4)
     this.dispatchPool = new BytePool('dispatch', budgetBytes / 4)
+    this.assembly = new AssemblyGate({
+      clock,
+      places: Math.floor(this.ingestPool.bytesMax / frameBytesMaxOf(settings.maxMessageSize)),
+      patienceMs: () => settings.keepAliveIntervalSeconds * 1000
+    })
     this.topics = new TopicRegistry({
       env: environmentOf(options, this.dispatchPool),
       records: parts.namespaces.topics,
@@ -139,6 +146,7 @@ export class Broker {
       serverVersion: SERVER_VERSION,
       ports: this.ports,
       publishing: { connections: 0 },
+      assembly: this.assembly,
       producerName: () => `${this.settings.clusterName}-${instance}-${nextName++}`
     }
   }

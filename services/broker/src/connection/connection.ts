@@ -22,6 +22,7 @@ import type { Delivery } from '../contract.ts'
 import { brokerError, brokerErrors, wireErrorOf, type BrokerErrorCode } from '../errors.ts'
 import { asClientError, wireAnswerOf } from '../topic/client-error.ts'
 import type { Publication } from '../topic/publication.ts'
+import type { Assembly } from './assembly-gate.ts'
 import { ClosedProducers } from './closed-producers.ts'
 import {
   NO_REQUEST,
@@ -95,6 +96,7 @@ export class Connection implements ConnectionContext, FrameHandler {
   readonly #decoder: FrameDecoder
   readonly #intake: Intake
   readonly #keepAlive: KeepAlive
+  readonly #assembly: Assembly
   readonly #sendPath: SendPath
   readonly #ackPath: AckPath
   readonly #flow = new FlowView()
@@ -119,6 +121,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.#closedProducers = new ClosedProducers(services.clock, () => services.settings.keepAliveIntervalSeconds * 1000)
     this.#intake = this.#createIntake()
     this.#keepAlive = this.#createKeepAlive()
+    this.#assembly = this.#createAssembly()
     this.#sendPath = new SendPath({
       producers: this.producers,
       wasClosedByBroker: producerId => this.#closedProducers.has(producerId),
@@ -180,6 +183,7 @@ export class Connection implements ConnectionContext, FrameHandler {
       }
       this.close(error instanceof Error ? error.message : String(error))
     }
+    this.#assembly.onHeld(this.#decoder.heldBytes)
     this.#intake.check()
   }
 
@@ -374,6 +378,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.#state = 'closed'
     this.#decoder.close()
     this.#keepAlive.stop()
+    this.#assembly.close()
     this.#output.close()
     this.#leaveTopics()
     // What was written goes out first, unless the peer does not read it.
@@ -391,10 +396,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     }
     for (const cancel of [...this.cancellations.values()]) cancel()
     for (const slot of this.consumers.values()) {
-      if (slot.kind === 'creating') {
-        slot.isCancelled = true
-        continue
-      }
+      if (slot.kind === 'creating') continue
       slot.consumer.leave()
       slot.topic.onConsumerLeft(slot.consumer.subscription)
     }
@@ -416,9 +418,27 @@ export class Connection implements ConnectionContext, FrameHandler {
         this.#socket.pause()
       },
       resume: () => {
-        if (this.#state !== 'closed') this.#socket.resume()
+        this.#resumeIfFree()
       }
     })
+  }
+
+  #createAssembly(): Assembly {
+    return this.services.assembly.join({
+      pause: () => {
+        this.#socket.pause()
+      },
+      resume: () => {
+        this.#resumeIfFree()
+      },
+      close: reason => {
+        this.close(reason)
+      }
+    })
+  }
+
+  #resumeIfFree(): void {
+    if (this.#state !== 'closed' && !this.#intake.isPaused && !this.#assembly.isWaiting) this.#socket.resume()
   }
 
   #createKeepAlive(): KeepAlive {
@@ -427,7 +447,7 @@ export class Connection implements ConnectionContext, FrameHandler {
       clock: services.clock,
       intervalMs: () => services.settings.keepAliveIntervalSeconds * 1000,
       isConnected: () => this.#state === 'connected',
-      isPaused: () => this.#intake.isPaused,
+      isPaused: () => this.#intake.isPaused || this.#assembly.isWaiting,
       canPing: () => this.client.protocolVersion >= 1,
       sendPing: () => {
         if (this.#state !== 'closed') writePing(this.#output.slab)
@@ -436,7 +456,8 @@ export class Connection implements ConnectionContext, FrameHandler {
         this.#output.pong()
       },
       readOnce: () => {
-        this.#socket.resume()
+        // A large frame that may not grow yet must not grow by this either.
+        if (!this.#assembly.isWaiting) this.#socket.resume()
       },
       close: reason => {
         this.close(reason)

@@ -6,6 +6,7 @@ import type { NamespaceService } from '../namespace/namespace-service.ts'
 import type { Producer, ProducerConnection } from '../topic/producer.ts'
 import type { Topic } from '../topic/topic.ts'
 import type { TopicRegistry } from '../topic/topic-registry.ts'
+import type { AssemblyGate } from './assembly-gate.ts'
 import type { Listeners } from './listeners.ts'
 import type { Flusher } from './output.ts'
 import type { SchemaDoor } from './schema-door.ts'
@@ -37,6 +38,7 @@ export interface ConnectionServices {
   producerName(): string
   /** Connections that hold publications, for fair shares of the ingest pool. */
   readonly publishing: { connections: number }
+  readonly assembly: AssemblyGate
 }
 
 /** What the client said of itself in CONNECT. */
@@ -57,12 +59,11 @@ export const UNKNOWN_CLIENT: ClientInfo = {
 }
 
 export type ProducerSlot =
-  | { readonly kind: 'creating'; isCancelled: boolean; readonly requestId: bigint }
+  | { readonly kind: 'creating'; isCancelled: boolean }
   | { readonly kind: 'ready'; readonly producer: Producer; readonly topic: Topic }
 
 export type ConsumerSlot =
-  | { readonly kind: 'creating'; isCancelled: boolean; readonly requestId: bigint }
-  | { readonly kind: 'ready'; readonly consumer: Consumer; readonly topic: Topic }
+  { readonly kind: 'creating' } | { readonly kind: 'ready'; readonly consumer: Consumer; readonly topic: Topic }
 
 export interface WatcherSlot {
   close(): void

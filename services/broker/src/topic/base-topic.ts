@@ -70,7 +70,12 @@ export abstract class BaseTopic {
   async addProducer(producer: Producer): Promise<Admission> {
     this.requireOpen()
     this.requireNotTerminated()
-    return await this.during(() => this.producers.admit(producer))
+    return await this.during(async () => {
+      const admission = await this.producers.admit(producer)
+      if (this.state === 'open') return admission
+      this.producers.remove(producer)
+      return this.refuseFenced()
+    })
   }
 
   removeProducer(producer: Producer): void {

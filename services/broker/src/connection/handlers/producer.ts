@@ -33,8 +33,7 @@ export function handleProducer(connection: ConnectionContext, request: Request):
     }
     const slot: ProducerSlot & { kind: 'creating' } = {
       kind: 'creating',
-      isCancelled: false,
-      requestId: request.requestId
+      isCancelled: false
     }
     connection.producers.set(producerId, slot)
     try {

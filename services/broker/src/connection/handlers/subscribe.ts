@@ -41,9 +41,7 @@ export function handleSubscribe(connection: ConnectionContext, request: Request)
     }
     const options = consumerOptionsOf(connection, request, consumerId)
     const slot: ConsumerSlot & { kind: 'creating' } = {
-      kind: 'creating',
-      isCancelled: false,
-      requestId: request.requestId
+      kind: 'creating'
     }
     connection.consumers.set(consumerId, slot)
     try {
@@ -76,7 +74,8 @@ async function create(connection: ConnectionContext, creation: Creation): Promis
     isReplicated: request.replicateSubscriptionState,
     mayCreate: topic.policies.autoSubscriptionCreation
   })
-  if (connection.isClosed || slot.isCancelled) {
+  // The client, or the topic, may have closed it while this was on its way back.
+  if (connection.isClosed || connection.consumers.get(options.consumerId) !== slot) {
     consumer.leave()
     topic.onConsumerLeft(consumer.subscription)
     throw brokerError('ServiceNotReady', 'The consumer was closed before it was created')
@@ -148,8 +147,7 @@ export function handleCloseConsumer(connection: ConnectionContext, request: Comm
   const slot = connection.consumers.get(consumerId)
   if (slot !== undefined) {
     connection.consumers.delete(consumerId)
-    if (slot.kind === 'creating') slot.isCancelled = true
-    else {
+    if (slot.kind === 'ready') {
       slot.consumer.leave()
       slot.topic.onConsumerLeft(slot.consumer.subscription)
     }
