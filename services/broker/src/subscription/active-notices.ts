@@ -16,6 +16,8 @@ export class ActiveNotices {
   readonly #delayMs: () => number
   readonly #onServed: () => void
   #cancelDelay: (() => void) | undefined
+  /** Of the change that is to be served: one that another change has overtaken must not serve. */
+  #change = 0
 
   constructor(options: { turns: TurnScheduler; clock: Clock; delayMs: () => number; onServed: () => void }) {
     this.#turns = options.turns
@@ -40,14 +42,18 @@ export class ActiveNotices {
   }
 
   cancel(): void {
+    this.#change++
     this.#cancelDelay?.()
     this.#cancelDelay = undefined
   }
 
   #onChanged(dispatcher: SingleActiveDispatcher, activeBefore: Member | undefined): void {
+    dispatcher.isHeld = true
+    if (this.#cancelDelay !== undefined) return // whoever is active when the delay ends is served
+    const change = ++this.#change
     const serve = (): void => {
+      if (change !== this.#change) return
       this.#cancelDelay = undefined
-      if (dispatcher.members.length === 0) return
       dispatcher.isHeld = false
       tell(dispatcher, dispatcher.members)
       this.#onServed()
@@ -55,8 +61,6 @@ export class ActiveNotices {
     const delayMs = this.#delayMs()
     const isDelayed =
       dispatcher.type === 'Failover' && activeBefore !== undefined && dispatcher.members.length > 1 && delayMs > 0
-    dispatcher.isHeld = true
-    if (this.#cancelDelay !== undefined) return
     if (isDelayed) this.#cancelDelay = this.#clock.after(delayMs, serve)
     else this.#turns.later(serve)
   }

@@ -61,7 +61,7 @@ export class KeySharedDispatcher extends TrackedDispatcher {
   }
 
   popPending(): boolean {
-    if (!this.mayDispatch || this.pendingEntries === 0) return false
+    if (!this.mayDispatch) return false
     for (const member of this.members) {
       if (member.pending.size > 0 && member.canTake && this.popFrom(member.pending)) return true
     }

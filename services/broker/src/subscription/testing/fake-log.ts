@@ -188,7 +188,9 @@ export class FakeCursor implements Cursor {
   }
 
   isAcknowledged(ledgerId: number, entryId: number): boolean {
-    const index = this.#index(ledgerId, entryId)
+    return this.#has(this.#index(ledgerId, entryId))
+  }
+  #has(index: number): boolean {
     return index < this.#start || this.#acked.has(index)
   }
   ackSet(ledgerId: number, entryId: number): Int32Array | undefined {
@@ -196,7 +198,7 @@ export class FakeCursor implements Cursor {
   }
   acknowledge(ledgerId: number, entryId: number): boolean {
     const index = this.#index(ledgerId, entryId)
-    if (index >= this.#log.entries.length || this.isAcknowledged(ledgerId, entryId)) return false
+    if (index >= this.#log.entries.length || this.#has(index)) return false
     this.#bits.delete(index)
     this.#acked.add(index)
     this.#advance()
@@ -204,7 +206,7 @@ export class FakeCursor implements Cursor {
   }
   acknowledgeBits(ledgerId: number, entryId: number, remaining: Int32Array): boolean {
     const index = this.#index(ledgerId, entryId)
-    if (this.isAcknowledged(ledgerId, entryId)) return false
+    if (this.#has(index)) return false
     const before = this.#bits.get(index)
     const after = remaining.map((word, i) => (before === undefined ? word : word & (before[i] ?? 0)))
     if (after.every(word => word === 0)) return this.acknowledge(ledgerId, entryId)
