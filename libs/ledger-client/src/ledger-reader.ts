@@ -1,4 +1,4 @@
-import type { EntryId, LedgerId } from '@strata/base'
+import { CodedError, type EntryId, type LedgerId } from '@strata/base'
 import { blockingQuorum, hasValidDigest, readOrder, type StoredEntry } from '@strata/ledger-protocol'
 import type { BookieDirectory, LedgerEntry, LedgerReader } from './contract.ts'
 import { LedgerError } from './errors.ts'
@@ -93,5 +93,5 @@ export class NodeLedgerReader implements LedgerReader {
 
 /** Another member may know. What is no operating error of a node is a bug here. */
 function ignoreUnavailable(error: unknown): undefined {
-  if (!LedgerError.is(error)) throw error
+  if (!(error instanceof CodedError)) throw error
 }

@@ -1,5 +1,4 @@
-import type { BookieId, EntryId, LedgerId } from '@strata/base'
-import { entryId } from '@strata/base'
+import { CodedError, entryId, type BookieId, type EntryId, type LedgerId } from '@strata/base'
 import { LedgerRecovery, type Blocker, type EntryAdd, type LedgerEnd, type RecoverySink } from '@strata/ledger-protocol'
 import type { BookieDirectory } from './contract.ts'
 import { LedgerError } from './errors.ts'
@@ -57,7 +56,7 @@ function findEnd(id: LedgerId, { record }: VersionedLedger, { directory }: Doors
     })
 
     const unreachable = (bookie: BookieId) => (error: unknown) => {
-      if (LedgerError.is(error)) recovery.onUnreachable(bookie)
+      if (error instanceof CodedError) recovery.onUnreachable(bookie)
       else reject(error instanceof Error ? error : new Error(String(error)))
     }
     const missing = (bookie: BookieId): void => queueMicrotask(() => recovery.onUnreachable(bookie))
