@@ -16,8 +16,7 @@ export const bookieErrors = defineErrors({
     retryable: true,
     summary: 'another process raised the incarnation of this node at the same time'
   },
-  STORAGE_FAILED: { retryable: true, summary: 'the disk refused a write or a sync' },
-  BOOKIE_CLOSED: { retryable: false, summary: 'the node is closed' }
+  STORAGE_FAILED: { retryable: true, summary: 'the disk refused a write or a sync' }
 })
 
 /** `code` of a Node system error, for details and health. */

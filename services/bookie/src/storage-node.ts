@@ -1,10 +1,9 @@
 import { strict as assert } from 'node:assert'
 import { every, type BookieId, type Clock, type EntryId, type LedgerId, type Logger } from '@strata/base'
-import type { AddFailure, AddRequest, AddSink, ReadAnswer } from '@strata/ledger-client'
+import { LedgerError, type AddFailure, type AddRequest, type AddSink, type ReadAnswer } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import type { Bookie, BookieDirectories, BookieHealth, BookieStats } from './bookie-types.ts'
 import type { Disk, DiskLane } from './disk/disk.ts'
-import { bookieErrors } from './errors.ts'
 import { FILE_HEADER_BYTES } from './format/file-header.ts'
 import { PAYLOAD_BYTES_MAX } from './format/record.ts'
 import type { EntryIndex } from './index/entry-index.ts'
@@ -228,7 +227,8 @@ export class StorageNode implements Bookie {
   }
 
   #checkOpen(): void {
-    if (this.#closing !== undefined) throw bookieErrors.create('BOOKIE_CLOSED')
+    if (this.#closing !== undefined)
+      throw LedgerError.create('UNAVAILABLE', { bookieId: this.bookieId, reason: 'the node is closed' })
   }
 
   /** undefined: the index cannot be asked whether the ledger is fenced. */
@@ -249,16 +249,16 @@ export class StorageNode implements Bookie {
     return request.payload.length > PAYLOAD_BYTES_MAX ? 'STORAGE_FAILED' : undefined
   }
 
-  /** @throws STORAGE_FAILED: the fence may or may not be on disk; the ledger takes no adds here until a restart */
+  /** @throws LedgerError UNAVAILABLE: the fence may or may not be on disk; the ledger takes no adds here until a restart */
   async #fence(ledgerId: LedgerId): Promise<void> {
     const ledger = this.#parts.index.ledger(ledgerId)
     ledger.isFenced = true
     if (ledger.isFenceSynced && ledger.pendingRecords === 0) return
-    if (!this.#journal.isRunning) throw bookieErrors.create('STORAGE_FAILED', { ledgerId })
+    if (!this.#journal.isRunning) throw LedgerError.create('UNAVAILABLE', { ledgerId, reason: 'STORAGE_FAILED' })
     await new Promise<void>((resolve, reject) => {
       this.#journal.fence(ledger, error => {
         if (error === undefined) resolve()
-        else reject(error)
+        else reject(LedgerError.create('UNAVAILABLE', { ledgerId, reason: 'STORAGE_FAILED' }, error))
       })
     })
   }

@@ -94,7 +94,7 @@ export class JournalFiles {
     await this.#preparing
     if (prepared !== undefined) await this.#discard(prepared)
     const failed = this.active
-    const file = await this.#make(FIRST_FILE_BYTES, { fill: true })
+    const file = await this.#make(Math.min(FIRST_FILE_BYTES, this.#options.fileBytes), { fill: true })
     await closeQuietly(failed)
     this.#activate(file)
     this.#prepareSoon()

@@ -104,7 +104,8 @@ export class TestNode {
 }
 
 const KIB = 1024
-const SMALL = {
+/** Small enough that files roll and move within a test; background work runs when a test asks for it. */
+export const SMALL = {
   journalFileBytes: 256 * KIB,
   journalBytesMax: 1024 * KIB,
   writeBufferBytes: 64 * KIB,
@@ -132,5 +133,24 @@ export async function readAll(
     })
     payloads.push(...answer.entries.map(entry => entry.payload))
     if (answer.end !== 'limit' || payloads.length > last) return { payloads, end: answer.end }
+  }
+}
+
+/** Another store with the same records, as of now. */
+export async function copyMetadata(from: MemoryMetadataStore): Promise<MemoryMetadataStore> {
+  const copy = new MemoryMetadataStore()
+  const { records } = await from.scan({ prefix: '' })
+  for (const { key, value } of records) await copy.transact({ compares: [], changes: [{ kind: 'put', key, value }] })
+  return copy
+}
+
+/** A small generator of numbers in [0, 1): the same ones for the same seed. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
