@@ -269,4 +269,27 @@ describe('lists of topics', () => {
     expect(watch.hash).toBe(topicListHash(partitions))
     watch.close()
   })
+
+  test('changes of a long list are gathered, and what came back has not been away', async () => {
+    await service.close()
+    const clock = new ManualClock()
+    service = await NamespaceService.open({ store, settings, clock, cluster })
+    for (let i = 0; i < 1010; i++) await service.topics.create(t(`t${i}`), { partitions: 0 })
+    const changes: TopicListChange[] = []
+    const watch = await service.lists.watch('public/default', { mode: 'ALL' }, change => changes.push(change))
+    const seen = new Promise<void>(resolve => {
+      void store.watch('topics/', events => {
+        if (events.some(event => event.key.endsWith('/last'))) resolve()
+      })
+    })
+    const back = await service.topics.beginDelete(t('t0'))
+    await service.topics.finishDelete(back)
+    await service.topics.create(t('t0'), { partitions: 0 })
+    await service.topics.create(t('last'), { partitions: 0 })
+    await seen
+    expect(changes).toEqual([])
+    clock.advance(200)
+    expect(changes).toEqual([{ added: ['persistent://public/default/last'], deleted: [], hash: watch.hash }])
+    watch.close()
+  })
 })

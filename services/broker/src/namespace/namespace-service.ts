@@ -21,7 +21,7 @@ export class NamespaceService {
     this.policies = new PolicyStore(store, settings)
     this.tenancy = new Tenancy({ store, policies: this.policies, clock, clusterName: settings.clusterName })
     this.topics = new TopicRecords({ store, settings, policies: this.policies, clock })
-    this.lists = new TopicLists(store, this.topics)
+    this.lists = new TopicLists(store, this.topics, clock)
   }
 
   /** Makes what must exist (`public/default`, `pulsar/system`, the cluster) and starts watching. */

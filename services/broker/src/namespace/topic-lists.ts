@@ -1,3 +1,4 @@
+import type { Clock } from '@strata/base'
 import type { MetadataStore, Watch, WatchEvent } from '@strata/metadata'
 import { crc32c } from '@strata/wire'
 import { brokerError } from '../errors.ts'
@@ -29,6 +30,10 @@ export interface TopicListWatch {
   close(): void
 }
 
+/** Telling a change costs time in proportion to the list: of longer lists changes are gathered first. */
+const TOLD_AT_ONCE_MAX = 1000
+const GATHERING_MS = 200
+
 /** CRC32C over the sorted names joined by commas, its bytes little-endian in hexadecimal: what clients compare. */
 export function topicListHash(sortedNames: readonly string[]): string {
   const digest = Buffer.allocUnsafe(4)
@@ -40,10 +45,12 @@ export function topicListHash(sortedNames: readonly string[]): string {
 export class TopicLists {
   readonly #store: MetadataStore
   readonly #records: TopicRecords
+  readonly #clock: Clock
 
-  constructor(store: MetadataStore, records: TopicRecords) {
+  constructor(store: MetadataStore, records: TopicRecords, clock: Clock) {
     this.#store = store
     this.#records = records
+    this.#clock = clock
   }
 
   /** Sorted. */
@@ -73,9 +80,16 @@ export class TopicLists {
   ): Promise<TopicListWatch> {
     const state = new WatchedList(filter)
     let early: WatchEvent[][] | undefined = []
-    const apply = (events: readonly WatchEvent[]): void => {
-      const change = state.apply(events)
+    let cancel: (() => void) | undefined
+    const tell = (): void => {
+      cancel = undefined
+      const change = state.takeChange()
       if (change !== undefined) listener(change)
+    }
+    const apply = (events: readonly WatchEvent[]): void => {
+      state.apply(events)
+      if (state.size <= TOLD_AT_ONCE_MAX) tell()
+      else cancel ??= this.#clock.after(GATHERING_MS, tell)
     }
     const watch: Watch = await this.#store.watch(keys.topics(namespace), events => {
       if (early !== undefined) early.push([...events])
@@ -89,6 +103,8 @@ export class TopicLists {
     }
     for (const events of early) state.apply(events)
     early = undefined
+    // all of that is in the first list
+    state.takeChange()
     return {
       get topics() {
         return state.sorted()
@@ -97,6 +113,7 @@ export class TopicLists {
         return topicListHash(state.sorted())
       },
       close: () => {
+        cancel?.()
         watch.close()
       }
     }
@@ -118,6 +135,8 @@ export function compileTopicPattern(pattern: string, lengthMax: number): TopicPa
 class WatchedList {
   readonly #filter: TopicListFilter
   readonly #rows = new Map<string, { version: number; names: readonly string[] }>()
+  readonly #added = new Set<string>()
+  readonly #deleted = new Set<string>()
 
   constructor(filter: TopicListFilter) {
     this.#filter = filter
@@ -129,20 +148,29 @@ class WatchedList {
     if (names.length > 0) this.#rows.set(key, { version: record.version, names })
   }
 
-  apply(events: readonly WatchEvent[]): TopicListChange | undefined {
-    const added = new Set<string>()
-    const deleted = new Set<string>()
+  get size(): number {
+    return this.#rows.size
+  }
+
+  apply(events: readonly WatchEvent[]): void {
     for (const event of events) {
       const before = this.#rows.get(event.key)
       if (before !== undefined && event.version <= before.version) continue
       const names = this.#namesOfEvent(event)
-      for (const name of before?.names ?? []) if (!names.includes(name)) deleted.add(name)
-      for (const name of names) if (before?.names.includes(name) !== true) added.add(name)
+      for (const name of before?.names ?? []) if (!names.includes(name)) move(name, this.#added, this.#deleted)
+      for (const name of names) if (before?.names.includes(name) !== true) move(name, this.#deleted, this.#added)
       if (names.length === 0) this.#rows.delete(event.key)
       else this.#rows.set(event.key, { version: event.version, names })
     }
-    if (added.size === 0 && deleted.size === 0) return undefined
-    return { added: [...added], deleted: [...deleted], hash: topicListHash(this.sorted()) }
+  }
+
+  /** What was applied since the last call; undefined: nothing that shows. */
+  takeChange(): TopicListChange | undefined {
+    if (this.#added.size === 0 && this.#deleted.size === 0) return undefined
+    const change = { added: [...this.#added], deleted: [...this.#deleted], hash: topicListHash(this.sorted()) }
+    this.#added.clear()
+    this.#deleted.clear()
+    return change
   }
 
   sorted(): string[] {
@@ -154,6 +182,11 @@ class WatchedList {
     if (name === undefined || event.value === undefined) return []
     return namesOf(topicRecordOf(name, { key: event.key, value: event.value, version: event.version }), this.#filter)
   }
+}
+
+/** What comes back before anybody was told has not been away. */
+function move(name: string, from: Set<string>, to: Set<string>): void {
+  if (!from.delete(name)) to.add(name)
 }
 
 function namesOf(record: TopicRecord, filter: TopicListFilter): string[] {
