@@ -48,6 +48,11 @@ export class LedgerTable {
     return this.#trimmedThrough
   }
 
+  /** No ledger of the log, gone ones included, has a higher id; -1 if there never was one. */
+  get lastLedgerId(): number {
+    return this.#rows.at(-1)?.ledgerId ?? this.#trimmedThrough.ledgerId
+  }
+
   get entries(): number {
     const first = this.#rows[0]
     return first === undefined ? 0 : this.#totalEntries() - first.entriesBefore

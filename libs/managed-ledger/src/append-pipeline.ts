@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import type { Clock, Logger } from '@strata/base'
+import { ledgerId, type Clock, type Logger } from '@strata/base'
 import type { LedgerTable } from '@strata/cursor-protocol'
 import type { LedgerAppender, LedgerClient, LedgerEnd } from '@strata/ledger-client'
 import { AppendQueue } from './append-queue.ts'
@@ -57,7 +57,8 @@ export class AppendPipeline<Context> {
   #preparing: Promise<void> | undefined
   #isDriving = false
   #isUnavailable = false
-  #finish: { readonly error: Error; readonly whenDone: ((error?: Error) => void)[] } | undefined
+  /** Set by `finish`: `drain` is how many of the queue were there before it, and are still to settle. */
+  #finish: { readonly error: Error; readonly whenDone: ((error?: Error) => void)[]; drain: number } | undefined
   #stopped: Error | undefined
   #cancelAge: (() => void) | undefined
   #cancelDeadline: (() => void) | undefined
@@ -122,7 +123,7 @@ export class AppendPipeline<Context> {
     else if (this.#queue.sent === this.#queue.count - 1) this.#send(open)
   }
 
-  /** No append is taken any more; resolves when what was sent has settled and the ledger is closed. Others fail with `error`. */
+  /** No append is taken any more; resolves when those before have settled and the ledger is closed. Later ones fail with `error`. */
   finish(error: Error): Promise<void> {
     if (this.#stopped !== undefined) return Promise.resolve()
     return new Promise((resolve, reject) => {
@@ -130,7 +131,7 @@ export class AppendPipeline<Context> {
         if (failure === undefined) resolve()
         else reject(failure)
       }
-      if (this.#finish === undefined) this.#finish = { error, whenDone: [done] }
+      if (this.#finish === undefined) this.#finish = { error, whenDone: [done], drain: this.#queue.count }
       else this.#finish.whenDone.push(done)
       this.#armDeadline()
       this.#drive()
@@ -154,7 +155,7 @@ export class AppendPipeline<Context> {
   /** Hands over what waits, until the ledger is full. */
   #send(open: OpenLedger): void {
     const queue = this.#queue
-    while (queue.sent < queue.count) {
+    while (queue.sent < this.#sendable) {
       if (open.failure !== undefined) return
       if (this.#isFull(open.appender)) {
         this.#roll()
@@ -173,6 +174,11 @@ export class AppendPipeline<Context> {
     }
     if (this.#isFull(open.appender)) this.#roll()
     else if (this.#isFull(open.appender, AHEAD_SHARE)) this.#prepareAhead()
+  }
+
+  /** How many of the queue may go to a ledger. */
+  get #sendable(): number {
+    return this.#finish?.drain ?? this.#queue.count
   }
 
   #isFull(appender: LedgerAppender, share = 1): boolean {
@@ -216,6 +222,7 @@ export class AppendPipeline<Context> {
     const listener = this.#listener
     for (let index = 0; index < count; index++) {
       const context = queue.shift()
+      if (this.#finish !== undefined) this.#finish.drain -= 1
       listener?.onAppended(id, first + index, context)
     }
     listener?.onAppendsSettled()
@@ -282,8 +289,10 @@ export class AppendPipeline<Context> {
   #nextStep(): (() => Promise<void>) | undefined {
     const open = this.#open
     if (open?.failure !== undefined) return () => this.#recover(open)
-    if (open !== undefined && (open.isClosing || this.#finish !== undefined)) return () => this.#close(open)
-    if (this.#finish !== undefined) return () => this.#end(this.#finish?.error)
+    if (open?.isClosing === true) return () => this.#close(open)
+    if (this.#finish !== undefined && this.#queue.sent === this.#sendable) {
+      return open === undefined ? () => this.#end(this.#finish?.error) : () => this.#close(open)
+    }
     if (open === undefined && (this.#queue.count > 0 || this.#isUnavailable)) return () => this.#openNext()
     return undefined
   }
@@ -340,14 +349,16 @@ export class AppendPipeline<Context> {
     this.#isUnavailable = false
     this.#disarmDeadline()
     this.#armAge()
-    if (this.#finish === undefined) this.#send(next)
+    this.#send(next)
   }
 
   async #create(): Promise<OpenLedger> {
     let made: OpenLedger | undefined
     let early: Error | undefined
+    const after = this.#table.lastLedgerId
     const appender = await this.#client.create({
       owner: this.#list.owner,
+      ...(after < 0 ? {} : { after: ledgerId(after) }),
       listener: {
         onConfirmed: lac => {
           if (made !== undefined) this.#onConfirmed(made, lac)
@@ -407,6 +418,7 @@ export class AppendPipeline<Context> {
   }
 
   #failAll(error: Error): void {
+    if (this.#finish !== undefined) this.#finish.drain = 0
     if (this.#queue.count === 0) return
     const listener = this.#listener
     for (let count = this.#queue.count; count > 0; count--) listener?.onAppendFailed(error, this.#queue.shift())

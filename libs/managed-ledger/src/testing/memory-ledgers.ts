@@ -17,6 +17,7 @@ interface StoredLedger {
   isClosed: boolean
 }
 
+const IDS_PER_BLOCK = 4
 const QUORUM = { ensembleSize: 1, writeQuorum: 1, ackQuorum: 1 }
 
 /** Storage nodes and ledger metadata in memory, shared by the clients of several owners; faults on demand. */
@@ -30,7 +31,7 @@ export class MemoryLedgers {
   failAfter: number | undefined
   readonly held: (() => void)[] = []
   reads = 0
-  #nextId = 0
+  #nextBlock = 0
 
   client(): MemoryLedgerClient {
     return new MemoryLedgerClient(this)
@@ -41,9 +42,15 @@ export class MemoryLedgers {
     for (const run of this.held.splice(0)) run()
   }
 
-  create(owner: string): StoredLedger {
+  /** Ids come in blocks, one client's above the other's or below, and above `floor`. */
+  takeIds(floor: number): number {
+    while (this.#nextBlock * IDS_PER_BLOCK < floor) this.#nextBlock += 1
+    return this.#nextBlock++ * IDS_PER_BLOCK
+  }
+
+  create(id: number, owner: string): StoredLedger {
     this.check()
-    const ledger = { id: ledgerId(this.#nextId++), owner, entries: [], isFenced: false, isClosed: false }
+    const ledger = { id: ledgerId(id), owner, entries: [], isFenced: false, isClosed: false }
     this.stored.set(ledger.id, ledger)
     return ledger
   }
@@ -63,6 +70,8 @@ export class MemoryLedgers {
 export class MemoryLedgerClient implements LedgerClient {
   readonly #ledgers: MemoryLedgers
   #isKilled = false
+  #nextId = 0
+  #endId = 0
   readonly #appenders: MemoryAppender[] = []
 
   constructor(ledgers: MemoryLedgers) {
@@ -79,9 +88,10 @@ export class MemoryLedgerClient implements LedgerClient {
     for (const appender of this.#appenders) appender.storePrefix(keep(appender.pending))
   }
 
-  async create(options: { owner: string; listener: AppendListener }): Promise<LedgerAppender> {
+  async create(options: { owner: string; listener: AppendListener; after?: LedgerId }): Promise<LedgerAppender> {
     await this.#arrive()
-    const appender = new MemoryAppender(this, this.#ledgers, this.#ledgers.create(options.owner), options.listener)
+    const ledger = this.#ledgers.create(this.#takeId(options.after ?? -1), options.owner)
+    const appender = new MemoryAppender(this, this.#ledgers, ledger, options.listener)
     this.#appenders.push(appender)
     return appender
   }
@@ -122,6 +132,14 @@ export class MemoryLedgerClient implements LedgerClient {
     const end = ledger.isClosed ? endOf(ledger) : undefined
     const state = ledger.isClosed ? 'closed' : ledger.isFenced ? 'in-recovery' : 'open'
     return { ledgerId: id, state, end, quorum: QUORUM, owner: ledger.owner, ensembles: [] }
+  }
+
+  #takeId(after: number): number {
+    if (after >= this.#nextId || this.#nextId === this.#endId) {
+      this.#nextId = this.#ledgers.takeIds(after + 1)
+      this.#endId = this.#nextId + IDS_PER_BLOCK
+    }
+    return this.#nextId++
   }
 
   /** A turn of the event loop; a killed process never comes back from it. */
