@@ -37,9 +37,7 @@ interface OutgoingFields {
 }
 
 /** A message to send: text or bytes, or a value for the producer's schema. */
-export type Outgoing =
-  | string
-  | (OutgoingFields & ({ readonly data: string | Buffer } | { readonly value: Json }))
+export type Outgoing = string | (OutgoingFields & ({ readonly data: string | Buffer } | { readonly value: Json }))
 
 export interface ClientOptions {
   readonly operationTimeoutMs?: number
@@ -68,7 +66,11 @@ export interface ConsumerOptions {
   readonly queueSize?: number
   readonly ackTimeoutMs?: number
   readonly nackDelayMs?: number
-  readonly deadLetter?: { readonly maxRedeliveries: number; readonly topic?: string; readonly initialSubscription?: string }
+  readonly deadLetter?: {
+    readonly maxRedeliveries: number
+    readonly topic?: string
+    readonly initialSubscription?: string
+  }
   readonly retry?: boolean
   readonly keyShared?: { readonly ranges?: readonly (readonly [number, number])[]; readonly allowOutOfOrder?: boolean }
   readonly properties?: Readonly<Record<string, string>>

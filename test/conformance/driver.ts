@@ -67,7 +67,10 @@ export class Driver {
     let timer: NodeJS.Timeout | undefined
     const answer = new Promise<unknown>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
-      timer = setTimeout(() => reject(new ClientError('DriverTimeout', `${op} had no answer in ${timeoutMs} ms`)), timeoutMs)
+      timer = setTimeout(
+        () => reject(new ClientError('DriverTimeout', `${op} had no answer in ${timeoutMs} ms`)),
+        timeoutMs
+      )
     })
     this.#child.stdin?.write(`${JSON.stringify({ id, op, args })}\n`)
     try {

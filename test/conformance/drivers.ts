@@ -35,6 +35,7 @@ export class NotAtHand extends Error {
 
 const NOT_IN_PYTHON = 'the Python client has no such option'
 const NOT_IN_GO = 'the Go client has no such option'
+const NOT_IN_NODE = 'the Node client has no such option'
 
 const python: DriverSpec = {
   name: 'python',
@@ -114,7 +115,27 @@ const java: DriverSpec = {
 const node: DriverSpec = {
   name: 'node',
   lacks: {
-    'access-modes': 'x'
+    'ack-list': NOT_IN_NODE,
+    'ack-receipt': NOT_IN_NODE,
+    'active-events': NOT_IN_NODE,
+    'auto-consume': NOT_IN_NODE,
+    avro: 'the Node client has no codec for Avro: it hands the bytes to the application',
+    'dead-letter-default': 'the Node client asks for a dead-letter topic’s name',
+    'entry-metadata': NOT_IN_NODE,
+    inclusive: NOT_IN_NODE,
+    'last-message-id': NOT_IN_NODE,
+    'last-sequence-id': NOT_IN_NODE,
+    'non-durable': NOT_IN_NODE,
+    'pattern-discovery': 'the Node client has no such option: it looks every 60 s',
+    priority: NOT_IN_NODE,
+    'reached-end': NOT_IN_NODE,
+    'reader-subscription': NOT_IN_NODE,
+    'reader-time': NOT_IN_NODE,
+    'redeliver-all': NOT_IN_NODE,
+    'retry-letter': NOT_IN_NODE,
+    'subscription-properties': NOT_IN_NODE,
+    'table-view': NOT_IN_NODE,
+    transactions: NOT_IN_NODE
   },
   prepare: async sources => {
     const source = join(sources, 'node')

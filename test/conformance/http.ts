@@ -15,7 +15,11 @@ type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
 /** Subscriptions as `stats` shows them, as far as rows look at them. */
 export interface TopicStats {
   readonly msgInCounter: number
-  readonly publishers: readonly { readonly producerName: string; readonly accessMode: string; readonly metadata: object }[]
+  readonly publishers: readonly {
+    readonly producerName: string
+    readonly accessMode: string
+    readonly metadata: object
+  }[]
   readonly subscriptions: Readonly<Record<string, SubscriptionStats | undefined>>
   readonly storageSize: number
   readonly averageMsgSize: number
@@ -45,7 +49,12 @@ export class Admin {
   }
 
   /** @param path Under the web service's root, or under `/admin/v2/` when it does not start with a slash. */
-  async request(method: Method, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  async request(
+    method: Method,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {}
+  ): Promise<Answer> {
     const url = this.#webUrl + (path.startsWith('/') ? path : `/admin/v2/${path}`)
     const init: RequestInit = { method, redirect: 'manual', signal: AbortSignal.timeout(45_000) }
     const response = await fetch(

@@ -5,7 +5,14 @@ import type { Result } from './runner.ts'
 function columns(lines: readonly (readonly string[])[]): string {
   const widths: number[] = []
   for (const line of lines) line.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)))
-  return lines.map(line => line.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd()).join('\n')
+  return lines
+    .map(line =>
+      line
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd()
+    )
+    .join('\n')
 }
 
 /** One line a driver: how many rows held, failed, and were excluded. */

@@ -35,6 +35,7 @@ function exclusion(row: Row, spec: DriverSpec, target: Target): string | undefin
   if (row.except?.[spec.name] !== undefined) return row.except[spec.name]
   const missing = row.needs?.find(capability => spec.lacks[capability] !== undefined)
   if (missing !== undefined) return spec.lacks[missing]
+  if (target.version !== undefined && row.beyond !== undefined) return row.beyond
   const oracle = row.oracle ?? '4.0.8'
   // 5.0 wins where the two differ, so 4.0's rows hold there too unless they name 5.0 only
   if (target.version === '4.0.8' && oracle === '5.0.0-M1') return 'its oracle is 5.0.0-M1'
@@ -51,7 +52,8 @@ export async function runTable(run: Run): Promise<Result[]> {
     const rows = run.rows.filter(row => (row.profile ?? 'default') === profile)
     if (rows.length === 0 || run.drivers.length === 0) continue
     if (run.target.profiles?.includes(profile) === false) {
-      for (const { name } of rows) run.say(`${name}: not run: it needs a broker started with the settings of ${profile}`)
+      for (const { name } of rows)
+        run.say(`${name}: not run: it needs a broker started with the settings of ${profile}`)
       continue
     }
     run.say(`starting ${run.target.name} (${profile})`)
@@ -71,7 +73,12 @@ export async function runTable(run: Run): Promise<Result[]> {
   return results
 }
 
-async function runDriver(run: Run, ready: ReadyDriver, target: RunningTarget, report: (result: Result) => void): Promise<void> {
+async function runDriver(
+  run: Run,
+  ready: ReadyDriver,
+  target: RunningTarget,
+  report: (result: Result) => void
+): Promise<void> {
   const { spec, prepared } = ready
   const queue: Row[] = []
   for (const row of run.rows) {

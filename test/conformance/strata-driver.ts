@@ -17,7 +17,6 @@ import {
   type SchemaInfo,
   type SubscriptionType
 } from '@strata/client'
-import { CodedError } from '@strata/base'
 import { Schema_Type } from '@strata/wire'
 import type * as runner from './client.ts'
 
@@ -105,6 +104,7 @@ function keep(thing: unknown): number {
 }
 
 /** The runner knows what it made: a handle is of the type that the operation is for. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- a cast by another name, said once
 function held<T>(handle: number): T {
   const thing = handles.get(handle)
   if (thing === undefined) throw new Error(`no handle ${handle}`)
@@ -270,7 +270,9 @@ async function subscribe(a: SubscribeArguments): Promise<object> {
   return { handle: keep({ ...holding(inner, a.schema), active: receiver.active }) }
 }
 
-function deadLetterOf(spec: NonNullable<runner.ConsumerOptions['deadLetter']>): NonNullable<ConsumerOptions['deadLetter']> {
+function deadLetterOf(
+  spec: NonNullable<runner.ConsumerOptions['deadLetter']>
+): NonNullable<ConsumerOptions['deadLetter']> {
   return {
     redeliveriesMax: spec.maxRedeliveries,
     ...(spec.topic === undefined ? {} : { topic: spec.topic }),
@@ -377,7 +379,8 @@ async function answer({ id, op, args }: Request): Promise<object> {
     if (operation === undefined) throw new Error(`no operation ${op}`)
     return { id, ok: (await operation(args)) ?? null }
   } catch (error) {
-    const code = error instanceof CodedError ? (CODES[error.code] ?? error.code) : 'Unknown'
+    const own = clientErrors.is(error) ? error.code : 'Unknown'
+    const code = CODES[own] ?? own
     return { id, error: { code, message: error instanceof Error ? error.message : String(error) } }
   }
 }

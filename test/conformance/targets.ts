@@ -30,7 +30,9 @@ function settingsOf(profile: Profile, brokerPort: number): Record<string, string
       return {}
     case 'tuned':
       return {
-        brokerEntryMetadataInterceptors: INTERCEPTORS.map(name => `org.apache.pulsar.common.intercept.${name}`).join(','),
+        brokerEntryMetadataInterceptors: INTERCEPTORS.map(name => `org.apache.pulsar.common.intercept.${name}`).join(
+          ','
+        ),
         exposingBrokerEntryMetadataToClientEnabled: 'true',
         allowAutoTopicCreationType: 'partitioned',
         defaultNumPartitions: '3',

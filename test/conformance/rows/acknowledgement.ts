@@ -58,7 +58,10 @@ const ackRows: Row[] = [
       const received = await consumer.take(10)
       assert(received[6] !== undefined)
       await consumer.ackCumulative(received[6])
-      await eventually(() => c.admin.subscription(topic, 's'), s => s.msgBacklog === 3)
+      await eventually(
+        () => c.admin.subscription(topic, 's'),
+        s => s.msgBacklog === 3
+      )
       await consumer.close()
       const again = await client.consumer(topic, 's')
       assert.deepEqual(await again.texts(3), ['m-7', 'm-8', 'm-9'])
@@ -122,7 +125,10 @@ const ackRows: Row[] = [
       await (await client.producer(topic)).sendMany(numbered('m', 10))
       const received = await consumer.take(10)
       await consumer.ackList(received.filter((_, index) => index !== 5))
-      await eventually(() => c.admin.subscription(topic, 's'), s => s.msgBacklog === 1)
+      await eventually(
+        () => c.admin.subscription(topic, 's'),
+        s => s.msgBacklog === 1
+      )
       await consumer.close()
       assert.deepEqual(await (await client.consumer(topic, 's', { type: 'Shared' })).texts(1), ['m-5'])
     }
@@ -139,7 +145,10 @@ const ackRows: Row[] = [
       const received = await receiver.take(4)
       const other = await (await c.client()).consumer(topic, 's', { type: 'Shared' })
       for (const { id } of received) await other.ackId(id)
-      await eventually(() => c.admin.subscription(topic, 's'), s => empty(s) && s.unackedMessages === 0)
+      await eventually(
+        () => c.admin.subscription(topic, 's'),
+        s => empty(s) && s.unackedMessages === 0
+      )
     }
   },
   {
@@ -156,7 +165,10 @@ const ackRows: Row[] = [
       await consumer.ack(first)
       await consumer.ackId(first.id)
       await consumer.ack(second)
-      await eventually(() => c.admin.subscription(topic, 's'), s => s.msgBacklog === 1)
+      await eventually(
+        () => c.admin.subscription(topic, 's'),
+        s => s.msgBacklog === 1
+      )
       await consumer.close()
       assert.deepEqual(await (await client.consumer(topic, 's', { type: 'Shared' })).texts(1), ['m-2'])
     }
@@ -206,7 +218,11 @@ async function deadLetters(c: Context, named: boolean): Promise<void> {
   assert.equal(message.text, 'poison')
   assert.equal(message.fields.properties.mine, 'yes')
   assert(counts.length >= 2, `it was tried ${counts.length} times`)
-  assert.deepEqual(counts, counts.map((_, index) => index), 'the count rises by one each time')
+  assert.deepEqual(
+    counts,
+    counts.map((_, index) => index),
+    'the count rises by one each time'
+  )
   await eventually(() => c.admin.subscription(topic, 's'), empty)
 }
 
@@ -262,7 +278,8 @@ const redeliveryRows: Row[] = [
   },
   {
     name: 'redeliver-all-exclusive',
-    proves: 'redelivery of everything rewinds to the first unacknowledged message, in order, and older deliveries are void',
+    proves:
+      'redelivery of everything rewinds to the first unacknowledged message, in order, and older deliveries are void',
     feature: 'redelivery',
     needs: ['redeliver-all'],
     run: async c => {
@@ -272,7 +289,10 @@ const redeliveryRows: Row[] = [
       await (await client.producer(topic)).sendMany(numbered('m', 30))
       // all of them: libpulsar does not empty its queue when it asks for redelivery
       await consumer.ack(...(await consumer.take(30)).slice(0, 4))
-      await eventually(() => c.admin.subscription(topic, 's'), s => s.msgBacklog === 26)
+      await eventually(
+        () => c.admin.subscription(topic, 's'),
+        s => s.msgBacklog === 26
+      )
       await consumer.redeliver()
       assert.deepEqual(await consumer.texts(26), numbered('m', 30).slice(4))
       await consumer.nothing()
@@ -291,7 +311,10 @@ const redeliveryRows: Row[] = [
       const received = await consumer.take(10)
       await consumer.ack(...received.slice(0, 5))
       // the acknowledgements may wait in the client; the redelivery overtakes them
-      await eventually(() => c.admin.subscription(topic, 's'), s => s.msgBacklog === 5)
+      await eventually(
+        () => c.admin.subscription(topic, 's'),
+        s => s.msgBacklog === 5
+      )
       await consumer.redeliver()
       const again = await consumer.take(5)
       assert.deepEqual(texts(again).sort(), numbered('m', 10).slice(5))
@@ -334,7 +357,8 @@ const redeliveryRows: Row[] = [
   },
   {
     name: 'dead-letter-default',
-    proves: 'after the last redelivery a message goes to <topic>-<subscription>-DLQ with its properties, and leaves the backlog',
+    proves:
+      'after the last redelivery a message goes to <topic>-<subscription>-DLQ with its properties, and leaves the backlog',
     feature: 'redelivery',
     needs: ['dead-letter', 'dead-letter-default'],
     run: c => deadLetters(c, false)
@@ -348,7 +372,8 @@ const redeliveryRows: Row[] = [
   },
   {
     name: 'retry-letter',
-    proves: 'reconsumeLater sends a message round by the retry topic and back, with its attempt counted in the properties',
+    proves:
+      'reconsumeLater sends a message round by the retry topic and back, with its attempt counted in the properties',
     feature: 'redelivery',
     needs: ['retry-letter'],
     run: async c => {

@@ -61,7 +61,9 @@ const placeRows: Row[] = [
     await c.admin.refused(409, /already exists/i, 'PUT', `namespaces/${name}`)
     const list = await c.admin.get<string[]>('namespaces/public')
     assert(list.includes(name) && list.includes('public/default'))
-    const policies = await c.admin.get<{ replication_clusters: string[]; bundles: { numBundles: number } }>(`namespaces/${name}`)
+    const policies = await c.admin.get<{ replication_clusters: string[]; bundles: { numBundles: number } }>(
+      `namespaces/${name}`
+    )
     assert(policies.replication_clusters.length === 1 && policies.bundles.numBundles >= 1)
     assert.deepEqual(await c.admin.get(`namespaces/${name}/topics`), [])
     await c.admin.expect(204, 'DELETE', `namespaces/${name}`)
@@ -118,31 +120,39 @@ const topicRows: Row[] = [
     await c.admin.refused(404, /namespace.*not (exist|found)/i, 'PUT', `persistent/public/${c.unique()}/t`)
     await c.admin.refused(404, /namespace.*not (exist|found)/i, 'GET', `persistent/public/${c.unique()}`)
   }),
-  row('partitioned', 'partitioned topics: create, again 409, metadata, partitions listed, grow, shrink refused, delete', async c => {
-    const name = await c.namespace()
-    const path = `persistent/${name}/p`
-    await c.admin.expect(204, 'PUT', `${path}/partitions`, 2)
-    await c.admin.refused(409, /already exists/i, 'PUT', `${path}/partitions`, 2)
-    await c.admin.refused(409, /already exists/i, 'PUT', path)
-    assert.equal((await c.admin.get<{ partitions: number }>(`${path}/partitions`)).partitions, 2)
-    assert.deepEqual(await c.admin.get(`persistent/${name}/partitioned`), [asTopic(path)])
-    const partitions = [0, 1].map(index => `${asTopic(path)}-partition-${index}`)
-    assert.deepEqual((await c.admin.get<string[]>(`persistent/${name}`)).sort(), partitions)
-    await c.admin.expect(204, 'POST', `${path}/partitions`, 4)
-    assert.equal((await c.admin.get<{ partitions: number }>(`${path}/partitions`)).partitions, 4)
-    const fewer = await c.admin.request('POST', `${path}/partitions`, 3)
-    assert([409, 422].includes(fewer.status), fewer.text)
-    await c.admin.expect(204, 'DELETE', `${path}/partitions`)
-    assert.deepEqual(await c.admin.get(`persistent/${name}`), [])
-    await c.admin.refused(404, /not found/i, 'DELETE', `${path}/partitions`)
-  }),
-  row('partitions-refusals', 'no partitions at all is 406; a plain topic has 0; one that is not partitioned cannot grow: 409', async c => {
-    const name = await c.namespace()
-    await c.admin.refused(406, /partition/i, 'PUT', `persistent/${name}/p/partitions`, 0)
-    await c.admin.expect(204, 'PUT', `persistent/${name}/t`)
-    assert.equal((await c.admin.get<{ partitions: number }>(`persistent/${name}/t/partitions`)).partitions, 0)
-    await c.admin.refused(409, /not the partitioned topic/i, 'POST', `persistent/${name}/none/partitions`, 3)
-  }),
+  row(
+    'partitioned',
+    'partitioned topics: create, again 409, metadata, partitions listed, grow, shrink refused, delete',
+    async c => {
+      const name = await c.namespace()
+      const path = `persistent/${name}/p`
+      await c.admin.expect(204, 'PUT', `${path}/partitions`, 2)
+      await c.admin.refused(409, /already exists/i, 'PUT', `${path}/partitions`, 2)
+      await c.admin.refused(409, /already exists/i, 'PUT', path)
+      assert.equal((await c.admin.get<{ partitions: number }>(`${path}/partitions`)).partitions, 2)
+      assert.deepEqual(await c.admin.get(`persistent/${name}/partitioned`), [asTopic(path)])
+      const partitions = [0, 1].map(index => `${asTopic(path)}-partition-${index}`)
+      assert.deepEqual((await c.admin.get<string[]>(`persistent/${name}`)).sort(), partitions)
+      await c.admin.expect(204, 'POST', `${path}/partitions`, 4)
+      assert.equal((await c.admin.get<{ partitions: number }>(`${path}/partitions`)).partitions, 4)
+      const fewer = await c.admin.request('POST', `${path}/partitions`, 3)
+      assert([409, 422].includes(fewer.status), fewer.text)
+      await c.admin.expect(204, 'DELETE', `${path}/partitions`)
+      assert.deepEqual(await c.admin.get(`persistent/${name}`), [])
+      await c.admin.refused(404, /not found/i, 'DELETE', `${path}/partitions`)
+    }
+  ),
+  row(
+    'partitions-refusals',
+    'no partitions at all is 406; a plain topic has 0; one that is not partitioned cannot grow: 409',
+    async c => {
+      const name = await c.namespace()
+      await c.admin.refused(406, /partition/i, 'PUT', `persistent/${name}/p/partitions`, 0)
+      await c.admin.expect(204, 'PUT', `persistent/${name}/t`)
+      assert.equal((await c.admin.get<{ partitions: number }>(`persistent/${name}/t/partitions`)).partitions, 0)
+      await c.admin.refused(409, /not the partitioned topic/i, 'POST', `persistent/${name}/none/partitions`, 3)
+    }
+  ),
   row('stats', 'stats count messages, bytes, producers and subscriptions; an unknown topic is 404', async c => {
     const path = await filled(c, 5)
     const stats = await c.admin.stats(asTopic(path))
@@ -188,7 +198,9 @@ const topicRows: Row[] = [
   }),
   row('last-message-id', 'the last message id by HTTP', async c => {
     const path = await filled(c, 3)
-    const last = await c.admin.get<{ ledgerId: number; entryId: number; partitionIndex: number }>(`${path}/lastMessageId`)
+    const last = await c.admin.get<{ ledgerId: number; entryId: number; partitionIndex: number }>(
+      `${path}/lastMessageId`
+    )
     assert(last.ledgerId >= 0)
     assert.deepEqual([last.entryId, last.partitionIndex], [2, -1])
     await c.admin.refused(404, /not found/i, 'GET', `persistent/public/default/${c.unique()}/lastMessageId`)
@@ -221,14 +233,18 @@ const topicRows: Row[] = [
 ]
 
 const subscriptionRows: Row[] = [
-  row('subscription-create', 'a subscription is created at the latest or the earliest, listed, and refused twice with 409', async c => {
-    const path = await filled(c, 3)
-    await c.admin.expect(204, 'PUT', `${path}/subscription/late`)
-    await c.admin.expect(204, 'PUT', `${path}/subscription/early`, { ledgerId: -1, entryId: -1, partitionIndex: -1 })
-    await c.admin.refused(409, /already exists/i, 'PUT', `${path}/subscription/late`)
-    assert.deepEqual((await c.admin.get<string[]>(`${path}/subscriptions`)).sort(), ['early', 'late', 's'])
-    assert.deepEqual([await backlog(c, path, 'late'), await backlog(c, path, 'early')], [0, 3])
-  }),
+  row(
+    'subscription-create',
+    'a subscription is created at the latest or the earliest, listed, and refused twice with 409',
+    async c => {
+      const path = await filled(c, 3)
+      await c.admin.expect(204, 'PUT', `${path}/subscription/late`)
+      await c.admin.expect(204, 'PUT', `${path}/subscription/early`, { ledgerId: -1, entryId: -1, partitionIndex: -1 })
+      await c.admin.refused(409, /already exists/i, 'PUT', `${path}/subscription/late`)
+      assert.deepEqual((await c.admin.get<string[]>(`${path}/subscriptions`)).sort(), ['early', 'late', 's'])
+      assert.deepEqual([await backlog(c, path, 'late'), await backlog(c, path, 'early')], [0, 3])
+    }
+  ),
   row('subscription-delete', 'a subscription is deleted; in use it is 412, unknown 404', async c => {
     const path = await filled(c, 1)
     await c.admin.expect(204, 'DELETE', `${path}/subscription/s`)
@@ -320,7 +336,12 @@ const serverRows: Row[] = [
       metrics => metrics.includes(asTopic(path)),
       40_000
     )
-    for (const name of ['pulsar_topics_count', 'pulsar_in_messages_total', 'pulsar_subscription_back_log', 'pulsar_storage_size']) {
+    for (const name of [
+      'pulsar_topics_count',
+      'pulsar_in_messages_total',
+      'pulsar_subscription_back_log',
+      'pulsar_storage_size'
+    ]) {
       assert.match(text, new RegExp(`^${name}\\{`, 'm'))
     }
   }),

@@ -81,8 +81,14 @@ async function sticky(c: Context): Promise<void> {
   await producer.sendMany(messages)
   const expected = (isMine: (hash: number) => boolean): string[] => KEYS.filter(key => isMine(stickyHash(key))).sort()
   const [a, b] = await Promise.all([lower.drain(2_500), upper.drain(2_500)])
-  assert.deepEqual([...byKey(a).keys()].sort(), expected(hash => hash <= 32_767))
-  assert.deepEqual([...byKey(b).keys()].sort(), expected(hash => hash > 32_767))
+  assert.deepEqual(
+    [...byKey(a).keys()].sort(),
+    expected(hash => hash <= 32_767)
+  )
+  assert.deepEqual(
+    [...byKey(b).keys()].sort(),
+    expected(hash => hash > 32_767)
+  )
   assert.equal(a.length + b.length, messages.length)
 }
 
@@ -159,7 +165,10 @@ export const keySharedRows: readonly Row[] = [
       const producer = await one.producer(topic)
       await producer.sendMany(KEYS.map(key => ({ data: key, key, orderingKey: 'the same' })))
       const taken = await Promise.all(consumers.map(consumer => consumer.drain(2_000)))
-      assert.deepEqual(taken.map(({ length }) => length).sort((x, y) => x - y), [0, KEYS.length])
+      assert.deepEqual(
+        taken.map(({ length }) => length).sort((x, y) => x - y),
+        [0, KEYS.length]
+      )
     }
   },
   {

@@ -18,7 +18,8 @@ const nameRows: Row[] = [
   },
   {
     name: 'named-producer-duplicate',
-    proves: 'a name in use is refused with ProducerBusy, from the same and from another connection, and is free after close',
+    proves:
+      'a name in use is refused with ProducerBusy, from the same and from another connection, and is free after close',
     feature: 'producers',
     run: async c => {
       const topic = c.topic()
@@ -47,15 +48,22 @@ const nameRows: Row[] = [
   },
   {
     name: 'producer-in-stats',
-    proves: 'a connected producer, its name and its properties show in the stats of the topic, and are gone after close',
+    proves:
+      'a connected producer, its name and its properties show in the stats of the topic, and are gone after close',
     feature: 'producers',
     run: async c => {
       const topic = c.topic()
       const client = await c.client()
       const producer = await client.producer(topic, { name: 'seen', properties: { team: 'blue' } })
       await producer.send('x')
-      const { publishers } = await eventually(() => c.admin.stats(topic), stats => stats.msgInCounter === 1)
-      assert.deepEqual(publishers.map(({ producerName, accessMode }) => [producerName, accessMode]), [['seen', 'Shared']])
+      const { publishers } = await eventually(
+        () => c.admin.stats(topic),
+        stats => stats.msgInCounter === 1
+      )
+      assert.deepEqual(
+        publishers.map(({ producerName, accessMode }) => [producerName, accessMode]),
+        [['seen', 'Shared']]
+      )
       assert.deepEqual(publishers[0]?.metadata, { team: 'blue' })
       await producer.close()
       assert.deepEqual((await c.admin.stats(topic)).publishers, [])

@@ -43,7 +43,10 @@ async function batchIds(c: Context): Promise<void> {
   const consumer = await client.consumer(topic, 's')
   const producer = await client.producer(topic, { batching: { maxMessages: 10, maxDelayMs: 5_000 } })
   const receipts = await producer.sendMany(numbered('m', 10))
-  assert.deepEqual(receipts.map(({ id }) => id.batch), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  assert.deepEqual(
+    receipts.map(({ id }) => id.batch),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+  )
   assert.equal(new Set(receipts.map(({ id }) => id.entry)).size, 1)
   const received = await consumer.take(10)
   assert.deepEqual(
@@ -194,14 +197,16 @@ const messageRows: Row[] = [
   },
   {
     name: 'chunks-on-shared',
-    proves: 'on a Shared subscription all chunks of a message go to one consumer, though two producers interleave theirs',
+    proves:
+      'on a Shared subscription all chunks of a message go to one consumer, though two producers interleave theirs',
     feature: 'subscriptions',
     needs: ['chunking'],
     run: chunksShared
   },
   {
     name: 'batch-ids',
-    proves: 'the messages of a batch share one entry and are told apart by batch index, in receipts and at the consumer alike',
+    proves:
+      'the messages of a batch share one entry and are told apart by batch index, in receipts and at the consumer alike',
     feature: 'producers',
     run: batchIds
   }
@@ -219,14 +224,23 @@ const orderRows: Row[] = [
       const producer = await client.producer(topic)
       const sent = numbered('m', 300)
       const receipts = await producer.sendMany(sent)
-      assert.deepEqual(receipts.map(({ index }) => index), sent.map((_, index) => index))
+      assert.deepEqual(
+        receipts.map(({ index }) => index),
+        sent.map((_, index) => index)
+      )
       for (let i = 1; i < receipts.length; i++) {
         const [before, after] = [receipts[i - 1], receipts[i]]
         assert(before !== undefined && after !== undefined && compareIds(before.id, after.id) < 0, `receipt ${i}`)
       }
       const received = await consumer.take(300)
-      assert.deepEqual(received.map(({ text }) => text), sent)
-      assert.deepEqual(received.map(({ id }) => id.entry), receipts.map(({ id }) => id.entry))
+      assert.deepEqual(
+        received.map(({ text }) => text),
+        sent
+      )
+      assert.deepEqual(
+        received.map(({ id }) => id.entry),
+        receipts.map(({ id }) => id.entry)
+      )
     }
   },
   {
@@ -241,13 +255,18 @@ const orderRows: Row[] = [
       const producers = await Promise.all(names.map(() => client.producer(topic)))
       await Promise.all(producers.map((producer, i) => producer.sendMany(numbered(names[i] ?? '', 50))))
       const texts = await consumer.texts(200)
-      for (const name of names) assert.deepEqual(texts.filter(text => text.startsWith(name)), numbered(name, 50))
+      for (const name of names)
+        assert.deepEqual(
+          texts.filter(text => text.startsWith(name)),
+          numbered(name, 50)
+        )
     }
   },
   {
     name: 'sequence-ids',
     proves: 'sequence ids are the application’s: of 64 bits, echoed in receipts, and last_sequence_id starts at -1',
     feature: 'producers',
+    needs: ['last-sequence-id'],
     run: async c => {
       const topic = c.topic()
       const client = await c.client()
@@ -260,6 +279,18 @@ const orderRows: Row[] = [
         assert.equal(await producer.lastSequenceId(), sequenceId)
       }
       assert.equal((await consumer.texts(3)).length, 3)
+    }
+  },
+  {
+    name: 'initial-sequence-id',
+    proves: 'a producer goes on behind the sequence id that it is given',
+    feature: 'producers',
+    needs: ['last-sequence-id', 'initial-sequence-id'],
+    run: async c => {
+      const client = await c.client()
+      const producer = await client.producer(c.topic(), { initialSequenceId: 100 })
+      await producer.send('x')
+      assert.equal(await producer.lastSequenceId(), 101)
     }
   },
   {

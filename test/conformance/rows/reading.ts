@@ -45,6 +45,7 @@ const seekRows: Row[] = [
     name: 'seek-id-inclusive',
     proves: 'an inclusive seek delivers the very message',
     feature: 'seek',
+    needs: ['inclusive'],
     run: c => seekToId(c, { inclusive: true, batched: false })
   },
   {
@@ -58,11 +59,13 @@ const seekRows: Row[] = [
     name: 'seek-inside-batch-inclusive',
     proves: 'an inclusive seek inside a batch starts with that message',
     feature: 'seek',
+    needs: ['inclusive'],
     run: c => seekToId(c, { inclusive: true, batched: true })
   },
   {
     name: 'seek-earliest-and-latest',
-    proves: 'a seek to the earliest brings everything again, also what was acknowledged; to the latest, only what comes then',
+    proves:
+      'a seek to the earliest brings everything again, also what was acknowledged; to the latest, only what comes then',
     feature: 'seek',
     run: async c => {
       const { topic } = await filled(c)
@@ -106,10 +109,16 @@ const seekRows: Row[] = [
       const options = { type: 'Shared', position: 'Earliest', queueSize: 3 } as const
       const first = await one.consumer(topic, 's', options)
       await first.ack(...(await first.take(10)))
-      await eventually(() => c.admin.subscription(topic, 's'), s => s.msgBacklog === 0)
+      await eventually(
+        () => c.admin.subscription(topic, 's'),
+        s => s.msgBacklog === 0
+      )
       const second = await two.consumer(topic, 's', options)
       await first.seek({ id: 'earliest' })
-      await eventually(() => c.admin.subscription(topic, 's'), s => s.consumers.length === 2)
+      await eventually(
+        () => c.admin.subscription(topic, 's'),
+        s => s.consumers.length === 2
+      )
       const received = await Promise.all([first.drain(3_000), second.drain(3_000)])
       const all = received.flat().map(({ text }) => text)
       // what was on its way when the consumers were cut off may come twice: the set is what is promised
@@ -135,11 +144,18 @@ const seekRows: Row[] = [
   }
 ]
 
-function readerRow(name: string, proves: string, options: (ids: Id[]) => ReaderOptions, from: number, batched = false): Row {
+function readerRow(
+  name: string,
+  proves: string,
+  options: (ids: Id[]) => ReaderOptions,
+  from: number,
+  batched = false
+): Row {
   return {
     name,
     proves,
     feature: 'readers',
+    needs: name.endsWith('inclusive') ? ['inclusive'] : [],
     run: async c => {
       const { topic, ids } = await filled(c, batched)
       const client = await c.client()
@@ -148,7 +164,10 @@ function readerRow(name: string, proves: string, options: (ids: Id[]) => ReaderO
       assert.deepEqual(await reader.texts(expected.length), expected)
       assert.equal(await reader.hasNext(), false)
       await (await client.producer(topic)).send('new')
-      await eventually(() => reader.hasNext(), has => has)
+      await eventually(
+        () => reader.hasNext(),
+        has => has
+      )
       assert.deepEqual(await reader.texts(1), ['new'])
       assert.equal(await reader.hasNext(), false)
     }
@@ -156,10 +175,26 @@ function readerRow(name: string, proves: string, options: (ids: Id[]) => ReaderO
 }
 
 const readerRows: Row[] = [
-  readerRow('reader-earliest', 'a reader from the earliest reads everything, then what comes', () => ({ start: 'earliest' }), 0),
+  readerRow(
+    'reader-earliest',
+    'a reader from the earliest reads everything, then what comes',
+    () => ({ start: 'earliest' }),
+    0
+  ),
   readerRow('reader-from-id', 'a reader from an id starts behind it', ids => ({ start: at(ids, 3) }), 4),
-  readerRow('reader-from-id-inclusive', 'an inclusive reader starts with the very message', ids => ({ start: at(ids, 3), inclusive: true }), 3),
-  readerRow('reader-inside-batch', 'a reader from an id inside a batch starts behind it', ids => ({ start: at(ids, 3) }), 4, true),
+  readerRow(
+    'reader-from-id-inclusive',
+    'an inclusive reader starts with the very message',
+    ids => ({ start: at(ids, 3), inclusive: true }),
+    3
+  ),
+  readerRow(
+    'reader-inside-batch',
+    'a reader from an id inside a batch starts behind it',
+    ids => ({ start: at(ids, 3) }),
+    4,
+    true
+  ),
   readerRow(
     'reader-inside-batch-inclusive',
     'an inclusive reader inside a batch starts with the very message',
@@ -184,6 +219,7 @@ const readerRows: Row[] = [
     name: 'reader-latest-inclusive',
     proves: 'an inclusive reader from the latest starts with the last message there is',
     feature: 'readers',
+    needs: ['inclusive'],
     except: { go: 'its inclusive reader from the latest waits for the next message' },
     run: async c => {
       const { topic } = await filled(c)
@@ -210,6 +246,7 @@ const readerRows: Row[] = [
     name: 'reader-seek',
     proves: 'a reader can seek to an id, to the ends and to a time',
     feature: 'readers',
+    needs: ['inclusive'],
     run: async c => {
       const { topic, ids } = await filled(c)
       const reader = await (await c.client()).reader(topic, { start: 'earliest', inclusive: true })
@@ -230,7 +267,10 @@ const readerRows: Row[] = [
     run: async c => {
       const { topic } = await filled(c)
       const client = await c.client()
-      const readers = [await client.reader(topic, { start: 'earliest' }), await client.reader(topic, { start: 'earliest' })]
+      const readers = [
+        await client.reader(topic, { start: 'earliest' }),
+        await client.reader(topic, { start: 'earliest' })
+      ]
       for (const reader of readers) assert.deepEqual(await reader.texts(10), numbered('m', 10))
     }
   },
@@ -245,7 +285,10 @@ const readerRows: Row[] = [
       const [shown] = Object.values((await c.admin.stats(topic)).subscriptions)
       assert.equal(shown?.isDurable, false)
       await reader.close()
-      await eventually(() => c.admin.stats(topic), stats => Object.keys(stats.subscriptions).length === 0)
+      await eventually(
+        () => c.admin.stats(topic),
+        stats => Object.keys(stats.subscriptions).length === 0
+      )
     }
   },
   {
@@ -278,7 +321,12 @@ const readerRows: Row[] = [
       const topic = c.topic()
       const client = await c.client()
       const producer = await client.producer(topic)
-      for (const [key, data] of [['a', '1'], ['b', '2'], ['a', '3']] as const) await producer.send({ key, data })
+      for (const [key, data] of [
+        ['a', '1'],
+        ['b', '2'],
+        ['a', '3']
+      ] as const)
+        await producer.send({ key, data })
       const reader = await client.reader(topic, { start: 'earliest', readCompacted: true })
       assert.deepEqual(await reader.texts(3), ['1', '2', '3'])
     }
@@ -292,7 +340,13 @@ const readerRows: Row[] = [
       const topic = c.topic()
       const client = await c.client()
       const producer = await client.producer(topic, { schema: { type: 'STRING' } })
-      for (const [key, value] of [['a', '1'], ['b', '2'], ['a', '3'], ['c', '4']] as const) await producer.send({ key, value })
+      for (const [key, value] of [
+        ['a', '1'],
+        ['b', '2'],
+        ['a', '3'],
+        ['c', '4']
+      ] as const)
+        await producer.send({ key, value })
       assert.deepEqual(await client.tableView(topic), { a: '3', b: '2', c: '4' })
     }
   }
@@ -332,7 +386,10 @@ const lastIdRows: Row[] = [
       assert.deepEqual(await consumer.texts(1), ['x'])
       assert.equal((await c.admin.subscription(topic, 's')).isDurable, false)
       await consumer.close()
-      await eventually(() => c.admin.stats(topic), stats => stats.subscriptions.s === undefined)
+      await eventually(
+        () => c.admin.stats(topic),
+        stats => stats.subscriptions.s === undefined
+      )
     }
   },
   {

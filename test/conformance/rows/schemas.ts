@@ -41,7 +41,8 @@ interface StoredSchema {
 }
 
 const schemaPath = (topic: string): string => topicPath(topic).replace(/^[a-z-]+/, 'schemas')
-const stored = (c: Context, topic: string): Promise<StoredSchema> => c.admin.get<StoredSchema>(`${schemaPath(topic)}/schema`)
+const stored = (c: Context, topic: string): Promise<StoredSchema> =>
+  c.admin.get<StoredSchema>(`${schemaPath(topic)}/schema`)
 
 async function roundTrip(c: Context, type: Kind): Promise<void> {
   const topic = c.topic()
@@ -182,8 +183,13 @@ export const schemaRows: readonly Row[] = [
       await c.admin.expect(204, 'PUT', `${topicPath(topic)}/unload`)
       await refused(client.producer(topic, { schema: userWithTextAge('JSON') }), 'IncompatibleSchema')
       await client.producer(topic, { schema: userWithEmail('JSON') })
-      const { getSchemaResponses } = await c.admin.get<{ getSchemaResponses: StoredSchema[] }>(`${schemaPath(topic)}/schemas`)
-      assert.deepEqual(getSchemaResponses.map(({ version }) => version), [0, 1])
+      const { getSchemaResponses } = await c.admin.get<{ getSchemaResponses: StoredSchema[] }>(
+        `${schemaPath(topic)}/schemas`
+      )
+      assert.deepEqual(
+        getSchemaResponses.map(({ version }) => version),
+        [0, 1]
+      )
     }
   },
   {

@@ -8,27 +8,25 @@ const SHORT = { operationTimeoutMs: 5_000 }
 const TYPES: readonly SubscriptionType[] = ['Exclusive', 'Failover', 'Shared', 'Key_Shared']
 
 const nonPersistentRows: Row[] = [
-  ...TYPES.map(
-    (type): Row => ({
-      name: `non-persistent-${type.toLowerCase().replace('_', '-')}`,
-      proves: `a non-persistent topic delivers to the connected consumer of a ${type} subscription`,
-      feature: 'non-persistent',
-      run: async c => {
-        const topic = c.topic('non-persistent')
-        const client = await c.client()
-        const consumer = await client.consumer(topic, 's', { type })
-        const producer = await client.producer(topic)
-        // one by one: a non-persistent topic drops what finds no permit
-        for (const text of numbered('m', 10)) {
-          await producer.send({ data: text, key: text })
-          const message = await consumer.receive()
-          assert.equal(message.text, text)
-          assert.equal(message.fields.topic, topic)
-          // no acknowledgement: all ids are alike here, and Go would take the next message for one that it acknowledged
-        }
+  ...TYPES.map((type): Row => ({
+    name: `non-persistent-${type.toLowerCase().replace('_', '-')}`,
+    proves: `a non-persistent topic delivers to the connected consumer of a ${type} subscription`,
+    feature: 'non-persistent',
+    run: async c => {
+      const topic = c.topic('non-persistent')
+      const client = await c.client()
+      const consumer = await client.consumer(topic, 's', { type })
+      const producer = await client.producer(topic)
+      // one by one: a non-persistent topic drops what finds no permit
+      for (const text of numbered('m', 10)) {
+        await producer.send({ data: text, key: text })
+        const message = await consumer.receive()
+        assert.equal(message.text, text)
+        assert.equal(message.fields.topic, topic)
+        // no acknowledgement: all ids are alike here, and Go would take the next message for one that it acknowledged
       }
-    })
-  ),
+    }
+  })),
   {
     name: 'non-persistent-stores-nothing',
     proves: 'a non-persistent topic keeps nothing: who comes later has missed it, and backlog and storage stay zero',
@@ -139,7 +137,8 @@ const switchedOffRows: Row[] = [
 const tunedRows: Row[] = [
   {
     name: 'entry-metadata-index',
-    proves: 'with the interceptors on, messages have an index that counts messages, batched or not, and the broker’s time',
+    proves:
+      'with the interceptors on, messages have an index that counts messages, batched or not, and the broker’s time',
     feature: 'entry-metadata',
     profile: 'tuned',
     needs: ['entry-metadata'],
@@ -150,9 +149,14 @@ const tunedRows: Row[] = [
       const consumer = await client.consumer(topic, 's')
       const before = Date.now()
       await (await client.producer(topic)).sendMany(['a', 'b'])
-      await (await client.producer(topic, { batching: { maxMessages: 3, maxDelayMs: 2_000 } })).sendMany(['c', 'd', 'e'])
+      await (
+        await client.producer(topic, { batching: { maxMessages: 3, maxDelayMs: 2_000 } })
+      ).sendMany(['c', 'd', 'e'])
       const received = await consumer.take(5)
-      assert.deepEqual(received.map(({ fields }) => fields.index), [0, 1, 2, 3, 4])
+      assert.deepEqual(
+        received.map(({ fields }) => fields.index),
+        [0, 1, 2, 3, 4]
+      )
       for (const { fields } of received) assert((fields.brokerPublishTime ?? 0) >= before - 5_000)
     }
   },
@@ -184,9 +188,9 @@ const tunedRows: Row[] = [
       await c.admin.expect(204, 'PUT', topicPath(topic))
       const client = await c.client()
       const consumer = await client.consumer(topic, 's')
-      await (await client.producer(topic, { compression: 'LZ4', batching: { maxMessages: 5, maxDelayMs: 1_000 } })).sendMany(
-        numbered('m', 10)
-      )
+      await (
+        await client.producer(topic, { compression: 'LZ4', batching: { maxMessages: 5, maxDelayMs: 1_000 } })
+      ).sendMany(numbered('m', 10))
       assert.deepEqual(await consumer.texts(10), numbered('m', 10))
       const reader = await client.reader(topic, { start: 'earliest' })
       assert.deepEqual(await reader.texts(10), numbered('m', 10))
@@ -194,7 +198,8 @@ const tunedRows: Row[] = [
   },
   {
     name: 'auto-create-partitioned',
-    proves: 'with allowAutoTopicCreationType=partitioned a topic that is used first has the default number of partitions',
+    proves:
+      'with allowAutoTopicCreationType=partitioned a topic that is used first has the default number of partitions',
     feature: 'partitions',
     profile: 'tuned',
     run: async c => {
@@ -205,7 +210,10 @@ const tunedRows: Row[] = [
       for (const text of numbered('m', 9)) await producer.send({ data: text, key: text })
       const received = await consumer.take(9)
       assert.deepEqual([...new Set(received.map(({ id }) => id.partition))].sort(), [0, 1, 2])
-      assert.deepEqual(await client.partitions(topic), [0, 1, 2].map(index => `${topic}-partition-${index}`))
+      assert.deepEqual(
+        await client.partitions(topic),
+        [0, 1, 2].map(index => `${topic}-partition-${index}`)
+      )
       const { partitions } = await c.admin.get<{ partitions: number }>(`${topicPath(topic)}/partitions`)
       assert.equal(partitions, 3)
     }
@@ -259,7 +267,8 @@ const strictRows: Row[] = [
   },
   {
     name: 'no-auto-subscription',
-    proves: 'with allowAutoSubscriptionCreation=false an unknown subscription is refused, one made by the admin API works',
+    proves:
+      'with allowAutoSubscriptionCreation=false an unknown subscription is refused, one made by the admin API works',
     feature: 'subscriptions',
     profile: 'strict',
     run: async c => {
