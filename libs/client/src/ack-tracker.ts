@@ -18,7 +18,7 @@ export interface AckTrackerOptions {
 
 interface Waiter {
   resolve(): void
-  reject(error: unknown): void
+  reject(error: Error): void
 }
 
 /**

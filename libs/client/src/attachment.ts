@@ -11,7 +11,7 @@ export interface Attachable {
   /** Registers with the broker; what must happen before the next frame is read happens inside. */
   register(connection: Connection): Promise<void>
   /** Nothing more can be done after having been attached once. */
-  onGivenUp(error: unknown): void
+  onGivenUp(error: Error): void
 }
 
 export interface AttachmentOptions {
@@ -89,6 +89,11 @@ export class Attachment {
     this.#cancelRetry()
   }
 
+  /** It may have been closed while something was awaited. */
+  #isClosed(): boolean {
+    return this.#closed
+  }
+
   #retry(waitMs: number, assignedUrl: string | undefined): void {
     this.#cancelRetry = this.#options.clock.after(waitMs, () => void this.#reattach(assignedUrl))
   }
@@ -98,8 +103,8 @@ export class Attachment {
     try {
       await this.#attach(assignedUrl)
     } catch (error) {
-      if (this.#closed) return
-      if (this.#options.fatalCodes.some(code => clientErrors.is(error, code))) {
+      if (this.#isClosed()) return
+      if (clientErrors.is(error) && this.#options.fatalCodes.includes(error.code)) {
         this.#options.target.onGivenUp(error)
         return
       }

@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto'
+
 export interface BackoffOptions {
   readonly initialMs: number
   readonly maxMs: number
@@ -18,10 +20,14 @@ export class Backoff {
   nextMs(): number {
     const currentMs = this.#nextMs
     this.#nextMs = Math.min(currentMs * 2, this.#options.maxMs)
-    return currentMs * (1 - 0.1 * (this.#options.random ?? Math.random)())
+    return currentMs * (1 - 0.1 * (this.#options.random ?? systemRandom)())
   }
 
   reset(): void {
     this.#nextMs = this.#options.initialMs
   }
+}
+
+function systemRandom(): number {
+  return randomInt(1_000_000) / 1_000_000
 }

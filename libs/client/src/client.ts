@@ -7,7 +7,7 @@ import type { ClientContext, Closable } from './client-context.ts'
 import { prepareCompression } from './compression.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import { Consumer } from './consumer.ts'
-import type { ConsumerOptions } from './consumer-options.ts'
+import type { ConsumerOptions, ListeningConsumer } from './consumer-options.ts'
 import { DeadLetters, deadLetterTopicsOf } from './dead-letter.ts'
 import { clientErrors } from './errors.ts'
 import { Lookup } from './lookup.ts'
@@ -16,7 +16,7 @@ import type { Producer } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
 import { Reader, type ReaderOptions } from './reader.ts'
 import { TopicProducer } from './topic-producer.ts'
-import { parseTopic, withoutPartition } from './topic-name.ts'
+import { parseTopic, withoutPartition, type TopicMode } from './topic-name.ts'
 
 export interface ClientOptions {
   /** `pulsar://host:port[,host:port]`, `pulsar+ssl://`, or `http://` and `https://` to look topics up over HTTP. */
@@ -185,7 +185,7 @@ export class PulsarClient {
   }
 
   /** Partitions are told apart later, so that only base names come out. */
-  async #matching(pattern: string, mode: 'persistent' | 'non-persistent' | 'all'): Promise<string[]> {
+  async #matching(pattern: string, mode: TopicMode): Promise<string[]> {
     const bare = pattern.replace(/^(non-)?persistent:\/\//, '')
     const [tenant, namespace, ...rest] = bare.split('/')
     if (tenant === undefined || namespace === undefined || rest.length === 0) {
@@ -201,7 +201,7 @@ export class PulsarClient {
 async function readWith(
   listener: NonNullable<ReaderOptions['listener']>,
   message: Parameters<typeof listener>[0],
-  consumer: Consumer
+  consumer: ListeningConsumer
 ): Promise<void> {
   await listener(message)
   void consumer.acknowledgeCumulative(message).catch(() => undefined)

@@ -65,7 +65,7 @@ type RequestName = {
 export interface RequestHandlers {
   /** Called while the answer is being read: what follows it on the wire has not been looked at yet. */
   onAnswer(answer: DecodedCommand): void
-  onError(error: unknown): void
+  onError(error: Error): void
 }
 
 interface PendingRequest extends RequestHandlers {
@@ -96,7 +96,7 @@ export class Connection {
   #isPingPending = false
   #hasHeard = false
   #stopKeepAlive: () => void = () => undefined
-  #handshake: { resolve: () => void; reject: (error: unknown) => void } | undefined
+  #handshake: { resolve: () => void; reject: (error: Error) => void } | undefined
   #closed = false
   /** Of one message, as the broker told at CONNECT. */
   messageBytesMax = MESSAGE_BYTES_MAX_DEFAULT
@@ -107,7 +107,7 @@ export class Connection {
     this.#options = options
     this.#socket = socket
     socket.setNoDelay(true)
-    socket.on('data', chunk => this.#onData(chunk as Buffer))
+    socket.on('data', chunk => this.#onData(chunk))
     socket.on('error', error => this.close(clientErrors.create('CONNECTION_LOST', this.#address(), error)))
     socket.on('close', () => this.close(clientErrors.create('CONNECTION_LOST', this.#address())))
   }
@@ -228,7 +228,8 @@ export class Connection {
     handlers: RequestHandlers
   ): number {
     const requestId = this.expectAnswer(name, handlers)
-    this.send(encodeCommand(name, { ...init, requestId: BigInt(requestId) } as unknown as CommandInit<Name>))
+    const whole: unknown = { ...init, requestId: BigInt(requestId) }
+    this.send(encodeCommand(name, whole as CommandInit<Name>))
     return requestId
   }
 
@@ -248,7 +249,7 @@ export class Connection {
   }
 
   /** Idempotent. Sinks and requests are told before it returns. */
-  close(error: unknown = clientErrors.create('CONNECTION_LOST', this.#address())): void {
+  close(error: Error = clientErrors.create('CONNECTION_LOST', this.#address())): void {
     if (this.#closed) return
     this.#closed = true
     this.#stopKeepAlive()

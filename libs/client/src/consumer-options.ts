@@ -1,4 +1,3 @@
-import type { Consumer } from './consumer.ts'
 import type { Message } from './message.ts'
 import type { MessageId } from './message-id.ts'
 import type { SchemaInfo } from './producer-options.ts'
@@ -36,6 +35,16 @@ export interface BatchReceivePolicy {
   readonly bytesMax?: number
   /** Default 100 ms. */
   readonly timeoutMs?: number
+}
+
+/** What a listener may do with its consumer. */
+export interface ListeningConsumer {
+  acknowledge(message: Message): Promise<void>
+  acknowledgeCumulative(message: Message): Promise<void>
+  negativeAcknowledge(message: Message): void
+  reconsumeLater(message: Message, delayMs: number, properties?: Readonly<Record<string, string>>): Promise<void>
+  pause(): void
+  resume(): void
 }
 
 export interface ConsumerOptions {
@@ -84,7 +93,7 @@ export interface ConsumerOptions {
   readonly createTopic?: boolean
   readonly schema?: SchemaInfo
   /** Called for each message in place of `receive`; the next one comes when its promise is done. */
-  readonly listener?: (message: Message, consumer: Consumer) => void | Promise<void>
+  readonly listener?: (message: Message, consumer: ListeningConsumer) => void | Promise<void>
   readonly batchReceive?: BatchReceivePolicy
   /** Messages of which some chunks came and others not yet. Default 10. */
   readonly pendingChunkedMax?: number

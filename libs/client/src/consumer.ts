@@ -144,7 +144,7 @@ export class Consumer {
     await child?.close()
   }
 
-  #onGivenUp(topic: string, error: unknown): void {
+  #onGivenUp(topic: string, error: Error): void {
     this.#setup.context.logger.error({ event: 'consumer.failed', topic, err: error }, 'the consumer cannot go on')
     if (this.#options.topicsPattern !== undefined) void this.#remove(topic)
     else this.#queue.close(error)
@@ -197,11 +197,20 @@ export class Consumer {
       try {
         message = await this.receive()
       } catch (error) {
-        if (this.#closed) return
+        if (this.#isClosed()) return
         throw error
       }
       yield message
     }
+  }
+
+  /** Both may change while something is awaited. */
+  #isClosed(): boolean {
+    return this.#closed
+  }
+
+  #mayListen(): boolean {
+    return !this.#isPaused
   }
 
   async #listen(): Promise<void> {
@@ -209,7 +218,7 @@ export class Consumer {
     if (this.#isListening || this.#isPaused || listener === undefined) return
     this.#isListening = true
     try {
-      for (let message = this.#queue.take(); message !== undefined && !this.#closed;) {
+      for (let message = this.#queue.take(); message !== undefined && !this.#isClosed();) {
         try {
           await listener(message, this)
         } catch (error) {
@@ -218,7 +227,7 @@ export class Consumer {
             'the listener threw'
           )
         }
-        message = this.#isPaused ? undefined : this.#queue.take()
+        message = this.#mayListen() ? this.#queue.take() : undefined
       }
     } finally {
       this.#isListening = false
@@ -226,14 +235,12 @@ export class Consumer {
   }
 
   /** Resolves at once, or with `ackReceipts` when the broker has it durable. */
-  acknowledge(what: Message | MessageId | readonly (Message | MessageId)[]): Promise<void> {
-    try {
-      if (what instanceof Message || what instanceof MessageId) return this.#childOf(what).acknowledge(idOf(what))
-      const all = what.map(each => this.#childOf(each).acknowledge(idOf(each)))
-      return Promise.all(all).then(() => undefined)
-    } catch (error) {
-      return Promise.reject(error as Error)
+  async acknowledge(what: Message | MessageId | readonly (Message | MessageId)[]): Promise<void> {
+    if (what instanceof Message || what instanceof MessageId) {
+      await this.#childOf(what).acknowledge(idOf(what))
+      return
     }
+    await Promise.all(what.map(each => this.#childOf(each).acknowledge(idOf(each))))
   }
 
   /** All messages of the topic or partition up to this one, which is included. Not for Shared and Key_Shared. */

@@ -1,8 +1,7 @@
 import type { Authentication } from './authentication.ts'
 import { clientErrors, type ClientErrorCode } from './errors.ts'
-import type { TopicMode } from './lookup.ts'
 import type { HostPort, ServiceUrl } from './service-url.ts'
-import { parseTopic } from './topic-name.ts'
+import { parseTopic, type TopicMode } from './topic-name.ts'
 
 export interface HttpLookupOptions {
   readonly authentication: Authentication | undefined

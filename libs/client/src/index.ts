@@ -7,6 +7,7 @@ export type {
   ConsumerOptions,
   DeadLetterPolicy,
   HashRange,
+  ListeningConsumer,
   NegativeAckBackoff,
   SubscriptionType
 } from './consumer-options.ts'

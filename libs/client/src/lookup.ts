@@ -4,6 +4,7 @@ import type { Connection } from './connection.ts'
 import type { BrokerAddress, ConnectionPool } from './connection-pool.ts'
 import { clientErrors, isRetryable, serverRefusal } from './errors.ts'
 import { HttpLookup } from './http-lookup.ts'
+import type { TopicMode } from './topic-name.ts'
 import { parseServiceUrl, type HostPort, type ServiceUrl } from './service-url.ts'
 
 export interface LookupOptions {
@@ -20,8 +21,6 @@ export interface TopicListing {
   /** The broker applied the pattern already. */
   readonly isFiltered: boolean
 }
-
-export type TopicMode = 'persistent' | 'non-persistent' | 'all'
 
 /** Where topics are, how many partitions they have, and which there are. Tries the hosts of the service URL in turn. */
 export class Lookup {

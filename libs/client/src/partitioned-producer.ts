@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { every } from '@strata/base'
 import { javaStringHash, murmur3_32 } from '@strata/wire'
 import type { ClientContext } from './client-context.ts'
@@ -31,7 +32,7 @@ export class PartitionedProducer implements Producer {
 
   async open(partitionCount: number): Promise<this> {
     await this.#grow(partitionCount)
-    this.#single = Math.floor(Math.random() * partitionCount)
+    this.#single = randomInt(partitionCount)
     this.#roundRobin = this.#single
     const { clock, discoveryMs, lookup, logger } = this.#context
     this.#stopDiscovery = every(clock, discoveryMs, () => {

@@ -25,7 +25,7 @@ export interface ProducerMessage {
 }
 
 /** Called once a message, with an error or the id it got. */
-export type SendCallback = (error: unknown, id: MessageId | undefined) => void
+export type SendCallback = (error: Error | undefined, id: MessageId | undefined) => void
 
 /** A schema as the broker keeps it: the type's name in the protocol and the definition's bytes. */
 export interface SchemaInfo {

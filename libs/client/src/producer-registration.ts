@@ -44,7 +44,7 @@ export function registerProducer(
         if (clientErrors.is(error, 'TIMEOUT')) {
           connection.send(encodeCommand('closeProducer', { producerId: BigInt(identity.id), requestId: 0n }))
         }
-        reject(error as Error)
+        reject(error)
       }
     })
   })

@@ -5,7 +5,7 @@ import type { Message, MessageSource } from './message.ts'
 
 interface Waiter {
   deliver(message: Message): void
-  fail(error: unknown): void
+  fail(error: Error): void
   isDone: boolean
 }
 
@@ -15,7 +15,7 @@ export class ReceiveQueue {
   readonly #messages = new Deque<Message>()
   readonly #waiters = new Deque<Waiter>()
   #bytes = 0
-  #closed: unknown
+  #closed: Error | undefined
   /** Called when a message came that nobody waited for. */
   onMessage: () => void = () => undefined
 
@@ -56,7 +56,7 @@ export class ReceiveQueue {
   receive(timeoutMs?: number): Promise<Message> {
     const message = this.take()
     if (message !== undefined) return Promise.resolve(message)
-    if (this.#closed !== undefined) return Promise.reject(this.#closed as Error)
+    if (this.#closed !== undefined) return Promise.reject(this.#closed)
     return new Promise((resolve, reject) => {
       let cancel = (): void => undefined
       const settle = (run: () => void): void => {
@@ -67,7 +67,7 @@ export class ReceiveQueue {
       const waiter: Waiter = {
         isDone: false,
         deliver: found => settle(() => resolve(found)),
-        fail: error => settle(() => reject(error as Error))
+        fail: error => settle(() => reject(error))
       }
       this.#waiters.push(waiter)
       if (timeoutMs === undefined) return
@@ -89,7 +89,7 @@ export class ReceiveQueue {
     return dropped
   }
 
-  close(error: unknown): void {
+  close(error: Error): void {
     this.#closed ??= error
     this.#messages.drain()
     this.#bytes = 0

@@ -40,7 +40,7 @@ export function subscribe(
         if (clientErrors.is(error, 'TIMEOUT')) {
           connection.send(encodeCommand('closeConsumer', { consumerId: BigInt(consumerId), requestId: 0n }))
         }
-        reject(error as Error)
+        reject(error)
       }
     })
   })

@@ -31,7 +31,7 @@ export interface TopicConsumerOptions {
   /** Messages that may be here untaken; 0 asks for one when it is wanted. */
   readonly queueSize: number
   readonly deadLetters: DeadLetters | undefined
-  onGivenUp(error: unknown): void
+  onGivenUp(error: Error): void
 }
 
 /**
@@ -138,7 +138,7 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
     return this.#lastTaken ?? this.#startMessageId
   }
 
-  onGivenUp(error: unknown): void {
+  onGivenUp(error: Error): void {
     this.#given.onGivenUp(error)
   }
 
@@ -189,14 +189,14 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
     )
     this.#returnPermits(1)
     const id = new MessageId({ ledgerId, entryId })
-    const validationError = clientErrors.is(error, 'CHECKSUM_FAILED') ? 2 : clientErrors.is(error) ? 1 : 3
-    const ack = {
-      consumerId: BigInt(this.id),
-      ackType: 0 as const,
-      messageId: [id.toData()],
-      validationError: validationError as 1 | 2 | 3
-    }
-    this.#attachment.connection?.send(encodeCommand('ack', ack))
+    this.#attachment.connection?.send(
+      encodeCommand('ack', {
+        consumerId: BigInt(this.id),
+        ackType: 0,
+        messageId: [id.toData()],
+        validationError: clientErrors.is(error, 'CHECKSUM_FAILED') ? 2 : clientErrors.is(error) ? 1 : 3
+      })
+    )
   }
 
   #deliver(message: Message): void {
@@ -373,7 +373,7 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
               this.#afterSeek(to)
               resolve()
             },
-            onError: error => reject(error as Error)
+            onError: error => reject(error)
           }
         )
       })

@@ -3,6 +3,8 @@ import { clientErrors } from './errors.ts'
 const NAME = /^(?:(persistent|non-persistent):\/\/)?(.+)$/s
 const PARTITION_SUFFIX = /-partition-(\d+)$/
 
+export type TopicMode = 'persistent' | 'non-persistent' | 'all'
+
 export interface TopicName {
   readonly domain: 'persistent' | 'non-persistent'
   readonly tenant: string

@@ -19,7 +19,7 @@ type State =
   | { readonly kind: 'open' }
   | { readonly kind: 'closed' }
   /** The broker will never take anything of this producer again. */
-  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'failed'; readonly error: Error }
 
 /**
  * The producer of one topic without partitions, or of one partition.
@@ -89,7 +89,7 @@ export class TopicProducer implements Producer, ProducerSink {
     })
   }
 
-  onGivenUp(error: unknown): void {
+  onGivenUp(error: Error): void {
     this.#fail(error)
   }
 
@@ -100,7 +100,7 @@ export class TopicProducer implements Producer, ProducerSink {
   send(message: ProducerMessage): Promise<MessageId> {
     return new Promise((resolve, reject) => {
       this.#sendWhenRoom(message, (error, id) => {
-        if (id === undefined) reject(error as Error)
+        if (id === undefined) reject(error ?? new Error('a send failed without an error'))
         else resolve(id)
       })
     })
@@ -116,6 +116,7 @@ export class TopicProducer implements Producer, ProducerSink {
     try {
       this.#builder.add(message, callback)
     } catch (error) {
+      if (!clientErrors.is(error)) throw error
       this.#release(message.data.length)
       queueMicrotask(() => callback(error, undefined))
     }
@@ -136,7 +137,7 @@ export class TopicProducer implements Producer, ProducerSink {
     return !this.#memory.isOver
   }
 
-  #refusal(message: ProducerMessage): unknown {
+  #refusal(message: ProducerMessage): Error | undefined {
     if (this.#state.kind === 'closed') return clientErrors.create('ALREADY_CLOSED', { topic: this.topic })
     if (this.#state.kind === 'failed') return this.#state.error
     if (this.#memory.isOver) return clientErrors.create('MEMORY_LIMIT', { bytesMax: this.#memory.bytesMax })
@@ -212,7 +213,7 @@ export class TopicProducer implements Producer, ProducerSink {
     }
   }
 
-  #failSend(send: PendingSend, error: unknown): void {
+  #failSend(send: PendingSend, error: Error): void {
     for (const callback of send.callbacks) callback(error, undefined)
     this.#done(send)
   }
@@ -233,14 +234,14 @@ export class TopicProducer implements Producer, ProducerSink {
     for (const retry of waiting) retry()
   }
 
-  #fail(error: unknown): void {
+  #fail(error: Error): void {
     if (this.#state.kind !== 'open') return
     this.#state = { kind: 'failed', error }
     this.#shutDown(error)
   }
 
   /** Everything that waits fails; nothing is left that could call back. */
-  #shutDown(error: unknown): void {
+  #shutDown(error: Error): void {
     this.#builder.flush()
     this.#attachment.connection?.removeProducer(this.#identity.id)
     this.#attachment.close()
