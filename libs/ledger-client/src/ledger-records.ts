@@ -19,7 +19,7 @@ import {
 */
 const FORMAT_VERSION = 1
 
-export const LEDGERS_PREFIX = 'ledgers/'
+const LEDGERS_PREFIX = 'ledgers/'
 export const LEDGER_DELETIONS_PREFIX = 'ledger-deletions/'
 export const LEDGER_IDS_KEY = 'ledger-ids'
 /** Enough for every safe integer, so that keys are in the order of ids. */

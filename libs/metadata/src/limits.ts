@@ -5,9 +5,9 @@ import type { MetadataRecord, ScanOptions, Transaction } from './metadata-store.
 export const KEY_BYTES_MAX = 4 * 1024
 export const VALUE_BYTES_MAX = 64 * 1024
 export const CHANGES_MAX = 100
-export const COMPARES_MAX = 100
-export const SCAN_RECORDS_DEFAULT = 1_000
-export const SCAN_RECORDS_MAX = 10_000
+const COMPARES_MAX = 100
+const SCAN_RECORDS_DEFAULT = 1_000
+const SCAN_RECORDS_MAX = 10_000
 /** A page ends early when it holds this much, however few its records. */
 export const SCAN_BYTES_MAX = 8 * 1024 * 1024
 

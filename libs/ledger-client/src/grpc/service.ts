@@ -11,7 +11,7 @@ import {
 } from '../generated/bookie_node_pb.ts'
 
 /** An entry larger than this does not fit a message, whatever `maxMessageSize` a broker allows. */
-export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024
+const MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 
 export const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,

@@ -12,7 +12,7 @@ const FIXED32 = 5
 
 const TWO_32 = 0x1_0000_0000
 
-export function varintBytes(value: number): number {
+function varintBytes(value: number): number {
   let bytes = 1
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += 1
   return bytes
