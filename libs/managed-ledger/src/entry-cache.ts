@@ -142,7 +142,7 @@ export class LogCache {
       const entryId = firstEntryId + next
       const index = this.#floorIndex(ledgerId, entryId)
       const before = this.#blocks[index]
-      const covered = before?.ledgerId === ledgerId ? before.firstEntryId + before.payloads.length : 0
+      const covered = before?.ledgerId === ledgerId ? before.firstEntryId + before.payloads.length : -1
       if (covered > entryId) {
         next += covered - entryId
         continue
