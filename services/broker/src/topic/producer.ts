@@ -1,7 +1,6 @@
 import type { BrokerErrorCode } from '../errors.ts'
 import type { Publication } from './publication.ts'
 import { Meter, Traffic } from './rate.ts'
-import type { Topic } from './topic.ts'
 
 export type AccessMode = 'Shared' | 'Exclusive' | 'WaitForExclusive' | 'ExclusiveWithFencing'
 
@@ -24,7 +23,7 @@ export interface ProducerConnection {
 
 export interface ProducerOptions {
   readonly connection: ProducerConnection
-  readonly topic: Topic
+  readonly topic: { readonly fullName: string }
   readonly producerId: number
   readonly name: string
   readonly isNameFromClient: boolean

@@ -1,11 +1,18 @@
-import type { Producer } from './producer.ts'
+import type { BrokerErrorCode } from '../errors.ts'
+
+/** Who a publication is settled with: a producer. */
+interface PublicationOwner {
+  onStored(publication: Publication, ledgerId: number, entryId: number): void
+  onLost(publication: Publication): void
+  onRefused(publication: Publication, code: BrokerErrorCode, message: string): void
+}
 
 /**
  * One SEND on its way into a log: what its receipt needs. Instances are reused, so a message costs no garbage. Ids that
  * the client chose are kept as two unsigned 32-bit halves: they are echoed exactly.
  */
 export interface Publication {
-  producer: Producer | undefined
+  producer: PublicationOwner | undefined
   sequenceLow: number
   sequenceHigh: number
   hasHighest: boolean

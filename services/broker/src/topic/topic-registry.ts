@@ -19,6 +19,8 @@ export interface TopicRegistryOptions {
   readonly policies: PolicyStore
   readonly logs: ManagedLedgerFactory
   readonly stamps: StampKinds
+  /** What else goes with a deleted topic; its record stays until this is done, so a crash repeats it. */
+  forget(name: TopicName): Promise<void>
 }
 
 /**
@@ -34,6 +36,7 @@ export class TopicRegistry {
   readonly #policies: PolicyStore
   readonly #logs: ManagedLedgerFactory
   readonly #stamps: StampKinds
+  readonly #forget: (name: TopicName) => Promise<void>
   readonly #gate: Gate
   readonly #topics = new Map<string, Topic>()
   readonly #loading = new Map<string, Promise<Topic>>()
@@ -46,6 +49,7 @@ export class TopicRegistry {
     this.#policies = options.policies
     this.#logs = options.logs
     this.#stamps = options.stamps
+    this.#forget = name => options.forget(name)
     this.#gate = new Gate(() => this.#settings.maxConcurrentTopicLoadRequest)
   }
 
@@ -116,6 +120,7 @@ export class TopicRegistry {
     if (!options.force) for (const part of parts) this.#requireUnused(part)
     await this.#records.beginDelete(name)
     for (const part of parts) await this.#erase(part)
+    await this.#forget(name)
     const marked = await this.#records.get(name)
     if (marked !== undefined) await this.#records.finishDelete(marked)
   }
