@@ -3,6 +3,7 @@ import type { Entry, ManagedLedgerFactory } from '@strata/managed-ledger'
 import type { MetadataStore } from '@strata/metadata'
 import { SchemaRegistry } from '@strata/schema'
 import { frameBytesMaxOf, MetadataView, readMessageMetadata } from '@strata/wire'
+import { DynamicSettings } from './config/dynamic-settings.ts'
 import type { BrokerSettings } from './config/settings.ts'
 import { AssemblyGate } from './connection/assembly-gate.ts'
 import type { ConnectionServices } from './connection/context.ts'
@@ -30,12 +31,20 @@ export interface BrokerOptions {
 export const SERVER_VERSION = 'Strata 0.1.0'
 const MIB = 1024 * 1024
 
+interface BrokerParts {
+  readonly namespaces: NamespaceService
+  readonly schemas: TopicSchemas
+  readonly dynamicSettings: DynamicSettings
+  readonly instance: number
+}
+
 /** Serves the binary protocol. HTTP is put beside it by whoever composes the process, over `topics` and `namespaces`. */
 export class Broker {
   readonly settings: BrokerSettings
   readonly topics: TopicRegistry
   readonly namespaces: NamespaceService
   readonly schemas: TopicSchemas
+  readonly dynamicSettings: DynamicSettings
   readonly listeners: Listeners
   readonly ingestPool: BytePool
   readonly dispatchPool: BytePool
@@ -48,14 +57,12 @@ export class Broker {
   readonly #sweeper: TopicSweeper
   #closing: Promise<void> | undefined
 
-  constructor(
-    options: BrokerOptions,
-    parts: { namespaces: NamespaceService; schemas: TopicSchemas; instance: number }
-  ) {
+  constructor(options: BrokerOptions, parts: BrokerParts) {
     const { settings, clock, logger } = options
     this.settings = settings
     this.namespaces = parts.namespaces
     this.schemas = parts.schemas
+    this.dynamicSettings = parts.dynamicSettings
     this.#clock = clock
     this.#logger = logger
     this.listeners = new Listeners(settings)
@@ -72,7 +79,8 @@ export class Broker {
       records: parts.namespaces.topics,
       policies: parts.namespaces.policies,
       logs: options.logs,
-      stamps: stampKindsOf(settings.brokerEntryMetadataInterceptors)
+      stamps: stampKindsOf(settings.brokerEntryMetadataInterceptors),
+      forget: name => parts.schemas.forget(name)
     })
     this.#sweeper = new TopicSweeper({ registry: this.topics, records: parts.namespaces.topics, settings })
     this.#server = new ConnectionServer(this.#servicesOf(parts.instance))
@@ -125,6 +133,7 @@ export class Broker {
     await Promise.race([this.topics.close(), deadline])
     cancel()
     this.#server.closeAll('the broker shuts down')
+    this.dynamicSettings.close()
     await this.namespaces.close()
     this.#logger.info({ event: 'broker.closed' }, 'the broker is closed')
   }
@@ -157,8 +166,10 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const { settings, metadata, clock } = options
   const namespaces = await NamespaceService.open({ store: metadata, settings, clock, cluster: clusterOf(settings) })
   const schemas = new TopicSchemas(new SchemaRegistry({ store: metadata, clock }), namespaces.policies)
+  const dynamicSettings = new DynamicSettings({ store: metadata, settings, logger: options.logger })
+  await dynamicSettings.start()
   const instance = await takeInstance(metadata)
-  return new Broker(options, { namespaces, schemas, instance })
+  return new Broker(options, { namespaces, schemas, dynamicSettings, instance })
 }
 
 /** How other clusters would reach this one, as far as the settings say. */

@@ -1,4 +1,5 @@
 import type { Clock, Logger } from '@strata/base'
+import type { DynamicSettings } from '../config/dynamic-settings.ts'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { Route } from '../connection/listeners.ts'
 import type { NamespaceService } from '../namespace/namespace-service.ts'
@@ -27,6 +28,7 @@ export interface AdminBackend {
   readonly namespaces: NamespaceService
   readonly topics: AdminTopics
   readonly schemas: TopicSchemas
+  readonly dynamicSettings: DynamicSettings
   /** Ports as they were bound. */
   readonly ports: { readonly broker: number; web: number }
   readonly listeners: {

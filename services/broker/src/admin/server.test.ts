@@ -108,6 +108,24 @@ describe('brokers', () => {
     expect((await admin.call('GET', `brokers/standalone/${broker}/ownedNamespaces`)).status).toBe(200)
   })
 
+  test('a setting changes at run time, is kept, and goes back', async () => {
+    const key = 'ttlDurationDefaultInSeconds'
+    const { settings } = admin.world
+    expect(await admin.told('POST', `brokers/configuration/${key}/7`)).toBe('204')
+    expect(settings[key]).toBe(7)
+    expect((await admin.call('GET', 'brokers/configuration/values')).body).toEqual({ [key]: '7' })
+    expect(await admin.told('POST', `brokers/configuration/${key}/many`)).toBe(`412 ${key} must be a number`)
+    expect(await admin.told('POST', 'brokers/configuration/clusterName/x')).toBe(
+      "412 Can't update non-dynamic configuration"
+    )
+    expect(await admin.told('POST', 'brokers/configuration/nope/a%2Fb')).toBe(
+      "412 Can't update non-dynamic configuration"
+    )
+    expect(await admin.told('DELETE', `brokers/configuration/${key}`)).toBe('204')
+    expect(settings[key]).toBe(0)
+    expect((await admin.call('GET', 'brokers/configuration/values')).body).toEqual({})
+  })
+
   test('lookup', async () => {
     const { broker } = admin.world.broker.ports
     expect((await admin.call('GET', '/lookup/v2/topic/persistent/public/default/ap')).body).toMatchObject({

@@ -26,6 +26,7 @@ export function createAdminServer(options: { broker: Broker; clock: Clock; logge
     namespaces: broker.namespaces,
     topics: broker.topics,
     schemas: broker.schemas,
+    dynamicSettings: broker.dynamicSettings,
     ports: broker.ports,
     listeners: broker.listeners,
     get connections() {

@@ -12,6 +12,7 @@
 //   policies/<tenant>/<namespace>/<policy>                 PolicyRow
 //   topics/<tenant>/<namespace>/<domain>/<local name>      TopicRow      local names are percent-encoded
 //   topic-deletions/<tenant>/<namespace>/<domain>/<…>      (empty)       exists while TopicRow.deleting is set
+//   dynamic-settings/<key>                                 SettingRow    set at run time, over files and flags
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -21,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file broker.proto.
  */
 export const file_broker: GenFile = /*@__PURE__*/
-  fileDesc("Cgxicm9rZXIucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJyb2tlciL8AQoKQ2x1c3RlclJvdxIYCgtzZXJ2aWNlX3VybBgBIAEoCUgAiAEBEhwKD3NlcnZpY2VfdXJsX3RscxgCIAEoCUgBiAEBEh8KEmJyb2tlcl9zZXJ2aWNlX3VybBgDIAEoCUgCiAEBEiMKFmJyb2tlcl9zZXJ2aWNlX3VybF90bHMYBCABKAlIA4gBARIaChJwZWVyX2NsdXN0ZXJfbmFtZXMYBSADKAlCDgoMX3NlcnZpY2VfdXJsQhIKEF9zZXJ2aWNlX3VybF90bHNCFQoTX2Jyb2tlcl9zZXJ2aWNlX3VybEIZChdfYnJva2VyX3NlcnZpY2VfdXJsX3RscyI6CglUZW5hbnRSb3cSEwoLYWRtaW5fcm9sZXMYASADKAkSGAoQYWxsb3dlZF9jbHVzdGVycxgCIAMoCSKqAQoMTmFtZXNwYWNlUm93EhoKDWNyZWF0ZWRfYXRfbXMYASABKARIAIgBARIZCgxidW5kbGVfY291bnQYAiABKA1IAYgBARIcChRyZXBsaWNhdGlvbl9jbHVzdGVycxgDIAMoCRIVCghkZWxldGluZxgEIAEoCEgCiAEBQhAKDl9jcmVhdGVkX2F0X21zQg8KDV9idW5kbGVfY291bnRCCwoJX2RlbGV0aW5nIicKCVBvbGljeVJvdxIRCgRqc29uGAEgASgJSACIAQFCBwoFX2pzb24ipAIKCFRvcGljUm93EhcKCmdlbmVyYXRpb24YASABKAlIAIgBARIXCgpwYXJ0aXRpb25zGAIgASgNSAGIAQESQwoKcHJvcGVydGllcxgDIAMoCzIvLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5Ub3BpY1Jvdy5Qcm9wZXJ0aWVzRW50cnkSGgoNY3JlYXRlZF9hdF9tcxgEIAEoBEgCiAEBEhUKCGRlbGV0aW5nGAUgASgISAOIAQEaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2dlbmVyYXRpb25CDQoLX3BhcnRpdGlvbnNCEAoOX2NyZWF0ZWRfYXRfbXNCCwoJX2RlbGV0aW5nYgZwcm90bzM");
+  fileDesc("Cgxicm9rZXIucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJyb2tlciL8AQoKQ2x1c3RlclJvdxIYCgtzZXJ2aWNlX3VybBgBIAEoCUgAiAEBEhwKD3NlcnZpY2VfdXJsX3RscxgCIAEoCUgBiAEBEh8KEmJyb2tlcl9zZXJ2aWNlX3VybBgDIAEoCUgCiAEBEiMKFmJyb2tlcl9zZXJ2aWNlX3VybF90bHMYBCABKAlIA4gBARIaChJwZWVyX2NsdXN0ZXJfbmFtZXMYBSADKAlCDgoMX3NlcnZpY2VfdXJsQhIKEF9zZXJ2aWNlX3VybF90bHNCFQoTX2Jyb2tlcl9zZXJ2aWNlX3VybEIZChdfYnJva2VyX3NlcnZpY2VfdXJsX3RscyI6CglUZW5hbnRSb3cSEwoLYWRtaW5fcm9sZXMYASADKAkSGAoQYWxsb3dlZF9jbHVzdGVycxgCIAMoCSKqAQoMTmFtZXNwYWNlUm93EhoKDWNyZWF0ZWRfYXRfbXMYASABKARIAIgBARIZCgxidW5kbGVfY291bnQYAiABKA1IAYgBARIcChRyZXBsaWNhdGlvbl9jbHVzdGVycxgDIAMoCRIVCghkZWxldGluZxgEIAEoCEgCiAEBQhAKDl9jcmVhdGVkX2F0X21zQg8KDV9idW5kbGVfY291bnRCCwoJX2RlbGV0aW5nIicKCVBvbGljeVJvdxIRCgRqc29uGAEgASgJSACIAQFCBwoFX2pzb24ipAIKCFRvcGljUm93EhcKCmdlbmVyYXRpb24YASABKAlIAIgBARIXCgpwYXJ0aXRpb25zGAIgASgNSAGIAQESQwoKcHJvcGVydGllcxgDIAMoCzIvLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5Ub3BpY1Jvdy5Qcm9wZXJ0aWVzRW50cnkSGgoNY3JlYXRlZF9hdF9tcxgEIAEoBEgCiAEBEhUKCGRlbGV0aW5nGAUgASgISAOIAQEaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2dlbmVyYXRpb25CDQoLX3BhcnRpdGlvbnNCEAoOX2NyZWF0ZWRfYXRfbXNCCwoJX2RlbGV0aW5nIioKClNldHRpbmdSb3cSEgoFdmFsdWUYASABKAlIAIgBAUIICgZfdmFsdWViBnByb3RvMw");
 
 /**
  * @generated from message strata.storage.broker.ClusterRow
@@ -179,4 +180,23 @@ export type TopicRow = Message<"strata.storage.broker.TopicRow"> & {
  */
 export const TopicRowSchema: GenMessage<TopicRow> = /*@__PURE__*/
   messageDesc(file_broker, 4);
+
+/**
+ * @generated from message strata.storage.broker.SettingRow
+ */
+export type SettingRow = Message<"strata.storage.broker.SettingRow"> & {
+  /**
+   * As an operator wrote it.
+   *
+   * @generated from field: optional string value = 1;
+   */
+  value?: string;
+};
+
+/**
+ * Describes the message strata.storage.broker.SettingRow.
+ * Use `create(SettingRowSchema)` to create a new message.
+ */
+export const SettingRowSchema: GenMessage<SettingRow> = /*@__PURE__*/
+  messageDesc(file_broker, 5);
 

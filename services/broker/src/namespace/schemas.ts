@@ -54,6 +54,11 @@ export class TopicSchemas implements SchemaDoor {
     return (await this.registry.latest(schemaNameOf(topic))) !== undefined
   }
 
+  /** The topic is gone for good, and its schemas with it. */
+  async forget(topic: TopicName): Promise<void> {
+    await this.registry.forget(schemaNameOf(topic))
+  }
+
   async rules(topic: TopicName): Promise<{ strategy: CompatibilityStrategy; mayAdd: boolean }> {
     const policies = await this.#policies.effective(topic.namespace)
     const { schemaCompatibilityStrategy: name } = policies

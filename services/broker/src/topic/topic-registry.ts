@@ -28,7 +28,8 @@ export interface TopicRegistryOptions {
  *
  * Invariants
  *   R1  At most one object a topic: loads of one name share one promise, and a load waits for the one that leaves.
- *   R2  A topic is loaded only where a record stands; deleting marks the record first, so nobody loads it meanwhile.
+ *   R2  A topic is loaded only where a record stands, and nobody uses one from the moment its deletion begins: first it is
+ *       blocked here, then its record is marked, then its data goes.
  */
 export class TopicRegistry {
   readonly #env: TopicEnvironment
@@ -41,6 +42,7 @@ export class TopicRegistry {
   readonly #topics = new Map<string, Topic>()
   readonly #loading = new Map<string, Promise<Topic>>()
   readonly #leaving = new Map<string, Promise<void>>()
+  readonly #deleting = new Set<string>()
   #closed = false
 
   constructor(options: TopicRegistryOptions) {
@@ -86,8 +88,10 @@ export class TopicRegistry {
     const loaded = this.find(name)
     if (loaded !== undefined) return loaded
     this.#requireServed(name)
-    const record = await this.#records.ensure(name, options)
     const key = name.toString()
+    this.#requireNotDeleting(key)
+    const record = await this.#records.ensure(name, options)
+    this.#requireNotDeleting(key)
     const running = this.#loading.get(key)
     if (running !== undefined) return await running
     const loading = this.#gate.run(() => this.#open(name, record))
@@ -117,17 +121,17 @@ export class TopicRegistry {
     const record = await this.#records.get(name)
     if (record === undefined) throw namespaceError('TOPIC_NOT_FOUND', `Topic ${name.toString()} not found`)
     const parts = partsOf(record)
-    if (!options.force) for (const part of parts) this.#requireUnused(part)
-    await this.#records.beginDelete(name)
-    for (const part of parts) await this.#erase(part)
-    await this.#forget(name)
-    const marked = await this.#records.get(name)
-    if (marked !== undefined) await this.#records.finishDelete(marked)
+    await this.#whileBlocked(parts, options, async () => {
+      await this.#records.beginDelete(name)
+      for (const part of parts) await this.#erase(part)
+      const marked = await this.#records.get(name)
+      if (marked !== undefined) await this.#records.finishDelete(marked)
+    })
   }
 
   /** Drops one partition's data and memory, keeping the record of its partitioned topic. */
   async deletePartitionData(name: TopicName): Promise<void> {
-    await this.#erase(name)
+    await this.#whileBlocked([name], { force: false }, () => this.#erase(name))
   }
 
   /** Deletions that a crash cut short. */
@@ -230,6 +234,26 @@ export class TopicRegistry {
     return done
   }
 
+  /**
+   * Nobody can begin to use these topics meanwhile: what a client would store in one that is being deleted would be lost
+   * although it was acknowledged. The check for users and the block are one step.
+   */
+  async #whileBlocked(names: readonly TopicName[], options: { force: boolean }, run: () => Promise<void>): Promise<void> {
+    for (const name of names) {
+      if (this.#deleting.has(name.toString())) throw namespaceError('BEING_DELETED', 'The topic is being deleted')
+      if (!options.force) this.#requireUnused(name)
+    }
+    for (const name of names) this.#deleting.add(name.toString())
+    // What is in memory closes at once: it takes no message any more.
+    const unloads = names.map(name => this.unload(name))
+    try {
+      await Promise.all(unloads)
+      await run()
+    } finally {
+      for (const name of names) this.#deleting.delete(name.toString())
+    }
+  }
+
   async #erase(name: TopicName): Promise<void> {
     await this.unload(name)
     if (name.isPersistent) await this.#logs.delete(name.storageName)
@@ -242,6 +266,10 @@ export class TopicRegistry {
     for (const subscription of topic.subscriptions.values()) consumers += subscription.consumers.length
     const used = topic.producers.size + consumers
     if (used > 0) throw namespaceError('NOT_EMPTY', `Topic has ${used} connected producers/consumers`)
+  }
+
+  #requireNotDeleting(key: string): void {
+    if (this.#deleting.has(key)) throw brokerError('ServiceNotReady', 'The topic is being deleted')
   }
 
   #requireRunning(): void {

@@ -1,7 +1,7 @@
 import { brokerSettings, type BrokerSettings } from '../../config/settings.ts'
 import type { AdminBackend } from '../backend.ts'
 import { checkHealth } from '../health.ts'
-import { json, param, words, type AdminReply, type AdminRequest } from '../operation.ts'
+import { done, json, param, words, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { bundleOf } from './names.ts'
 
@@ -30,6 +30,22 @@ export function leaderBroker(request: AdminRequest): AdminReply {
 export function dynamicConfiguration(): AdminReply {
   const names = Object.entries(brokerSettings).filter(([, setting]) => setting.dynamic)
   return json(names.map(([name]) => name))
+}
+
+/** What was changed at run time. */
+export async function dynamicValues({ backend }: AdminRequest): Promise<AdminReply> {
+  return json(await backend.dynamicSettings.overrides())
+}
+
+export async function setDynamicValue(request: AdminRequest): Promise<AdminReply> {
+  const { dynamicSettings } = request.backend
+  const problem = await dynamicSettings.set(param(request, 'configName'), param(request, 'configValue'))
+  return problem === undefined ? done() : refuse(412, problem)
+}
+
+export async function removeDynamicValue(request: AdminRequest): Promise<AdminReply> {
+  const problem = await request.backend.dynamicSettings.remove(param(request, 'configName'))
+  return problem === undefined ? done() : refuse(412, problem)
 }
 
 export function runtimeConfiguration({ backend }: AdminRequest): AdminReply {

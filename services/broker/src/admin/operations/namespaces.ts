@@ -18,7 +18,7 @@ import {
 } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { bundleBoundaries, bundleOf, domainOf, namespaceOf, requiredNamespace } from './names.ts'
-import { deleteTopicAndSchema } from './topics.ts'
+import { deleteWholeTopic } from './topics.ts'
 
 export async function listNamespaces(request: AdminRequest): Promise<AdminReply> {
   const tenant = param(request, 'tenant')
@@ -70,7 +70,7 @@ export async function deleteWholeNamespace(
   try {
     for await (const record of topics.list(name)) {
       if (options.onlyIfEmpty) refuse(409, 'Cannot delete non empty namespace')
-      await deleteTopicAndSchema(backend, record.name, { force: true })
+      await deleteWholeTopic(backend, record.name, { force: true })
     }
   } catch (error) {
     await tenancy.cancelNamespaceDelete(name)

@@ -1,4 +1,3 @@
-import { schemaNameOf } from '../../namespace/schemas.ts'
 import { isNamespaceError } from '../../namespace/errors.ts'
 import type { TopicName } from '../../namespace/topic-name.ts'
 import type { TopicRecord } from '../../namespace/topic-records.ts'
@@ -145,7 +144,7 @@ export async function deleteTopic(request: AdminRequest): Promise<AdminReply> {
       `${name.toString()} is a partitioned topic, instead of calling delete topic, please call delete-partitioned-topic.`
     )
   }
-  await deleteTopicAndSchema(request.backend, name, { force })
+  await deleteWholeTopic(request.backend, name, { force })
   return done()
 }
 
@@ -153,12 +152,12 @@ export async function deletePartitionedTopic(request: AdminRequest): Promise<Adm
   const name = topicOf(request)
   const record = await request.backend.namespaces.topics.get(name)
   if (record === undefined || record.partitions === 0) refuse(404, `Topic ${name.toString()} not found.`)
-  await deleteTopicAndSchema(request.backend, name, { force: flag(request, 'force') })
+  await deleteWholeTopic(request.backend, name, { force: flag(request, 'force') })
   return done()
 }
 
 /** @throws RestError 412 while somebody is connected, unless forced */
-export async function deleteTopicAndSchema(
+export async function deleteWholeTopic(
   backend: AdminBackend,
   name: TopicName,
   options: { force: boolean }
@@ -169,7 +168,6 @@ export async function deleteTopicAndSchema(
     if (isNamespaceError(error, 'NOT_EMPTY')) refuse(412, error.message)
     throw error
   }
-  await backend.schemas.registry.forget(schemaNameOf(name))
 }
 
 function requireUnused(request: AdminRequest, name: TopicName, force: boolean): void {
