@@ -4,6 +4,8 @@ import type { Member } from './member.ts'
 import { StickyRanges } from './sticky-ranges.ts'
 import type { SubscriptionSettings } from '../contract.ts'
 
+const BLOCK_HASHES = 64
+
 /** Who serves which hashes. Pure; every change is made by `add` and `remove` alone. */
 export interface HashSelector {
   /** @throws BrokerError ConsumerAssignError; nothing has changed then. */
@@ -30,6 +32,8 @@ export class ConsistentRing implements HashSelector {
   #members: Member[] = []
   #points = new Int32Array(0)
   #owners: Member[] = []
+  /** Per block of hashes the first point at or after its beginning: a look-up for each message must not search the ring. */
+  readonly #firstPoints = new Int32Array(HASH_RANGE_SIZE / BLOCK_HASHES)
 
   constructor(pointsPerMember: number) {
     this.#pointsPerMember = pointsPerMember
@@ -47,14 +51,9 @@ export class ConsistentRing implements HashSelector {
 
   ownerOf(hash: number): Member | undefined {
     const points = this.#points
-    let low = 0
-    let high = points.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((points[middle] as number) < hash) low = middle + 1
-      else high = middle
-    }
-    return this.#owners[low] ?? this.#owners[0]
+    let at = this.#firstPoints[(hash / BLOCK_HASHES) | 0] as number
+    while (at < points.length && (points[at] as number) < hash) at++
+    return this.#owners[at] ?? this.#owners[0]
   }
 
   rangesOf(member: Member): string[] {
@@ -89,6 +88,10 @@ export class ConsistentRing implements HashSelector {
     }
     this.#points = Int32Array.from(ring.keys()).sort()
     this.#owners = Array.from(this.#points, point => ring.get(point) as Member)
+    for (let block = 0, at = 0; block < this.#firstPoints.length; block++) {
+      while (at < this.#points.length && (this.#points[at] as number) < block * BLOCK_HASHES) at++
+      this.#firstPoints[block] = at
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { stickyHashOf } from '@strata/wire'
 import type { Consumer, SubscriptionType } from '../../contract.ts'
-import { FakeConnection, type Sent } from './fake-connection.ts'
+import type { FakeConnection, Sent } from './fake-connection.ts'
 import type { createWorld } from './world.ts'
 
 export interface ModelEntry {
@@ -44,7 +44,7 @@ export class DispatchModel {
   readonly #type: SubscriptionType
   readonly #world: ReturnType<typeof createWorld>
   #lastIndex = -1
-  #failure: unknown
+  #failure: Error | undefined
 
   constructor(type: SubscriptionType, world: ReturnType<typeof createWorld>) {
     this.#type = type
@@ -124,7 +124,7 @@ export class DispatchModel {
     try {
       this.#checkDelivery(consumer, sent)
     } catch (error) {
-      this.#failure ??= error
+      this.#failure ??= error as Error
     }
   }
 

@@ -6,16 +6,20 @@ import { createWorld } from './world.ts'
 
 /** One thing that happens. `who` and `which` are taken modulo what there is. */
 export type Step =
+  | ConsumerStep
   | { readonly do: 'join'; readonly priority: number; readonly permits: number }
-  | { readonly do: 'leave' | 'redeliverAll' | 'close' | 'open'; readonly who: number }
-  | { readonly do: 'flow'; readonly who: number; readonly permits: number }
   | { readonly do: 'publish'; readonly messages: readonly { readonly key: number; readonly size: number }[] }
-  | { readonly do: 'ack' | 'redeliver'; readonly who: number; readonly which: readonly number[] }
-  | { readonly do: 'ackPart'; readonly who: number; readonly which: number; readonly mask: number }
-  | { readonly do: 'ackCumulative'; readonly which: number }
   | { readonly do: 'seek' | 'skip'; readonly which: number }
   | { readonly do: 'cache'; readonly every: number }
   | { readonly do: 'fail' | 'hold' | 'settle' | 'wait' }
+
+/** What a consumer does, or happens to it. */
+type ConsumerStep =
+  | { readonly do: 'leave' | 'redeliverAll' | 'close' | 'open'; readonly who: number }
+  | { readonly do: 'flow'; readonly who: number; readonly permits: number }
+  | { readonly do: 'ack' | 'redeliver'; readonly who: number; readonly which: readonly number[] }
+  | { readonly do: 'ackPart'; readonly who: number; readonly which: number; readonly mask: number }
+  | { readonly do: 'ackCumulative'; readonly which: number }
 
 const who = fc.nat(7)
 const which = fc.array(fc.nat(60), { minLength: 1, maxLength: 8 })
@@ -105,7 +109,8 @@ class Run {
       case 'join':
         return this.#join(step.priority, step.permits)
       case 'publish':
-        return this.#publish(step.messages)
+        this.#publish(step.messages)
+        return
       case 'seek':
         return this.#seek(step.which)
       case 'skip':
@@ -140,13 +145,15 @@ class Run {
     }
   }
 
-  #act(step: Step, consumer: ModelConsumer): void {
+  #act(step: ConsumerStep, consumer: ModelConsumer): void {
     const { model } = this
     switch (step.do) {
       case 'leave':
-        return this.#leave(consumer)
+        this.#leave(consumer)
+        return
       case 'flow':
-        return this.#flow(consumer, step.permits)
+        this.#flow(consumer, step.permits)
+        return
       case 'close':
         consumer.connection.isWritable = false
         return
@@ -154,11 +161,14 @@ class Run {
         consumer.connection.isWritable = true
         return
       case 'redeliverAll':
-        return this.#redeliver(consumer, undefined)
+        this.#redeliver(consumer, undefined)
+        return
       case 'redeliver':
-        return this.#redeliver(consumer, this.#pick(step.which))
+        this.#redeliver(consumer, this.#pick(step.which))
+        return
       case 'ack':
-        return this.#acknowledge(consumer, this.#pick(step.which))
+        this.#acknowledge(consumer, this.#pick(step.which))
+        return
       case 'ackPart': {
         for (const index of this.#pick([step.which])) {
           model.acknowledge(index, step.mask)
