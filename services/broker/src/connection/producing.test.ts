@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { encodeCommand } from '@strata/wire'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { BrokerWorld } from './testing/broker-world.ts'
 import { describe as shown, entryOf, payloadTextOf, type RawClient } from './testing/raw-client.ts'
@@ -276,5 +277,16 @@ describe('CLOSE_PRODUCER', () => {
       ['sendReceipt', 'success']
     )
     assert.equal((await client.request('closeProducer', { producerId: 0n })).case, 'success')
+  })
+
+  test('and PRODUCER of the same id in one write make a new producer', async () => {
+    await client.producer(TOPIC, { producerName: 'mine' })
+    const close = encodeCommand('closeProducer', { producerId: 0n, requestId: 1n })
+    const create = encodeCommand('producer', { topic: TOPIC, producerId: 0n, requestId: 2n, producerName: 'mine' })
+    client.socket.write(Buffer.concat([close, create]))
+    assert.equal((await client.answerTo(1n)).case, 'success')
+    assert.equal((await client.answerTo(2n)).case, 'producerSuccess')
+    client.publish({ sequenceId: 8n })
+    assert.equal((await client.next('sendReceipt')).sequenceId, 8n)
   })
 })

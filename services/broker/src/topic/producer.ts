@@ -65,6 +65,10 @@ export class Producer {
     this.#pending++
   }
 
+  get isPending(): boolean {
+    return this.#pending > 0
+  }
+
   /** Resolves once every publication taken so far is settled. */
   async settled(): Promise<void> {
     if (this.#pending === 0) return

@@ -87,6 +87,30 @@ describe('deleting', () => {
     await assert.rejects(topics.delete(NAME, { force: true }), error => isNamespaceError(error, 'TOPIC_NOT_FOUND'))
   })
 
+  test('nobody can begin to use a topic while it is deleted', async () => {
+    await started()
+    const { topics } = world.broker
+    const old = await topics.load(NAME, { mayCreate: true })
+    const deleting = topics.delete(NAME, { force: false })
+    let isDone = false
+    void deleting.finally(() => (isDone = true))
+    let refusals = 0
+    while (!isDone) {
+      const wasClosing = old.state !== 'open'
+      const result = await topics.load(NAME, { mayCreate: true }).then(
+        () => 'given',
+        () => 'refused'
+      )
+      if (result === 'refused') refusals++
+      else assert.ok(!wasClosing || isDone, 'a topic was handed out while it was deleted')
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    await deleting
+    assert.ok(refusals > 0)
+    assert.equal(old.state, 'closed')
+    assert.notEqual(await topics.load(NAME, { mayCreate: true }), old)
+  })
+
   test('one that a crash cut short is carried on at the next start', async () => {
     await started()
     await world.broker.topics.load(NAME, { mayCreate: true })

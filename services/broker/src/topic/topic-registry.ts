@@ -238,7 +238,11 @@ export class TopicRegistry {
    * Nobody can begin to use these topics meanwhile: what a client would store in one that is being deleted would be lost
    * although it was acknowledged. The check for users and the block are one step.
    */
-  async #whileBlocked(names: readonly TopicName[], options: { force: boolean }, run: () => Promise<void>): Promise<void> {
+  async #whileBlocked(
+    names: readonly TopicName[],
+    options: { force: boolean },
+    run: () => Promise<void>
+  ): Promise<void> {
     for (const name of names) {
       if (this.#deleting.has(name.toString())) throw namespaceError('BEING_DELETED', 'The topic is being deleted')
       if (!options.force) this.#requireUnused(name)

@@ -158,9 +158,14 @@ export function handleCloseProducer(connection: ConnectionContext, request: Comm
       connection.producers.delete(producerId)
       cancelCreation(connection, slot)
     } else if (slot !== undefined) {
-      await slot.producer.settled()
+      // Its place is taken until it is gone, so that one created under the same id does not find it half closed.
+      const leaving: ProducerSlot = { kind: 'creating', isCancelled: true }
+      if (slot.producer.isPending) {
+        connection.producers.set(producerId, leaving)
+        await slot.producer.settled()
+      } else connection.producers.delete(producerId)
       slot.topic.removeProducer(slot.producer)
-      if (connection.producers.get(producerId) === slot) connection.producers.delete(producerId)
+      if (connection.producers.get(producerId) === leaving) connection.producers.delete(producerId)
     }
     connection.reply('success', { requestId: request.requestId })
   })
