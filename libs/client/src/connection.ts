@@ -39,10 +39,6 @@ export interface ConsumerSink {
   onDetached(connection: Connection, assignedUrl: string | undefined): void
 }
 
-export interface WatcherSink {
-  onTopicUpdate(update: CommandBody<'watchTopicUpdate'>): void
-}
-
 export interface ConnectionOptions {
   readonly host: string
   readonly port: number
@@ -86,7 +82,6 @@ export class Connection {
   readonly #requests = new Map<number, PendingRequest>()
   readonly #producers = new Map<number, ProducerSink>()
   readonly #consumers = new Map<number, ConsumerSink>()
-  readonly #watchers = new Map<number, WatcherSink>()
   readonly #receipt = new ReceiptView()
   readonly #message = new MessageView()
   #decoder = new FrameDecoder({ frameBytesMax: frameBytesMaxOf(MESSAGE_BYTES_MAX_DEFAULT) })
@@ -144,7 +139,7 @@ export class Connection {
         authMethodName: authentication?.method ?? 'none',
         ...(authData === undefined ? {} : { authData }),
         ...(proxyToBroker === undefined ? {} : { proxyToBrokerUrl: proxyToBroker }),
-        featureFlags: { supportsAuthRefresh: true, supportsBrokerEntryMetadata: true, supportsTopicWatchers: true }
+        featureFlags: { supportsAuthRefresh: true, supportsBrokerEntryMetadata: true }
       })
     )
     try {
@@ -181,14 +176,6 @@ export class Connection {
 
   removeConsumer(id: number): void {
     this.#consumers.delete(id)
-  }
-
-  addWatcher(id: number, sink: WatcherSink): void {
-    this.#watchers.set(id, sink)
-  }
-
-  removeWatcher(id: number): void {
-    this.#watchers.delete(id)
   }
 
   /** Queues whole frames; they leave at the end of the tick. Adjacent ranges of one slab become one write. */
@@ -265,7 +252,6 @@ export class Connection {
     const sinks = [...this.#producers.values(), ...this.#consumers.values()]
     this.#producers.clear()
     this.#consumers.clear()
-    this.#watchers.clear()
     this.onClose()
     for (const sink of sinks) sink.onDetached(this, undefined)
   }
@@ -345,9 +331,6 @@ export class Connection {
         return true
       case 'reachedEndOfTopic':
         this.#consumers.get(Number(command.value.consumerId))?.onEndOfTopic()
-        return true
-      case 'watchTopicUpdate':
-        this.#watchers.get(Number(command.value.watcherId))?.onTopicUpdate(command.value)
         return true
       case 'unknown':
         this.#options.logger.debug({ event: 'command.ignored', type: command.type }, 'ignoring an unknown command')

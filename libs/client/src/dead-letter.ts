@@ -4,7 +4,7 @@ import type { Producer } from './producer.ts'
 import type { ProducerMessage, ProducerOptions } from './producer-options.ts'
 
 /** Properties by which Pulsar's clients know each other's retried and dead-lettered messages. */
-export const RECONSUME_TIMES = 'RECONSUMETIMES'
+const RECONSUME_TIMES = 'RECONSUMETIMES'
 const DELAY_TIME = 'DELAY_TIME'
 const REAL_TOPIC = 'REAL_TOPIC'
 const REAL_SUBSCRIPTION = 'REAL_SUBSCRIPTION'

@@ -70,20 +70,6 @@ export class Lookup {
     })
   }
 
-  /** The schema of a topic, or the version asked for. @throws TOPIC_NOT_FOUND if it has none */
-  async schema(topic: string, version?: Uint8Array): Promise<CommandBody<'getSchemaResponse'>> {
-    const connection = await this.connection(topic)
-    const asked = version === undefined ? {} : { schemaVersion: version }
-    const answer = await connection.request('getSchema', { topic, ...asked })
-    if (answer.case !== 'getSchemaResponse') throw unexpected(answer.case)
-    if (Object.hasOwn(answer.value, 'errorCode')) throw serverRefusal(answer.value.errorCode, answer.value.errorMessage)
-    return answer.value
-  }
-
-  async connection(topic: string): Promise<Connection> {
-    return await this.#options.pool.get(await this.broker(topic))
-  }
-
   /** Runs `ask` on a connection to one of the hosts; only a host that cannot be reached makes it try the next one. */
   async #onSomeHost<Answer>(ask: (host: HostPort, connection: Connection) => Promise<Answer>): Promise<Answer> {
     const { hosts } = this.#service

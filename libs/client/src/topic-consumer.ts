@@ -60,7 +60,6 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
   #epoch = 0
   #lastTaken: MessageId | undefined
   #startMessageId: MessageId | undefined
-  #isSeeking = false
   #hasSeenEnd = false
 
   constructor(given: TopicConsumerOptions) {
@@ -362,24 +361,19 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
   async seek(to: MessageId | number): Promise<void> {
     const connection = this.#connected()
     const place = typeof to === 'number' ? { messagePublishTime: BigInt(to) } : { messageId: to.toData() }
-    this.#isSeeking = true
-    try {
-      await new Promise<void>((resolve, reject) => {
-        connection.requestWith(
-          'seek',
-          { consumerId: BigInt(this.id), ...place },
-          {
-            onAnswer: () => {
-              this.#afterSeek(to)
-              resolve()
-            },
-            onError: error => reject(error)
-          }
-        )
-      })
-    } finally {
-      this.#isSeeking = false
-    }
+    await new Promise<void>((resolve, reject) => {
+      connection.requestWith(
+        'seek',
+        { consumerId: BigInt(this.id), ...place },
+        {
+          onAnswer: () => {
+            this.#afterSeek(to)
+            resolve()
+          },
+          onError: error => reject(error)
+        }
+      )
+    })
   }
 
   /** What came before the answer is of the old position. */
@@ -391,10 +385,6 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
     this.#hasSeenEnd = false
     this.#startMessageId = typeof to === 'number' ? MessageId.earliest : to
     this.#returnPermits(this.#dropQueued())
-  }
-
-  get isSeeking(): boolean {
-    return this.#isSeeking
   }
 
   /** Of the topic's last message; `markDelete` is where the subscription stands. */
