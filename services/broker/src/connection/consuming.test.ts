@@ -225,6 +225,41 @@ describe('requests of a consumer', () => {
     assert.equal(neither.case === 'error' && neither.value.error, ERRORS.MetadataError)
   })
 
+  test('SEEK: a SUBSCRIBE that waits for it is answered after it', async () => {
+    const ids = await publish('a', 'b')
+    await client.subscribe(TOPIC)
+    world.node.holdSyncs()
+    const seekId = client.requestId()
+    client.send('seek', { consumerId: 0n, requestId: seekId, messageId: ids[0]! })
+    await client.next('closeConsumer')
+    const again = { topic: TOPIC, subscription: 'sub', subType: 0, consumerId: 0n }
+    const subscribeId = client.requestId()
+    client.send('subscribe', { ...again, requestId: subscribeId })
+    await client.settle()
+    assert.deepEqual(client.inbox, [])
+    world.node.releaseSyncs()
+    const answers = [await client.take(() => true), await client.take(() => true)]
+    const requestIds = answers.map(({ command }) =>
+      command.case === 'success' ? command.value.requestId : command.case
+    )
+    assert.deepEqual(requestIds, [seekId, subscribeId])
+  })
+
+  test('a SEEK during a SEEK is refused', async () => {
+    const ids = await publish('a', 'b')
+    await client.subscribe(TOPIC, { subType: 1 })
+    const other = await world.connect()
+    await other.subscribe(TOPIC, { subType: 1 })
+    world.node.holdSyncs()
+    client.send('seek', { consumerId: 0n, requestId: 1n, messageId: ids[0]! })
+    other.send('seek', { consumerId: 0n, requestId: 1n, messageId: ids[0]! })
+    const [first, second] = [await client.next('closeConsumer'), await other.next('closeConsumer')]
+    assert.deepEqual([first.consumerId, second.consumerId], [0n, 0n])
+    const answer = await Promise.race([client.next('error'), other.next('error')])
+    assert.ok(answer.error === 0 || answer.error === ERRORS.MetadataError)
+    world.node.releaseSyncs()
+  })
+
   test('SEEK by time goes to the first message that was published at or after it', async () => {
     await publish('a', 'b')
     await client.subscribe(TOPIC)

@@ -124,19 +124,29 @@ export class TopicRegistry {
     await this.#whileBlocked(parts, options, async () => {
       await this.#records.beginDelete(name)
       for (const part of parts) await this.#erase(part)
+      await this.#forget(name)
       const marked = await this.#records.get(name)
       if (marked !== undefined) await this.#records.finishDelete(marked)
     })
   }
 
   /** Drops one partition's data and memory, keeping the record of its partitioned topic. */
-  async deletePartitionData(name: TopicName): Promise<void> {
-    await this.#whileBlocked([name], { force: false }, () => this.#erase(name))
+  async deletePartitionData(name: TopicName, options = { force: false }): Promise<void> {
+    await this.#whileBlocked([name], options, () => this.#erase(name))
   }
 
   /** Deletions that a crash cut short. */
   async resumeDeletions(): Promise<void> {
-    for await (const record of this.#records.deletions()) await this.delete(record.name, { force: true })
+    for await (const record of this.#records.deletions()) {
+      try {
+        await this.delete(record.name, { force: true })
+      } catch (error) {
+        // One that cannot go now must not keep the others: it is found again at the next start.
+        const reason = error instanceof Error ? error.message : String(error)
+        const topic = record.name.toString()
+        this.logger.warn({ event: 'topic.delete_failed', topic, reason }, 'a deletion could not be carried on')
+      }
+    }
   }
 
   async refreshPolicies(namespace: string): Promise<void> {
