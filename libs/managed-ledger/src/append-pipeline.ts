@@ -113,9 +113,12 @@ export class AppendPipeline<Context> {
     if (this.#open !== undefined) this.#armAge()
   }
 
-  append(payload: Buffer, messageCount: number, context: Context, payloadCrc?: number | undefined): void {
-    if (this.#stopped !== undefined) return this.#refuse(this.#stopped, context)
-    if (this.#isUnavailable) return this.#refuse(this.#storageFailed(false), context)
+  append(payload: Buffer, messageCount: number, context: Context, payloadCrc?: number): void {
+    const refusal = this.#stopped ?? (this.#isUnavailable ? this.#storageFailed(false) : undefined)
+    if (refusal !== undefined) {
+      this.#refuse(refusal, context)
+      return
+    }
     this.#queue.push(payload, context, payloadCrc)
     this.messagesAdded += messageCount
     const open = this.#open
@@ -353,7 +356,7 @@ export class AppendPipeline<Context> {
   }
 
   async #create(): Promise<OpenLedger> {
-    let made: OpenLedger | undefined
+    const holder: { made?: OpenLedger } = {}
     let early: Error | undefined
     const after = this.#table.lastLedgerId
     const appender = await this.#client.create({
@@ -361,15 +364,16 @@ export class AppendPipeline<Context> {
       ...(after < 0 ? {} : { after: ledgerId(after) }),
       listener: {
         onConfirmed: lac => {
-          if (made !== undefined) this.#onConfirmed(made, lac)
+          if (holder.made !== undefined) this.#onConfirmed(holder.made, lac)
         },
         onFailed: error => {
-          if (made === undefined) early = error
-          else this.#onFailed(made, error)
+          if (holder.made === undefined) early = error
+          else this.#onFailed(holder.made, error)
         }
       }
     })
-    made = { appender, failure: early, isClosing: false }
+    const made = { appender, failure: early, isClosing: false }
+    holder.made = made
     await this.#list.add(appender.ledgerId)
     return made
   }

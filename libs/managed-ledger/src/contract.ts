@@ -55,7 +55,7 @@ export interface ManagedLedger<Context = unknown> {
   readonly properties: Readonly<Record<string, string>>
 
   /** Takes ownership of `payload`; its CRC-32C, where known, saves a pass over it. Fails through the listener: LOG_TERMINATED, LOG_FENCED, LOG_CLOSED, STORAGE_FAILED (retryable). */
-  append(payload: Buffer, messageCount: number, context: Context, payloadCrc?: number | undefined): void
+  append(payload: Buffer, messageCount: number, context: Context, payloadCrc?: number): void
   setAppendListener(listener: AppendListener<Context>): void
 
   /** Entries at or after `from` in order across ledgers, at least one if there is any up to `lastConfirmed`; empty at the tail. */
@@ -71,17 +71,20 @@ export interface ManagedLedger<Context = unknown> {
   clamp(position: Position): Position
   /** Entries in (after, through]. */
   countEntries(after: Position, through: Position): number
-  /** The n-th entry (1-based) after a position, at most the last one. */
+  /** The n-th entry (1-based) after a position, at most the last one; for 0 the position itself. */
   positionAfter(position: Position, entries: number): Position
   /** First position whose entry satisfies `isAtOrAfter` (monotonic along the log); next of lastConfirmed when none does. Binary search over ledgers and entries. */
   findFirst(isAtOrAfter: (entry: Entry) => boolean): Promise<Position>
 
-  /** Opens or creates (durable before it resolves) a durable cursor. `initial` counts only at creation. */
+  /**
+   * Opens or creates (durable before it resolves) a durable cursor. `initial` counts only at creation; a position is the
+   * first entry that is not acknowledged. @throws ManagedLedgerError CURSOR_EXISTS: a non-durable one has the name
+   */
   openCursor(
     name: string,
     options: { initial: 'earliest' | 'latest' | Position; properties?: Readonly<Record<string, string>> }
   ): Promise<Cursor>
-  /** A cursor that lives as long as this object; its first entry is the first at or after `start`. */
+  /** A cursor that lives as long as this object, or until `deleteCursor`; it holds back no trimming. Its first entry is the first at or after `start`. */
   openNonDurableCursor(name: string, start: Position): Cursor
   deleteCursor(name: string): Promise<void>
   cursor(name: string): Cursor | undefined
@@ -95,7 +98,7 @@ export interface ManagedLedger<Context = unknown> {
   /** No append succeeds afterwards; durable before it resolves. */
   terminate(): Promise<Position>
   stats(): ManagedLedgerStats
-  /** Persists cursors, closes the open ledger; the object is dead afterwards. */
+  /** Settles what was appended, persists cursors, closes the open ledger; the object is dead afterwards. Never rejects: what could not be closed is recovered by the next owner. */
   close(): Promise<void>
 }
 

@@ -198,14 +198,8 @@ class Run {
 
   async #check(): Promise<void> {
     const log = this.#log
-    const stored = new Map<string, string>()
-    for (let from = log.firstPosition; ;) {
-      const entries = await log.read(from, { entriesMax: 5, bytesMax: 1 << 20 })
-      const last = entries.at(-1)
-      if (last === undefined) break
-      for (const entry of entries) stored.set(keyOf(entry), entry.payload.toString())
-      from = log.nextPosition(last)
-    }
+    const stored = await this.#read(5)
+    assert.deepEqual(await this.#read(11), stored, 'what is cached is what is stored')
     const numbers = [...stored.values()].filter(label => label !== 'last').map(Number)
     assert.ok(
       numbers.every((label, index) => index === 0 || label > (numbers[index - 1] ?? 0)),
@@ -221,6 +215,17 @@ class Run {
     }
     // What is there now was confirmed by recovery.
     for (const [key, label] of stored) this.#confirmed.set(key, label)
+  }
+
+  async #read(entriesMax: number): Promise<Map<string, string>> {
+    const stored = new Map<string, string>()
+    for (let from = this.#log.firstPosition; ;) {
+      const entries = await this.#log.read(from, { entriesMax, bytesMax: 1 << 20 })
+      const last = entries.at(-1)
+      if (last === undefined) return stored
+      for (const entry of entries) stored.set(keyOf(entry), entry.payload.toString())
+      from = this.#log.nextPosition(last)
+    }
   }
 
   #checkCursor(known: Cursor | undefined, model: CursorModel, stored: ReadonlyMap<string, string>): void {

@@ -1,4 +1,5 @@
-import { AckState, comparePositions, type LedgerTable, type Position } from '@strata/cursor-protocol'
+import type { AckState } from '@strata/cursor-protocol'
+import { comparePositions, type LedgerTable, type Position } from '@strata/cursor-protocol'
 import type { Cursor } from './contract.ts'
 import type { CursorStore, StoredCursor } from './cursor-store.ts'
 import { ManagedLedgerError } from './errors.ts'

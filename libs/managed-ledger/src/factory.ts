@@ -58,7 +58,7 @@ class LogFactory implements ManagedLedgerFactory {
     return this.#alone(name, async () => {
       const open = this.#open.get(name)
       // One log has one user of its append listener; who asks again by name means the same one.
-      if (open !== undefined && !open.isDead) return open as unknown as ManagedLedger<Context>
+      if (open !== undefined && !open.isDead) return open
       await open?.close()
       return this.#takeOver<Context>(name, options)
     })

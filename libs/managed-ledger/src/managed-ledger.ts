@@ -150,7 +150,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
     return this.#state !== 'open'
   }
 
-  append(payload: Buffer, messageCount: number, context: Context, payloadCrc?: number | undefined): void {
+  append(payload: Buffer, messageCount: number, context: Context, payloadCrc?: number): void {
     this.#pipeline.append(payload, messageCount, context, payloadCrc)
   }
 
@@ -416,7 +416,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
   }
 
   async #trimAll(): Promise<void> {
-    do {
+    for (let isWanted = true; isWanted; isWanted = this.#mustTrimAgain) {
       this.#mustTrimAgain = false
       if (this.#state !== 'open') return
       const rows = this.#table.rows
@@ -426,7 +426,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
         nowMs: this.#services.clock.wallMs()
       })
       if (count > 0) await this.#fencing(this.#list.drop(rows.slice(0, count).map(row => row.ledgerId)))
-    } while (this.#mustTrimAgain)
+    }
   }
 
   #onDropped(ledgerIds: readonly number[]): void {

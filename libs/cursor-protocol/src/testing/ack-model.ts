@@ -179,20 +179,17 @@ export class AckRun {
     const state = this.#state
     const positions = model.positions()
     const at = 'at' in step && positions.length > 0 ? positions[step.at % positions.length] : undefined
-    if (step.kind === 'append') return this.#append(step.entries)
-    if (step.kind === 'roll') return this.#roll(step.gap)
-    if (step.kind === 'trim') return this.#trim()
-    if (step.kind === 'persist') return this.#persist(step.bytesMax)
-    if (step.kind === 'reload') {
+    if (step.kind === 'append') this.#append(step.entries)
+    else if (step.kind === 'roll') this.#roll(step.gap)
+    else if (step.kind === 'trim') this.#trim()
+    else if (step.kind === 'persist') this.#persist(step.bytesMax)
+    else if (step.kind === 'reload') {
       this.#persist(50)
       this.#state = this.#reloaded()
-      return
-    }
-    if (step.kind === 'ackAbsent') {
+    } else if (step.kind === 'ackAbsent') {
       assert.equal(state.acknowledge(step.ledgerId, step.entryId), model.ack(step), 'returned')
-      return
     }
-    if (at === undefined) return
+    if (at === undefined || !('at' in step)) return
     const { ledgerId, entryId } = at
     if (step.kind === 'ack') assert.equal(state.acknowledge(ledgerId, entryId), model.ack(at), 'returned')
     else if (step.kind === 'ackBits') {
