@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert'
 import type { AddressInfo } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Clock, Logger } from '@strata/base'
@@ -13,6 +14,12 @@ import { routes, type Method, type Route } from './routes.ts'
 const BODY_BYTES_MAX = 16 * 1024 * 1024
 const PATH_SEGMENT_CHARS_MAX = 8192
 const DOMAINS = ['persistent', 'non-persistent']
+
+/** Routes declare no schemas. Without these, fastify loads compilers for them: most of the time that it takes to start. */
+const NO_COMPILERS = {
+  buildValidator: () => () => assert.fail('no route declares a schema'),
+  buildSerializer: () => () => assert.fail('no route declares a schema')
+}
 
 /** The HTTP side of a broker, not yet listening. It is closed before its broker. */
 export function createAdminServer(options: { broker: Broker; clock: Clock; logger: Logger }): AdminServer {
@@ -51,7 +58,8 @@ export class AdminServer {
       bodyLimit: BODY_BYTES_MAX,
       forceCloseConnections: true,
       routerOptions: { maxParamLength: PATH_SEGMENT_CHARS_MAX, ignoreTrailingSlash: true },
-      exposeHeadRoutes: false
+      exposeHeadRoutes: false,
+      schemaController: { compilersFactory: NO_COMPILERS }
     })
     this.#acceptAnyBody()
     for (const route of routes) this.#add(route)

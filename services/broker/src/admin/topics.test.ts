@@ -110,7 +110,15 @@ describe('topics', () => {
     await client.producer(full(name))
     await script([
       ['DELETE', path, '412 Topic has 1 connected producers/consumers'],
-      ['DELETE', `${path}?force=true`, '204']
+      ['DELETE', `${path}?force=true`, '204'],
+      ['PUT', `${path}p/partitions`, '204', 2]
+    ])
+    await client.producer(full(`${name}p-partition-0`), { producerId: 1n })
+    await script([
+      ['DELETE', `${path}p-partition-0`, '412 Topic has 1 connected producers/consumers'],
+      ['DELETE', `${path}p/partitions`, '412 Topic has 1 connected producers/consumers'],
+      ['DELETE', `${path}p-partition-0?force=true`, '204'],
+      ['DELETE', `${path}p/partitions?force=true`, '204']
     ])
     client.destroy()
   })

@@ -134,8 +134,7 @@ export async function deleteTopic(request: AdminRequest): Promise<AdminReply> {
   const force = flag(request, 'force')
   const record = await requiredRecord(request, name)
   if (record.partitions > 0 && name.isPartition) {
-    requireUnused(request, name, force)
-    await request.backend.topics.deletePartitionData(name)
+    await deleting(() => request.backend.topics.deletePartitionData(name, { force }))
     return done()
   }
   if (record.partitions > 0) {
@@ -156,26 +155,22 @@ export async function deletePartitionedTopic(request: AdminRequest): Promise<Adm
   return done()
 }
 
-/** @throws RestError 412 while somebody is connected, unless forced */
 export async function deleteWholeTopic(
   backend: AdminBackend,
   name: TopicName,
   options: { force: boolean }
 ): Promise<void> {
+  await deleting(() => backend.topics.delete(name, options))
+}
+
+/** @throws RestError 412 while somebody is connected */
+async function deleting(run: () => Promise<void>): Promise<void> {
   try {
-    await backend.topics.delete(name, options)
+    await run()
   } catch (error) {
     if (isNamespaceError(error, 'NOT_EMPTY')) refuse(412, error.message)
     throw error
   }
-}
-
-function requireUnused(request: AdminRequest, name: TopicName, force: boolean): void {
-  const topic = request.backend.topics.find(name)
-  if (topic === undefined || force) return
-  let used = topic.producers.size
-  for (const subscription of topic.subscriptions.values()) used += subscription.consumers.length
-  if (used > 0) refuse(412, `Topic has ${used} connected producers/consumers`)
 }
 
 // ---------------------------------------------------------------- life
