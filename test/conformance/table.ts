@@ -1,4 +1,5 @@
 // The table itself.
+import { strict as assert } from 'node:assert'
 import type { Row } from './row.ts'
 import { acknowledgementRows } from './rows/acknowledgement.ts'
 import { adminRows } from './rows/admin.ts'
@@ -23,3 +24,5 @@ export const table: readonly Row[] = [
   ...specialRows,
   ...adminRows
 ]
+
+assert.equal(new Set(table.map(({ name }) => name)).size, table.length, 'two rows have one name')
