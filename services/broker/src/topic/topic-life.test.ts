@@ -92,17 +92,17 @@ describe('deleting', () => {
     const { topics } = world.broker
     const old = await topics.load(NAME, { mayCreate: true })
     const deleting = topics.delete(NAME, { force: false })
-    let isDone = false
-    void deleting.finally(() => (isDone = true))
+    const progress = { isDone: false }
+    void deleting.finally(() => (progress.isDone = true))
     let refusals = 0
-    while (!isDone) {
+    while (!progress.isDone) {
       const wasClosing = old.state !== 'open'
       const result = await topics.load(NAME, { mayCreate: true }).then(
         () => 'given',
         () => 'refused'
       )
       if (result === 'refused') refusals++
-      else assert.ok(!wasClosing || isDone, 'a topic was handed out while it was deleted')
+      else assert.ok(!wasClosing || progress.isDone, 'a topic was handed out while it was deleted')
       await new Promise(resolve => setImmediate(resolve))
     }
     await deleting
