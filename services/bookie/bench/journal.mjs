@@ -1,4 +1,4 @@
-// Measures one node in this process: `node services/bookie/bench/journal.mjs [entries] [payload bytes] [directory]` after a build.
+// Measures one node in this process: `node services/bookie/bench/journal.mjs [entries] [payload bytes] [ledgers] [directory]` after a build.
 import { entryDigest } from '@strata/ledger-protocol'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { silentLogger, systemClock } from '@strata/base'
@@ -9,8 +9,8 @@ import { bookieDirectories, openBookie } from '../dist/index.js'
 
 const count = Number(process.argv[2] ?? 1_000_000)
 const bytes = Number(process.argv[3] ?? 1024)
-const root = await mkdtemp(join(process.argv[4] ?? tmpdir(), 'strata-bench-'))
-const LEDGERS = 10
+const root = await mkdtemp(join(process.argv[5] ?? tmpdir(), 'strata-bench-'))
+const LEDGERS = Number(process.argv[4] ?? 10)
 const WINDOW_BYTES = 16 * 1024 * 1024
 
 const bookie = await openBookie({
@@ -41,7 +41,9 @@ async function latency(times) {
   const taken = []
   for (let i = 0; i < times; i++) {
     const startMs = performance.now()
-    await new Promise((resolve, reject) => bookie.add(request(0, i, payload), { onAdded: resolve, onAddFailed: reject }))
+    await new Promise((resolve, reject) =>
+      bookie.add(request(0, i, payload), { onAdded: resolve, onAddFailed: reject })
+    )
     taken.push(performance.now() - startMs)
   }
   taken.sort((a, b) => a - b)
@@ -81,7 +83,10 @@ async function throughput() {
         const ledger = added++ % LEDGERS
         const entryId = next[ledger]++
         const fields = { ledgerId: ledger + 1, entryId, lac: entryId - 1, lengthBytes: (entryId + 1) * bytes, payload }
-        bookie.add({ ...fields, crc32c: digests || count - added < 200_000 ? entryDigest(fields) : 0, recovery: false }, sink)
+        bookie.add(
+          { ...fields, crc32c: digests || count - added < 200_000 ? entryDigest(fields) : 0, recovery: false },
+          sink
+        )
       }
       if (added < count && (added - acknowledged) * bytes < WINDOW_BYTES) pump()
     }
@@ -90,7 +95,9 @@ async function throughput() {
   const seconds = (performance.now() - startMs) / 1000
   const { user, system } = process.cpuUsage(cpu)
   const rate = Math.round(count / seconds)
-  console.log(`adds of ${bytes} B: ${rate}/s, ${((rate * bytes) / 1e6).toFixed(0)} MB/s, ${((user + system) / count).toFixed(2)} us of CPU each`)
+  console.log(
+    `adds of ${bytes} B: ${rate}/s, ${((rate * bytes) / 1e6).toFixed(0)} MB/s, ${((user + system) / count).toFixed(2)} us of CPU each`
+  )
   console.log(JSON.stringify(bookie.stats()), `rss ${(process.memoryUsage().rss / 1e6).toFixed(0)} MB`)
 }
 
@@ -103,14 +110,23 @@ async function reads() {
     const startMs = performance.now()
     let entries = 0
     for (let ledger = 1; ledger <= LEDGERS; ledger++) {
-      for (let at = first; at <= last; ) {
-        const answer = await bookie.read({ ledgerId: ledger, first: at, last, bytesMax, entriesMax: 100_000, fence: false })
+      for (let at = first; at <= last;) {
+        const answer = await bookie.read({
+          ledgerId: ledger,
+          first: at,
+          last,
+          bytesMax,
+          entriesMax: 100_000,
+          fence: false
+        })
         if (answer.entries.length === 0) throw new Error(`nothing at ${ledger}:${at}: ${answer.end}`)
         at += answer.entries.length
         entries += answer.entries.length
       }
     }
     const seconds = (performance.now() - startMs) / 1000
-    console.log(`reads of ${bytesMax} B: ${Math.round(entries / seconds)}/s, ${((entries * bytes) / seconds / 1e6).toFixed(0)} MB/s`)
+    console.log(
+      `reads of ${bytesMax} B: ${Math.round(entries / seconds)}/s, ${((entries * bytes) / seconds / 1e6).toFixed(0)} MB/s`
+    )
   }
 }

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
-import { CodedError, type Clock, type Logger } from '@strata/base'
+import type { Clock, Logger } from '@strata/base'
 import type { MetadataStore } from '@strata/metadata'
 import { distinctDirectories, type BookieDirectories, type BookieHealth } from './bookie-types.ts'
 import type { Disk } from './disk/disk.ts'
-import { systemCode } from './errors.ts'
+import { bookieErrors, systemCode } from './errors.ts'
 import type { EntryIndex } from './index/entry-index.ts'
 import type { IndexStore } from './index/index-store.ts'
 import type { IndexWriter } from './index/index-writer.ts'
@@ -58,6 +58,8 @@ export class Housekeeper {
   #unindexedBytes = 0
   #isLowOnSpace = false
   #journalFailure: unknown
+  /** The journal failed for want of space. */
+  #isDiskFull = false
   #isIndexBroken = false
   #isClosing = false
 
@@ -90,7 +92,7 @@ export class Housekeeper {
 
   /** Adds are refused until there is room again. */
   get isReadOnly(): boolean {
-    return this.#isLowOnSpace || systemCode(rootCause(this.#journalFailure)) === 'ENOSPC'
+    return this.#isLowOnSpace || this.#isDiskFull
   }
 
   noteSynced(bytes: number): void {
@@ -102,7 +104,7 @@ export class Housekeeper {
   }
 
   noteJournalFailure(error: Error): void {
-    this.#journalFailure = error
+    this.#setJournalFailure(error)
     const fields = { event: 'journal.failed', err: error }
     this.#options.log.error(fields, 'a journal write or sync failed: adds are refused until the disk takes one again')
   }
@@ -153,6 +155,7 @@ export class Housekeeper {
   async close(): Promise<void> {
     this.#isClosing = true
     this.#collector.close()
+    this.#relocator.hurry()
     await Promise.all([this.#caring, this.#working])
     await this.#step('index', () => this.#flush())
   }
@@ -206,11 +209,16 @@ export class Housekeeper {
     try {
       await journalFiles.startAfresh()
       journal.resume()
-      this.#journalFailure = undefined
+      this.#setJournalFailure(undefined)
       log.info({ event: 'journal.resumed', file: journalFiles.active.number }, 'the disk takes writes again')
     } catch (error) {
-      this.#journalFailure = error
+      this.#setJournalFailure(error)
     }
+  }
+
+  #setJournalFailure(error: unknown): void {
+    this.#journalFailure = error
+    this.#isDiskFull = systemCode(rootCause(error)) === 'ENOSPC'
   }
 
   #flush(): Promise<void> {
@@ -297,7 +305,7 @@ export class Housekeeper {
     try {
       await this.#relocator.relocate(sources)
     } catch (error) {
-      const isDamage = error instanceof CodedError && error.code.endsWith('_DAMAGED')
+      const isDamage = bookieErrors.is(error, 'JOURNAL_DAMAGED') || bookieErrors.is(error, 'ENTRY_LOG_DAMAGED')
       if (!isDamage) throw error
       for (const file of sources) if (file.path === error.details['file']) this.#damaged.add(file.number)
       this.#troubles.set(`file ${String(error.details['file'])}`, describe(error))

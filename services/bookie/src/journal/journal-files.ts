@@ -40,6 +40,9 @@ const SPARES_MAX = 3
 /** The first file of a fresh node: small, so that the node is ready at once. */
 const FIRST_FILE_BYTES = 4 * 1024 * 1024
 const ZERO_BYTES = 1024 * 1024
+/** The journal is busy when it writes more than a quarter of what the filling does meanwhile. */
+const BUSY_BYTES = 4 * 1024 * 1024
+const BUSY_RATIO = 0.25
 
 /**
  * The journal's files: the active one, a prepared one to go on with, and spares that wait for reuse.
@@ -191,12 +194,19 @@ export class JournalFiles {
     return { number, file, start, position: start, syncedEnd: start, endSequence: 0, nominalBytes, sinceMs: nowMs() }
   }
 
-  /** Zeros behind what the file has, until it has all or somebody waits for it. */
+  /**
+   * Zeros behind what the file has, each piece synced, so that the journal's own syncs are not held up for long. Ends
+   * early when somebody waits for the file, and under load: then the disk has better things to do than to write twice.
+   */
   async #fill(file: DiskFile, bytes: number): Promise<void> {
     const zeros = Buffer.alloc(ZERO_BYTES)
-    for (let at = await file.sizeBytes(); at < bytes; at += zeros.length) {
-      if (this.#isUrgent) return
+    const from = this.#active
+    const before = from?.position ?? 0
+    for (let at = await file.sizeBytes(), filled = 0; at < bytes; at += zeros.length, filled += zeros.length) {
+      const written = from === this.#active ? (from?.position ?? 0) - before : 0
+      if (this.#isUrgent || written > BUSY_BYTES + filled * BUSY_RATIO) return
       await file.write(zeros.subarray(0, Math.min(zeros.length, bytes - at)), at)
+      await file.sync()
     }
   }
 

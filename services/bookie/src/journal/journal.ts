@@ -65,6 +65,7 @@ export class Journal {
   #backlogAt = 0
   #syncedSequence: number
   #batchNumber = 0
+  readonly #spareBatches: WriteBatch[] = []
   #growPending = false
   #peakBytes = 0
   #idleWaiters: (() => void)[] = []
@@ -189,7 +190,8 @@ export class Journal {
   #newBatch(sequence: number): WriteBatch {
     const file = this.#files.active
     this.#stamp.generation = file.number
-    return new WriteBatch(this.#batchNumber++, file, sequence)
+    const batch = this.#spareBatches.pop() ?? new WriteBatch()
+    return batch.begin({ number: this.#batchNumber++, file, firstSequence: sequence })
   }
 
   #putAdd(ledger: LedgerState, request: AddRequest, sink: AddSink): boolean {
@@ -313,6 +315,7 @@ export class Journal {
       if (failure === undefined) sink.onAdded(ledger.ledgerId, highest)
       else sink.onAddFailed(ledger.ledgerId, highest, failure)
     }
+    this.#spareBatches.push(batch)
   }
 
   #fail(batch: WriteBatch, cause: Error): void {

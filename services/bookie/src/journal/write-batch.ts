@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert'
 import type { EntryId } from '@strata/base'
 import type { AddFailure, AddSink } from '@strata/ledger-client'
 import type { LedgerState } from '../index/ledger-state.ts'
@@ -5,6 +6,9 @@ import type { JournalFile } from './journal-files.ts'
 
 /** Numbers of one record: entry id, offset in the file, payload bytes. */
 export const RECORD_STRIDE = 3
+
+/** A batch of tiny entries may need more; it does not keep them. */
+const NUMBERS_KEPT_MAX = 16_384 * RECORD_STRIDE
 
 /** To whom one batch answers for one ledger: once, with the highest entry. */
 export interface Receipt {
@@ -22,11 +26,11 @@ export interface Receipt {
  * when they are durable; their bytes are in the journal's buffer.
  */
 export class WriteBatch {
-  readonly number: number
-  readonly file: JournalFile
+  number = -1
+  #file: JournalFile | undefined
   /** Where in the file its first record goes. */
-  readonly fileOffset: number
-  readonly firstSequence: number
+  fileOffset = 0
+  firstSequence = 0
   bytes = 0
   recordCount = 0
   /** Entries only; fences are in `fenced`. */
@@ -35,11 +39,24 @@ export class WriteBatch {
   readonly receipts: Receipt[] = []
   readonly fenced: { readonly ledger: LedgerState; readonly done: (error: Error | undefined) => void }[] = []
 
-  constructor(number: number, file: JournalFile, firstSequence: number) {
-    this.number = number
-    this.file = file
-    this.fileOffset = file.position
-    this.firstSequence = firstSequence
+  get file(): JournalFile {
+    assert(this.#file !== undefined, 'the batch was not begun')
+    return this.#file
+  }
+
+  /** Empties it for its next use: batches are few and used again, since their arrays are large. */
+  begin(options: { readonly number: number; readonly file: JournalFile; readonly firstSequence: number }): this {
+    this.number = options.number
+    this.#file = options.file
+    this.fileOffset = options.file.position
+    this.firstSequence = options.firstSequence
+    this.bytes = 0
+    this.recordCount = 0
+    this.ledgers.length = 0
+    this.receipts.length = 0
+    this.fenced.length = 0
+    if (this.numbers.length > NUMBERS_KEPT_MAX) this.numbers = new Float64Array(64 * RECORD_STRIDE)
+    return this
   }
 
   get isEmpty(): boolean {

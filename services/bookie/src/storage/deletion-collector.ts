@@ -31,7 +31,8 @@ export class DeletionCollector {
   readonly #queue = new Set<LedgerId>()
   readonly #quarantined = new Set<LedgerId>()
   #watch: Watch | undefined
-  #scanAfter: string | undefined | 'done'
+  #scanAfter: string | undefined
+  #isScanned = false
   #auditFrom: Buffer | undefined
 
   constructor(options: DeletionCollectorOptions) {
@@ -68,14 +69,15 @@ export class DeletionCollector {
 
   /** Records from before the watch began, a page a round. */
   async #scanPage(): Promise<void> {
-    if (this.#scanAfter === 'done') return
+    if (this.#isScanned) return
     const after = this.#scanAfter === undefined ? {} : { after: this.#scanAfter }
     const page = await this.#options.metadata.scan({ prefix: LEDGER_DELETIONS_PREFIX, keysOnly: true, ...after })
     for (const { key } of page.records) {
       const id = ledgerIdOfKey(key)
       if (id !== undefined && this.#holds(id)) this.#queue.add(id)
     }
-    this.#scanAfter = page.next ?? 'done'
+    this.#scanAfter = page.next
+    this.#isScanned = page.next === undefined
   }
 
   #holds(id: LedgerId): boolean {

@@ -43,7 +43,7 @@ const GAP_BYTES_MAX = 64 * 1024
 
 /**
  * Reads consecutive entries of a ledger in as few system calls as there are stretches of them on disk. Entries are slices
- * of what was read: nothing is copied. A reader that goes on where it stopped gets more read ahead than it asked for.
+ * of what was read, and copied only from a region that is mostly others'. A reader that goes on where it stopped gets more read ahead than it asked for.
  */
 export class EntryReader {
   readonly #options: EntryReaderOptions
@@ -97,26 +97,33 @@ export class EntryReader {
     const cached = this.#cache.find(file, offset, firstEnd)
     if (cached !== undefined) return cached
     let end = firstEnd
+    let usedBytes = firstEnd - offset
     for (let i = from + 1; i < locations.length; i++) {
       const next = locations[i]
       if (next?.file !== file || next.offset < end || next.offset > end + GAP_BYTES_MAX) break
       const nextEnd = next.offset + recordBytes(next.payloadBytes)
       if (nextEnd - offset > REGION_BYTES_MAX) break
       end = nextEnd
+      usedBytes += nextEnd - next.offset
     }
+    const isSparse = usedBytes * 2 < end - offset
     const { readAheadBytes, files } = this.#options
     const isAhead = isSequential && end - offset < readAheadBytes
     if (isAhead) end = Math.max(end, Math.min(files.get(file)?.end ?? end, offset + readAheadBytes))
-    const region = await this.#load(file, offset, end)
-    if (isAhead && region !== undefined) this.#cache.add(region)
+    const region = await this.#load(file, { start: offset, end, isSparse })
+    // A sparse region is full of other ledgers' entries, whose readers are likely to come by as well.
+    if ((isAhead || isSparse) && region !== undefined) this.#cache.add(region)
     return region
   }
 
-  async #load(file: number, start: number, end: number): Promise<Region | undefined> {
+  async #load(
+    file: number,
+    { start, end, isSparse }: { start: number; end: number; isSparse: boolean }
+  ): Promise<Region | undefined> {
     const bytes = Buffer.allocUnsafeSlow(end - start)
     try {
       const count = await this.#options.files.read(file, bytes, start)
-      return { file, start, bytes: count === bytes.length ? bytes : bytes.subarray(0, count) }
+      return { file, start, isSparse, bytes: count === bytes.length ? bytes : bytes.subarray(0, count) }
     } catch {
       // The second look tells whether the entry has moved or the disk refuses.
       return undefined
@@ -126,15 +133,17 @@ export class EntryReader {
   /** The entry may have moved to another file since it was located; where it stands still, it is unreadable. */
   async #readAgain(ledger: LedgerState, entryId: EntryId, before: Location): Promise<StoredEntry | undefined> {
     const { index, files, onUnreadable } = this.#options
-    let location: Location | undefined = before
+    let last = before
     let reason = 'digest'
     for (let attempt = 0; attempt < 3; attempt++) {
-      location = await index.locate(ledger, entryId)
+      const location = await index.locate(ledger, entryId)
       if (location === undefined) return undefined
+      last = location
       const bytes = Buffer.allocUnsafeSlow(recordBytes(location.payloadBytes))
       try {
         const count = await files.read(location.file, bytes, location.offset)
-        const region = { file: location.file, start: location.offset, bytes: bytes.subarray(0, count) }
+        const read = bytes.subarray(0, count)
+        const region = { file: location.file, start: location.offset, isSparse: false, bytes: read }
         const entry = parse(region, location, ledger, entryId)
         if (entry !== undefined) return entry
         reason = 'digest'
@@ -142,8 +151,8 @@ export class EntryReader {
         reason = systemCode(error)
       }
     }
-    const file = files.get(location?.file ?? 0)?.path ?? 'a file that was removed'
-    onUnreadable({ ledgerId: ledger.ledgerId, entryId, file, offset: location?.offset ?? 0, reason })
+    const file = files.get(last.file)?.path ?? 'a file that was removed'
+    onUnreadable({ ledgerId: ledger.ledgerId, entryId, file, offset: last.offset, reason })
     return undefined
   }
 }
@@ -167,5 +176,7 @@ function parse(
   if (header.payloadBytes !== location.payloadBytes) return undefined
   const payload = region.bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + header.payloadBytes)
   if (!isDigestRight(header, payload)) return undefined
-  return { entryId, payload, lac: header.lac, lengthBytes: header.lengthBytes, crc32c: header.crc32c }
+  // A slice would keep the whole region alive, which its holder does not know of.
+  const kept = region.isSparse ? Buffer.from(payload) : payload
+  return { entryId, payload: kept, lac: header.lac, lengthBytes: header.lengthBytes, crc32c: header.crc32c }
 }

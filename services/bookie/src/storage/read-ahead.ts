@@ -3,6 +3,8 @@ export interface Region {
   readonly file: number
   readonly start: number
   readonly bytes: Buffer
+  /** Less than half of it was asked for. */
+  readonly isSparse: boolean
 }
 
 /** Regions read ahead, the least recently used dropped first. Bounded by bytes. */

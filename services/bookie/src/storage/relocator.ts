@@ -46,9 +46,15 @@ const MOVES_PER_SLICE = 4_000
  */
 export class Relocator {
   readonly #options: RelocatorOptions
+  #hurry: (() => void) | undefined
 
   constructor(options: RelocatorOptions) {
     this.#options = options
+  }
+
+  /** Ends a pause that is under way. */
+  hurry(): void {
+    this.#hurry?.()
   }
 
   /**
@@ -178,8 +184,10 @@ export class Relocator {
     const waitMs = (bytes / bytesPerSecond) * 1000 - (clock.nowMs() - startedMs)
     if (waitMs <= 0) return
     await new Promise<void>(resolve => {
+      this.#hurry = resolve
       clock.after(waitMs, resolve)
     })
+    this.#hurry = undefined
   }
 }
 
