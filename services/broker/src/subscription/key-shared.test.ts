@@ -81,6 +81,25 @@ describe('Key_Shared', () => {
     expect(connection.sent.map(s => s.redeliveryCount)).toEqual([0, 0, 1, 1, 0])
   })
 
+  test('what is sent back while a later one of its key is read goes first', async () => {
+    const world = createWorld()
+    const { connection, consumer } = await world.join('Key_Shared')
+    consumer.flow(10)
+    world.publish({ key: 'x' }, { key: 'x' }, { key: 'x' })
+    connection.sent.length = 0
+    const reads: (() => void)[] = []
+    world.log.isCached = () => false
+    world.log.gate = () => new Promise(resolve => reads.push(resolve))
+    consumer.redeliver([{ ledgerId: 1, entryId: 2 }])
+    await world.turns.settle()
+    consumer.redeliver([{ ledgerId: 1, entryId: 0 }])
+    while (connection.sent.length < 2) {
+      for (const resolve of reads.splice(0)) resolve()
+      await world.turns.settle()
+    }
+    expect(ids(connection)).toEqual(['1:0', '1:2'])
+  })
+
   test('ranges that overlap are refused while the holder lives; hashes of nobody wait', async () => {
     const world = createWorld()
     const a = await world.join('Key_Shared', { keyShared: sticky([0, 30000]) })

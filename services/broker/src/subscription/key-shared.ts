@@ -73,7 +73,9 @@ export class KeySharedDispatcher extends TrackedDispatcher {
     if (!this.isPending(ledgerId, entryId)) return
     const info = this.context.reader.read(entry, true)
     const taker = this.mayDispatch ? this.#takerOf(info) : undefined
-    if (taker?.canTake === true) this.#give(taker, entry, info)
+    // While it was read, one before it may have been sent back.
+    const isNext = taker !== undefined && !taker.pending.isBefore(ledgerId, entryId)
+    if (isNext && taker.canTake) this.#give(taker, entry, info)
     else this.placePending(ledgerId, entryId, this.#cellHash(info), this.retained.keep(entry))
   }
 

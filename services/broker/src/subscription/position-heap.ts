@@ -25,6 +25,12 @@ export class PositionHeap {
     return this.#entries[0]
   }
 
+  /** Is there one before the position? */
+  isBefore(ledgerId: number, entryId: number): boolean {
+    if (this.size === 0) return false
+    return this.ledgerId < ledgerId || (this.ledgerId === ledgerId && this.entryId < entryId)
+  }
+
   push(ledgerId: number, entryId: number, entry: Entry | undefined): void {
     let at = this.#ids.length
     this.#ledgers.push(ledgerId)
