@@ -11,7 +11,7 @@
 */
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
-export interface JsonObject {
+interface JsonObject {
   [key: string]: Json
 }
 

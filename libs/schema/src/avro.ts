@@ -3,7 +3,7 @@ import { canonicalAvro, DEPTH_MAX, normaliseAvro, RECORD_NAME, type Json } from 
 import { schemaError } from './errors.ts'
 
 /** A definition that was parsed and can be compared. */
-export interface AvroDefinition {
+interface AvroDefinition {
   /** Equal text, equal schema. */
   readonly canonical: string
   readonly type: Type

@@ -194,7 +194,7 @@ describe('definitions that are refused', () => {
   ] as const)('%s', (_, type, definition) => {
     expect(() => {
       validateSchema(schema(type, definition))
-    }).toThrowError(expect.toSatisfy((error: unknown) => isSchemaError(error, 'SCHEMA_INVALID')) as Error)
+    }).toThrow(expect.toSatisfy((error: unknown) => isSchemaError(error, 'SCHEMA_INVALID')) as Error)
   })
 
   test('defaults that would grow without end', () => {

@@ -4,7 +4,7 @@ import { brokerErrors, isBrokerError } from '../errors.ts'
 import { httpStatusOf, isNamespaceError } from '../namespace/errors.ts'
 
 /** A refusal with the status and the `reason` that tools look at. */
-export class RestError extends Error {
+class RestError extends Error {
   override readonly name = 'RestError'
   readonly status: number
 

@@ -3,6 +3,7 @@ import { defineErrors, type CodedError } from '@strata/base'
 /** What an operator can be told about tenants, namespaces and topics; `http` is the status of the admin API. */
 const table = {
   NAME_INVALID: { http: 412, retryable: false, summary: 'a name or value is not valid' },
+  VALUE_INVALID: { http: 400, retryable: false, summary: 'a value contradicts itself' },
   CLUSTER_NOT_FOUND: { http: 404, retryable: false, summary: 'the cluster does not exist' },
   TENANT_NOT_FOUND: { http: 404, retryable: false, summary: 'the tenant does not exist' },
   NAMESPACE_NOT_FOUND: { http: 404, retryable: false, summary: 'the namespace does not exist' },

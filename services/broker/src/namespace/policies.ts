@@ -78,7 +78,7 @@ export class PolicyStore {
     return stored[name]
   }
 
-  /** @throws NamespaceError NAME_INVALID with what is wrong about the value */
+  /** @throws NamespaceError NAME_INVALID, VALUE_INVALID with what is wrong about the value */
   async set(namespace: string, name: PolicyName, value: unknown): Promise<void> {
     const json = JSON.stringify(parsePolicy(name, value))
     await transactUntilAnswered(this.#store, {
@@ -129,10 +129,13 @@ export class PolicyStore {
   }
 }
 
-/** @throws NamespaceError NAME_INVALID */
-export function parsePolicy(name: PolicyName, value: unknown): unknown {
+/** @throws NamespaceError NAME_INVALID, VALUE_INVALID */
+function parsePolicy(name: PolicyName, value: unknown): unknown {
   const parsed = policyTable[name].parse(value)
-  if (typeof parsed === 'object' && 'problem' in parsed) throw namespaceError('NAME_INVALID', parsed.problem)
+  if (typeof parsed === 'object' && 'problem' in parsed) {
+    // of all policies Pulsar answers 400 for this one
+    throw namespaceError(name === 'retention' ? 'VALUE_INVALID' : 'NAME_INVALID', parsed.problem)
+  }
   return parsed
 }
 

@@ -28,7 +28,7 @@ interface Policy<Value> {
   parse(value: unknown): Value | { problem: string }
 }
 
-export const SCHEMA_COMPATIBILITY_STRATEGIES = [
+const SCHEMA_COMPATIBILITY_STRATEGIES = [
   'UNDEFINED',
   'ALWAYS_INCOMPATIBLE',
   'ALWAYS_COMPATIBLE',

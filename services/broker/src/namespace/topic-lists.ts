@@ -9,7 +9,7 @@ import { topicRecordOf, type TopicRecord, type TopicRecords } from './topic-reco
 
 export type TopicListMode = 'PERSISTENT' | 'NON_PERSISTENT' | 'ALL'
 
-export interface TopicListFilter {
+interface TopicListFilter {
   readonly mode: TopicListMode
   readonly pattern?: TopicPattern
   /** Topics of the broker's own machinery; hidden from clients. */

@@ -39,7 +39,7 @@ describe('a topic name', () => {
     `persistent://a/b/${'x'.repeat(3000)}`,
     'persistent://a/b/\ud800'
   ])('%s is refused as InvalidTopicName', text => {
-    expect(() => TopicName.parse(text)).toThrowError(
+    expect(() => TopicName.parse(text)).toThrow(
       expect.toSatisfy((error: unknown) => isBrokerError(error, 'InvalidTopicName'))
     )
   })

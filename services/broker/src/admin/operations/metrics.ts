@@ -4,7 +4,7 @@ import type { AdminBackend } from '../backend.ts'
 import type { AdminReply, AdminRequest } from '../operation.ts'
 import { add, noTotals, numberOf, totalsOfTopic, type Totals } from '../totals.ts'
 
-export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 /** Pulsar's names of what `Totals` has; all are gauges there, counters included. */
 const TOTALS: Readonly<Record<keyof Totals, string>> = {

@@ -4,7 +4,7 @@ import { BrokerWorld } from '../../connection/testing/broker-world.ts'
 import type { Method } from '../routes.ts'
 import { createAdminServer, type AdminServer } from '../server.ts'
 
-export interface Answer {
+interface Answer {
   readonly status: number
   /** Parsed where it is JSON. */
   readonly body: unknown
