@@ -91,10 +91,14 @@ async function readyLine(child: ChildProcess, log: () => string): Promise<Ready>
     })
     lines.on('line', line => {
       if (!line.startsWith('{')) return
-      const event = JSON.parse(line) as Ready
-      if (event.event === 'ready') resolve(event)
+      const event = JSON.parse(line) as Ready | { readonly event: string }
+      if (isReady(event)) resolve(event)
     })
   })
+}
+
+function isReady(event: { readonly event: string }): event is Ready {
+  return event.event === 'ready'
 }
 
 /** Runs with a directory that is gone afterwards. */
