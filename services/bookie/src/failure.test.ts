@@ -153,3 +153,20 @@ test('a fence that could not be synced is not answered as one, and holds all the
   await bookie.housekeep()
   assert.deepEqual(await refused(1, 10, 10), new Set(['FENCED']))
 })
+
+test('what a killed process had written but not synced is synced before the next one shows it', async () => {
+  await add(1, 0, 9)
+  // As if the process had been killed between its last write and the sync: the page cache has it, the disk may not.
+  const sync = disk.operations.findLastIndex(({ kind }) => kind === 'sync')
+  disk.operations.splice(sync, 1)
+  const next = await open(disk)
+  await holds(1, 10, next)
+  await next.housekeep()
+  for (const seed of [1, 2, 3, 4, 5]) {
+    const image = disk.crashImage(disk.operations.length, seededRandom(seed))
+    const again = await open(image, await copyMetadata(metadata))
+    await holds(1, 10, again)
+    await again.close()
+  }
+  await next.close()
+})

@@ -14,6 +14,7 @@ import {
   decodeCheckpoint,
   decodeFileRow,
   fileKey,
+  rangeOf,
   type Checkpoint,
   type FileRecord
 } from './index/rows.ts'
@@ -84,6 +85,7 @@ export async function recover(options: RecoveryOptions, checkpoint: Checkpoint |
     from: checkpoint ?? NOWHERE,
     onRecord: (header, offset, file) => note(options, header, { file, offset })
   })
+  if (checkpoint !== undefined) await reportMissing(options)
   const { spares, continued } = await settleFiles(options, replay, rows)
   spares.push(...journalNames.filter(name => name.endsWith('.spare')))
   const numbers = [...journalNames, ...logNames].map(name => Number.parseInt(name, 10)).filter(Number.isSafeInteger)
@@ -113,6 +115,17 @@ async function findEntryLogs(options: RecoveryOptions, names: string[], isTruste
     if (!(await indexEntryLog(options, number, path))) isSuspect = true
   }
   return isSuspect
+}
+
+/** What a missing file held is unreadable, so 'unknown'; a person should know at once. */
+async function reportMissing({ index, files, log }: RecoveryOptions): Promise<void> {
+  const { from, to } = rangeOf('f')
+  for (const { key, value } of await index.store.scan({ from, to, limit: 1_000_000 })) {
+    const file = key.readUInt32BE(1)
+    const { kind, liveBytes } = decodeFileRow(value)
+    if (files.get(file) !== undefined || liveBytes <= 0) continue
+    log.error({ event: 'file.missing', file, kind, liveBytes }, 'a file that the index refers to is missing')
+  }
 }
 
 /** Every record of the entry log into the index. False: it ends before its file does, or has no header. */
