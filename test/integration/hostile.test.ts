@@ -98,7 +98,7 @@ describe('hostile input', () => {
     assert(growth < RESIDENT_GROWTH_BYTES_MAX, `grew by ${growth} bytes; STRATA_TEST_SEED=${seed}`)
   }, 300_000)
 
-  test('a frame one byte at a time is read as any other', async () => {
+  test('a frame one byte at a time is read like a whole one', async () => {
     const peer = await Peer.open(strata.brokerPort)
     const answered = new Promise<void>(resolve => {
       peer.onFrame = () => resolve()
