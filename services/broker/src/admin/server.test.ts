@@ -193,8 +193,23 @@ describe('the server', () => {
     expect((await admin.call('GET', 'persistent/public/default/%ZZ/stats')).status).toBe(400)
   })
 
-  test('over a socket: a body without type or length, and a port that is told', async () => {
+  test('names of headers keep their case on the wire', async () => {
     await admin.admin.start()
+    await admin.publish('cased', ['x'])
+    const names = await new Promise<string[]>((resolve, reject) => {
+      const options = { port: admin.admin.port, path: `${admin.topic('cased')}/examinemessage` }
+      const get = request(options, response => {
+        response.resume()
+        resolve(response.rawHeaders)
+      })
+      get.on('error', reject)
+      get.end()
+    })
+    expect(names).toContain('X-Pulsar-PROPERTY')
+    expect(names).toContain('X-Pulsar-Message-ID')
+  })
+
+  test('over a socket: a body without type or length, and a port that is told', async () => {
     expect(admin.admin.port).toBeGreaterThan(0)
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const options = { port: admin.admin.port, method: 'PUT', path: `${admin.topic('raw')}/partitions` }

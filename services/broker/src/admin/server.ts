@@ -172,7 +172,8 @@ function frameworkStatus(error: unknown): number | undefined {
 }
 
 function send(reply: FastifyReply, answer: AdminReply): FastifyReply {
-  if (answer.headers !== undefined) void reply.headers(answer.headers)
+  // past fastify, which writes names in lower case: Java looks for some in the case that Pulsar writes
+  for (const [name, value] of Object.entries(answer.headers ?? {})) reply.raw.setHeader(name, value)
   if (answer.contentType !== '') void reply.type(answer.contentType)
   return reply.code(answer.status).send(answer.body)
 }
