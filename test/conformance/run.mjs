@@ -1,7 +1,13 @@
-// Starts the compiled runner: `npx tsc -b test` makes it.
+// Starts the compiled runner.
+import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { main } from '../dist/conformance/main.js'
 
 const testFolder = dirname(dirname(fileURLToPath(import.meta.url)))
+const entry = new URL('../dist/conformance/main.js', import.meta.url)
+if (!existsSync(entry)) {
+  process.stderr.write('conformance: not built yet; run: npx tsc -b test\n')
+  process.exit(69)
+}
+const { main } = await import(entry.href)
 process.exit(await main(process.argv.slice(2), { testFolder }))

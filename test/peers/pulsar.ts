@@ -77,8 +77,12 @@ export async function startPulsar(options: {
   return { brokerUrl: `pulsar://127.0.0.1:${broker}`, webUrl, log: () => peer.log(), stop: () => peer.stop() }
 }
 
+/** The health check passes a moment before the standalone makes the namespace that everyone uses. */
 async function isHealthy(webUrl: string): Promise<boolean> {
-  const response = await fetch(`${webUrl}/admin/v2/brokers/health`, { signal: AbortSignal.timeout(5_000) })
-  await response.arrayBuffer()
-  return response.ok
+  for (const path of ['brokers/health', 'namespaces/public/default']) {
+    const response = await fetch(`${webUrl}/admin/v2/${path}`, { signal: AbortSignal.timeout(5_000) })
+    await response.arrayBuffer()
+    if (!response.ok) return false
+  }
+  return true
 }
