@@ -44,8 +44,9 @@ export class Peer {
     })
   }
 
-  static async open(port: number): Promise<Peer> {
-    const socket = connect({ port, host: '127.0.0.1' })
+  /** `localAddress`: one of the loopback's, for more connections than one address has ports. */
+  static async open(port: number, options: { localAddress?: string } = {}): Promise<Peer> {
+    const socket = connect({ port, host: '127.0.0.1', ...options })
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)
       socket.once('error', reject)
