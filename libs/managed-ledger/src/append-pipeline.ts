@@ -60,6 +60,8 @@ export class AppendPipeline<Context> {
   /** Set by `finish`: `drain` is how many of the queue were there before it, and are still to settle. */
   #finish: { readonly error: Error; readonly whenDone: ((error?: Error) => void)[]; drain: number } | undefined
   #stopped: Error | undefined
+  /** Monotonic; of the open ledger. */
+  #openedAtMs = 0
   #cancelAge: (() => void) | undefined
   #cancelDeadline: (() => void) | undefined
   entriesAdded = 0
@@ -185,8 +187,9 @@ export class AppendPipeline<Context> {
   }
 
   #isFull(appender: LedgerAppender, share = 1): boolean {
-    const { entriesMax, bytesMax } = this.#rollover
-    return appender.nextEntryId >= entriesMax * share || appender.lengthBytes >= bytesMax * share
+    const { entriesMax, bytesMax, ageMsMin } = this.#rollover
+    if (appender.nextEntryId < entriesMax * share && appender.lengthBytes < bytesMax * share) return false
+    return ageMsMin === 0 || this.#clock.nowMs() - this.#openedAtMs >= ageMsMin * share
   }
 
   #roll(): void {
@@ -348,6 +351,7 @@ export class AppendPipeline<Context> {
     next ??= await this.#create()
     if (this.#stopped !== undefined) return
     this.#open = next
+    this.#openedAtMs = this.#clock.nowMs()
     this.lastLedgerCreatedAtMs = this.#clock.wallMs()
     this.#isUnavailable = false
     this.#disarmDeadline()

@@ -23,9 +23,11 @@ export interface RetentionPolicy {
   readonly sizeBytes: number
 }
 
+/** A ledger that has its entries or bytes is left once it is `ageMsMin` old; at `ageMsMax` it is left whatever it has. */
 export interface RolloverPolicy {
   readonly entriesMax: number
   readonly bytesMax: number
+  readonly ageMsMin: number
   readonly ageMsMax: number
 }
 

@@ -79,7 +79,7 @@ class Run {
     const opening = this.#owner.factory.open<string>('t', {
       create: true,
       retention: this.#isTrimming ? { timeMs: 0, sizeBytes: 0 } : KEEP_ALL.retention,
-      rollover: { entriesMax: 7, bytesMax: 1 << 20, ageMsMax: 60_000 }
+      rollover: { entriesMax: 7, bytesMax: 1 << 20, ageMsMin: 0, ageMsMax: 60_000 }
     })
     this.#log = await this.#soon(opening)
     this.#appends = new Appends(this.#log)

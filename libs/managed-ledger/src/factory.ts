@@ -153,7 +153,7 @@ class LogFactory implements ManagedLedgerFactory {
     const live = ledgers.filter(ledger => ledger.state !== 'deleting')
     if (ledgers.length === 0) return
     if (record.cleanClose === undefined || live.some(ledger => ledger.state === 'open')) {
-      const rollover = { entriesMax: 1, bytesMax: 1, ageMsMax: 1 } // nothing is appended
+      const rollover = { entriesMax: 1, bytesMax: 1, ageMsMin: 0, ageMsMax: 1 } // nothing is appended
       const log = await this.#takeOver<never>(name, { create: false, retention, rollover })
       await log.trim()
       await log.close()

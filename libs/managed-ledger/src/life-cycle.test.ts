@@ -25,6 +25,32 @@ describe('roll-over and trimming', () => {
     assert.equal(world.ledgers.stored.size, 2)
   })
 
+  test('a ledger that is full by entries or bytes waits for its minimum age, and goes at its maximum whatever it has', async () => {
+    for (const full of [{ entriesMax: 10 }, { bytesMax: 20 }]) {
+      const world = new LogWorld()
+      const rollover = { ...KEEP_ALL.rollover, ...full, ageMsMin: 60_000 }
+      const log = await filled(world, 25, { ...KEEP_ALL, rollover })
+      const appends = new Appends(log)
+      assert.deepEqual(
+        log.stats().ledgers.map(ledger => ledger.entries),
+        [25]
+      )
+      world.clock.advance(59_999)
+      await appends.all('young')
+      assert.equal(log.stats().ledgers.length, 1)
+      world.clock.advance(1)
+      await appends.all('old')
+      await appends.all('next')
+      assert.deepEqual(await readAll(log), [...numbered('m', 25), 'young', 'old', 'next'])
+      assert.deepEqual(
+        log.stats().ledgers.map(ledger => ledger.entries),
+        [26, 2]
+      )
+      world.clock.advance(rollover.ageMsMax)
+      await world.until(() => log.stats().ledgers[1]?.closedAtMs !== undefined)
+    }
+  })
+
   test('whole ledgers go when every durable cursor has passed them, and their storage with them', async () => {
     const world = new LogWorld()
     const log = await filled(world, 35)

@@ -7,7 +7,7 @@ import { MemoryLedgers, type MemoryLedgerClient } from './memory-ledgers.ts'
 export const KEEP_ALL: ManagedLedgerOptions & { create: boolean } = {
   create: true,
   retention: { timeMs: -1, sizeBytes: -1 },
-  rollover: { entriesMax: 1_000_000, bytesMax: 1 << 30, ageMsMax: 3_600_000 }
+  rollover: { entriesMax: 1_000_000, bytesMax: 1 << 30, ageMsMin: 0, ageMsMax: 3_600_000 }
 }
 
 const TURNS_MAX = 10_000

@@ -274,13 +274,13 @@ export const brokerSettings = {
     min: 1,
     unit: 'MB',
     dynamic: true,
-    doc: 'Size at which a ledger is closed and a next one begun.'
+    doc: 'Size at which a ledger is closed and a next one begun, once it has its minimum age.'
   }),
   managedLedgerMinLedgerRolloverTimeMinutes: number({
     default: 10,
     unit: 'min',
     dynamic: true,
-    doc: 'Minimum age of a ledger that is closed for its number of entries.'
+    doc: 'Minimum age of a ledger that is closed for its entries or its size.'
   }),
   managedLedgerMaxLedgerRolloverTimeMinutes: number({
     default: 240,

@@ -40,7 +40,7 @@ class Broker {
     const log = await factory.open<undefined>('t', {
       create: true,
       retention: { timeMs: -1, sizeBytes: -1 },
-      rollover: { entriesMax: 20, bytesMax: 1 << 30, ageMsMax: 3_600_000 }
+      rollover: { entriesMax: 20, bytesMax: 1 << 30, ageMsMin: 0, ageMsMax: 3_600_000 }
     })
     this.log = log
     const cursor = await log.openCursor('s', { initial: 'earliest' })

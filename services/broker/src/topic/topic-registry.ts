@@ -214,6 +214,7 @@ export class TopicRegistry {
       rollover: {
         entriesMax: settings.managedLedgerMaxEntriesPerLedger,
         bytesMax: settings.managedLedgerMaxSizePerLedgerMbytes * 1024 * 1024,
+        ageMsMin: settings.managedLedgerMinLedgerRolloverTimeMinutes * 60_000,
         ageMsMax: settings.managedLedgerMaxLedgerRolloverTimeMinutes * 60_000
       }
     }
