@@ -74,6 +74,8 @@ async function work(
 ): Promise<void> {
   const sink = promises.sinkOn(disk)
   const nothing = { bytesMax: 1, entriesMax: 1, first: 0 as EntryId, last: 0 as EntryId }
+  /** Background work under load. */
+  const rounds: Promise<void>[] = []
   for (let step = 0; step < 30; step++) {
     const ledger = LEDGERS[Math.floor(random() * LEDGERS.length)] ?? 1
     for (let i = Math.floor(random() ** 2 * 40); i >= 0; i--) {
@@ -82,14 +84,17 @@ async function work(
       bookie.add(addOf(ledger, entry, payloadOf(ledger, entry)), sink)
     }
     const dice = random()
-    if (dice < 0.2) await bookie.housekeep()
-    else if (dice < 0.3) {
+    if (dice < 0.1) await bookie.housekeep()
+    else if (dice < 0.25) rounds.push(bookie.housekeep())
+    else if (dice < 0.35) {
       const fenced = (100 + step) as LedgerId
       await bookie.read({ ledgerId: fenced, ...nothing, fence: true })
       promises.fences.push({ ledger: fenced, at: disk.operations.length })
     } else if (dice < 0.8) await bookie.read({ ledgerId: 99 as LedgerId, ...nothing, fence: true })
   }
   await bookie.read({ ledgerId: 98 as LedgerId, ...nothing, fence: true })
+  await Promise.all(rounds)
+  await bookie.housekeep()
 }
 
 /** Everything promised is there; of the rest, nothing wrong is. */

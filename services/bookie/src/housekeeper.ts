@@ -221,10 +221,11 @@ export class Housekeeper {
     this.#isDiskFull = systemCode(rootCause(error)) === 'ENOSPC'
   }
 
+  /** Everything synced by now is in the index when it resolves: one under way began too early for that. */
   #flush(): Promise<void> {
     const { writer, clock, position } = this.#options
     if (this.#isIndexBroken) return Promise.resolve()
-    this.#flushing ??= writer
+    const flush = writer
       .flush(() => {
         this.#unindexedBytes = 0
         this.#flushedMs = clock.nowMs()
@@ -235,9 +236,10 @@ export class Housekeeper {
         throw error
       })
       .finally(() => {
-        this.#flushing = undefined
+        if (this.#flushing === flush) this.#flushing = undefined
       })
-    return this.#flushing
+    this.#flushing = flush
+    return flush
   }
 
   /** After a failed write the store refuses all others: it is opened again, and what it has counts. */
@@ -267,7 +269,7 @@ export class Housekeeper {
     const { active } = journalFiles
     if (active.sinceMs < oldestMs && active.position > active.start) journal.roll()
     for (;;) {
-      const sealed = [...files.all].filter(file => file.kind === 'journal' && file.number < journalFiles.active.number)
+      const sealed = [...files.all].filter(file => file.kind === 'journal' && journalFiles.isSealed(file.number))
       const able = sealed.filter(file => !this.#damaged.has(file.number)).sort((a, b) => a.number - b.number)
       const isOver = this.#journalBytes() > settings.journalBytesMax
       const isIndexed = (file: StoredFile): boolean => file.number < this.#indexedGeneration
@@ -302,6 +304,7 @@ export class Housekeeper {
   /** False: one of them is damaged; it is kept as it is. */
   async #relocate(sources: readonly StoredFile[]): Promise<boolean> {
     await this.#flush()
+    if (this.#isIndexBroken) return false
     try {
       await this.#relocator.relocate(sources)
     } catch (error) {

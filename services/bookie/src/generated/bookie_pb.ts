@@ -8,18 +8,15 @@
 // Version history
 //   1  first version
 
-import type { GenFile, GenMessage } from '@bufbuild/protobuf/codegenv2'
-import { fileDesc, messageDesc } from '@bufbuild/protobuf/codegenv2'
-import type { Message } from '@bufbuild/protobuf'
+import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bookie.proto.
  */
-export const file_bookie: GenFile =
-  /*@__PURE__*/
-  fileDesc(
-    'Cgxib29raWUucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJvb2tpZSK0AQoOQm9va2llSWRlbnRpdHkSDwoHdmVyc2lvbhgBIAEoDRIRCglib29raWVfaWQYAiABKAkSEgoKY2x1c3Rlcl9pZBgDIAEoCRIRCgl2b2x1bWVfaWQYBCABKAkSEwoLaW5jYXJuYXRpb24YBSABKAQSGQoRcGVuZGluZ19vcGVyYXRpb24YBiABKAkSFQoNdW5rbm93bl9iZWxvdxgHIAEoBBIQCghyZXZpc2lvbhgIIAEoBCJxChJCb29raWVSZWdpc3RyYXRpb24SDwoHdmVyc2lvbhgBIAEoDRIRCgl2b2x1bWVfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQSEQoJb3BlcmF0aW9uGAQgASgJEg8KB3NlcnZpbmcYBSABKAgihAEKD0luZGV4Q2hlY2twb2ludBIPCgd2ZXJzaW9uGAEgASgNEhIKCmdlbmVyYXRpb24YAiABKA0SDgoGb2Zmc2V0GAMgASgNEhAKCHNlcXVlbmNlGAQgASgEEhEKCXZvbHVtZV9pZBgFIAEoCRIXCg9uZXh0X2dlbmVyYXRpb24YBiABKA0iXwoJTGVkZ2VyUm93Eg8KB3ZlcnNpb24YASABKA0SDgoGZmVuY2VkGAIgASgIEhsKE2xhc3RfZW50cnlfcGx1c19vbmUYAyABKAQSFAoMbGFjX3BsdXNfb25lGAQgASgEIl4KB0ZpbGVSb3cSDwoHdmVyc2lvbhgBIAEoDRIMCgRraW5kGAIgASgNEhMKC3RvdGFsX2J5dGVzGAMgASgEEhIKCmxpdmVfYnl0ZXMYBCABKAQSCwoDZW5kGAUgASgEYgZwcm90bzM'
-  )
+export const file_bookie: GenFile = /*@__PURE__*/
+  fileDesc("Cgxib29raWUucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJvb2tpZSK0AQoOQm9va2llSWRlbnRpdHkSDwoHdmVyc2lvbhgBIAEoDRIRCglib29raWVfaWQYAiABKAkSEgoKY2x1c3Rlcl9pZBgDIAEoCRIRCgl2b2x1bWVfaWQYBCABKAkSEwoLaW5jYXJuYXRpb24YBSABKAQSGQoRcGVuZGluZ19vcGVyYXRpb24YBiABKAkSFQoNdW5rbm93bl9iZWxvdxgHIAEoBBIQCghyZXZpc2lvbhgIIAEoBCJxChJCb29raWVSZWdpc3RyYXRpb24SDwoHdmVyc2lvbhgBIAEoDRIRCgl2b2x1bWVfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQSEQoJb3BlcmF0aW9uGAQgASgJEg8KB3NlcnZpbmcYBSABKAgihAEKD0luZGV4Q2hlY2twb2ludBIPCgd2ZXJzaW9uGAEgASgNEhIKCmdlbmVyYXRpb24YAiABKA0SDgoGb2Zmc2V0GAMgASgNEhAKCHNlcXVlbmNlGAQgASgEEhEKCXZvbHVtZV9pZBgFIAEoCRIXCg9uZXh0X2dlbmVyYXRpb24YBiABKA0iXwoJTGVkZ2VyUm93Eg8KB3ZlcnNpb24YASABKA0SDgoGZmVuY2VkGAIgASgIEhsKE2xhc3RfZW50cnlfcGx1c19vbmUYAyABKAQSFAoMbGFjX3BsdXNfb25lGAQgASgEIl4KB0ZpbGVSb3cSDwoHdmVyc2lvbhgBIAEoDRIMCgRraW5kGAIgASgNEhMKC3RvdGFsX2J5dGVzGAMgASgEEhIKCmxpdmVfYnl0ZXMYBCABKAQSCwoDZW5kGAUgASgEYgZwcm90bzM");
 
 /**
  * `identity` in every directory of the volume, and (without the volume's own state) at `bookies/<id>/identity` in the
@@ -27,224 +24,230 @@ export const file_bookie: GenFile =
  *
  * @generated from message strata.storage.bookie.BookieIdentity
  */
-export type BookieIdentity = Message<'strata.storage.bookie.BookieIdentity'> & {
+export type BookieIdentity = Message<"strata.storage.bookie.BookieIdentity"> & {
   /**
    * @generated from field: uint32 version = 1;
    */
-  version: number
+  version: number;
 
   /**
    * @generated from field: string bookie_id = 2;
    */
-  bookieId: string
+  bookieId: string;
 
   /**
    * @generated from field: string cluster_id = 3;
    */
-  clusterId: string
+  clusterId: string;
 
   /**
    * Random, chosen when the volume is made; the same in every directory of it.
    *
    * @generated from field: string volume_id = 4;
    */
-  volumeId: string
+  volumeId: string;
 
   /**
    * @generated from field: uint64 incarnation = 5;
    */
-  incarnation: bigint
+  incarnation: bigint;
 
   /**
    * Set while a start is raising the incarnation: the operation that the metadata store must name.
    *
    * @generated from field: string pending_operation = 6;
    */
-  pendingOperation: string
+  pendingOperation: string;
 
   /**
    * Ledgers up to this id are unknown where the node has no entry: they may have been here before the volume was lost.
    *
    * @generated from field: uint64 unknown_below = 7;
    */
-  unknownBelow: bigint
+  unknownBelow: bigint;
 
   /**
    * Highest revision of the metadata store that this node has seen.
    *
    * @generated from field: uint64 revision = 8;
    */
-  revision: bigint
-}
+  revision: bigint;
+};
 
 /**
  * Describes the message strata.storage.bookie.BookieIdentity.
  * Use `create(BookieIdentitySchema)` to create a new message.
  */
-export const BookieIdentitySchema: GenMessage<BookieIdentity> = /*@__PURE__*/ messageDesc(file_bookie, 0)
+export const BookieIdentitySchema: GenMessage<BookieIdentity> = /*@__PURE__*/
+  messageDesc(file_bookie, 0);
 
 /**
  * `bookies/<id>/identity` in the metadata store.
  *
  * @generated from message strata.storage.bookie.BookieRegistration
  */
-export type BookieRegistration = Message<'strata.storage.bookie.BookieRegistration'> & {
+export type BookieRegistration = Message<"strata.storage.bookie.BookieRegistration"> & {
   /**
    * @generated from field: uint32 version = 1;
    */
-  version: number
+  version: number;
 
   /**
    * @generated from field: string volume_id = 2;
    */
-  volumeId: string
+  volumeId: string;
 
   /**
    * @generated from field: uint64 incarnation = 3;
    */
-  incarnation: bigint
+  incarnation: bigint;
 
   /**
    * The start that raised it last.
    *
    * @generated from field: string operation = 4;
    */
-  operation: string
+  operation: string;
 
   /**
    * False between the compare-and-set and the moment when all directories carry the new incarnation.
    *
    * @generated from field: bool serving = 5;
    */
-  serving: boolean
-}
+  serving: boolean;
+};
 
 /**
  * Describes the message strata.storage.bookie.BookieRegistration.
  * Use `create(BookieRegistrationSchema)` to create a new message.
  */
-export const BookieRegistrationSchema: GenMessage<BookieRegistration> = /*@__PURE__*/ messageDesc(file_bookie, 1)
+export const BookieRegistrationSchema: GenMessage<BookieRegistration> = /*@__PURE__*/
+  messageDesc(file_bookie, 1);
 
 /**
  * Row `c`: everything before this position of the journal is in the index.
  *
  * @generated from message strata.storage.bookie.IndexCheckpoint
  */
-export type IndexCheckpoint = Message<'strata.storage.bookie.IndexCheckpoint'> & {
+export type IndexCheckpoint = Message<"strata.storage.bookie.IndexCheckpoint"> & {
   /**
    * @generated from field: uint32 version = 1;
    */
-  version: number
+  version: number;
 
   /**
    * @generated from field: uint32 generation = 2;
    */
-  generation: number
+  generation: number;
 
   /**
    * @generated from field: uint32 offset = 3;
    */
-  offset: number
+  offset: number;
 
   /**
    * @generated from field: uint64 sequence = 4;
    */
-  sequence: bigint
+  sequence: bigint;
 
   /**
    * The volume that the index belongs to.
    *
    * @generated from field: string volume_id = 5;
    */
-  volumeId: string
+  volumeId: string;
 
   /**
    * @generated from field: uint32 next_generation = 6;
    */
-  nextGeneration: number
-}
+  nextGeneration: number;
+};
 
 /**
  * Describes the message strata.storage.bookie.IndexCheckpoint.
  * Use `create(IndexCheckpointSchema)` to create a new message.
  */
-export const IndexCheckpointSchema: GenMessage<IndexCheckpoint> = /*@__PURE__*/ messageDesc(file_bookie, 2)
+export const IndexCheckpointSchema: GenMessage<IndexCheckpoint> = /*@__PURE__*/
+  messageDesc(file_bookie, 2);
 
 /**
  * Row `l` + ledger id.
  *
  * @generated from message strata.storage.bookie.LedgerRow
  */
-export type LedgerRow = Message<'strata.storage.bookie.LedgerRow'> & {
+export type LedgerRow = Message<"strata.storage.bookie.LedgerRow"> & {
   /**
    * @generated from field: uint32 version = 1;
    */
-  version: number
+  version: number;
 
   /**
    * @generated from field: bool fenced = 2;
    */
-  fenced: boolean
+  fenced: boolean;
 
   /**
    * One more than the highest entry and LAC; 0 where there is none.
    *
    * @generated from field: uint64 last_entry_plus_one = 3;
    */
-  lastEntryPlusOne: bigint
+  lastEntryPlusOne: bigint;
 
   /**
    * @generated from field: uint64 lac_plus_one = 4;
    */
-  lacPlusOne: bigint
-}
+  lacPlusOne: bigint;
+};
 
 /**
  * Describes the message strata.storage.bookie.LedgerRow.
  * Use `create(LedgerRowSchema)` to create a new message.
  */
-export const LedgerRowSchema: GenMessage<LedgerRow> = /*@__PURE__*/ messageDesc(file_bookie, 3)
+export const LedgerRowSchema: GenMessage<LedgerRow> = /*@__PURE__*/
+  messageDesc(file_bookie, 3);
 
 /**
  * Row `f` + file number: a journal file or an entry log, both numbered by one counter.
  *
  * @generated from message strata.storage.bookie.FileRow
  */
-export type FileRow = Message<'strata.storage.bookie.FileRow'> & {
+export type FileRow = Message<"strata.storage.bookie.FileRow"> & {
   /**
    * @generated from field: uint32 version = 1;
    */
-  version: number
+  version: number;
 
   /**
    * 1 journal, 2 entry log
    *
    * @generated from field: uint32 kind = 2;
    */
-  kind: number
+  kind: number;
 
   /**
    * @generated from field: uint64 total_bytes = 3;
    */
-  totalBytes: bigint
+  totalBytes: bigint;
 
   /**
    * Bytes of records that the index still points at.
    *
    * @generated from field: uint64 live_bytes = 4;
    */
-  liveBytes: bigint
+  liveBytes: bigint;
 
   /**
    * Where its records end.
    *
    * @generated from field: uint64 end = 5;
    */
-  end: bigint
-}
+  end: bigint;
+};
 
 /**
  * Describes the message strata.storage.bookie.FileRow.
  * Use `create(FileRowSchema)` to create a new message.
  */
-export const FileRowSchema: GenMessage<FileRow> = /*@__PURE__*/ messageDesc(file_bookie, 4)
+export const FileRowSchema: GenMessage<FileRow> = /*@__PURE__*/
+  messageDesc(file_bookie, 4);
+

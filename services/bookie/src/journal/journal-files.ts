@@ -123,6 +123,11 @@ export class JournalFiles {
     this.#prepareSoon()
   }
 
+  /** Nothing is being written to it, and nothing will be. */
+  isSealed(number: number): boolean {
+    return number < this.active.number && !this.#retired.some(file => file.number === number)
+  }
+
   /** Closes full files that nothing is being written to. */
   closeRetired(writing: JournalFile | undefined): void {
     if (this.#retired.length === 0) return

@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert'
 import type { Clock } from '@strata/base'
 import type { Disk } from '../disk/disk.ts'
 import { bookieErrors } from '../errors.ts'
@@ -168,7 +169,12 @@ export class Relocator {
         const ledger = index.ledger(header.ledgerId)
         const page = edit.pageHeld(ledger, header.entryId) ?? (await edit.page(ledger, header.entryId))
         const slot = header.entryId % PAGE_SLOTS
-        if (page.fileAt(slot) !== source || page.offsetAt(slot) !== from) continue
+        if (page.fileAt(slot) !== source || page.offsetAt(slot) !== from) {
+          const now = index.locateCached(ledger, header.entryId)
+          const isOnlyInTail = now !== undefined && now !== 'ask' && now.file === source && now.offset === from
+          assert(!isOnlyInTail, 'a file is moved whose entries are not all in the index')
+          continue
+        }
         edit.place(page, slot, { file: target.number, offset: to, payloadBytes: header.payloadBytes })
       }
       if (target !== undefined) edit.touch(target)
