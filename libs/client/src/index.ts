@@ -1,6 +1,6 @@
 export { basicAuthentication, tokenAuthentication, type Authentication } from './authentication.ts'
 export { PulsarClient, type ClientOptions } from './client.ts'
-export type { Compression } from './compression.ts'
+export { decompress, prepareCompression, type Compression } from './compression.ts'
 export { Consumer } from './consumer.ts'
 export type {
   BatchReceivePolicy,

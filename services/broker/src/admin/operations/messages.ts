@@ -1,15 +1,12 @@
-import { inflateSync } from 'node:zlib'
 import type { Entry, ManagedLedger } from '@strata/managed-ledger'
-import { readEntryProperties, joinHalves } from '@strata/wire'
+import { CompressionType, joinHalves, readEntryProperties } from '@strata/wire'
 import { json, numberParam, param, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { requiredPersistent, requiredRecord, topicOf } from './names.ts'
 import { messageIdJson, metadataOf } from './positions.ts'
 
-const ZLIB = 2
-const COMPRESSION_NAMES = ['NONE', 'LZ4', 'ZLIB', 'ZSTD', 'SNAPPY']
-/** What a payload may say of its size before it is unpacked. */
-const UNCOMPRESSED_BYTES_MAX = 512 * 1024 * 1024
+/** What a payload may say of its size before it is unpacked: some words of a producer can ask for gigabytes. */
+const UNCOMPRESSED_BYTES_MAX = 128 * 1024 * 1024
 
 export async function getLastMessageId(request: AdminRequest): Promise<AdminReply> {
   const name = topicOf(request)
@@ -76,7 +73,7 @@ async function refusePartitioned(request: AdminRequest, reason: string): Promise
 }
 
 /** The payload, unpacked, and what is known of it in headers; a batch goes out whole, for the client to cut. */
-function entryReply(entry: Entry): AdminReply {
+async function entryReply(entry: Entry): Promise<AdminReply> {
   const view = metadataOf(entry)
   const properties = readEntryProperties(entry.payload, view.metadataStart, view.payloadStart)
   const stored = entry.payload.subarray(view.payloadStart, view.payloadEnd)
@@ -102,17 +99,18 @@ function entryReply(entry: Entry): AdminReply {
   }
   if (view.hasNullValue) headers['X-Pulsar-null-value'] = 'true'
   // an encrypted payload is nobody's to unpack
-  const body = view.encryptionKeyCount > 0 ? stored : unpacked(stored, view.compression, view.uncompressedBytes)
+  const body = view.encryptionKeyCount > 0 ? stored : await unpacked(stored, view.compression, view.uncompressedBytes)
   return { status: 200, body, contentType: 'application/octet-stream', headers }
 }
 
-function unpacked(payload: Buffer, compression: number, uncompressedBytes: number): Buffer {
-  if (compression === 0) return payload
-  const name = COMPRESSION_NAMES[compression] ?? String(compression)
-  if (compression !== ZLIB) refuse(501, `The message is compressed with ${name}, which the broker does not unpack`)
+async function unpacked(payload: Buffer, compression: number, uncompressedBytes: number): Promise<Buffer> {
+  if (compression === CompressionType.NONE) return payload
   if (uncompressedBytes > UNCOMPRESSED_BYTES_MAX) refuse(500, 'The stored message cannot be unpacked')
+  // only here: a broker that nobody peeks into need not load four codecs before it starts
+  const { decompress, prepareCompression } = await import('@strata/client')
+  await prepareCompression()
   try {
-    return inflateSync(payload, { maxOutputLength: Math.max(1, uncompressedBytes) })
+    return decompress(compression, payload, uncompressedBytes)
   } catch {
     return refuse(500, 'The stored message cannot be unpacked')
   }
