@@ -26,6 +26,12 @@ export interface AttachmentOptions {
   readonly fatalCodes: readonly ClientErrorCode[]
 }
 
+interface Waiter {
+  resolve(connection: Connection): void
+  reject(error: Error): void
+  cancel(): void
+}
+
 /**
  * Keeps a producer or consumer attached to the broker that owns its topic: looks up, connects, registers, and does so
  * again, with growing waits, whenever the broker sends it away or the connection is lost.
@@ -36,6 +42,7 @@ export class Attachment {
   #connection: Connection | undefined
   #isAttaching = false
   #closed = false
+  readonly #waiters = new Set<Waiter>()
   #cancelRetry: () => void = () => undefined
 
   constructor(options: AttachmentOptions) {
@@ -46,6 +53,29 @@ export class Attachment {
   /** Undefined while there is none. */
   get connection(): Connection | undefined {
     return this.#connection
+  }
+
+  /** For what cannot wait for a new connection by itself. @throws TIMEOUT, ALREADY_CLOSED */
+  attached(): Promise<Connection> {
+    const { clock, operationTimeoutMs, target } = this.#options
+    if (this.#connection !== undefined && !this.#isAttaching) return Promise.resolve(this.#connection)
+    if (this.#closed) return Promise.reject(clientErrors.create('ALREADY_CLOSED', { topic: target.topic }))
+    return new Promise((resolve, reject) => {
+      const waiter = { resolve, reject, cancel: (): void => undefined }
+      waiter.cancel = clock.after(operationTimeoutMs, () => {
+        this.#waiters.delete(waiter)
+        reject(clientErrors.create('TIMEOUT', { topic: target.topic, timeoutMs: operationTimeoutMs }))
+      })
+      this.#waiters.add(waiter)
+    })
+  }
+
+  #settleWaiters(settle: (waiter: Waiter) => void): void {
+    for (const waiter of this.#waiters) {
+      waiter.cancel()
+      settle(waiter)
+    }
+    this.#waiters.clear()
   }
 
   /** The first time: errors that may pass are tried again until the operation timeout. */
@@ -87,6 +117,8 @@ export class Attachment {
     this.#closed = true
     this.#connection = undefined
     this.#cancelRetry()
+    const { topic } = this.#options.target
+    this.#settleWaiters(({ reject }) => reject(clientErrors.create('ALREADY_CLOSED', { topic })))
   }
 
   /** It may have been closed while something was awaited. */
@@ -106,6 +138,7 @@ export class Attachment {
       if (this.#isClosed()) return
       if (clientErrors.is(error) && this.#options.fatalCodes.includes(error.code)) {
         this.#options.target.onGivenUp(error)
+        this.#settleWaiters(({ reject }) => reject(error))
         return
       }
       const { topic } = this.#options.target
@@ -133,5 +166,7 @@ export class Attachment {
     } finally {
       this.#isAttaching = false
     }
+    const { connection } = this
+    if (connection !== undefined) this.#settleWaiters(({ resolve }) => resolve(connection))
   }
 }

@@ -19,10 +19,22 @@ export function compressionTypeOf(compression: Compression): number {
   return types[compression]
 }
 
-/** Zstandard is a WebAssembly module that must be loaded once before it is used; the others need nothing. */
+/** Zstandard is a WebAssembly module that must be loaded before it is used; the others need nothing. */
 export async function prepareCompression(): Promise<void> {
-  await initZstd()
+  zstd.loading ??= initZstd()
+  try {
+    await zstd.loading
+  } catch (error) {
+    delete zstd.loading
+    throw error
+  }
 }
+
+/**
+ * State of the process, as the library's own is: loading it a second time puts another memory under the first one's
+ * functions, and what is compressed meanwhile is garbage.
+ */
+const zstd: { loading?: Promise<void> } = {}
 
 export function compress(type: number, payload: Buffer): Buffer {
   switch (type) {

@@ -279,9 +279,13 @@ export class Consumer {
     for (const child of this.#children.values()) child.redeliverAll()
   }
 
-  /** To a message id of one topic, to `MessageId.earliest` or `latest`, or to a time in milliseconds since 1970. */
+  /**
+   * To a message id of one topic, to `MessageId.earliest` or `latest`, or to a time in milliseconds since 1970. The next
+   * message is the one behind the id, or with `isStartInclusive` that very one; or the first published at the time or
+   * later.
+   */
   async seek(to: MessageId | number): Promise<void> {
-    const isOfAll = typeof to === 'number' || to === MessageId.earliest || to === MessageId.latest
+    const isOfAll = typeof to === 'number' || to.isEarliest || to.isLatest
     const children = isOfAll ? [...this.#children.values()] : [this.#childOf(to)]
     await Promise.all(children.map(child => child.seek(to)))
   }
@@ -354,8 +358,9 @@ async function hasMore(child: TopicConsumer, options: ConsumerOptions): Promise<
   if (last.entryId < 0) return false
   if (child.lastTaken !== undefined) return isBehind(last, child.lastTaken)
   const start = child.startMessageId
-  if (start === MessageId.latest) return options.isStartInclusive === true
-  if (start === undefined || start === MessageId.earliest) return markDelete === undefined || isBehind(last, markDelete)
+  if (start === undefined || start.isEarliest || start.isLatest) {
+    return markDelete === undefined ? start?.isLatest !== true : isBehind(last, markDelete)
+  }
   return options.isStartInclusive === true ? isBehind(last, start) || last.equals(start) : isBehind(last, start)
 }
 

@@ -86,6 +86,16 @@ export class MessageId {
     return Buffer.from(toBinary(MessageIdDataSchema, this.toData()))
   }
 
+  /** Before every message, also as one that was kept as bytes. */
+  get isEarliest(): boolean {
+    return this.ledgerId === -1 && this.entryId === -1
+  }
+
+  /** Behind every message. */
+  get isLatest(): boolean {
+    return this.ledgerId === Infinity
+  }
+
   /** Negative, zero or positive, as `sort` wants it. A whole entry comes before the messages of its batch. */
   compareTo(other: MessageId): number {
     return (

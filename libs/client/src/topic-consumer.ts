@@ -60,6 +60,8 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
   #epoch = 0
   #lastTaken: MessageId | undefined
   #startMessageId: MessageId | undefined
+  /** Messages of the entry in which it starts that come before the start are left out. */
+  #skipsToStart: boolean
   #hasSeenEnd = false
 
   constructor(given: TopicConsumerOptions) {
@@ -69,6 +71,7 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
     this.#options = options
     this.id = context.nextConsumerId()
     this.#startMessageId = options.startMessageId
+    this.#skipsToStart = this.#isReader
     this.#attachment = new Attachment({
       ...context,
       target: this,
@@ -93,8 +96,16 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
     this.#unacknowledged = new RedeliveryTimers(context.clock, ids => this.#redeliver(ids))
   }
 
-  open(): Promise<void> {
-    return this.#attachment.open()
+  async open(): Promise<void> {
+    await this.#attachment.open()
+    const start = this.#startMessageId
+    if (start === undefined) return
+    const place = await this.#placeOf(start)
+    if (place !== start) await this.seek(place)
+  }
+
+  get #isReader(): boolean {
+    return this.#options.isNonDurable === true
   }
 
   get isConnected(): boolean {
@@ -117,13 +128,12 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
   async register(connection: Connection): Promise<void> {
     this.#dropQueued()
     connection.addConsumer(this.id, this)
-    const isReader = this.#options.isNonDurable === true
     const subscription = {
       topic: this.topic,
       consumerId: this.id,
       consumerName: this.#given.name,
       consumerEpoch: this.#epoch,
-      startMessageId: isReader ? this.#resumeFrom() : undefined
+      startMessageId: this.#isReader ? this.#resumeFrom() : undefined
     }
     await subscribe(connection, subscription, this.#options, () => {
       this.#permitsToGrant = 0
@@ -134,7 +144,7 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
 
   /** A reader goes on behind what the application took last. */
   #resumeFrom(): MessageId | undefined {
-    return this.#lastTaken ?? this.#startMessageId
+    return this.#lastTaken ?? firstEntryOf(this.#startMessageId)
   }
 
   onGivenUp(error: Error): void {
@@ -142,6 +152,8 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
   }
 
   onDetached(connection: Connection, assignedUrl: string | undefined): void {
+    // Others may have moved the subscription: to skip what they moved it to would lose it.
+    this.#skipsToStart = this.#isReader
     this.#attachment.detached(connection, assignedUrl)
   }
 
@@ -201,6 +213,7 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
   #deliver(message: Message): void {
     if (this.#isBeforeStart(message.id)) {
       this.#returnPermits(1)
+      if (!this.#isReader) void this.acknowledge(message.id).catch(() => undefined)
       return
     }
     const { deadLetters, queue } = this.#given
@@ -219,17 +232,15 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
     queue.push(message)
   }
 
-  /** Brokers send the whole entry in which a reader starts. */
+  /** Brokers send the whole entry in which a reader starts, or to which a consumer moved. */
   #isBeforeStart(id: MessageId): boolean {
-    if (this.#options.isNonDurable !== true) return false
-    if (this.#lastTaken !== undefined) return id.compareTo(this.#lastTaken) <= 0
+    if (!this.#skipsToStart) return false
+    if (this.#isReader && this.#lastTaken !== undefined) return id.compareTo(this.#lastTaken) <= 0
     const start = this.#startMessageId
-    if (start === undefined || start === MessageId.latest || start === MessageId.earliest) return false
-    if (start.ledgerId !== id.ledgerId || start.entryId !== id.entryId) return false
-    if (start.batchIndex < 0) return this.#options.isStartInclusive !== true
-    return this.#options.isStartInclusive === true
-      ? id.batchIndex < start.batchIndex
-      : id.batchIndex <= start.batchIndex
+    if (start === undefined || start.ledgerId !== id.ledgerId || start.entryId !== id.entryId) return false
+    const isInclusive = this.#options.isStartInclusive === true
+    if (start.batchIndex < 0) return !isInclusive
+    return isInclusive ? id.batchIndex < start.batchIndex : id.batchIndex <= start.batchIndex
   }
 
   /** Called by the queue. */
@@ -357,23 +368,32 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
     return this.#given.queue.clear(this)
   }
 
-  /** To a message, which is the next one, or to a time in milliseconds since 1970. */
+  /** To a message id, or to a time in milliseconds since 1970. */
   async seek(to: MessageId | number): Promise<void> {
-    const connection = this.#connected()
-    const place = typeof to === 'number' ? { messagePublishTime: BigInt(to) } : { messageId: to.toData() }
+    const place = typeof to === 'number' ? to : await this.#placeOf(to)
+    const connection = await this.#attachment.attached()
+    const target =
+      typeof place === 'number' ? { messagePublishTime: BigInt(place) } : { messageId: firstEntryOf(place).toData() }
     await new Promise<void>((resolve, reject) => {
       connection.requestWith(
         'seek',
-        { consumerId: BigInt(this.id), ...place },
+        { consumerId: BigInt(this.id), ...target },
         {
           onAnswer: () => {
-            this.#afterSeek(to)
+            this.#afterSeek(place)
             resolve()
           },
           onError: error => reject(error)
         }
       )
     })
+  }
+
+  /** The latest, for a reader that starts with the last message, is that message if there is one. */
+  async #placeOf(to: MessageId): Promise<MessageId> {
+    if (!to.isLatest || !this.#isReader || this.#options.isStartInclusive !== true) return to
+    const { last } = await this.lastMessageId()
+    return last.entryId < 0 ? to : last
   }
 
   /** What came before the answer is of the old position. */
@@ -384,12 +404,14 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
     this.#lastTaken = undefined
     this.#hasSeenEnd = false
     this.#startMessageId = typeof to === 'number' ? MessageId.earliest : to
+    this.#skipsToStart = true
     this.#returnPermits(this.#dropQueued())
   }
 
   /** Of the topic's last message; `markDelete` is where the subscription stands. */
   async lastMessageId(): Promise<{ last: MessageId; markDelete: MessageId | undefined }> {
-    const answer = await this.#connected().request('getLastMessageId', { consumerId: BigInt(this.id) })
+    const connection = await this.#attachment.attached()
+    const answer = await connection.request('getLastMessageId', { consumerId: BigInt(this.id) })
     if (answer.case !== 'getLastMessageIdResponse') {
       throw clientErrors.create('PROTOCOL_VIOLATION', { reason: 'unexpected answer', command: answer.case })
     }
@@ -402,14 +424,9 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
   }
 
   async unsubscribe(isForced: boolean): Promise<void> {
-    await this.#connected().request('unsubscribe', { consumerId: BigInt(this.id), force: isForced })
+    const connection = await this.#attachment.attached()
+    await connection.request('unsubscribe', { consumerId: BigInt(this.id), force: isForced })
     this.#shutDown()
-  }
-
-  #connected(): Connection {
-    const { connection } = this.#attachment
-    if (connection === undefined) throw clientErrors.create('CONNECTION_LOST', { topic: this.topic })
-    return connection
   }
 
   async close(): Promise<void> {
@@ -430,6 +447,11 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
     this.#unacknowledged.clear()
     this.#dropQueued()
   }
+}
+
+/** A chunked message is read from its first chunk on; one that starts behind it is known by its last. */
+function firstEntryOf<Id extends MessageId | undefined>(id: Id): Id | MessageId {
+  return id?.firstChunk ?? id
 }
 
 function entryKey(id: MessageId): string {
