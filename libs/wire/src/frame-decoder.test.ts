@@ -38,6 +38,34 @@ describe('frame decoder', () => {
     )
   })
 
+  test('held by its handler at any frames, it goes on with the rest of the chunk', () => {
+    const bodies = fc.array(fc.uint8Array({ minLength: 4, maxLength: 300 }), { maxLength: 8 })
+    fc.assert(
+      fc.property(bodies, fc.array(fc.nat(2000)), fc.array(fc.boolean()), (bodyList, cuts, holds) => {
+        const stream = Buffer.concat(bodyList.map(framed))
+        const ends = [...cuts.filter(cut => cut < stream.length).sort((a, b) => a - b), stream.length]
+        const frames: Buffer[] = []
+        const decoder = new FrameDecoder({ frameBytesMax: 1000 })
+        const handler = {
+          onFrame: (buffer: Buffer, start: number, end: number) => {
+            frames.push(Buffer.from(buffer.subarray(start, end)))
+            if (holds[frames.length] === true) decoder.hold()
+          }
+        }
+        for (const [index, end] of ends.entries()) {
+          let rest = stream.subarray(ends[index - 1] ?? 0, end)
+          while (rest.length > 0) {
+            const before = frames.length
+            const bytes = decoder.push(rest, handler)
+            expect(bytes === rest.length || (frames.length > before && holds[frames.length] === true)).toBe(true)
+            rest = rest.subarray(bytes)
+          }
+        }
+        expect(frames).toEqual(bodyList.map(body => Buffer.from(body)))
+      })
+    )
+  })
+
   test('one byte at a time', () => {
     const bodies = [Buffer.from('abcd'), Buffer.alloc(70_000, 7), Buffer.from('efghi')]
     const stream = Buffer.concat(bodies.map(framed))

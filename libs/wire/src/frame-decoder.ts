@@ -25,6 +25,7 @@ export class FrameDecoder {
   #partialBytes = 0
   #frameBytes = 0
   #closed = false
+  #isHeld = false
 
   constructor(options: { frameBytesMax: number }) {
     assert(options.frameBytesMax >= LENGTH_BYTES)
@@ -42,15 +43,22 @@ export class FrameDecoder {
     this.#partial = undefined
   }
 
+  /** For a handler that cannot take more: the chunk that is being read is read no further. */
+  hold(): void {
+    this.#isHeld = true
+  }
+
   /**
-   * Hands out every frame that `chunk` completes. What the handler throws passes through.
+   * Hands out every frame that `chunk` completes. What the handler throws passes through. Returns how much of the chunk
+   * was read: all of it, unless the handler called `hold`; the rest is then to be pushed first.
    * @throws MALFORMED_FRAME, after which the connection must be closed.
    */
-  push(chunk: Buffer, handler: FrameHandler): void {
+  push(chunk: Buffer, handler: FrameHandler): number {
     let position = 0
+    this.#isHeld = false
     if (this.#partial !== undefined || this.#prefixBytes > 0) position = this.#complete(chunk, handler)
 
-    while (!this.#closed && position + LENGTH_BYTES <= chunk.length) {
+    while (!this.#isEnded && position + LENGTH_BYTES <= chunk.length) {
       const frameBytes = this.#checked(chunk.readUInt32BE(position))
       const start = position + LENGTH_BYTES
       const end = start + frameBytes
@@ -62,7 +70,13 @@ export class FrameDecoder {
       position = end
       handler.onFrame(chunk, start, end)
     }
+    if (this.#isHeld) return position
     if (!this.#closed && position < chunk.length) this.#keep(chunk, position)
+    return chunk.length
+  }
+
+  get #isEnded(): boolean {
+    return this.#closed || this.#isHeld
   }
 
   /** Feeds the partial frame first. Returns how much of the chunk it took. */

@@ -38,6 +38,7 @@ import {
 import { AckPath } from './handlers/acknowledge.ts'
 import { handleConnect } from './handlers/connect.ts'
 import { handleCommand } from './handlers/index.ts'
+import { Inflow } from './inflow.ts'
 import { Intake } from './intake.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { withoutMapping } from './listeners.ts'
@@ -93,6 +94,7 @@ export class Connection implements ConnectionContext, FrameHandler {
   client: ClientInfo = UNKNOWN_CLIENT
   readonly #socket: Socket
   readonly #output: Output
+  readonly #inflow: Inflow
   readonly #decoder: FrameDecoder
   readonly #intake: Intake
   readonly #keepAlive: KeepAlive
@@ -119,6 +121,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.#output = new Output(socket, services.flusher, services.dispatchPool)
     this.#decoder = new FrameDecoder({ frameBytesMax: frameBytesMaxOf(services.settings.maxMessageSize) })
     this.#closedProducers = new ClosedProducers(services.clock, () => services.settings.keepAliveIntervalSeconds * 1000)
+    this.#inflow = this.#createInflow()
     this.#intake = this.#createIntake()
     this.#keepAlive = this.#createKeepAlive()
     this.#assembly = this.#createAssembly()
@@ -138,7 +141,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.#ackPath = new AckPath(this)
     socket.setNoDelay(true)
     socket.on('data', chunk => {
-      this.#onData(chunk)
+      this.#inflow.onData(chunk)
     })
     socket.on('error', error => {
       this.close(`socket error: ${error.message}`)
@@ -170,11 +173,12 @@ export class Connection implements ConnectionContext, FrameHandler {
 
   // ------------------------------------------------------------ in
 
-  #onData(chunk: Buffer): void {
-    if (this.#state === 'closed') return
+  #read(chunk: Buffer): number {
+    if (this.#state === 'closed') return chunk.length
     this.#keepAlive.onData()
+    let bytes = chunk.length
     try {
-      this.#decoder.push(chunk, this)
+      bytes = this.#decoder.push(chunk, this)
     } catch (error) {
       // C2. A bug of ours is no reason to lose the other clients either, but it is told apart in the log.
       if (!wireErrors.is(error)) {
@@ -184,7 +188,7 @@ export class Connection implements ConnectionContext, FrameHandler {
       this.close(error instanceof Error ? error.message : String(error))
     }
     this.#assembly.onHeld(this.#decoder.heldBytes)
-    this.#intake.check()
+    return bytes
   }
 
   onFrame(buffer: Buffer, start: number, end: number): void {
@@ -193,6 +197,7 @@ export class Connection implements ConnectionContext, FrameHandler {
       switch (type) {
         case SEND:
           this.#sendPath.onFrame(buffer, start, end)
+          if (this.#intake.check()) this.#decoder.hold()
           return
         case ACK:
           this.#ackPath.onFrame(buffer, start, end)
@@ -376,6 +381,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     const wasConnected = this.#state === 'connected'
     this.#output.flush()
     this.#state = 'closed'
+    this.#inflow.close()
     this.#decoder.close()
     this.#keepAlive.stop()
     this.#assembly.close()
@@ -437,8 +443,22 @@ export class Connection implements ConnectionContext, FrameHandler {
     })
   }
 
+  #createInflow(): Inflow {
+    return new Inflow({
+      isPaused: () => this.#isPaused,
+      read: bytes => this.#read(bytes),
+      resumeSocket: () => {
+        this.#socket.resume()
+      }
+    })
+  }
+
+  get #isPaused(): boolean {
+    return this.#intake.isPaused || this.#assembly.isWaiting
+  }
+
   #resumeIfFree(): void {
-    if (this.#state !== 'closed' && !this.#intake.isPaused && !this.#assembly.isWaiting) this.#socket.resume()
+    if (this.#state !== 'closed' && !this.#isPaused) this.#inflow.resume()
   }
 
   #createKeepAlive(): KeepAlive {
@@ -447,7 +467,7 @@ export class Connection implements ConnectionContext, FrameHandler {
       clock: services.clock,
       intervalMs: () => services.settings.keepAliveIntervalSeconds * 1000,
       isConnected: () => this.#state === 'connected',
-      isPaused: () => this.#intake.isPaused || this.#assembly.isWaiting,
+      isPaused: () => this.#isPaused,
       canPing: () => this.client.protocolVersion >= 1,
       sendPing: () => {
         if (this.#state !== 'closed') writePing(this.#output.slab)
@@ -457,7 +477,7 @@ export class Connection implements ConnectionContext, FrameHandler {
       },
       readOnce: () => {
         // A large frame that may not grow yet must not grow by this either.
-        if (!this.#assembly.isWaiting) this.#socket.resume()
+        if (!this.#assembly.isWaiting) this.#inflow.step()
       },
       close: reason => {
         this.close(reason)

@@ -12,6 +12,8 @@ export interface IntakeHost {
 
 /** One connection never holds more of the pool than this part of it, however little the others need. */
 const OWN_PART_MAX = 1 / 4
+/** What a publication takes beside its payload until it is settled: objects, its place in queues, its receipt. Measured. */
+const PUBLICATION_BYTES = 1024
 
 /**
  * Back-pressure of one connection's SENDs: bytes taken from the client and not durable yet are charged to the process's
@@ -40,13 +42,15 @@ export class Intake {
     return this.#bytes
   }
 
-  take(bytes: number): void {
+  take(payloadBytes: number): void {
+    const bytes = payloadBytes + PUBLICATION_BYTES
     if (this.#count++ === 0) this.#host.publishing.connections++
     this.#bytes += bytes
     this.#host.pool.take(bytes)
   }
 
-  give(bytes: number): void {
+  give(payloadBytes: number): void {
+    const bytes = payloadBytes + PUBLICATION_BYTES
     this.#bytes -= bytes
     this.#host.pool.give(bytes)
     if (--this.#count === 0) this.#host.publishing.connections--
@@ -56,11 +60,12 @@ export class Intake {
     }
   }
 
-  /** After each read: pauses if this connection holds too much now. */
-  check(): void {
-    if (!this.#isOver(1)) return
+  /** After each publication: pauses, and returns true, if this connection holds too much now. */
+  check(): boolean {
+    if (!this.#isOver(1)) return false
     this.#isPaused = true
     this.#host.pause()
+    return true
   }
 
   #isOver(factor: number): boolean {
