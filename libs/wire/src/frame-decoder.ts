@@ -70,8 +70,9 @@ export class FrameDecoder {
       position = end
       handler.onFrame(chunk, start, end)
     }
-    if (this.#isHeld) return position
-    if (!this.#closed && position < chunk.length) this.#keep(chunk, position)
+    if (this.#closed) return chunk.length
+    if (this.#isEnded) return position
+    if (position < chunk.length) this.#keep(chunk, position)
     return chunk.length
   }
 
