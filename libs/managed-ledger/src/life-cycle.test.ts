@@ -140,6 +140,21 @@ describe('the end of a log', () => {
     assert.deepEqual(await readAll(again), ['a', 'b'])
   })
 
+  test('terminated: the last ledger stays, also where nobody needs it and nothing is retained', async () => {
+    const world = new LogWorld()
+    const { factory } = world.owner()
+    const options = { ...SMALL, retention: { timeMs: 0, sizeBytes: 0 } }
+    const log = await factory.open<string>('t', options)
+    await new Appends(log).all(...numbered('m', 15))
+    await log.terminate()
+    await log.trim()
+    assert.deepEqual(await readAll(log), numbered('m', 15).slice(10))
+    await log.close()
+    const again = await factory.open<string>('t', options)
+    await again.trim()
+    assert.deepEqual(await readAll(again), numbered('m', 15).slice(10))
+  })
+
   test('deleted: nothing is left behind, and the name is free', async () => {
     const world = new LogWorld()
     const { factory } = world.owner()

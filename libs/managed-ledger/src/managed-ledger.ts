@@ -53,6 +53,8 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
   #nextCursorNumber: number
   #retention: RetentionPolicy
   #terminatedAt: Position | undefined
+  /** A terminated log keeps the ledger that it ends in, though nobody needs it: whoever comes later reads to the end. */
+  #keepsLast: boolean
   #state: 'open' | 'closing' | 'closed' | 'fenced' = 'open'
   #closing: Promise<void> | undefined
   #trimming: Promise<void> | undefined
@@ -70,6 +72,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
     this.#table = table
     this.#retention = options.retention
     this.#terminatedAt = session.record.terminatedAt
+    this.#keepsLast = this.#terminatedAt !== undefined
     this.#cache = services.cache.openLog()
     this.#reader = new LogReader({ table, cache: this.#cache, client })
     const onFenced = (error: Error): void => {
@@ -277,6 +280,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
   async terminate(): Promise<Position> {
     this.#checkOpen()
     if (this.#terminatedAt !== undefined) return this.#terminatedAt
+    this.#keepsLast = true
     await this.#pipeline.finish(this.#error('LOG_TERMINATED'))
     const terminatedAt = this.lastConfirmed
     await this.#fencing(this.#parts.session.change(() => ({ record: { terminatedAt } })))
@@ -425,7 +429,9 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
         retention: this.#retention,
         nowMs: this.#services.clock.wallMs()
       })
-      if (count > 0) await this.#fencing(this.#list.drop(rows.slice(0, count).map(row => row.ledgerId)))
+      const kept = this.#keepsLast ? this.lastConfirmed.ledgerId : -1
+      const ids = rows.slice(0, count).flatMap(row => (row.ledgerId === kept ? [] : [row.ledgerId]))
+      if (ids.length > 0) await this.#fencing(this.#list.drop(ids))
     }
   }
 

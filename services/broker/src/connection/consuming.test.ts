@@ -322,6 +322,7 @@ describe('the end of a topic', () => {
     const topic = world.broker.topics.find(TopicName.parse(TOPIC))
     assert.ok(topic instanceof PersistentTopic)
     await topic.terminate()
+    await client.next('closeProducer')
     await client.settle()
     assert.deepEqual(client.inbox, [])
     client.send('ack', { consumerId: 0n, ackType: 0, messageId: [id!] })

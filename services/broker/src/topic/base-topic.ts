@@ -155,12 +155,16 @@ export abstract class BaseTopic {
 
   /** Tells every producer and consumer to come again. No receipt goes out afterwards. */
   protected async disconnectAll(reason: { code: BrokerErrorCode; message: string }): Promise<void> {
-    for (const producer of this.producers.clear(brokerError(reason.code, reason.message))) {
-      producer.options.connection.closeProducer(producer.options.producerId)
-    }
+    this.disconnectProducers(reason)
     const subscriptions = [...this.subscriptionsByName.values()]
     this.subscriptionsByName.clear()
     await Promise.allSettled(subscriptions.map(subscription => subscription.close()))
+  }
+
+  protected disconnectProducers(reason: { code: BrokerErrorCode; message: string }): void {
+    for (const producer of this.producers.clear(brokerError(reason.code, reason.message))) {
+      producer.options.connection.closeProducer(producer.options.producerId)
+    }
   }
 
   protected publicationOf(producer: Producer, send: SendFields, bytes: number): Publication {

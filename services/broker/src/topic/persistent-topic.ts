@@ -210,10 +210,11 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   // ------------------------------------------------------------ life
 
-  /** No message is taken afterwards. Resolves with the last position. */
+  /** No message is taken afterwards; producers are sent away, and learn why when they come back. Resolves with the last position. */
   async terminate(): Promise<Position> {
     this.requireOpen()
     const last = await this.during(() => this.log.terminate())
+    this.disconnectProducers({ code: 'TopicTerminatedError', message: 'Topic was already terminated' })
     for (const subscription of this.subscriptionsByName.values()) subscription.onTerminated()
     return last
   }
