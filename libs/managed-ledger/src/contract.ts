@@ -94,7 +94,8 @@ export interface ManagedLedger<Context = unknown> {
 
   setRetention(policy: RetentionPolicy): void
   setRollover(policy: RolloverPolicy): void
-  setProperties(properties: Readonly<Record<string, string>>): Promise<void>
+  /** Adds or replaces these; durable before it resolves. */
+  putProperties(properties: Readonly<Record<string, string>>): Promise<void>
   /** Drops whole ledgers that every cursor has passed and retention lets go. Runs by itself after acknowledgements and on roll-over. */
   trim(): Promise<void>
   /** No append succeeds afterwards; durable before it resolves. */
@@ -166,6 +167,21 @@ export interface ManagedLedgerStats {
 export interface ManagedLedgerOptions {
   readonly retention: RetentionPolicy
   readonly rollover: RolloverPolicy
+  /**
+   * Asked whenever ledgers are dropped, and put in the same transaction: what must outlive the entries that tell it.
+   * While it answers undefined nothing is trimmed.
+   */
+  readonly propertiesOnTrim?: () => Readonly<Record<string, string>> | undefined
+}
+
+/** A log that nobody has open, after a sweep. */
+export interface SweptLog {
+  /** In order, each closed. */
+  readonly ledgers: readonly (LedgerStats & { readonly createdAtMs: number })[]
+  /** The lowest mark-delete position; undefined: there are no durable cursors. */
+  readonly slowestCursor: Position | undefined
+  /** When its last owner left it; undefined: that was not recorded. */
+  readonly closedAtMs: number | undefined
 }
 
 export interface ManagedLedgerFactory {
@@ -178,7 +194,10 @@ export interface ManagedLedgerFactory {
   exists(name: string): Promise<boolean>
   /** Resumable: marks, deletes ledgers and cursors, removes the record. A log that is open here is closed first. Nothing is left behind. */
   delete(name: string): Promise<void>
-  /** Applies retention to a log that is not open, from metadata alone where possible. */
-  sweep(name: string, retention: RetentionPolicy): Promise<void>
+  /**
+   * Applies retention to a log that is not open, from metadata alone where possible. One that is open is trimmed by its
+   * own retention. Resolves with nothing for a log that is open or does not exist.
+   */
+  sweep(name: string, retention: RetentionPolicy): Promise<SweptLog | undefined>
   close(): Promise<void>
 }

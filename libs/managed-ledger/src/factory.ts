@@ -2,7 +2,13 @@ import { ledgerId, silentLogger, systemClock, type Clock, type Logger } from '@s
 import { trimmableLedgers } from '@strata/cursor-protocol'
 import type { LedgerClient } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
-import type { ManagedLedger, ManagedLedgerFactory, ManagedLedgerOptions, RetentionPolicy } from './contract.ts'
+import type {
+  ManagedLedger,
+  ManagedLedgerFactory,
+  ManagedLedgerOptions,
+  RetentionPolicy,
+  SweptLog
+} from './contract.ts'
 import { deleteObsolete } from './cursor-store.ts'
 import { EntryCache } from './entry-cache.ts'
 import { ManagedLedgerError } from './errors.ts'
@@ -76,17 +82,11 @@ class LogFactory implements ManagedLedgerFactory {
     })
   }
 
-  sweep(name: string, retention: RetentionPolicy): Promise<void> {
+  sweep(name: string, retention: RetentionPolicy): Promise<SweptLog | undefined> {
     return this.#alone(name, async () => {
       const open = this.#open.get(name)
-      if (open !== undefined) {
-        await open.trim()
-        return
-      }
-      const record = await this.#record(name)
-      if (record === undefined) return
-      if (record.isDeleting) await this.#deleteLog(name)
-      else await this.#sweepLog(name, retention, record)
+      if (open !== undefined) await open.trim()
+      else return await this.#sweepUnopened(name, retention)
     })
   }
 
@@ -147,22 +147,32 @@ class LogFactory implements ManagedLedgerFactory {
     await session.change(() => ({ end: true }))
   }
 
-  /** From metadata alone if the last owner closed the log in order; else by opening it, which recovers it. */
-  async #sweepLog(name: string, retention: RetentionPolicy, record: LogRecord): Promise<void> {
-    const ledgers = await this.#ledgers(name)
-    const live = ledgers.filter(ledger => ledger.state !== 'deleting')
-    if (ledgers.length === 0) return
-    if (record.cleanClose === undefined || live.some(ledger => ledger.state === 'open')) {
-      const rollover = { entriesMax: 1, bytesMax: 1, ageMsMin: 0, ageMsMax: 1 } // nothing is appended
-      const log = await this.#takeOver<never>(name, { create: false, retention, rollover })
-      await log.trim()
-      await log.close()
-      return
+  async #sweepUnopened(name: string, retention: RetentionPolicy): Promise<SweptLog | undefined> {
+    let record = await this.#record(name)
+    if (record?.isDeleting === true) await this.#deleteLog(name)
+    if (record === undefined || record.isDeleting) return undefined
+    let ledgers = await this.#ledgers(name)
+    if (record.cleanClose === undefined || ledgers.some(ledger => ledger.state === 'open')) {
+      await this.#recoverOnce(name, retention)
+      record = await this.#record(name)
+      ledgers = await this.#ledgers(name)
+      if (record?.cleanClose === undefined) return undefined // what went wrong is in the log; it is swept again later
     }
-    const options = { slowest: record.cleanClose.slowestCursor, retention, nowMs: this.#clock.wallMs() }
-    const dropped = live.slice(0, trimmableLedgers(live, options))
+    const { slowestCursor, closedAtMs } = record.cleanClose
+    const live = ledgers.filter(ledger => ledger.state !== 'deleting')
+    const count = trimmableLedgers(live, { slowest: slowestCursor, retention, nowMs: this.#clock.wallMs() })
+    const dropped = live.slice(0, count)
     const deletingIds = ledgers.filter(ledger => ledger.state === 'deleting').map(ledger => ledger.ledgerId)
     if (dropped.length + deletingIds.length > 0) await this.#dropUnloaded(name, { record, dropped, deletingIds })
+    return { ledgers: live.slice(count), slowestCursor, closedAtMs }
+  }
+
+  /** Opening a log that was not closed in order recovers it. */
+  async #recoverOnce(name: string, retention: RetentionPolicy): Promise<void> {
+    const rollover = { entriesMax: 1, bytesMax: 1, ageMsMin: 0, ageMsMax: 1 } // nothing is appended
+    const log = await this.#takeOver<never>(name, { create: false, retention, rollover })
+    await log.trim()
+    await log.close()
   }
 
   async #dropUnloaded(

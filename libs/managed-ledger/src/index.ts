@@ -9,7 +9,8 @@ export type {
   ManagedLedgerStats,
   ReadLimits,
   RetentionPolicy,
-  RolloverPolicy
+  RolloverPolicy,
+  SweptLog
 } from './contract.ts'
 export { ManagedLedgerError } from './errors.ts'
 export { createManagedLedgerFactory, type ManagedLedgerFactoryOptions } from './factory.ts'

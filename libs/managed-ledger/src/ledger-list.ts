@@ -82,13 +82,20 @@ export class LedgerList {
 
   /**
    * Takes ledgers (the first ones, or empty ones) out of the log: marked for deletion before they leave the table,
-   * deleted in the background, or by the next owner. @throws ManagedLedgerError LOG_FENCED
+   * deleted in the background, or by the next owner. `properties` is asked at the change itself, and put with it.
+   * @throws ManagedLedgerError LOG_FENCED
    */
-  async drop(ledgerIds: readonly number[]): Promise<void> {
+  async drop(
+    ledgerIds: readonly number[],
+    properties?: () => Readonly<Record<string, string>> | undefined
+  ): Promise<void> {
     for (let from = 0; from < ledgerIds.length; from += LEDGERS_PER_CHANGE_MAX) {
       const ids = ledgerIds.slice(from, from + LEDGERS_PER_CHANGE_MAX)
       await this.#session.change(record => ({
-        record: { trimmedThrough: this.#trimmedAfter(ids) ?? record.trimmedThrough },
+        record: {
+          trimmedThrough: this.#trimmedAfter(ids) ?? record.trimmedThrough,
+          properties: { ...record.properties, ...properties?.() }
+        },
         put: ids.flatMap(id => this.#deletingRecord(id))
       }))
       for (const id of ids) this.#table.remove(id)

@@ -118,6 +118,49 @@ describe('roll-over and trimming', () => {
       assert.equal(again.cursor('s')?.backlogEntries(), 13)
     }
   })
+
+  test('a sweep tells what is left, since when nobody has the log, and nothing of one that is open or not there', async () => {
+    const world = new LogWorld()
+    const { factory } = world.owner()
+    assert.equal(await factory.sweep('t', DROP_ALL), undefined)
+    const log = await factory.open<string>('t', SMALL)
+    await new Appends(log).all(...numbered('m', 25))
+    const cursor = await log.openCursor('s', { initial: 'earliest' })
+    const slowest = log.positionAfter(cursor.markDelete, 12)
+    cursor.acknowledgeUpTo(slowest)
+    assert.equal(await factory.sweep('t', DROP_ALL), undefined)
+    const closedAtMs = world.clock.wallMs()
+    await log.close()
+    world.clock.advance(5000)
+    for (let times = 0; times < 2; times++) {
+      const swept = await factory.sweep('t', DROP_ALL)
+      assert.equal(swept?.closedAtMs, closedAtMs)
+      assert.deepEqual(swept.slowestCursor, slowest)
+      assert.deepEqual(
+        swept.ledgers.map(ledger => ledger.entries),
+        [10, 5]
+      )
+    }
+  })
+
+  test('what must outlive dropped entries is put in the transaction that drops them', async () => {
+    const world = new LogWorld()
+    const { factory, client } = world.owner()
+    const told: { properties?: Record<string, string> } = {}
+    const log = await factory.open<string>('t', { ...SMALL, propertiesOnTrim: () => told.properties })
+    await log.putProperties({ other: 'kept', told: 'before' })
+    await new Appends(log).all(...numbered('m', 10))
+    log.setRetention(DROP_ALL)
+    await log.trim()
+    assert.equal(log.stats().entries, 10)
+    told.properties = { told: 'at the drop' }
+    // Decided on what it finds: a change that was asked for meanwhile takes nothing back.
+    await Promise.all([log.trim(), log.putProperties({ third: 'too' })])
+    client.kill(() => 0)
+    const again = await world.owner().factory.open<string>('t', SMALL)
+    assert.deepEqual(again.properties, { other: 'kept', told: 'at the drop', third: 'too' })
+    assert.deepEqual(await readAll(again), [])
+  })
 })
 
 describe('the end of a log', () => {

@@ -50,6 +50,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
   readonly #reader: LogReader
   readonly #cursors = new Map<string, LogCursor>()
   readonly #opening = new Map<string, Promise<Cursor>>()
+  readonly #propertiesOnTrim: NonNullable<ManagedLedgerOptions['propertiesOnTrim']>
   #nextCursorNumber: number
   #retention: RetentionPolicy
   #terminatedAt: Position | undefined
@@ -71,6 +72,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
     this.#services = services
     this.#table = table
     this.#retention = options.retention
+    this.#propertiesOnTrim = options.propertiesOnTrim ?? (() => ({}))
     this.#terminatedAt = session.record.terminatedAt
     this.#keepsLast = this.#terminatedAt !== undefined
     this.#cache = services.cache.openLog()
@@ -261,9 +263,11 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
     this.#pipeline.setRollover(policy)
   }
 
-  async setProperties(properties: Readonly<Record<string, string>>): Promise<void> {
+  async putProperties(properties: Readonly<Record<string, string>>): Promise<void> {
     this.#checkOpen()
-    await this.#fencing(this.#parts.session.change(() => ({ record: { properties: { ...properties } } })))
+    await this.#fencing(
+      this.#parts.session.change(record => ({ record: { properties: { ...record.properties, ...properties } } }))
+    )
   }
 
   async trim(): Promise<void> {
@@ -332,7 +336,10 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
       await this.#whenDurable()
       await this.#store.close()
       await this.#trimming?.catch(() => undefined)
-      await this.#parts.session.change(() => ({ record: { cleanClose: { slowestCursor: this.#slowestCursor() } } }))
+      const closedAtMs = this.#services.clock.wallMs()
+      await this.#parts.session.change(() => ({
+        record: { cleanClose: { slowestCursor: this.#slowestCursor(), closedAtMs } }
+      }))
     } catch (error) {
       // Nothing that was answered is lost: the next owner recovers what is still open.
       const reason = error instanceof Error ? error.message : String(error)
@@ -422,7 +429,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
   async #trimAll(): Promise<void> {
     for (let isWanted = true; isWanted; isWanted = this.#mustTrimAgain) {
       this.#mustTrimAgain = false
-      if (this.#state !== 'open') return
+      if (this.#state !== 'open' || this.#propertiesOnTrim() === undefined) return
       const rows = this.#table.rows
       const count = trimmableLedgers(rows, {
         slowest: this.#slowestCursor(),
@@ -431,7 +438,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
       })
       const kept = this.#keepsLast ? this.lastConfirmed.ledgerId : -1
       const ids = rows.slice(0, count).flatMap(row => (row.ledgerId === kept ? [] : [row.ledgerId]))
-      if (ids.length > 0) await this.#fencing(this.#list.drop(ids))
+      if (ids.length > 0) await this.#fencing(this.#list.drop(ids, this.#propertiesOnTrim))
     }
   }
 

@@ -1,8 +1,17 @@
-import { create, fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
+import {
+  create,
+  fromBinary,
+  toBinary,
+  type DescMessage,
+  type MessageInitShape,
+  type MessageShape
+} from '@bufbuild/protobuf'
 import type { Position } from '@strata/cursor-protocol'
 import { encodeSegment } from '@strata/metadata'
 import { ManagedLedgerError } from './errors.ts'
 import {
+  type CleanClose as StoredCleanClose,
+  type CleanCloseSchema,
   LedgerRecord_State,
   LedgerRecordSchema,
   LogRecordSchema,
@@ -18,7 +27,12 @@ export interface LogRecord {
   readonly trimmedThrough: Position
   readonly isDeleting: boolean
   readonly obsoleteLedgerIds: readonly number[]
-  readonly cleanClose: { readonly slowestCursor: Position | undefined } | undefined
+  readonly cleanClose: CleanClose | undefined
+}
+
+export interface CleanClose {
+  readonly slowestCursor: Position | undefined
+  readonly closedAtMs: number | undefined
 }
 
 export interface LedgerRecord {
@@ -77,7 +91,6 @@ export function encodeLogRecord(record: LogRecord): Uint8Array {
 /** @throws ManagedLedgerError LOG_CORRUPT */
 export function decodeLogRecord(bytes: Uint8Array): LogRecord {
   const record = decode(LogRecordSchema, bytes)
-  const slowest = record.cleanClose?.slowestCursor
   return {
     epoch: Number(record.epoch ?? 0n),
     cursorLedgerId: record.cursorLedgerId === undefined ? undefined : Number(record.cursorLedgerId),
@@ -86,10 +99,7 @@ export function decodeLogRecord(bytes: Uint8Array): LogRecord {
     trimmedThrough: record.trimmedThrough === undefined ? BEFORE_ALL : decodePosition(record.trimmedThrough),
     isDeleting: record.deleting ?? false,
     obsoleteLedgerIds: record.obsoleteLedgerIds.map(Number),
-    cleanClose:
-      record.cleanClose === undefined
-        ? undefined
-        : { slowestCursor: slowest === undefined ? undefined : decodePosition(slowest) }
+    cleanClose: record.cleanClose === undefined ? undefined : decodeCleanClose(record.cleanClose)
   }
 }
 
@@ -159,6 +169,16 @@ function decodePosition(position: LogPosition): Position {
   return { ledgerId: Number(position.ledgerId ?? -1n), entryId: Number(position.entryId ?? -1n) }
 }
 
-function encodeCleanClose(clean: { readonly slowestCursor: Position | undefined }): { slowestCursor?: LogPosition } {
-  return clean.slowestCursor === undefined ? {} : { slowestCursor: encodePosition(clean.slowestCursor) }
+function encodeCleanClose({ slowestCursor, closedAtMs }: CleanClose): MessageInitShape<typeof CleanCloseSchema> {
+  return {
+    ...(slowestCursor === undefined ? {} : { slowestCursor: encodePosition(slowestCursor) }),
+    ...(closedAtMs === undefined ? {} : { closedAtMs: BigInt(Math.round(closedAtMs)) })
+  }
+}
+
+function decodeCleanClose({ slowestCursor, closedAtMs }: StoredCleanClose): CleanClose {
+  return {
+    slowestCursor: slowestCursor === undefined ? undefined : decodePosition(slowestCursor),
+    closedAtMs: closedAtMs === undefined ? undefined : Number(closedAtMs)
+  }
 }

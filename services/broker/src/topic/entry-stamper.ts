@@ -33,20 +33,29 @@ export function stampKindsOf(interceptors: string): StampKinds {
 /**
  * Puts the broker's own block in front of each entry of one topic. The index counts messages: an entry carries that of
  * its last one, the first message of a topic has 0.
+ *
+ * Invariant: the index of the last entry that is in the log, or was ever, can always be read: from that entry, or, once
+ * entries are dropped, from what was recorded in the transaction that dropped them.
  */
 export class EntryStamper {
   readonly #kinds: StampKinds
   readonly #clock: Clock
   readonly #scratch = new WriteBuffer(64)
+  /** Of what was stamped, and of what is known to be in the log. */
   #lastIndex: number
+  #confirmedIndex: number
 
   constructor(kinds: StampKinds, clock: Clock, lastIndex: number) {
     this.#kinds = kinds
     this.#clock = clock
     this.#lastIndex = lastIndex
+    this.#confirmedIndex = lastIndex
   }
 
-  /** Goes on behind the last entry of the log; what the log remembers counts where the entry itself was trimmed. */
+  /**
+   * Goes on behind the last entry of the log; what the log remembers counts where the entry itself was trimmed. Nothing
+   * may be trimmed before this resolves.
+   */
   static async open(kinds: StampKinds, clock: Clock, log: ManagedLedger<Publication>): Promise<EntryStamper> {
     const remembered = Number(log.properties[INDEX_PROPERTY] ?? -1)
     const last = log.lastConfirmed.entryId < 0 ? undefined : await log.readOne(log.lastConfirmed)
@@ -62,9 +71,14 @@ export class EntryStamper {
     return Buffer.concat([this.#scratch.take(), payload])
   }
 
-  async save(log: ManagedLedger<Publication>): Promise<void> {
-    if (!this.#kinds.index || log.properties[INDEX_PROPERTY] === String(this.#lastIndex)) return
-    await log.setProperties({ ...log.properties, [INDEX_PROPERTY]: String(this.#lastIndex) })
+  /** An entry of so many messages is in the log, the next one of those that were stamped. */
+  confirm(messages: number): void {
+    this.#confirmedIndex += messages
+  }
+
+  /** What the log must remember once entries go. Entries that may yet be lost do not count: no index is left out. */
+  propertiesOnTrim(): Record<string, string> {
+    return { [INDEX_PROPERTY]: String(this.#confirmedIndex) }
   }
 }
 

@@ -92,6 +92,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   onAppended(ledgerId: number, entryId: number, publication: Publication): void {
     const { producer } = publication
+    this.#stamper?.confirm(publication.messages)
     if (producer !== undefined) {
       // T2: once one append failed, what follows it must look lost too, or order would be broken.
       if (this.#failure === undefined) producer.onStored(publication, ledgerId, entryId)
@@ -227,7 +228,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
   }
 
   protected async saveEpoch(epoch: bigint): Promise<void> {
-    await this.log.setProperties({ ...this.log.properties, [EPOCH_PROPERTY]: String(epoch) })
+    await this.log.putProperties({ [EPOCH_PROPERTY]: String(epoch) })
   }
 
   async #drained(): Promise<void> {
@@ -253,7 +254,6 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
   async #leave(reason: { code: 'ServiceNotReady'; message: string }): Promise<void> {
     await this.disconnectAll(reason)
     try {
-      if (this.#stamper !== undefined && this.#failure === undefined) await this.#stamper.save(this.log)
       await this.log.close()
     } finally {
       this.currentState = 'closed'

@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '@strata/base'
-import type { ManagedLedger, ManagedLedgerFactory, ManagedLedgerOptions } from '@strata/managed-ledger'
+import type { ManagedLedger, ManagedLedgerFactory, RolloverPolicy, SweptLog } from '@strata/managed-ledger'
 import type { BrokerSettings } from '../config/settings.ts'
 import { brokerError } from '../errors.ts'
 import { namespaceError } from '../namespace/errors.ts'
@@ -12,6 +12,8 @@ import { NonPersistentTopic } from './non-persistent-topic.ts'
 import { PersistentTopic } from './persistent-topic.ts'
 import type { Publication } from './publication.ts'
 import type { Topic, TopicEnvironment } from './topic.ts'
+
+const KEEP_ALL = { timeMs: -1, sizeBytes: -1 }
 
 export interface TopicRegistryOptions {
   readonly env: TopicEnvironment
@@ -121,13 +123,27 @@ export class TopicRegistry {
     const record = await this.#records.get(name)
     if (record === undefined) throw namespaceError('TOPIC_NOT_FOUND', `Topic ${name.toString()} not found`)
     const parts = partsOf(record)
-    await this.#whileBlocked(parts, options, async () => {
-      await this.#records.beginDelete(name)
-      for (const part of parts) await this.#erase(part)
-      await this.#forget(name)
-      const marked = await this.#records.get(name)
-      if (marked !== undefined) await this.#records.finishDelete(marked)
+    await this.#whileBlocked(parts, options, () => this.#deleteBlocked(name, parts))
+  }
+
+  async #deleteBlocked(name: TopicName, parts: readonly TopicName[]): Promise<void> {
+    await this.#records.beginDelete(name)
+    for (const part of parts) await this.#erase(part)
+    await this.#forget(name)
+    const marked = await this.#records.get(name)
+    if (marked !== undefined) await this.#records.finishDelete(marked)
+  }
+
+  /** Deletes a topic without partitions, or one partition's data, if that is still wanted once nobody can load it any more. */
+  async deleteUnloaded(name: TopicName, isWanted: () => Promise<boolean>): Promise<boolean> {
+    let isDeleted = false
+    await this.#whileBlocked([name], { force: false }, async () => {
+      if (!(await isWanted())) return
+      if ((await this.#records.get(name)) === undefined) await this.#erase(name)
+      else await this.#deleteBlocked(name, [name])
+      isDeleted = true
     })
+    return isDeleted
   }
 
   /** Drops one partition's data and memory, keeping the record of its partitioned topic. */
@@ -156,6 +172,26 @@ export class TopicRegistry {
       topic.policies = policies
       if (topic instanceof PersistentTopic) topic.log.setRetention(policies.retention)
     }
+  }
+
+  /** The settings changed, which are the defaults of policies. */
+  async refreshSettings(): Promise<void> {
+    const namespaces = new Set<string>()
+    for (const topic of this.#topics.values()) {
+      namespaces.add(topic.name.namespace)
+      if (topic instanceof PersistentTopic) topic.log.setRollover(this.#rollover())
+    }
+    for (const namespace of namespaces) await this.refreshPolicies(namespace)
+  }
+
+  /** Applies retention to what is stored of a topic that is not in memory. Resolves with nothing if it is, or has no log. */
+  async sweepLog(name: TopicName, policies: EffectivePolicies): Promise<SweptLog | undefined> {
+    // Entries that carry the index go only under a stamper's eyes: here they are kept, and a visit lets them go.
+    return await this.#logs.sweep(name.storageName, this.#stamps.index ? KEEP_ALL : policies.retention)
+  }
+
+  effectivePolicies(name: TopicName): Promise<EffectivePolicies> {
+    return this.#policies.effective(name.namespace)
   }
 
   hasLog(name: TopicName): Promise<boolean> {
@@ -193,10 +229,16 @@ export class TopicRegistry {
   async #openPersistent(name: TopicName, record: TopicRecord, policies: EffectivePolicies): Promise<Topic> {
     let log: ManagedLedger<Publication> | undefined
     try {
-      log = await this.#logs.open<Publication>(name.storageName, { ...this.#logOptions(policies), create: true })
+      const stamping: { stamper?: EntryStamper } = {}
       const { index, timestamp } = this.#stamps
-      const stamper = index || timestamp ? await EntryStamper.open(this.#stamps, this.clock, log) : undefined
-      await stamper?.save(log)
+      log = await this.#logs.open<Publication>(name.storageName, {
+        create: true,
+        retention: policies.retention,
+        rollover: this.#rollover(),
+        ...(index ? { propertiesOnTrim: () => stamping.stamper?.propertiesOnTrim() } : {})
+      })
+      if (index || timestamp) stamping.stamper = await EntryStamper.open(this.#stamps, this.clock, log)
+      const { stamper } = stamping
       const events = { onFenced: this.#onFenced.bind(this) }
       return new PersistentTopic(name, this.#env, { log, stamper, createdAtMs: record.createdAtMs, policies, events })
     } catch (error) {
@@ -207,16 +249,13 @@ export class TopicRegistry {
     }
   }
 
-  #logOptions(policies: EffectivePolicies): ManagedLedgerOptions {
+  #rollover(): RolloverPolicy {
     const settings = this.#settings
     return {
-      retention: policies.retention,
-      rollover: {
-        entriesMax: settings.managedLedgerMaxEntriesPerLedger,
-        bytesMax: settings.managedLedgerMaxSizePerLedgerMbytes * 1024 * 1024,
-        ageMsMin: settings.managedLedgerMinLedgerRolloverTimeMinutes * 60_000,
-        ageMsMax: settings.managedLedgerMaxLedgerRolloverTimeMinutes * 60_000
-      }
+      entriesMax: settings.managedLedgerMaxEntriesPerLedger,
+      bytesMax: settings.managedLedgerMaxSizePerLedgerMbytes * 1024 * 1024,
+      ageMsMin: settings.managedLedgerMinLedgerRolloverTimeMinutes * 60_000,
+      ageMsMax: settings.managedLedgerMaxLedgerRolloverTimeMinutes * 60_000
     }
   }
 

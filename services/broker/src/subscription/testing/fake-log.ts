@@ -144,7 +144,7 @@ export class FakeLog implements ManagedLedger {
   setAppendListener(): void {}
   setRetention(): void {}
   setRollover(): void {}
-  setProperties(): Promise<void> {
+  putProperties(): Promise<void> {
     return Promise.resolve()
   }
   trim(): Promise<void> {
