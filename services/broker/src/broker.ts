@@ -49,12 +49,12 @@ export class Broker {
   readonly ingestPool: BytePool
   readonly dispatchPool: BytePool
   readonly assembly: AssemblyGate
+  readonly sweeper: TopicSweeper
   /** As they were bound; whoever serves HTTP sets `web`. */
   readonly ports = { broker: 0, web: 0 }
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #server: ConnectionServer
-  readonly #sweeper: TopicSweeper
   #closing: Promise<void> | undefined
 
   constructor(options: BrokerOptions, parts: BrokerParts) {
@@ -82,7 +82,7 @@ export class Broker {
       stamps: stampKindsOf(settings.brokerEntryMetadataInterceptors),
       forget: name => parts.schemas.forget(name)
     })
-    this.#sweeper = new TopicSweeper({ registry: this.topics, records: parts.namespaces.topics, settings })
+    this.sweeper = new TopicSweeper({ registry: this.topics, records: parts.namespaces.topics, settings })
     this.#server = new ConnectionServer(this.#servicesOf(parts.instance))
   }
 
@@ -103,10 +103,16 @@ export class Broker {
         this.#logger.warn({ event: 'policies.refresh_failed', namespace, reason }, 'policies could not be read')
       })
     })
+    this.dynamicSettings.onChanged(() => {
+      this.topics.refreshSettings().catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error)
+        this.#logger.warn({ event: 'policies.refresh_failed', reason }, 'policies could not be read')
+      })
+    })
     const [main, ...further] = this.listeners.bindAddresses()
     if (main !== undefined) this.ports.broker = await this.#server.listen(main)
     for (const address of further) await this.#server.listen(address)
-    this.#sweeper.start()
+    this.sweeper.start()
     this.topics.resumeDeletions().catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error)
       this.#logger.warn({ event: 'topic.delete_failed', reason }, 'a deletion could not be carried on')
@@ -125,7 +131,7 @@ export class Broker {
 
   async #close(): Promise<void> {
     this.#server.stopListening()
-    this.#sweeper.stop()
+    this.sweeper.stop()
     let cancel: () => void = () => undefined
     const deadline = new Promise<void>(resolve => {
       cancel = this.#clock.after(this.settings.brokerShutdownTimeoutMs, resolve)

@@ -16,6 +16,7 @@ export class DynamicSettings {
   /** What holds again when an override goes. */
   readonly #configured: Readonly<BrokerSettings>
   readonly #logger: Logger
+  readonly #listeners = new Set<() => void>()
   #watch: Watch | undefined
 
   constructor(options: { store: MetadataStore; settings: BrokerSettings; logger: Logger }) {
@@ -36,6 +37,12 @@ export class DynamicSettings {
 
   close(): void {
     this.#watch?.close()
+    this.#listeners.clear()
+  }
+
+  /** Calls after a setting changed, for what is derived from settings and kept. */
+  onChanged(listener: () => void): void {
+    this.#listeners.add(listener)
   }
 
   /** Overrides by key, as they were written. */
@@ -76,6 +83,7 @@ export class DynamicSettings {
     if (this.#settings[key as keyof BrokerSettings] === next) return
     Object.assign(this.#settings, { [key]: next })
     this.#logger.info({ event: 'setting.changed', key }, 'a setting changed at run time')
+    for (const listener of this.#listeners) listener()
   }
 }
 

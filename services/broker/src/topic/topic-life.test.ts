@@ -7,6 +7,7 @@ import { BrokerWorld } from '../connection/testing/broker-world.ts'
 import { payloadTextOf } from '../connection/testing/raw-client.ts'
 import { isNamespaceError } from '../namespace/errors.ts'
 import { TopicName } from '../namespace/topic-name.ts'
+import { PersistentTopic } from './persistent-topic.ts'
 
 const TOPIC = 'persistent://public/default/life'
 const NAME = TopicName.parse(TOPIC)
@@ -205,6 +206,39 @@ describe('broker entry metadata', () => {
     await plain.subscribe(TOPIC, { subscription: 'plain' })
     plain.flow(1)
     assert.equal((await plain.nextMessage()).headers.readUInt16BE(0), 0x0e01)
+  })
+
+  test('goes on where everything was trimmed before a crash, unloaded or not', async () => {
+    for (const isUnloaded of [false, true]) {
+      await started({
+        ...settings,
+        managedLedgerMaxEntriesPerLedger: isUnloaded ? 1000 : 3,
+        managedLedgerMinLedgerRolloverTimeMinutes: 0,
+        brokerDeleteInactiveTopicsEnabled: false
+      })
+      const publisher = await world.connect()
+      await publisher.producer(TOPIC)
+      for (let count = 0; count < 3; count++) {
+        publisher.publish({ messages: 5, numMessages: 5 })
+        await publisher.next('sendReceipt')
+      }
+      const topic = world.broker.topics.find(NAME)
+      assert.ok(topic instanceof PersistentTopic)
+      while (!isUnloaded && topic.log.stats().entries > 0) await new Promise(setImmediate)
+      await world.crash()
+      if (isUnloaded) await world.broker.sweeper.sweepLogs()
+      const again = await world.connect({ supportsBrokerEntryMetadata: true })
+      await again.producer(TOPIC)
+      await again.subscribe(TOPIC)
+      again.flow(10)
+      again.publish({ text: 'next' })
+      const { headers } = await again.nextMessage()
+      const view = new MetadataView()
+      readMessageMetadata(headers, 0, headers.length, view)
+      const stamp = readBrokerEntryMetadata(headers, view.brokerMetadataStart, view.brokerMetadataEnd)
+      assert.equal(stamp.index, 15)
+      if (!isUnloaded) await world.close()
+    }
   })
 
   test('an interceptor that is not known stops the start by name', async () => {

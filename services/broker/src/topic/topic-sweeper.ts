@@ -1,14 +1,20 @@
-import { every } from '@strata/base'
 import type { BrokerSettings } from '../config/settings.ts'
+import type { TopicName } from '../namespace/topic-name.ts'
 import type { TopicRecords } from '../namespace/topic-records.ts'
+import { PersistentTopic } from './persistent-topic.ts'
 import type { Topic } from './topic.ts'
 import { partsOf, type TopicRegistry } from './topic-registry.ts'
+import { dueWork, type DueWork } from './unloaded-sweep.ts'
 
 const SAMPLE_MS = 10_000
+/** The sweep over stored topics takes this many, then a pause: a thousand a second at most. */
+const LOGS_PER_RUN = 50
+const PAUSE_MS = 50
 
 /**
- * What happens to loaded topics by the clock: rates are sampled, unused ones closed or deleted, old messages and unused
- * subscriptions expired. One pass at a time.
+ * What happens to topics by the clock. In memory: rates are sampled, unused topics closed or deleted, old messages and
+ * unused subscriptions expired. Stored: a paged sweep over all records applies retention, which for topics in memory
+ * needs it too (nothing else trims by age), and to unloaded ones what their age asks for. One pass of a kind at a time.
  */
 export class TopicSweeper {
   readonly #registry: TopicRegistry
@@ -17,7 +23,13 @@ export class TopicSweeper {
   readonly #cancels: (() => void)[] = []
   readonly #unusedSinceMs = new WeakMap<object, number>()
   #sampledAtMs = 0
+  /** Wall clock: who was away while the broker was down is not unused for that. */
+  #startedAtMs = 0
   #isSweeping = false
+  #isExpiring = false
+  #isSweepingLogs = false
+  #isStopped = false
+  #endPause: (() => void) | undefined
 
   constructor(options: { registry: TopicRegistry; records: TopicRecords; settings: BrokerSettings }) {
     this.#registry = options.registry
@@ -27,22 +39,49 @@ export class TopicSweeper {
 
   start(): void {
     const { clock } = this.#registry
+    const settings = this.#settings
     this.#sampledAtMs = clock.nowMs()
-    this.#cancels.push(
-      every(clock, SAMPLE_MS, () => {
+    this.#startedAtMs = clock.wallMs()
+    this.#every(
+      () => SAMPLE_MS,
+      () => {
         this.sample()
-      }),
-      every(clock, this.#settings.brokerDeleteInactiveTopicsFrequencySeconds * 1000, () => {
-        void this.sweepIdle()
-      }),
-      every(clock, this.#settings.messageExpiryCheckIntervalInMinutes * 60_000, () => {
-        void this.expire()
-      })
+      }
+    )
+    this.#every(
+      () => settings.brokerDeleteInactiveTopicsFrequencySeconds * 1000,
+      () => void this.sweepIdle()
+    )
+    this.#every(
+      () => settings.messageExpiryCheckIntervalInMinutes * 60_000,
+      () => void this.expire()
+    )
+    this.#every(
+      () => settings.retentionCheckIntervalInSeconds * 1000,
+      () => void this.sweepLogs()
     )
   }
 
   stop(): void {
+    this.#isStopped = true
+    this.#endPause?.()
     for (const cancel of this.#cancels.splice(0)) cancel()
+  }
+
+  /** Each period is asked for anew: it may change at run time. */
+  #every(periodMs: () => number, run: () => void): void {
+    const index = this.#cancels.length
+    const arm = (): void => {
+      this.#cancels[index] = this.#registry.clock.after(periodMs(), () => {
+        arm()
+        run()
+      })
+    }
+    arm()
+  }
+
+  get isSweepingLogs(): boolean {
+    return this.#isSweepingLogs
   }
 
   sample(): void {
@@ -57,7 +96,7 @@ export class TopicSweeper {
     if (this.#isSweeping) return
     this.#isSweeping = true
     try {
-      for (const topic of [...this.#registry.values()]) await this.#guarded(topic, () => this.#sweepOne(topic))
+      for (const topic of [...this.#registry.values()]) await this.#guarded(topic.name, () => this.#sweepOne(topic))
     } finally {
       this.#isSweeping = false
     }
@@ -65,11 +104,100 @@ export class TopicSweeper {
 
   /** Acknowledges messages past their time to live, and deletes subscriptions that nobody used for long. */
   async expire(): Promise<void> {
+    if (this.#isExpiring) return
+    this.#isExpiring = true
     const nowMs = this.#registry.clock.wallMs()
-    for (const topic of [...this.#registry.values()]) {
-      if (!topic.name.isPersistent) continue
-      await this.#guarded(topic, () => this.#expireOne(topic, nowMs))
+    try {
+      for (const topic of [...this.#registry.values()]) {
+        await this.#guarded(topic.name, () => this.#expireOne(topic, nowMs))
+      }
+    } finally {
+      this.#isExpiring = false
     }
+  }
+
+  /** Every stored topic, page by page: retention, and for unloaded ones all that is due by age. */
+  async sweepLogs(): Promise<void> {
+    if (this.#isSweepingLogs) return
+    this.#isSweepingLogs = true
+    let swept = 0
+    try {
+      for await (const record of this.#records.listAll()) {
+        if (!record.name.isPersistent || record.isDeleting) continue
+        for (const part of partsOf(record)) {
+          if (this.#isStopped) return
+          await this.#guarded(part, () => this.#sweepLog(part, record.createdAtMs))
+          if (++swept % LOGS_PER_RUN === 0) await this.#pause()
+        }
+      }
+    } catch (error) {
+      // Records could not be read: the next pass begins anew.
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#registry.logger.warn({ event: 'topic.sweep_failed', reason }, 'a sweep over the topics was cut short')
+    } finally {
+      this.#isSweepingLogs = false
+    }
+  }
+
+  async #sweepLog(name: TopicName, createdAtMs: number): Promise<void> {
+    const loaded = this.#registry.find(name)
+    if (loaded !== undefined) {
+      if (loaded instanceof PersistentTopic) await loaded.log.trim()
+      return
+    }
+    const due = await this.#dueOf(name, createdAtMs)
+    if (due === undefined) return
+    if (due.delete) await this.#deleteUnloaded(name, createdAtMs)
+    else if (due.trim || due.expireMessages || due.expireSubscriptions) await this.#visit(name, due)
+  }
+
+  /** undefined: somebody has it loaded. */
+  async #dueOf(name: TopicName, createdAtMs: number): Promise<DueWork | undefined> {
+    const registry = this.#registry
+    const policies = await registry.effectivePolicies(name)
+    const log = await registry.sweepLog(name, policies)
+    if (log === undefined && (await registry.hasLog(name))) return undefined
+    const unusedSinceMs = Math.max(log?.closedAtMs ?? 0, createdAtMs, this.#startedAtMs)
+    return dueWork({ log, policies, unusedSinceMs }, registry.clock.wallMs())
+  }
+
+  async #deleteUnloaded(name: TopicName, createdAtMs: number): Promise<void> {
+    if (this.#registry.find(name) !== undefined) return
+    const isDeleted = await this.#registry.deleteUnloaded(name, async () => {
+      const due = await this.#dueOf(name, createdAtMs)
+      return due?.delete === true
+    })
+    if (!isDeleted) return
+    this.#logDeleted(name)
+    if ((await this.#records.get(name)) === undefined) await this.#deleteEmptyRecord(name)
+  }
+
+  /** Loads the topic for what needs its cursors, and lets it go again. */
+  async #visit(name: TopicName, due: DueWork): Promise<void> {
+    const topic = await this.#registry.load(name, { mayCreate: false })
+    try {
+      if (due.expireMessages) await this.#expireOne(topic, this.#registry.clock.wallMs())
+      if (due.expireSubscriptions) {
+        for (const { name, consumers } of [...topic.subscriptions.values()]) {
+          if (consumers.length === 0) await topic.deleteSubscription(name)
+        }
+      }
+      if (topic instanceof PersistentTopic) await topic.log.trim()
+    } finally {
+      await this.#registry.closeIfIdle(topic)
+    }
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#isStopped) return
+    await new Promise<void>(resolve => {
+      const cancel = this.#registry.clock.after(PAUSE_MS, resolve)
+      this.#endPause = () => {
+        cancel()
+        resolve()
+      }
+    })
+    this.#endPause = undefined
   }
 
   async #sweepOne(topic: Topic): Promise<void> {
@@ -96,20 +224,20 @@ export class TopicSweeper {
 
   async #deleteUnused(topic: Topic): Promise<void> {
     const { name } = topic
-    const { logger } = this.#registry
-    logger.info({ event: 'topic.deleted_unused', topic: topic.fullName }, 'a topic that nobody used is deleted')
+    this.#logDeleted(name)
     const own = await this.#records.get(name)
     if (own !== undefined) {
       await this.#registry.delete(name, { force: false })
       return
     }
     await this.#registry.deletePartitionData(name)
-    if (this.#settings.brokerDeleteInactivePartitionedTopicMetadataEnabled) await this.#deleteEmptyRecord(topic)
+    await this.#deleteEmptyRecord(name)
   }
 
-  async #deleteEmptyRecord(topic: Topic): Promise<void> {
-    const record = await this.#records.get(topic.name.base)
-    if (record === undefined) return
+  async #deleteEmptyRecord(partition: TopicName): Promise<void> {
+    if (!partition.isPartition || !this.#settings.brokerDeleteInactivePartitionedTopicMetadataEnabled) return
+    const record = await this.#records.get(partition.base)
+    if (record === undefined || record.partitions === 0) return
     for (const part of partsOf(record)) {
       if (this.#registry.find(part) !== undefined || (await this.#registry.hasLog(part))) return
     }
@@ -126,19 +254,24 @@ export class TopicSweeper {
       }
       const sinceMs = this.#unusedSinceMs.get(subscription) ?? nowMs
       this.#unusedSinceMs.set(subscription, sinceMs)
-      const isAbandoned = !subscription.isDurable && nowMs > sinceMs
+      const isAbandoned = topic.name.isPersistent && !subscription.isDurable && nowMs > sinceMs
       const isExpired = subscriptionExpirationMinutes > 0 && nowMs - sinceMs >= subscriptionExpirationMinutes * 60_000
       if (isAbandoned || isExpired) await topic.deleteSubscription(subscription.name)
     }
   }
 
-  async #guarded(topic: Topic, run: () => Promise<void>): Promise<void> {
+  #logDeleted(name: TopicName): void {
+    const { logger } = this.#registry
+    logger.info({ event: 'topic.deleted_unused', topic: name.toString() }, 'a topic that nobody used is deleted')
+  }
+
+  async #guarded(name: TopicName, run: () => Promise<void>): Promise<void> {
     try {
       await run()
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       const { logger } = this.#registry
-      logger.warn({ event: 'topic.sweep_failed', topic: topic.fullName, reason }, 'a topic could not be looked after')
+      logger.warn({ event: 'topic.sweep_failed', topic: name.toString(), reason }, 'a topic could not be looked after')
     }
   }
 }

@@ -17,6 +17,7 @@ export class BrokerWorld {
   logs: ManagedLedgerFactory
   broker: Broker
   readonly #clients: RawClient[] = []
+  readonly #crashed: { readonly broker: Broker; readonly logs: ManagedLedgerFactory }[] = []
 
   private constructor(options: { settings: Partial<BrokerSettings>; clock: Clock; logger: Logger }) {
     this.settings = { ...defaultBrokerSettings(), brokerServicePort: 0, ...options.settings }
@@ -57,10 +58,19 @@ export class BrokerWorld {
     await this.#startBroker()
   }
 
+  /** A broker in the place of one that was killed: what that one held in memory is of no more use to anybody. */
+  async crash(): Promise<void> {
+    this.#crashed.push({ broker: this.broker, logs: this.logs })
+    this.logs = this.#openLogs()
+    await this.#startBroker()
+  }
+
   async close(): Promise<void> {
     for (const client of this.#clients) client.destroy()
-    await this.broker.close()
-    await this.logs.close()
+    for (const { broker, logs } of [...this.#crashed, this]) {
+      await broker.close()
+      await logs.close()
+    }
     await this.metadata.close()
   }
 
@@ -83,6 +93,7 @@ export class BrokerWorld {
       metadata: this.metadata,
       ledgers,
       cacheBytesMax: 16 << 20,
+      clock: this.clock,
       storageDeadlineMs: 200
     })
   }
