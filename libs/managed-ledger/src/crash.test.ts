@@ -110,7 +110,7 @@ class Run {
     } else await this.#applyToCursor(step, `c${step.cursor}`)
   }
 
-  async #applyToCursor(step: Step & { readonly cursor: number }, name: string): Promise<void> {
+  async #applyToCursor(step: Extract<Step, { readonly cursor: number }>, name: string): Promise<void> {
     const log = this.#log
     const known = log.cursor(name)
     const model = this.#cursors.get(name)

@@ -25,7 +25,6 @@ import {
   writeBrokerEntryMetadata,
   writeMessageMetadata,
   writeSingleMessageMetadata,
-  type MessageFields,
   type MessageMetadata
 } from './index.ts'
 import { arbitraryOf } from './testing/arbitrary.ts'
@@ -196,7 +195,7 @@ describe('messages of a batch', () => {
       fc.property(fc.array(message), messages => {
         const out = new WriteBuffer(8)
         for (const { payload, ...fields } of messages) {
-          writeSingleMessageMetadata(out, fields as MessageFields, payload.length)
+          writeSingleMessageMetadata(out, fields, payload.length)
           out.ensure(payload.length)
           out.copy(payload, 0, payload.length)
         }

@@ -1,19 +1,11 @@
 import { strict as assert } from 'node:assert'
+import { CommandSubscribe_SubType, ServerError } from '@strata/wire'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { TopicName } from '../namespace/topic-name.ts'
 import { BrokerWorld } from './testing/broker-world.ts'
 import { describe as shown, payloadTextOf, type RawClient } from './testing/raw-client.ts'
 
 const TOPIC = 'persistent://public/default/c'
-const ERRORS = {
-  MetadataError: 1,
-  ConsumerBusy: 5,
-  TopicNotFound: 11,
-  SubscriptionNotFound: 12,
-  ConsumerNotFound: 13,
-  ProducerBusy: 16,
-  NotAllowedError: 22
-}
 const ALL_ONES = 0xffff_ffff_ffff_ffffn
 const LATEST_ID = { ledgerId: 2n ** 63n - 1n, entryId: 2n ** 63n - 1n }
 const EARLIEST_ID = { ledgerId: ALL_ONES, entryId: ALL_ONES }
@@ -31,7 +23,13 @@ afterEach(async () => {
 })
 
 async function refusal(init: object, from = client): Promise<number> {
-  const request = { topic: TOPIC, subscription: 'sub', subType: 0, consumerId: 0n, ...init }
+  const request = {
+    topic: TOPIC,
+    subscription: 'sub',
+    subType: CommandSubscribe_SubType.Exclusive,
+    consumerId: 0n,
+    ...init
+  }
   const answer = await from.request('subscribe', request)
   assert.equal(answer.case, 'error', shown(answer))
   return answer.value.error
@@ -63,34 +61,37 @@ describe('SUBSCRIBE', () => {
   })
 
   test('what does not exist is not made where that is not allowed', async () => {
-    assert.equal(await refusal({ forceTopicCreation: false }), ERRORS.TopicNotFound)
+    assert.equal(await refusal({ forceTopicCreation: false }), ServerError.TopicNotFound)
     world.settings.allowAutoSubscriptionCreation = false
-    assert.equal(await refusal({}), ERRORS.SubscriptionNotFound)
+    assert.equal(await refusal({}), ServerError.SubscriptionNotFound)
     await client.subscribe(TOPIC, { durable: false })
     world.settings.allowAutoTopicCreation = false
-    assert.equal(await refusal({ topic: `${TOPIC}-other`, consumerId: 1n }), ERRORS.TopicNotFound)
+    assert.equal(await refusal({ topic: `${TOPIC}-other`, consumerId: 1n }), ServerError.TopicNotFound)
   })
 
   test('names, sizes and options that cannot be are refused', async () => {
-    assert.equal(await refusal({ subscription: '' }), ERRORS.ProducerBusy)
-    assert.equal(await refusal({ subscription: 'pulsar.repl.x' }), ERRORS.ProducerBusy)
-    assert.equal(await refusal({ subType: 1, readCompacted: true }), ERRORS.NotAllowedError)
-    await client.subscribe(TOPIC, { subType: 2, readCompacted: true })
+    assert.equal(await refusal({ subscription: '' }), ServerError.ProducerBusy)
+    assert.equal(await refusal({ subscription: 'pulsar.repl.x' }), ServerError.ProducerBusy)
+    assert.equal(
+      await refusal({ subType: CommandSubscribe_SubType.Shared, readCompacted: true }),
+      ServerError.NotAllowedError
+    )
+    await client.subscribe(TOPIC, { subType: CommandSubscribe_SubType.Failover, readCompacted: true })
     const metadata = [{ key: 'k', value: 'v'.repeat(1024) }]
-    assert.equal(await refusal({ metadata, consumerId: 3n }), ERRORS.MetadataError)
+    assert.equal(await refusal({ metadata, consumerId: 3n }), ServerError.MetadataError)
   })
 
   test('a name of the other durability is refused', async () => {
     await client.subscribe(TOPIC)
-    assert.equal(await refusal({ consumerId: 1n, durable: false }), ERRORS.NotAllowedError)
+    assert.equal(await refusal({ consumerId: 1n, durable: false }), ServerError.NotAllowedError)
     await client.subscribe(TOPIC, { consumerId: 2n, subscription: 'reader', durable: false })
-    assert.equal(await refusal({ consumerId: 3n, subscription: 'reader' }), ERRORS.NotAllowedError)
+    assert.equal(await refusal({ consumerId: 3n, subscription: 'reader' }), ServerError.NotAllowedError)
   })
 
   test('a second exclusive consumer is refused; when the first one died silently it is not', async () => {
     const other = await world.connect()
     await other.subscribe(TOPIC)
-    assert.equal(await refusal({}), ERRORS.ConsumerBusy)
+    assert.equal(await refusal({}), ServerError.ConsumerBusy)
     other.destroy()
     await client.subscribe(TOPIC)
   })
@@ -98,9 +99,9 @@ describe('SUBSCRIBE', () => {
   test('limits of consumers and subscriptions', async () => {
     world.settings.maxConsumersPerSubscription = 1
     world.settings.maxSubscriptionsPerTopic = 1
-    await client.subscribe(TOPIC, { subType: 1 })
-    assert.equal(await refusal({ subType: 1, consumerId: 1n }), ERRORS.ConsumerBusy)
-    assert.equal(await refusal({ subscription: 'second', consumerId: 2n }), ERRORS.NotAllowedError)
+    await client.subscribe(TOPIC, { subType: CommandSubscribe_SubType.Shared })
+    assert.equal(await refusal({ subType: CommandSubscribe_SubType.Shared, consumerId: 1n }), ServerError.ConsumerBusy)
+    assert.equal(await refusal({ subscription: 'second', consumerId: 2n }), ServerError.NotAllowedError)
   })
 })
 
@@ -171,7 +172,7 @@ describe('ACK', () => {
     const txn = { txnidLeastBits: 1n, txnidMostBits: 2n }
     client.send('ack', { consumerId: 0n, ackType: 0, messageId: [id!], ...txn })
     client.send('ack', { consumerId: 0n, ackType: 0, messageId: [id!], requestId: 1n, ...txn })
-    assert.equal((await client.next('ackResponse')).error, ERRORS.NotAllowedError)
+    assert.equal((await client.next('ackResponse')).error, ServerError.NotAllowedError)
     await client.settle()
     assert.deepEqual(client.inbox, [])
   })
@@ -180,7 +181,7 @@ describe('ACK', () => {
     await client.producer(TOPIC)
     client.publish({ messages: 4, numMessages: 4 })
     const { messageId } = await client.next('sendReceipt')
-    await client.subscribe(TOPIC, { subType: 1 })
+    await client.subscribe(TOPIC, { subType: CommandSubscribe_SubType.Shared })
     client.flow(10)
     await client.nextMessage()
     const id = { ledgerId: messageId!.ledgerId, entryId: messageId!.entryId, ackSet: [0b1010n], batchSize: 4 }
@@ -195,15 +196,15 @@ describe('ACK', () => {
 
 describe('requests of a consumer', () => {
   test('UNSUBSCRIBE forgets the subscription; with others connected it is refused', async () => {
-    await client.subscribe(TOPIC, { subType: 1 })
-    await client.subscribe(TOPIC, { subType: 1, consumerId: 1n })
+    await client.subscribe(TOPIC, { subType: CommandSubscribe_SubType.Shared })
+    await client.subscribe(TOPIC, { subType: CommandSubscribe_SubType.Shared, consumerId: 1n })
     const refused = await client.request('unsubscribe', { consumerId: 0n })
-    assert.equal(refused.case === 'error' && refused.value.error, ERRORS.MetadataError)
+    assert.equal(refused.case === 'error' && refused.value.error, ServerError.MetadataError)
     await client.request('closeConsumer', { consumerId: 1n })
     assert.equal((await client.request('unsubscribe', { consumerId: 0n })).case, 'success')
     assert.equal(world.broker.topics.find(TopicName.parse(TOPIC))?.subscriptions.size, 0)
     const unknown = await client.request('unsubscribe', { consumerId: 0n })
-    assert.equal(unknown.case === 'error' && unknown.value.error, ERRORS.MetadataError)
+    assert.equal(unknown.case === 'error' && unknown.value.error, ServerError.MetadataError)
   })
 
   test('SEEK: CLOSE_CONSUMER first, then SUCCESS; then messages from there', async () => {
@@ -222,7 +223,7 @@ describe('requests of a consumer', () => {
     client.flow(10, 1n)
     assert.deepEqual(await texts(2), ['b', 'c'])
     const neither = await client.request('seek', { consumerId: 1n })
-    assert.equal(neither.case === 'error' && neither.value.error, ERRORS.MetadataError)
+    assert.equal(neither.case === 'error' && neither.value.error, ServerError.MetadataError)
   })
 
   test('SEEK: a SUBSCRIBE that waits for it is answered after it', async () => {
@@ -232,7 +233,7 @@ describe('requests of a consumer', () => {
     const seekId = client.requestId()
     client.send('seek', { consumerId: 0n, requestId: seekId, messageId: ids[0]! })
     await client.next('closeConsumer')
-    const again = { topic: TOPIC, subscription: 'sub', subType: 0, consumerId: 0n }
+    const again = { topic: TOPIC, subscription: 'sub', subType: CommandSubscribe_SubType.Exclusive, consumerId: 0n }
     const subscribeId = client.requestId()
     client.send('subscribe', { ...again, requestId: subscribeId })
     await client.settle()
@@ -247,16 +248,16 @@ describe('requests of a consumer', () => {
 
   test('a SEEK during a SEEK is refused', async () => {
     const ids = await publish('a', 'b')
-    await client.subscribe(TOPIC, { subType: 1 })
+    await client.subscribe(TOPIC, { subType: CommandSubscribe_SubType.Shared })
     const other = await world.connect()
-    await other.subscribe(TOPIC, { subType: 1 })
+    await other.subscribe(TOPIC, { subType: CommandSubscribe_SubType.Shared })
     world.node.holdSyncs()
     client.send('seek', { consumerId: 0n, requestId: 1n, messageId: ids[0]! })
     other.send('seek', { consumerId: 0n, requestId: 1n, messageId: ids[0]! })
     const [first, second] = [await client.next('closeConsumer'), await other.next('closeConsumer')]
     assert.deepEqual([first.consumerId, second.consumerId], [0n, 0n])
     const answer = await Promise.race([client.next('error'), other.next('error')])
-    assert.ok(answer.error === 0 || answer.error === ERRORS.MetadataError)
+    assert.ok(answer.error === 0 || answer.error === ServerError.MetadataError)
     world.node.releaseSyncs()
   })
 
@@ -289,19 +290,19 @@ describe('requests of a consumer', () => {
       assert.ok(last.value.consumerMarkDeletePosition !== undefined)
     }
     const unknown = await client.request('getLastMessageId', { consumerId: 9n })
-    assert.equal(unknown.case === 'error' && unknown.value.error, ERRORS.MetadataError)
+    assert.equal(unknown.case === 'error' && unknown.value.error, ServerError.MetadataError)
   })
 
   test('CONSUMER_STATS', async () => {
     await publish('a')
-    await client.subscribe(TOPIC, { subType: 1, consumerName: 'me' })
+    await client.subscribe(TOPIC, { subType: CommandSubscribe_SubType.Shared, consumerName: 'me' })
     client.flow(7)
     await texts(1)
     const stats = await client.request('consumerStats', { consumerId: 0n })
     assert.ok(stats.case === 'consumerStatsResponse')
     assert.deepEqual([stats.value.consumerName, stats.value.availablePermits, stats.value.type], ['me', 6n, 'Shared'])
     const unknown = await client.request('consumerStats', { consumerId: 9n })
-    assert.equal(unknown.case === 'consumerStatsResponse' && unknown.value.errorCode, ERRORS.ConsumerNotFound)
+    assert.equal(unknown.case === 'consumerStatsResponse' && unknown.value.errorCode, ServerError.ConsumerNotFound)
   })
 
   test('FLOW and REDELIVER of an unknown consumer are met with silence', async () => {
@@ -337,7 +338,7 @@ describe('a topic that stores nothing', () => {
     client.publish({ text: 'dropped' })
     const receipt = await client.next('sendReceipt')
     assert.deepEqual([receipt.messageId?.ledgerId, receipt.messageId?.entryId], [0n, 0n])
-    await client.subscribe(topic, { subType: 1 })
+    await client.subscribe(topic, { subType: CommandSubscribe_SubType.Shared })
     client.flow(1)
     await client.settle()
     client.publish({ text: 'taken' })

@@ -1,19 +1,11 @@
 import { strict as assert } from 'node:assert'
+import { CommandSubscribe_SubType, Schema_Type, ServerError } from '@strata/wire'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { TopicName } from '../namespace/topic-name.ts'
 import { BrokerWorld } from './testing/broker-world.ts'
 import { describe as shown, type RawClient } from './testing/raw-client.ts'
 
 const TOPIC = 'persistent://public/default/o'
-const ERRORS = {
-  MetadataError: 1,
-  ServiceNotReady: 6,
-  TopicNotFound: 11,
-  TooManyRequests: 14,
-  InvalidTopicName: 17,
-  IncompatibleSchema: 18,
-  NotAllowedError: 22
-}
 
 let world: BrokerWorld
 let client: RawClient
@@ -41,20 +33,20 @@ describe('LOOKUP', () => {
 
   test('a name that is none fails in the answer', async () => {
     const { response, error, message } = await lookup({ topic: 'x://y' })
-    assert.deepEqual([response, error], [2, ERRORS.InvalidTopicName])
+    assert.deepEqual([response, error], [2, ServerError.InvalidTopicName])
     assert.notEqual(message, '')
   })
 
   test('an unknown listener fails in the words that clients look for; an empty one is none', async () => {
     const { error, message } = await lookup({ advertisedListenerName: 'test' })
-    assert.equal(error, ERRORS.ServiceNotReady)
+    assert.equal(error, ServerError.ServiceNotReady)
     assert.match(message, /the broker do not have test listener/)
     assert.equal((await lookup({ advertisedListenerName: '' })).response, 1)
   })
 
   test('too many at once are told so', async () => {
     world.settings.maxConcurrentLookupRequest = 0
-    assert.equal((await lookup()).error, ERRORS.TooManyRequests)
+    assert.equal((await lookup()).error, ServerError.TooManyRequests)
   })
 })
 
@@ -74,7 +66,7 @@ describe('PARTITIONED_METADATA', () => {
   })
 
   test('without creation an unknown topic is not found', async () => {
-    assert.equal((await metadata({ metadataAutoCreationEnabled: false })).error, ERRORS.TopicNotFound)
+    assert.equal((await metadata({ metadataAutoCreationEnabled: false })).error, ServerError.TopicNotFound)
   })
 
   test('makes a partitioned topic where settings say so', async () => {
@@ -87,7 +79,7 @@ describe('PARTITIONED_METADATA', () => {
   test('a metadata store that fails is a MetadataError, never ServiceNotReady', async () => {
     await world.metadata.close()
     const { response, error } = await metadata({})
-    assert.deepEqual([response, error], [1, ERRORS.MetadataError])
+    assert.deepEqual([response, error], [1, ServerError.MetadataError])
   })
 })
 
@@ -123,7 +115,7 @@ describe('listing topics', () => {
     const long = await list({ topicsPattern: `persistent://public/default/al.*${'a?'.repeat(30)}` })
     assert.deepEqual([long.filtered, long.topics.length], [false, 3])
     const invalid = await client.request('getTopicsOfNamespace', { namespace: 'public/default', topicsPattern: '(' })
-    assert.equal(invalid.case === 'error' && invalid.value.error, ERRORS.InvalidTopicName)
+    assert.equal(invalid.case === 'error' && invalid.value.error, ServerError.InvalidTopicName)
   })
 
   test('a watcher gets the list, then changes, until it is closed', async () => {
@@ -147,19 +139,19 @@ describe('listing topics', () => {
     const watch = { watcherId: 7n, namespace: 'public/default', topicsPattern: 'a'.repeat(51) }
     for (const init of [watch, { ...watch, topicsPattern: 'a.*' }]) {
       const answer = await client.request('watchTopicList', init)
-      assert.equal(answer.case === 'error' && answer.value.error, ERRORS.NotAllowedError)
+      assert.equal(answer.case === 'error' && answer.value.error, ServerError.NotAllowedError)
       world.settings.enableBrokerTopicListWatcher = false
     }
   })
 })
 
 describe('schemas', () => {
-  const STRING = { name: 's', schemaData: new Uint8Array(0), type: 1 }
+  const STRING = { name: 's', schemaData: new Uint8Array(0), type: Schema_Type.String }
   const BYTES_ZERO = Buffer.alloc(8)
-  const json = (field: string): { name: string; schemaData: Buffer; type: number } => ({
+  const json = (field: string) => ({
     name: 'j',
     schemaData: Buffer.from(JSON.stringify({ type: 'record', name: 'R', fields: [{ name: field, type: 'string' }] })),
-    type: 2
+    type: Schema_Type.Json
   })
 
   test('a producer registers its schema and is told its version; GET_SCHEMA gives it', async () => {
@@ -171,45 +163,45 @@ describe('schemas', () => {
     const byVersion = await client.request('getSchema', { topic: TOPIC, schemaVersion: created.schemaVersion })
     assert.equal(byVersion.case === 'getSchemaResponse' && byVersion.value.schema?.type, 1)
     const empty = await client.request('getSchema', { topic: TOPIC, schemaVersion: new Uint8Array(0) })
-    assert.equal(empty.case === 'getSchemaResponse' && empty.value.errorCode, ERRORS.IncompatibleSchema)
+    assert.equal(empty.case === 'getSchemaResponse' && empty.value.errorCode, ServerError.IncompatibleSchema)
     const none = await client.request('getSchema', { topic: `${TOPIC}-none` })
-    assert.equal(none.case === 'getSchemaResponse' && none.value.errorCode, ERRORS.TopicNotFound)
+    assert.equal(none.case === 'getSchemaResponse' && none.value.errorCode, ServerError.TopicNotFound)
   })
 
   test('a schema of another type is refused', async () => {
     await client.producer(TOPIC, { schema: STRING })
     const answer = await client.request('producer', { topic: TOPIC, producerId: 1n, schema: json('a') })
-    assert.equal(answer.case === 'error' && answer.value.error, ERRORS.IncompatibleSchema)
+    assert.equal(answer.case === 'error' && answer.value.error, ServerError.IncompatibleSchema)
   })
 
   test('a consumer registers only where nobody and nothing is; AUTO_CONSUME is never checked', async () => {
-    const request = { topic: TOPIC, subscription: 's', subType: 1, schema: STRING }
+    const request = { topic: TOPIC, subscription: 's', subType: CommandSubscribe_SubType.Shared, schema: STRING }
     assert.equal((await client.request('subscribe', { ...request, consumerId: 0n })).case, 'success')
     assert.equal((await client.request('getSchema', { topic: TOPIC })).case, 'getSchemaResponse')
     const other = `${TOPIC}2`
     await client.producer(other)
     const refused = await client.request('subscribe', { ...request, topic: other, consumerId: 1n })
-    assert.equal(refused.case === 'error' && refused.value.error, ERRORS.IncompatibleSchema)
-    const auto = { ...request, topic: other, consumerId: 1n, schema: { ...STRING, type: 21 } }
+    assert.equal(refused.case === 'error' && refused.value.error, ServerError.IncompatibleSchema)
+    const auto = { ...request, topic: other, consumerId: 1n, schema: { ...STRING, type: Schema_Type.AutoConsume } }
     assert.equal((await client.request('subscribe', auto)).case, 'success')
   })
 
   test('GET_OR_CREATE_SCHEMA needs the topic to be loaded', async () => {
     const early = await client.request('getOrCreateSchema', { topic: TOPIC, schema: STRING })
-    assert.equal(early.case === 'getOrCreateSchemaResponse' && early.value.errorCode, ERRORS.TopicNotFound)
+    assert.equal(early.case === 'getOrCreateSchemaResponse' && early.value.errorCode, ServerError.TopicNotFound)
     await client.producer(TOPIC)
     const created = await client.request('getOrCreateSchema', { topic: TOPIC, schema: STRING })
     assert.ok(created.case === 'getOrCreateSchemaResponse')
     assert.deepEqual(Buffer.from(created.value.schemaVersion), BYTES_ZERO)
     const other = await client.request('getOrCreateSchema', { topic: TOPIC, schema: json('a') })
-    assert.equal(other.case === 'getOrCreateSchemaResponse' && other.value.errorCode, ERRORS.IncompatibleSchema)
+    assert.equal(other.case === 'getOrCreateSchemaResponse' && other.value.errorCode, ServerError.IncompatibleSchema)
   })
 
   test('where validation is enforced a producer needs one', async () => {
     world.settings.isSchemaValidationEnforced = true
     await client.producer(TOPIC, { schema: STRING })
     const answer = await client.request('producer', { topic: TOPIC, producerId: 1n })
-    assert.equal(answer.case === 'error' && answer.value.error, ERRORS.IncompatibleSchema)
+    assert.equal(answer.case === 'error' && answer.value.error, ServerError.IncompatibleSchema)
   })
 })
 
@@ -223,16 +215,17 @@ describe('what is switched off', () => {
       await client.request('addSubscriptionToTxn', txn),
       await client.request('endTxn', { ...txn, txnAction: 0 })
     ]
-    for (const answer of answers) assert.equal(answer.case === 'error' && answer.value.error, ERRORS.NotAllowedError)
+    for (const answer of answers)
+      assert.equal(answer.case === 'error' && answer.value.error, ServerError.NotAllowedError)
   })
 
   test('scalable topics answer in their own way, their closes with silence', async () => {
     client.send('scalableTopicLookup', { sessionId: 3n, topic: TOPIC })
-    assert.equal((await client.next('scalableTopicUpdate')).error, ERRORS.NotAllowedError)
+    assert.equal((await client.next('scalableTopicUpdate')).error, ServerError.NotAllowedError)
     client.send('watchScalableTopics', { watchId: 4n, namespace: 'public/default' })
-    assert.equal((await client.next('watchScalableTopicsUpdate')).error, ERRORS.NotAllowedError)
+    assert.equal((await client.next('watchScalableTopicsUpdate')).error, ServerError.NotAllowedError)
     client.send('watchTcAssignments', { watchId: 5n })
-    assert.equal((await client.next('watchTcAssignmentsUpdate')).error, ERRORS.NotAllowedError)
+    assert.equal((await client.next('watchTcAssignmentsUpdate')).error, ServerError.NotAllowedError)
     client.send('scalableTopicClose', { sessionId: 3n })
     client.send('watchScalableTopicsClose', { watchId: 4n })
     client.send('watchTcAssignmentsClose', { watchId: 5n })

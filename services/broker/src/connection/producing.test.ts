@@ -1,21 +1,10 @@
 import { strict as assert } from 'node:assert'
-import { encodeCommand } from '@strata/wire'
+import { encodeCommand, ProducerAccessMode, ServerError, type CommandInit } from '@strata/wire'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { BrokerWorld } from './testing/broker-world.ts'
 import { describe as shown, entryOf, payloadTextOf, type RawClient } from './testing/raw-client.ts'
 
 const TOPIC = 'persistent://public/default/p'
-const ERRORS = {
-  MetadataError: 1,
-  ServiceNotReady: 6,
-  ChecksumError: 9,
-  TopicNotFound: 11,
-  TopicTerminatedError: 15,
-  ProducerBusy: 16,
-  InvalidTopicName: 17,
-  NotAllowedError: 22,
-  ProducerFenced: 25
-}
 
 let world: BrokerWorld
 let client: RawClient
@@ -31,9 +20,9 @@ afterEach(async () => {
 
 async function refused(
   from: RawClient,
-  init: Parameters<RawClient['request']>[1] & object
+  init: Omit<CommandInit<'producer'>, 'requestId'>
 ): Promise<{ error: number; message: string }> {
-  const answer = await from.request('producer', init as never)
+  const answer = await from.request('producer', init)
   assert.equal(answer.case, 'error', shown(answer))
   assert.notEqual(answer.value.message, '')
   return { error: answer.value.error, message: answer.value.message }
@@ -57,7 +46,7 @@ describe('PRODUCER', () => {
     const other = await world.connect()
     await other.producer(TOPIC, { producerName: 'mine' })
     const { error, message } = await refused(client, { topic: TOPIC, producerId: 0n, producerName: 'mine' })
-    assert.equal(error, ERRORS.ProducerBusy)
+    assert.equal(error, ServerError.ProducerBusy)
     assert.match(message, /'mine' is already connected/)
     other.destroy()
     await client.producer(TOPIC, { producerName: 'mine', producerId: 1n })
@@ -65,17 +54,17 @@ describe('PRODUCER', () => {
 
   test('names that are none are refused', async () => {
     for (const topic of ['persistent://a/b', 'nonsense://a/b/c', '']) {
-      assert.equal((await refused(client, { topic, producerId: 0n })).error, ERRORS.InvalidTopicName)
+      assert.equal((await refused(client, { topic, producerId: 0n })).error, ServerError.InvalidTopicName)
     }
     const { error } = await refused(client, { topic: 'persistent://public/nowhere/t', producerId: 0n })
-    assert.equal(error, ERRORS.TopicNotFound)
+    assert.equal(error, ServerError.TopicNotFound)
   })
 
   test('the base name of a partitioned topic and an index past its partitions are refused', async () => {
     const { TopicName } = await import('../namespace/topic-name.ts')
     await world.broker.namespaces.topics.create(TopicName.parse('persistent://public/default/parts'), { partitions: 2 })
     for (const topic of ['persistent://public/default/parts', 'persistent://public/default/parts-partition-2']) {
-      assert.equal((await refused(client, { topic, producerId: 0n })).error, ERRORS.NotAllowedError)
+      assert.equal((await refused(client, { topic, producerId: 0n })).error, ServerError.NotAllowedError)
     }
     await client.producer('persistent://public/default/parts-partition-1')
     const metadata = await client.request('partitionMetadata', { topic: 'parts' })
@@ -94,44 +83,42 @@ describe('PRODUCER', () => {
   test('encryption can be required', async () => {
     world.settings.encryptionRequireOnProducer = true
     const { error, message } = await refused(client, { topic: TOPIC, producerId: 0n })
-    assert.equal(error, ERRORS.MetadataError)
+    assert.equal(error, ServerError.MetadataError)
     assert.match(message, /Encryption is required/)
     await client.producer(TOPIC, { encrypted: true })
     client.publish({ sequenceId: 3n })
     const failure = await client.next('sendError')
-    assert.equal(failure.error, ERRORS.MetadataError)
+    assert.equal(failure.error, ServerError.MetadataError)
     assert.equal(failure.sequenceId, 3n)
   })
 
   test('maxProducersPerTopic', async () => {
     world.settings.maxProducersPerTopic = 1
     await client.producer(TOPIC)
-    assert.equal((await refused(client, { topic: TOPIC, producerId: 1n })).error, ERRORS.ProducerBusy)
+    assert.equal((await refused(client, { topic: TOPIC, producerId: 1n })).error, ServerError.ProducerBusy)
   })
 })
 
 describe('access modes', () => {
-  const mode = { Shared: 0, Exclusive: 1, WaitForExclusive: 2, ExclusiveWithFencing: 3 }
-
   test('Exclusive keeps others out and is kept out by them', async () => {
-    const held = await client.producer(TOPIC, { producerAccessMode: mode.Exclusive })
+    const held = await client.producer(TOPIC, { producerAccessMode: ProducerAccessMode.Exclusive })
     assert.equal(held.topicEpoch, 0n)
-    assert.equal((await refused(client, { topic: TOPIC, producerId: 1n })).error, ERRORS.ProducerBusy)
-    const exclusive = { topic: TOPIC, producerId: 1n, producerAccessMode: mode.Exclusive }
-    assert.equal((await refused(client, exclusive)).error, ERRORS.ProducerFenced)
+    assert.equal((await refused(client, { topic: TOPIC, producerId: 1n })).error, ServerError.ProducerBusy)
+    const exclusive = { topic: TOPIC, producerId: 1n, producerAccessMode: ProducerAccessMode.Exclusive }
+    assert.equal((await refused(client, exclusive)).error, ServerError.ProducerFenced)
     await client.request('closeProducer', { producerId: 0n })
     const next = await client.producer(TOPIC, { ...exclusive, producerId: 2n })
     assert.equal(next.topicEpoch, 1n)
   })
 
   test('a lower topic epoch is fenced, an equal one is kept, and epochs outlive the broker', async () => {
-    await client.producer(TOPIC, { producerAccessMode: mode.Exclusive })
+    await client.producer(TOPIC, { producerAccessMode: ProducerAccessMode.Exclusive })
     await client.request('closeProducer', { producerId: 0n })
-    await client.producer(TOPIC, { producerAccessMode: mode.Exclusive })
+    await client.producer(TOPIC, { producerAccessMode: ProducerAccessMode.Exclusive })
     await world.restart()
     const again = await world.connect()
-    const old = { topic: TOPIC, producerId: 0n, producerAccessMode: mode.Exclusive, topicEpoch: 0n }
-    assert.equal((await refused(again, old)).error, ERRORS.ProducerFenced)
+    const old = { topic: TOPIC, producerId: 0n, producerAccessMode: ProducerAccessMode.Exclusive, topicEpoch: 0n }
+    assert.equal((await refused(again, old)).error, ServerError.ProducerFenced)
     assert.equal((await again.producer(TOPIC, { ...old, topicEpoch: 1n })).topicEpoch, 1n)
   })
 
@@ -141,10 +128,15 @@ describe('access modes', () => {
   })
 
   test('WaitForExclusive is ready at once when nobody produces, else answered twice', async () => {
-    const first = await client.producer(TOPIC, { producerAccessMode: mode.WaitForExclusive })
+    const first = await client.producer(TOPIC, { producerAccessMode: ProducerAccessMode.WaitForExclusive })
     assert.equal(first.producerReady, true)
     const requestId = client.requestId()
-    client.send('producer', { topic: TOPIC, producerId: 1n, requestId, producerAccessMode: mode.WaitForExclusive })
+    client.send('producer', {
+      topic: TOPIC,
+      producerId: 1n,
+      requestId,
+      producerAccessMode: ProducerAccessMode.WaitForExclusive
+    })
     const waiting = await client.next('producerSuccess')
     assert.deepEqual([waiting.requestId, waiting.producerReady], [requestId, false])
     await client.request('closeProducer', { producerId: 0n })
@@ -154,21 +146,31 @@ describe('access modes', () => {
 
   test('ExclusiveWithFencing closes who is there and fails who waits', async () => {
     const other = await world.connect()
-    await other.producer(TOPIC, { producerAccessMode: mode.Exclusive })
+    await other.producer(TOPIC, { producerAccessMode: ProducerAccessMode.Exclusive })
     const requestId = client.requestId()
-    client.send('producer', { topic: TOPIC, producerId: 5n, requestId, producerAccessMode: mode.WaitForExclusive })
+    client.send('producer', {
+      topic: TOPIC,
+      producerId: 5n,
+      requestId,
+      producerAccessMode: ProducerAccessMode.WaitForExclusive
+    })
     assert.equal((await client.next('producerSuccess')).producerReady, false)
-    const taker = await client.producer(TOPIC, { producerAccessMode: mode.ExclusiveWithFencing })
+    const taker = await client.producer(TOPIC, { producerAccessMode: ProducerAccessMode.ExclusiveWithFencing })
     assert.equal(taker.topicEpoch, 1n)
     assert.equal((await other.next('closeProducer')).producerId, 0n)
     const failed = await client.answerTo(requestId)
-    assert.equal(failed.case === 'error' && failed.value.error, ERRORS.ProducerFenced)
+    assert.equal(failed.case === 'error' && failed.value.error, ServerError.ProducerFenced)
   })
 
   test('a waiting producer that goes leaves its place', async () => {
     const other = await world.connect()
-    await other.producer(TOPIC, { producerAccessMode: mode.Exclusive })
-    client.send('producer', { topic: TOPIC, producerId: 5n, requestId: 1n, producerAccessMode: mode.WaitForExclusive })
+    await other.producer(TOPIC, { producerAccessMode: ProducerAccessMode.Exclusive })
+    client.send('producer', {
+      topic: TOPIC,
+      producerId: 5n,
+      requestId: 1n,
+      producerAccessMode: ProducerAccessMode.WaitForExclusive
+    })
     assert.equal((await client.next('producerSuccess')).producerReady, false)
     assert.equal((await client.request('closeProducer', { producerId: 5n })).case, 'success')
     const failed = await client.answerTo(1n)
@@ -193,7 +195,7 @@ describe('SEND', () => {
     await client.producer(TOPIC)
     client.publish({ headers: entryOf('x', { badChecksum: true }), sequenceId: 4n, highestSequenceId: 6n })
     const failure = await client.next('sendError')
-    assert.deepEqual([failure.error, failure.sequenceId], [ERRORS.ChecksumError, 6n])
+    assert.deepEqual([failure.error, failure.sequenceId], [ServerError.ChecksumError, 6n])
     client.publish({ sequenceId: 7n })
     assert.equal((await client.next('sendReceipt')).sequenceId, 7n)
   })
@@ -216,7 +218,7 @@ describe('SEND', () => {
   test('of a transaction is refused', async () => {
     await client.producer(TOPIC)
     client.publish({ txnidLeastBits: 1n, txnidMostBits: 0n })
-    assert.equal((await client.next('sendError')).error, ERRORS.NotAllowedError)
+    assert.equal((await client.next('sendError')).error, ServerError.NotAllowedError)
   })
 
   test('garbage for metadata closes the connection', async () => {
@@ -235,7 +237,7 @@ describe('SEND', () => {
     await topic.terminate()
     assert.equal((await client.next('closeProducer')).producerId, 0n)
     client.publish({ sequenceId: 2n })
-    assert.equal((await refused(client, { topic: TOPIC, producerId: 1n })).error, ERRORS.TopicTerminatedError)
+    assert.equal((await refused(client, { topic: TOPIC, producerId: 1n })).error, ServerError.TopicTerminatedError)
   })
 })
 

@@ -27,6 +27,8 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
   readonly topic: string
   readonly isDurable: boolean
   readonly cursor = undefined
+  /** What nobody takes is dropped, so nothing stands still. */
+  readonly stall = undefined
   readonly #host: SubscriptionHost
   readonly #context: DispatchContext
   readonly #notices: ActiveNotices

@@ -184,7 +184,7 @@ export class DispatchModel {
     const backlog = this.entries.filter(entry => entry.remaining !== 0).length
     law('sum', stats.msgBacklog === backlog, () => `backlog ${stats.msgBacklog}, not ${backlog}`)
     if (!isServing) return
-    law('stall', stallOf(subscription) === undefined, () => stallOf(subscription) ?? '')
+    law('stall', subscription.stall === undefined, () => subscription.stall ?? '')
     for (const entry of this.entries) {
       if (entry.remaining === 0 || this.inFlight.has(entry.index)) continue
       const taker = this.#takerOf(entry)
@@ -233,8 +233,4 @@ function bits(word: number): number {
 
 function hashOf(key: string): number {
   return stickyHashOf(Buffer.from(key))
-}
-
-function stallOf(subscription: object): string | undefined {
-  return (subscription as { readonly stall: string | undefined }).stall
 }
