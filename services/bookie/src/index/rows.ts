@@ -50,10 +50,6 @@ export function ledgerOfKey(key: Buffer): LedgerId {
   return Number(key.readBigUInt64BE(1)) as LedgerId
 }
 
-export function pageOfKey(key: Buffer): number {
-  return Number(key.readBigUInt64BE(9))
-}
-
 /** Range of all keys that begin with `letter`. */
 export function rangeOf(letter: 'f' | 'l' | 'p'): { readonly from: Buffer; readonly to: Buffer } {
   return { from: Buffer.from(letter), to: Buffer.from(String.fromCharCode(letter.charCodeAt(0) + 1)) }
