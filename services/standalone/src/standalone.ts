@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { bookieId, systemClock, type BookieId, type Logger } from '@strata/base'
 import { bookieDirectories, CLUSTER_ID_KEY, lockDirectory, openBookie, type Bookie } from '@strata/bookie'
@@ -42,6 +44,7 @@ export async function openStandalone(options: StandaloneOptions): Promise<Standa
     for (const close of opened.splice(0).reverse()) await close()
   }
   try {
+    await probePorts(options.settings)
     const { metadata, bookie } = await openStorage(data, options, opened)
     const { broker, admin } = await openServing(metadata, bookie, options, opened)
     const host = options.settings.bindAddress === '0.0.0.0' ? '127.0.0.1' : options.settings.bindAddress
@@ -58,6 +61,22 @@ export async function openStandalone(options: StandaloneOptions): Promise<Standa
   } catch (error) {
     await closeAll()
     throw error
+  }
+}
+
+/** Before anything is opened, so that a taken port touches no data. Whoever takes one in between is told of at the end. */
+async function probePorts(settings: StandaloneSettings): Promise<void> {
+  const { bindAddress: address } = settings
+  for (const port of ['brokerServicePort', 'webServicePort'] as const) {
+    const probe = createServer()
+    try {
+      probe.listen(settings[port], address)
+      await once(probe, 'listening')
+    } catch (error) {
+      throw listenError(error, { port, portValue: settings[port], address })
+    } finally {
+      probe.close()
+    }
   }
 }
 
