@@ -17,6 +17,8 @@ const INSTEAD: Readonly<Record<string, string>> = {
   managedLedgerDefaultEnsembleSize: 'a standalone has one bookie',
   managedLedgerDefaultWriteQuorum: 'a standalone has one bookie',
   managedLedgerDefaultAckQuorum: 'a standalone has one bookie',
+  maxConcurrentNonPersistentMessagePerConnection:
+    'leave it out: a non-persistent message is delivered or dropped, and counted, at once',
   maxMessagePublishBufferSizeInMB: 'use strataMemoryBudgetMB',
   managedLedgerMaxReadsInFlightSizeInMB: 'use strataMemoryBudgetMB',
   numIOThreads: 'leave it out: one process uses one core',

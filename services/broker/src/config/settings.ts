@@ -75,12 +75,6 @@ export const brokerSettings = {
     dynamic: true,
     doc: 'Topics being loaded at once; further ones wait.'
   }),
-  maxConcurrentNonPersistentMessagePerConnection: number({
-    default: 1000,
-    min: 1,
-    dynamic: true,
-    doc: 'Messages to non-persistent topics in flight per connection; beyond it they are dropped and counted.'
-  }),
   maxProducersPerTopic: number({ default: 0, dynamic: true, doc: 'Producers of a topic; 0: no limit.' }),
   maxConsumersPerTopic: number({ default: 0, dynamic: true, doc: 'Consumers of a topic; 0: no limit.' }),
   maxConsumersPerSubscription: number({ default: 0, dynamic: true, doc: 'Consumers of a subscription; 0: no limit.' }),
