@@ -41,10 +41,13 @@ const handlers: Handlers = {
   authResponse: () => undefined
 }
 
-/** Closes the connection for what only a broker may send. */
+/**
+ * Closes the connection for what only a broker may send, and, as Apache Pulsar's broker does (its decoder takes a type it
+ * does not know for a missing one), for a command of an unknown type: its sender may wait for an answer for ever.
+ */
 export function handleCommand(connection: ConnectionContext, command: DecodedCommand): void {
   if (command.case === 'unknown') {
-    connection.logger.debug({ event: 'command.unknown', type: command.type }, 'passed over a command nobody knows')
+    connection.close(`a command of the unknown type ${command.type}`)
     return
   }
   // The table's type says that handler and body belong together; the compiler cannot follow that through the look-up.
