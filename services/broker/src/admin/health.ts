@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { reasonOf } from '@strata/base'
 import { CHECKSUM_MAGIC, crc32c, lowHalf, highHalf, WriteBuffer, writeMessageMetadata } from '@strata/wire'
 import type { ConsumerConnection, Delivery } from '../contract.ts'
 import { isNamespaceError } from '../namespace/errors.ts'
@@ -27,7 +28,7 @@ export async function checkHealth(backend: AdminBackend): Promise<void> {
     await Promise.race([exchange(backend, name, peer, token), peer.received])
     await peer.received
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = reasonOf(error)
     backend.logger.warn({ event: 'health.check_failed', reason }, 'a message did not make it through the broker')
     refuse(503, `The broker is not healthy: ${reason}`)
   } finally {

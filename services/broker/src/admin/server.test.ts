@@ -181,6 +181,7 @@ describe('metrics and page', () => {
     expect(body).toContain('&lt;script&gt;x')
     expect(body).not.toContain(evil)
     expect(body).toContain('Connections')
+    expect(body).toContain('OK')
   })
 })
 

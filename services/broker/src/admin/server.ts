@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { AddressInfo } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Clock, Logger } from '@strata/base'
+import { reasonOf, type Clock, type Logger } from '@strata/base'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { SERVER_VERSION, type Broker } from '../broker.ts'
 import type { AdminBackend } from './backend.ts'
@@ -157,7 +157,7 @@ export class AdminServer {
     if (status !== undefined) return reply.code(status).send({ reason: error instanceof Error ? error.message : '' })
     const answer = answerOf(error)
     if (!answer.isOurs) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = reasonOf(error)
       const fields = { event: 'http.failed', method: request.method, path: request.routeOptions.url, reason }
       this.#backend.logger.warn(fields, 'a request over HTTP failed')
     }

@@ -270,8 +270,13 @@ describe('subscriptions', () => {
     expect(await backlog()).toBe(3)
     await script([['POST', `${sub}/resetcursor`, '204', { ledgerId, entryId: 1, partitionIndex: -1 }]])
     expect(await backlog()).toBe(2)
-    await script([['POST', `${sub}/resetcursor`, '204', { ledgerId, entryId: 1, isExcluded: true }]])
-    expect(await backlog()).toBe(1)
+    for (const excluded of [{ isExcluded: true }, { excluded: true }]) {
+      await script([
+        ['POST', `${sub}/resetcursor/0`, '204'],
+        ['POST', `${sub}/resetcursor`, '204', { ledgerId, entryId: 1, ...excluded }]
+      ])
+      expect(await backlog()).toBe(1)
+    }
     await script([
       ['POST', `${sub}/resetcursor/0`, '204'],
       ['POST', `${sub}/expireMessages/1000000000`, '204']

@@ -50,6 +50,12 @@ describe('tenants and namespaces', () => {
     await again.close()
   })
 
+  test('namespaces of one tenant are created at the same time', async () => {
+    const names = Array.from({ length: 20 }, (_, index) => `public/n${index}`)
+    await Promise.all(names.map(name => service.tenancy.createNamespace(name, {})))
+    expect((await service.tenancy.namespacesOf('public')).sort()).toEqual(['public/default', ...names].sort())
+  })
+
   test('create and delete, with what stands in the way', async () => {
     const { tenancy } = service
     await expect(tenancy.createNamespace('acme/app', {})).rejects.toEqual(asNamespace('TENANT_NOT_FOUND'))

@@ -179,24 +179,26 @@ export class Tenancy {
       )
     }
     await this.#requireClusters(options.replicationClusters ?? [])
-    const tenantRecord = await this.#store.get(keys.tenant(tenant))
-    if (tenantRecord === undefined) throw namespaceError('TENANT_NOT_FOUND', 'Tenant does not exist')
     const key = keys.namespace(namespace)
-    const result = await transactUntilAnswered(this.#store, {
-      compares: [
-        { key: tenantRecord.key, version: tenantRecord.version },
-        { key, version: 0 }
-      ],
-      changes: [
-        { kind: 'put', key: tenantRecord.key, value: tenantRecord.value },
-        { kind: 'put', key, value: this.#newNamespace(options) }
-      ]
-    })
-    if (result.committed) return
-    if (result.conflicts.some(conflict => conflict.key === key)) {
-      throw namespaceError('ALREADY_EXISTS', 'Namespace already exists')
+    for (;;) {
+      const tenantRecord = await this.#store.get(keys.tenant(tenant))
+      if (tenantRecord === undefined) throw namespaceError('TENANT_NOT_FOUND', 'Tenant does not exist')
+      const result = await transactUntilAnswered(this.#store, {
+        compares: [
+          { key: tenantRecord.key, version: tenantRecord.version },
+          { key, version: 0 }
+        ],
+        changes: [
+          { kind: 'put', key: tenantRecord.key, value: tenantRecord.value },
+          { kind: 'put', key, value: this.#newNamespace(options) }
+        ]
+      })
+      if (result.committed) return
+      if (result.conflicts.some(conflict => conflict.key === key)) {
+        throw namespaceError('ALREADY_EXISTS', 'Namespace already exists')
+      }
+      // Another namespace of the tenant was created: one of those that collide always gets through, so this ends.
     }
-    throw namespaceError('CHANGED_MEANWHILE', 'Concurrent modification')
   }
 
   /**

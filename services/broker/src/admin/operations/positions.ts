@@ -15,12 +15,13 @@ export interface MessageIdBody {
 /** Ids past 2^53 are `latest`, negative ones `earliest`. @throws RestError 400 */
 export function messageIdOf(value: unknown): MessageIdBody {
   if (!isObject(value)) return refuse(400, 'A message id is needed')
-  const { ledgerId, entryId, batchIndex, isExcluded } = value
+  const { ledgerId, entryId, batchIndex, excluded, isExcluded } = value
   if (typeof ledgerId !== 'number' || typeof entryId !== 'number') return refuse(400, 'A message id is needed')
   return {
     position: positionOf(ledgerId, entryId),
     batchIndex: typeof batchIndex === 'number' ? batchIndex : -1,
-    isExcluded: isExcluded === true
+    // Pulsar's own tools write the first; its REST documentation shows the second.
+    isExcluded: excluded === true || isExcluded === true
   }
 }
 

@@ -42,6 +42,8 @@ function overview(request: AdminRequest, totals: Totals): string {
   const { backend } = request
   const upSeconds = Math.max(0, Math.round((backend.clock.wallMs() - backend.startedAtMs) / 1000))
   return facts([
+    // The word that load balancers look for.
+    ['Status', 'OK'],
     ['Broker', brokerIdOf(request)],
     ['Up', duration(upSeconds)],
     ['Connections', count(backend.connections.active)],
