@@ -7,4 +7,6 @@ if (!existsSync(entry)) {
   process.exit(69)
 }
 const { main } = await import(entry.href)
-process.exitCode = await main(process.argv.slice(2))
+const exitCode = await main(process.argv.slice(2))
+// A connection that would not close keeps nobody waiting; what was printed goes out first.
+process.stdout.write('', () => process.exit(exitCode))

@@ -1,35 +1,89 @@
 import { CodedError } from '@strata/base'
 import { Command, CommanderError } from 'commander'
-import { addConfig } from './commands/config.ts'
-import { addStandalone } from './commands/standalone.ts'
+import { CommandFailure, EXIT, explain } from './failure.ts'
 
-/** Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong settings. */
-const EXIT_FAILED = 1
-const EXIT_USAGE = 64
-const EXIT_CONFIG = 78
+type AddCommand = (program: Command) => void
 
+/** Each is loaded when it is named, so that starting a server does not wait for what it does not need. */
+const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  standalone: async () => (await import('./commands/standalone.ts')).addStandalone,
+  produce: async () => (await import('./commands/produce.ts')).addProduce,
+  consume: async () => (await import('./commands/consume.ts')).addConsume,
+  read: async () => (await import('./commands/read.ts')).addRead,
+  topics: async () => (await import('./commands/topics.ts')).addTopics,
+  subscriptions: async () => (await import('./commands/subscriptions.ts')).addSubscriptions,
+  perf: async () => (await import('./commands/perf.ts')).addPerf,
+  config: async () => (await import('./commands/config.ts')).addConfig,
+  completion: async () => (await import('./commands/completion.ts')).addCompletion
+}
+
+/** These look at the whole tree of commands. */
+const NEEDS_ALL = new Set(['completion', 'help'])
+
+const USAGE_CODES = new Set(['INVALID_OPTIONS', 'INVALID_SERVICE_URL', 'INVALID_TOPIC'])
 const CONFIG_CODES = new Set(['BAD_SETTING', 'BAD_CONFIG_FILE'])
 
 /** Runs one command line and returns its exit code. Errors are one clear line each on standard error. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const program = new Command('strata')
-    .description("A messaging and streaming platform that speaks Apache Pulsar's protocols.")
-    .version('0.1.0')
-    .exitOverride()
-  addStandalone(program)
-  addConfig(program)
+  // whoever reads our output may have seen enough, as `head` does
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed)
+  })
   try {
+    const program = await createProgram(argv[0])
     await program.parseAsync([...argv], { from: 'user' })
-    return 0
+    return EXIT.done
   } catch (error) {
     return report(error)
   }
 }
 
+async function createProgram(named: string | undefined): Promise<Command> {
+  const program = new Command('strata')
+    .description("A messaging and streaming platform that speaks Apache Pulsar's protocols.")
+    .version('0.1.0')
+    .exitOverride()
+    .addHelpText('after', HELP)
+  const only = named === undefined || NEEDS_ALL.has(named) ? undefined : COMMANDS[named]
+  const wanted = only === undefined ? Object.values(COMMANDS) : [only]
+  for (const load of wanted) (await load())(program)
+  for (const command of withSubcommands(program)) {
+    const advice = `see: strata${pathOf(command)} --help`
+    command.configureOutput({ outputError: (text, write) => write(`strata: ${oneLine(text)}: ${advice}\n`) })
+  }
+  return program
+}
+
+const HELP = `
+Examples:
+  strata standalone
+  strata produce my-topic --message hello
+  strata consume my-topic --subscription first --earliest
+  strata topics --help
+
+Exit codes: 0 done, 1 failed, 2 less came than was asked for, 64 wrong usage, 78 wrong settings, 130 interrupted.`
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)]
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? '' : `${pathOf(command.parent)} ${command.name()}`
+}
+
+function oneLine(text: string): string {
+  return text
+    .replace(/^error: /, '')
+    .trim()
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '')
+}
+
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
-  const lines = error instanceof Error ? error.message.split('\n') : [String(error)]
-  for (const line of lines) process.stderr.write(`strata: ${line}\n`)
-  if (!(error instanceof CodedError)) return EXIT_FAILED
-  return CONFIG_CODES.has(error.code) ? EXIT_CONFIG : EXIT_FAILED
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
+  for (const line of explain(error).split('\n')) process.stderr.write(`strata: ${line}\n`)
+  if (error instanceof CommandFailure) return error.exitCode
+  if (!(error instanceof CodedError)) return EXIT.failed
+  if (USAGE_CODES.has(error.code)) return EXIT.usage
+  return CONFIG_CODES.has(error.code) ? EXIT.settings : EXIT.failed
 }

@@ -9,8 +9,8 @@ import {
 } from '@strata/base'
 import { pulsarKeys } from '@strata/broker'
 
-/** Variables of other programs of this project that share the prefix. */
-const FOREIGN_VARIABLES = /^STRATA_(PEERS|ETCD|TEST)_/
+/** Variables that are no settings of a server: of the command line's own flags, and of other programs of this project. */
+const FOREIGN_VARIABLES = /^STRATA_((PEERS|ETCD|TEST)_|(URL|ADMIN_URL|DATA)$)/
 
 /** Where settings come from, weakest first: a file in Pulsar's format, environment variables, `--set` flags. */
 export interface SettingInputs {

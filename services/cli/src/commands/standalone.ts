@@ -1,97 +1,26 @@
-import { configErrors, createLogger, type LogLevel } from '@strata/base'
-import { openStandalone, standaloneSettings, unavailableSwitches, type Standalone } from '@strata/standalone'
-import type { Command } from 'commander'
-import { loadSettings } from '../settings.ts'
-
-interface StandaloneFlags {
-  readonly data: string
-  readonly conf?: string
-  readonly set: readonly string[]
-  readonly lenient?: boolean
-  readonly json?: boolean
-}
-
-const collect = (value: string, previous: readonly string[]): readonly string[] => [...previous, value]
+import { Option, type Command } from 'commander'
+import { collect, examples } from '../options.ts'
+import type { StandaloneFlags } from '../standalone-run.ts'
 
 export function addStandalone(program: Command): void {
   program
     .command('standalone')
     .description('Run a durable Strata in this process: broker, storage and metadata in one directory.')
-    .option('--data <dir>', 'where everything is kept', 'data')
+    .addOption(new Option('--data <dir>', 'where everything is kept').default('data').env('STRATA_DATA'))
     .option('--conf <file>', "settings in Apache Pulsar's .conf format")
     .option('--set <key=value>', 'one setting; may be repeated; stronger than file and environment', collect, [])
     .option('--lenient', 'warn of settings that Strata does not have, instead of refusing them')
     .option('--json', 'one JSON line when ready, and JSON logs')
-    .addHelpText('after', EXAMPLES)
-    .action(runStandalone)
-}
-
-const EXAMPLES = `
-Examples:
-  strata standalone
-  strata standalone --data /var/lib/strata --set brokerServicePort=6651
-  strata standalone --conf standalone.conf --lenient`
-
-async function runStandalone(flags: StandaloneFlags): Promise<void> {
-  const { settings, explicit, warnings } = loadSettings(standaloneSettings, {
-    conf: flags.conf,
-    env: process.env,
-    set: flags.set,
-    lenient: flags.lenient ?? false
-  })
-  const unavailable = unavailableSwitches(settings)
-  if (unavailable.length > 0) {
-    const error = configErrors.create('BAD_SETTING', { unavailable })
-    error.message = unavailable.join('\n')
-    throw error
-  }
-  const json = flags.json ?? false
-  const logger = createLogger({ level: settings.strataLogLevel as LogLevel, ...(json ? { pretty: false } : {}) })
-  for (const warning of warnings) logger.warn({ event: 'config.key_ignored', warning }, 'a setting was ignored')
-  const standalone = await openStandalone({ data: flags.data, settings, logger })
-  if (json) printReadyJson(standalone)
-  else printReady(standalone, { loopbackByDefault: !explicit.has('bindAddress') })
-  await untilStopped(standalone)
-}
-
-function printReadyJson({ brokerUrl, webUrl, data }: Standalone): void {
-  process.stdout.write(`${JSON.stringify({ event: 'ready', pid: process.pid, brokerUrl, webUrl, data })}\n`)
-}
-
-function printReady(
-  { brokerUrl, webUrl, data }: Standalone,
-  { loopbackByDefault }: { loopbackByDefault: boolean }
-): void {
-  const port = new URL(brokerUrl).port
-  const url = port === '6650' ? '' : ` --url ${brokerUrl}`
-  const lines = [
-    'Strata is ready.',
-    `  clients     ${brokerUrl}`,
-    `  admin       ${webUrl}   (status page: ${webUrl}/status.html)`,
-    `  data        ${data}`,
-    ...(loopbackByDefault
-      ? [
-          '  reachable   from this machine only, since nobody is asked who they are; set bindAddress=0.0.0.0 to change it'
-        ]
-      : []),
-    `  try         npx strata produce${url} my-topic --message hello`,
-    `              npx strata consume${url} my-topic --subscription first --earliest`,
-    '  stop        Ctrl-C (twice: at once)'
-  ]
-  process.stdout.write(`${lines.join('\n')}\n`)
-}
-
-/** Ctrl-C drains and closes; a second one ends the process at once. */
-async function untilStopped(standalone: Standalone): Promise<void> {
-  await new Promise<void>(resolve => {
-    let stopping = false
-    const stop = (): void => {
-      if (stopping) process.exit(130)
-      stopping = true
-      resolve()
-    }
-    process.on('SIGINT', stop)
-    process.on('SIGTERM', stop)
-  })
-  await standalone.close()
+    .addHelpText(
+      'after',
+      examples(
+        'strata standalone',
+        'strata standalone --data /var/lib/strata --set brokerServicePort=6651',
+        'strata standalone --conf standalone.conf --lenient'
+      )
+    )
+    .action(async (flags: StandaloneFlags) => {
+      const { runStandalone } = await import('../standalone-run.ts')
+      await runStandalone(flags)
+    })
 }

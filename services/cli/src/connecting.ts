@@ -1,0 +1,71 @@
+import { CodedError, type Logger } from '@strata/base'
+import type { PulsarClient } from '@strata/client'
+import { CommandFailure, explain, systemCodeOf } from './failure.ts'
+import { interruptible, type Interrupt } from './interrupt.ts'
+import { note } from './output.ts'
+
+export interface ConnectFlags {
+  readonly url: string
+}
+
+/** The client's module is large: it is loaded by the commands that need it, when they run. */
+export type ClientModule = typeof import('@strata/client')
+
+export interface Session {
+  readonly client: PulsarClient
+  readonly module: ClientModule
+  readonly interrupt: Interrupt
+}
+
+/**
+ * Runs with a client of the server at `--url`, closed afterwards; Ctrl-C asks `run` to end.
+ * @throws CommandFailure if nothing listens there
+ */
+export async function withClient<T>(
+  flags: ConnectFlags,
+  run: (session: Session) => Promise<T>,
+  options: { memoryLimitBytes?: number } = {}
+): Promise<T> {
+  const module = await import('@strata/client')
+  return await interruptible(async interrupt => {
+    let client: PulsarClient | undefined
+    try {
+      client = new module.PulsarClient({ serviceUrl: flags.url, logger: terseLogger(), ...options })
+      const result = await run({ client, module, interrupt })
+      await client.close()
+      return result
+    } catch (error) {
+      client?.shutdown()
+      throw connectFailure(error, flags.url)
+    }
+  })
+}
+
+function connectFailure(error: unknown, url: string): unknown {
+  if (!(error instanceof CodedError) || error.code !== 'CONNECT_FAILED') return error
+  const reason = systemCodeOf(error)
+  const what =
+    reason === 'ECONNREFUSED' ? `nothing listens at ${url}` : `${url} cannot be reached (${reason ?? 'no answer'})`
+  return new CommandFailure(
+    `${what}: start a server with \`strata standalone\`, or name another with --url or STRATA_URL`,
+    {
+      cause: error
+    }
+  )
+}
+
+/** Warnings and errors of the client as one short line each; the rest is of no use to who runs a command. */
+function terseLogger(): Logger {
+  const write = (fields: object, message: string): void => {
+    const error = 'err' in fields ? ` (${explain(fields.err)})` : ''
+    note(`strata: ${message}${error}`)
+  }
+  const logger: Logger = {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: write,
+    error: write,
+    child: () => logger
+  }
+  return logger
+}

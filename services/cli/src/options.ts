@@ -1,0 +1,82 @@
+import { InvalidArgumentError, Option } from 'commander'
+
+export const DEFAULT_URL = 'pulsar://localhost:6650'
+export const DEFAULT_ADMIN_URL = 'http://localhost:8080'
+
+export function urlOption(): Option {
+  return new Option('--url <url>', 'where the server takes clients').default(DEFAULT_URL).env('STRATA_URL')
+}
+
+export function adminUrlOption(): Option {
+  return new Option('--admin-url <url>', 'where the server takes HTTP')
+    .default(DEFAULT_ADMIN_URL)
+    .env('STRATA_ADMIN_URL')
+}
+
+export const COMPRESSIONS = ['none', 'lz4', 'zlib', 'zstd', 'snappy'] as const
+
+export function compressionOption(): Option {
+  return new Option('--compression <name>', 'of what is sent').choices(COMPRESSIONS).default('none')
+}
+
+export const SUBSCRIPTION_TYPES = ['exclusive', 'shared', 'failover', 'key-shared'] as const
+
+export function typeOption(): Option {
+  return new Option('--type <type>', 'of the subscription').choices(SUBSCRIPTION_TYPES).default('exclusive')
+}
+
+/** Text under a command's help. */
+export function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map(line => `  ${line}`).join('\n')}`
+}
+
+export function collect(value: string, previous: readonly string[]): readonly string[] {
+  return [...previous, value]
+}
+
+/** `key=value`, gathered. */
+export function property(text: string, previous: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const at = text.indexOf('=')
+  if (at <= 0) throw new InvalidArgumentError('Write it as key=value.')
+  return { ...previous, [text.slice(0, at)]: text.slice(at + 1) }
+}
+
+/** A parser of whole numbers within bounds. */
+export function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return text => {
+    const value = /^\d+$/.test(text) ? Number(text) : NaN
+    if (value >= min && value <= max) return value
+    const bound = max === Number.MAX_SAFE_INTEGER ? `of ${min} or more` : `from ${min} to ${max}`
+    throw new InvalidArgumentError(`It must be a whole number ${bound}.`)
+  }
+}
+
+/** Messages a second: any positive number. */
+export function rate(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN
+  if (value > 0) return value
+  throw new InvalidArgumentError('It must be a number above 0.')
+}
+
+const MS_OF_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Milliseconds of `250ms`, `10s`, `5m`, `2h` or `1d`; a bare number is of seconds. */
+export function duration(text: string): number {
+  const milliseconds = durationMsOf(text)
+  if (milliseconds !== undefined) return milliseconds
+  throw new InvalidArgumentError('Write a time as 250ms, 10s, 5m, 2h or 1d.')
+}
+
+export function durationMsOf(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text)
+  return match === null ? undefined : Number(match[1]) * (MS_OF_UNIT[match[2] ?? 's'] ?? NaN)
+}
+
+const BYTES_OF_UNIT: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 * 1024 }
+
+/** Bytes of `100`, `1k` or `2m`, with or without a trailing `b`. */
+export function byteSize(text: string): number {
+  const match = /^(\d+)(k|m)?b?$/i.exec(text)
+  if (match !== null) return Number(match[1]) * (BYTES_OF_UNIT[(match[2] ?? '').toLowerCase()] ?? NaN)
+  throw new InvalidArgumentError('Write a size as 100, 1k or 2m.')
+}
