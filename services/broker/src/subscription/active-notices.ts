@@ -8,7 +8,8 @@ const NOTICES_SINCE_PROTOCOL = 12
 
 /**
  * When a new active consumer is served and who is told. A consumer that takes over from one that is still there waits,
- * so that what the former acknowledges in the meantime is not delivered twice; one that is alone need not.
+ * so that what the former acknowledges in the meantime is not delivered twice; one that is alone need not: it is told after
+ * the same delay, and served at once.
  */
 export class ActiveNotices {
   readonly #turns: TurnScheduler
@@ -16,6 +17,7 @@ export class ActiveNotices {
   readonly #delayMs: () => number
   readonly #onServed: () => void
   #cancelDelay: (() => void) | undefined
+  #cancelTelling: (() => void) | undefined
   /** Of the change that is to be served: one that another change has overtaken must not serve. */
   #change = 0
 
@@ -45,24 +47,37 @@ export class ActiveNotices {
     this.#change++
     this.#cancelDelay?.()
     this.#cancelDelay = undefined
+    this.#cancelTelling?.()
+    this.#cancelTelling = undefined
   }
 
   #onChanged(dispatcher: SingleActiveDispatcher, activeBefore: Member | undefined): void {
     dispatcher.isHeld = true
     if (this.#cancelDelay !== undefined) return // whoever is active when the delay ends is served
     const change = ++this.#change
+    this.#cancelTelling?.()
+    this.#cancelTelling = undefined
+    const delayMs = dispatcher.type === 'Failover' ? this.#delayMs() : 0
+    const isFirst = activeBefore === undefined
     const serve = (): void => {
       if (change !== this.#change) return
       this.#cancelDelay = undefined
       dispatcher.isHeld = false
-      tell(dispatcher, dispatcher.members)
+      if (isFirst && delayMs > 0) this.#tellLater(dispatcher, delayMs)
+      else tell(dispatcher, dispatcher.members)
       this.#onServed()
     }
-    const delayMs = this.#delayMs()
-    const isDelayed =
-      dispatcher.type === 'Failover' && activeBefore !== undefined && dispatcher.members.length > 1 && delayMs > 0
+    const isDelayed = !isFirst && dispatcher.members.length > 1 && delayMs > 0
     if (isDelayed) this.#cancelDelay = this.#clock.after(delayMs, serve)
     else this.#turns.later(serve)
+  }
+
+  /** Go passes a notice over that comes right behind the answer to its SUBSCRIBE: it does not listen yet. */
+  #tellLater(dispatcher: SingleActiveDispatcher, delayMs: number): void {
+    this.#cancelTelling = this.#clock.after(delayMs, () => {
+      this.#cancelTelling = undefined
+      tell(dispatcher, dispatcher.members)
+    })
   }
 }
 
