@@ -10,6 +10,8 @@ import type { Capability, DriverName } from './row.ts'
 
 const run = promisify(execFile)
 const INSTALL_TIMEOUT_MS = 900_000
+/** An attempt that failed for want of what is outside the registries is not made again before. */
+const RETRY_AFTER_MS = 24 * 3_600_000
 
 export interface Prepared {
   readonly command: readonly string[]
@@ -31,6 +33,13 @@ export interface DriverSpec {
 /** The driver cannot be had on this machine; the message says what to install. */
 export class NotAtHand extends Error {
   override readonly name = 'NotAtHand'
+  /** It depends on what no registry has, so that no run can require it. */
+  readonly cannotBeRequired: boolean
+
+  constructor(message: string, options: { cannotBeRequired: boolean } = { cannotBeRequired: false }) {
+    super(message)
+    this.cannotBeRequired = options.cannotBeRequired
+  }
 }
 
 const NOT_IN_PYTHON = 'the Python client has no such option'
@@ -112,6 +121,9 @@ const java: DriverSpec = {
   }
 }
 
+const NODE_NEEDS =
+  'its native part is a prebuilt binary outside the package registry, and it could not be had; without it, libpulsar and its headers (apache-pulsar-client-dev) are needed to build it'
+
 const node: DriverSpec = {
   name: 'node',
   lacks: {
@@ -139,13 +151,16 @@ const node: DriverSpec = {
   },
   prepare: async sources => {
     const source = join(sources, 'node')
+    const failure = join(peersCache(), 'conformance', 'node.failed')
+    if (await isYounger(failure, RETRY_AFTER_MS)) {
+      throw new NotAtHand(`${NODE_NEEDS}; remove ${failure} to try again today`, { cannotBeRequired: true })
+    }
     const home = await built('node', [join(source, 'package.json')], async into => {
       await cp(source, into, { recursive: true })
       await install('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], into)
-    }).catch(() => {
-      throw new NotAtHand(
-        'its native part is a prebuilt binary outside the package registry, and it could not be had; without it, libpulsar and its headers (apache-pulsar-client-dev) are needed to build it'
-      )
+    }).catch(async () => {
+      await writeFile(failure, '')
+      throw new NotAtHand(NODE_NEEDS, { cannotBeRequired: true })
     })
     await cp(join(source, 'driver.mjs'), join(home, 'driver.mjs'))
     return { command: [process.execPath, join(home, 'driver.mjs')], environment: {} }
@@ -201,6 +216,11 @@ async function built(name: string, sources: readonly string[], make: (into: stri
   await make(home)
   await writeFile(mark, '')
   return home
+}
+
+async function isYounger(path: string, ageMs: number): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined)
+  return found !== undefined && Date.now() - found.mtimeMs < ageMs
 }
 
 async function exists(path: string): Promise<boolean> {
