@@ -50,3 +50,13 @@ export function defineErrors<const Table extends Record<string, ErrorSpec>>(tabl
     }
   }
 }
+
+/** What a log line or an answer says of something that was caught. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** What was caught, for those who must hand on an Error. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}

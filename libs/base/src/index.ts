@@ -9,7 +9,7 @@ export {
   type LedgerId
 } from './ids.ts'
 export { appendWordCrc32c, combineCrc32c } from './crc32c.ts'
-export { CodedError, defineErrors, type ErrorFamily, type ErrorSpec } from './errors.ts'
+export { asError, CodedError, defineErrors, reasonOf, type ErrorFamily, type ErrorSpec } from './errors.ts'
 export { every, systemClock, type Clock } from './clock.ts'
 export { createLogger, silentLogger, type Logger, type LogLevel } from './log.ts'
 export { BytePool } from './byte-budget.ts'

@@ -1,4 +1,4 @@
-import { CodedError, entryId, type BookieId, type EntryId, type LedgerId } from '@strata/base'
+import { asError, CodedError, entryId, type BookieId, type EntryId, type LedgerId } from '@strata/base'
 import { LedgerRecovery, type Blocker, type EntryAdd, type LedgerEnd, type RecoverySink } from '@strata/ledger-protocol'
 import type { BookieDirectory } from './contract.ts'
 import { LedgerError } from './errors.ts'
@@ -57,7 +57,7 @@ function findEnd(id: LedgerId, { record }: VersionedLedger, { directory }: Doors
 
     const unreachable = (bookie: BookieId) => (error: unknown) => {
       if (error instanceof CodedError) recovery.onUnreachable(bookie)
-      else reject(error instanceof Error ? error : new Error(String(error)))
+      else reject(asError(error))
     }
     const missing = (bookie: BookieId): void => queueMicrotask(() => recovery.onUnreachable(bookie))
 

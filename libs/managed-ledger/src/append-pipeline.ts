@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { ledgerId, type Clock, type Logger } from '@strata/base'
+import { asError, ledgerId, reasonOf, type Clock, type Logger } from '@strata/base'
 import type { LedgerTable } from '@strata/cursor-protocol'
 import type { LedgerAppender, LedgerClient, LedgerEnd } from '@strata/ledger-client'
 import { AppendQueue } from './append-queue.ts'
@@ -173,7 +173,7 @@ export class AppendPipeline<Context> {
         open.appender.append(payload, crc)
       } catch (error) {
         queue.sent -= 1
-        this.#onFailed(open, error instanceof Error ? error : new Error(String(error)))
+        this.#onFailed(open, asError(error))
         return
       }
     }
@@ -282,7 +282,7 @@ export class AppendPipeline<Context> {
           return
         }
         this.#log.warn(
-          { event: 'ledger.change_failed', reason: error instanceof Error ? error.message : String(error) },
+          { event: 'ledger.change_failed', reason: reasonOf(error) },
           'the ledgers of a log could not be changed; trying again'
         )
         await new Promise<void>(resolve => this.#clock.after(pauseMs, resolve))
@@ -320,7 +320,7 @@ export class AppendPipeline<Context> {
       end = await open.appender.close()
     } catch (error) {
       // Whatever it was, the writer is of no more use, and recovery closes a ledger too.
-      this.#onFailed(open, error instanceof Error ? error : new Error(String(error)))
+      this.#onFailed(open, asError(error))
       return
     }
     if (this.#stopped !== undefined || open.failure !== undefined) return

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { every, ledgerId, type Clock, type Logger } from '@strata/base'
+import { asError, every, ledgerId, reasonOf, type Clock, type Logger } from '@strata/base'
 import type { AckState } from '@strata/cursor-protocol'
 import type { LedgerAppender, LedgerClient } from '@strata/ledger-client'
 import { CursorEntryWriter } from './cursor-ledger-codec.ts'
@@ -197,7 +197,7 @@ export class CursorStore {
       }
       return true
     } catch (error) {
-      this.#onFailed(appender, error instanceof Error ? error : new Error(String(error)))
+      this.#onFailed(appender, asError(error))
       return false
     }
   }
@@ -247,7 +247,7 @@ export class CursorStore {
           this.#onFenced(error)
           break
         }
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = reasonOf(error)
         this.#log.warn({ event: 'cursor_ledger.replace_failed', reason }, 'no new cursor ledger; trying again')
         await new Promise<void>(resolve => this.#clock.after(pauseMs, resolve))
         pauseMs = Math.min(pauseMs * 2, RETRY_MS_MAX)

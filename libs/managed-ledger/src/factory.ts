@@ -1,4 +1,4 @@
-import { ledgerId, silentLogger, systemClock, type Clock, type Logger } from '@strata/base'
+import { ledgerId, reasonOf, silentLogger, systemClock, type Clock, type Logger } from '@strata/base'
 import { trimmableLedgers } from '@strata/cursor-protocol'
 import type { LedgerClient } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
@@ -109,7 +109,7 @@ class LogFactory implements ManagedLedgerFactory {
     this.#open.set(name, log as OpenLog<never>)
     if (session.record.obsoleteLedgerIds.length > 0) {
       deleteObsolete(session, this.#client).catch((error: unknown) => {
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = reasonOf(error)
         this.#log.warn({ event: 'cursor_ledger.delete_failed', name, reason }, 'left for the next owner of the log')
       })
     }

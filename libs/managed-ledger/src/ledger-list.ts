@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '@strata/base'
-import { ledgerId } from '@strata/base'
+import { ledgerId, reasonOf } from '@strata/base'
 import type { LedgerRow, LedgerTable } from '@strata/cursor-protocol'
 import type { LedgerClient } from '@strata/ledger-client'
 import { ManagedLedgerError } from './errors.ts'
@@ -128,7 +128,7 @@ export class LedgerList {
   #onBackgroundError(work: string, error: unknown): void {
     if (ManagedLedgerError.is(error, 'LOG_FENCED')) this.#callbacks.onFenced(error)
     else if (!this.#session.isEnded) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = reasonOf(error)
       this.#log.warn(
         { event: 'ledger_list.change_failed', work, reason },
         'left for the next owner of the log to finish'

@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '@strata/base'
+import { reasonOf, type Clock, type Logger } from '@strata/base'
 import { AckState, comparePositions, trimmableLedgers, type LedgerTable, type Position } from '@strata/cursor-protocol'
 import type { LedgerClient } from '@strata/ledger-client'
 import { AppendPipeline } from './append-pipeline.ts'
@@ -342,7 +342,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
       }))
     } catch (error) {
       // Nothing that was answered is lost: the next owner recovers what is still open.
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = reasonOf(error)
       this.#services.log.warn({ event: 'log.close_failed', name: this.name, reason }, 'a log was left to be recovered')
     }
     this.abandon(closed)
@@ -420,7 +420,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
       this.#isTrimScheduled = false
       this.trim().catch((error: unknown) => {
         if (this.#state !== 'open') return
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = reasonOf(error)
         this.#services.log.warn({ event: 'log.trim_failed', name: this.name, reason }, 'trimming is tried again later')
       })
     })

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { ClassicLevel } from 'classic-level'
+import { reasonOf } from '@strata/base'
 import { MetadataError } from './errors.ts'
 
 export type LevelWrite =
@@ -50,18 +51,13 @@ export function levelError(error: unknown, directory: string): Error {
     case 'LEVEL_CORRUPTION':
       return MetadataError.create('STORE_CORRUPT', { directory }, error)
     default:
-      return MetadataError.create('UNAVAILABLE', { directory, reason: reasonOf(error) }, error)
+      return MetadataError.create('UNAVAILABLE', { directory, reason: reasonOf(rootError(error)) }, error)
   }
 }
 
 function codeOf(error: unknown): unknown {
   const root = rootError(error)
   return root instanceof Error && 'code' in root ? root.code : undefined
-}
-
-function reasonOf(error: unknown): string {
-  const root = rootError(error)
-  return root instanceof Error ? root.message : String(root)
 }
 
 /** LevelDB wraps the reason why it did not open. */

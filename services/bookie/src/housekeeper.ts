@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Clock, Logger } from '@strata/base'
+import { reasonOf, type Clock, type Logger } from '@strata/base'
 import type { MetadataStore } from '@strata/metadata'
 import { distinctDirectories, type BookieDirectories, type BookieHealth } from './bookie-types.ts'
 import type { Disk } from './disk/disk.ts'
@@ -341,6 +341,6 @@ function rootCause(error: unknown): unknown {
 
 function describe(error: unknown): string {
   const cause = rootCause(error)
-  const text = error instanceof Error ? error.message : String(error)
+  const text = reasonOf(error)
   return cause === error || !(cause instanceof Error) ? text : `${text} (${cause.message})`
 }

@@ -1,4 +1,4 @@
-import { BytePool, type Clock, type Logger } from '@strata/base'
+import { BytePool, reasonOf, type Clock, type Logger } from '@strata/base'
 import type { Entry, ManagedLedgerFactory } from '@strata/managed-ledger'
 import type { MetadataStore } from '@strata/metadata'
 import { SchemaRegistry } from '@strata/schema'
@@ -99,13 +99,13 @@ export class Broker {
   async start(): Promise<void> {
     this.namespaces.policies.onChanged(namespace => {
       this.topics.refreshPolicies(namespace).catch((error: unknown) => {
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = reasonOf(error)
         this.#logger.warn({ event: 'policies.refresh_failed', namespace, reason }, 'policies could not be read')
       })
     })
     this.dynamicSettings.onChanged(() => {
       this.topics.refreshSettings().catch((error: unknown) => {
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = reasonOf(error)
         this.#logger.warn({ event: 'policies.refresh_failed', reason }, 'policies could not be read')
       })
     })
@@ -114,7 +114,7 @@ export class Broker {
     for (const address of further) await this.#server.listen(address)
     this.sweeper.start()
     this.topics.resumeDeletions().catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = reasonOf(error)
       this.#logger.warn({ event: 'topic.delete_failed', reason }, 'a deletion could not be carried on')
     })
     this.#logger.info({ event: 'broker.started', port: this.ports.broker }, 'the broker takes clients')

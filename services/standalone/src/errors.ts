@@ -1,4 +1,4 @@
-import { CodedError, defineErrors } from '@strata/base'
+import { CodedError, defineErrors, reasonOf } from '@strata/base'
 
 export const standaloneErrors = defineErrors({
   PORT_TAKEN: { retryable: false, summary: 'another program listens on a port of the standalone' },
@@ -56,8 +56,4 @@ export function dataError(cause: unknown, data: string): unknown {
 
 function systemCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

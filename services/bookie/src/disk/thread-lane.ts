@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
+import { asError } from '@strata/base'
 import type { DiskLane, LaneWrite } from './disk.ts'
 import { BUFFER, BYTES, DESCRIPTOR, OFFSET, STOP, WAKE, WORD_COUNT } from './lane-words.js'
 import { NodeFile } from './node-file.ts'
@@ -33,7 +34,7 @@ export class ThreadLane implements DiskLane {
       this.#finish(failure === null ? undefined : laneError(failure))
     })
     this.#worker.on('error', error => {
-      this.#dead = error instanceof Error ? error : new Error(String(error))
+      this.#dead = asError(error)
       if (this.#done !== undefined) this.#finish(this.#dead)
     })
     // A process with nothing but an idle lane may end.

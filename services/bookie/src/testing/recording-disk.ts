@@ -1,4 +1,5 @@
 import { basename, dirname, join } from 'node:path'
+import { asError } from '@strata/base'
 import type { Disk, DiskFile, DiskLane, LaneWrite } from '../disk/disk.ts'
 import type { IndexChange, IndexRow, IndexStore } from '../index/index-store.ts'
 
@@ -255,7 +256,7 @@ class RecordingLane implements DiskLane {
         run()
         return undefined
       } catch (error) {
-        return error instanceof Error ? error : new Error(String(error))
+        return asError(error)
       }
     }
     const failed = attempt(() => {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Logger } from '@strata/base'
+import { reasonOf, type Logger } from '@strata/base'
 import {
   commandTypeOf,
   decodeCommand,
@@ -185,7 +185,7 @@ export class Connection implements ConnectionContext, FrameHandler {
         const stack = error instanceof Error ? error.stack : String(error)
         this.logger.error({ event: 'connection.handler_failed', stack }, 'a command could not be handled')
       }
-      this.close(error instanceof Error ? error.message : String(error))
+      this.close(reasonOf(error))
     }
     this.#assembly.onHeld(this.#decoder.heldBytes)
     return bytes

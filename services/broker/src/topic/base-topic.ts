@@ -1,3 +1,4 @@
+import { reasonOf } from '@strata/base'
 import { brokerError, type BrokerErrorCode } from '../errors.ts'
 import type { Consumer, Subscription } from '../contract.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
@@ -182,7 +183,7 @@ export abstract class BaseTopic {
   }
 
   protected warn(event: string, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = reasonOf(error)
     this.env.logger.warn({ event, topic: this.fullName, reason }, 'a topic had to change its state')
   }
 

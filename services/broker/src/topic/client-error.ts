@@ -1,4 +1,4 @@
-import { CodedError } from '@strata/base'
+import { asError, CodedError } from '@strata/base'
 import type { ServerError } from '@strata/wire'
 import { brokerError, isBrokerError, wireErrorOf, type BrokerErrorCode } from '../errors.ts'
 import { isNamespaceError, type NamespaceErrorCode } from '../namespace/errors.ts'
@@ -27,7 +27,7 @@ export function asClientError(error: unknown): Error {
     }
     if (error.retryable) return brokerError('MetadataError', 'The metadata store did not answer: try again', error)
   }
-  return error instanceof Error ? error : new Error(String(error))
+  return asError(error)
 }
 
 /** The protocol's number and a text, for answers that carry their own error. */

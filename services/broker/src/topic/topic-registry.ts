@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '@strata/base'
+import { reasonOf, type Clock, type Logger } from '@strata/base'
 import type { ManagedLedger, ManagedLedgerFactory, RolloverPolicy, SweptLog } from '@strata/managed-ledger'
 import type { BrokerSettings } from '../config/settings.ts'
 import { brokerError } from '../errors.ts'
@@ -158,7 +158,7 @@ export class TopicRegistry {
         await this.delete(record.name, { force: true })
       } catch (error) {
         // One that cannot go now must not keep the others: it is found again at the next start.
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = reasonOf(error)
         const topic = record.name.toString()
         this.logger.warn({ event: 'topic.delete_failed', topic, reason }, 'a deletion could not be carried on')
       }
@@ -242,7 +242,7 @@ export class TopicRegistry {
       const events = { onFenced: this.#onFenced.bind(this) }
       return new PersistentTopic(name, this.#env, { log, stamper, createdAtMs: record.createdAtMs, policies, events })
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = reasonOf(error)
       this.logger.warn({ event: 'topic.load_failed', topic: name.toString(), reason }, 'a topic could not be loaded')
       if (log !== undefined) void this.#remember(name.toString(), log.close())
       throw brokerError('ServiceNotReady', 'The topic could not be loaded: try again', error)
@@ -274,7 +274,7 @@ export class TopicRegistry {
   #remember(key: string, leaving: Promise<void>): Promise<void> {
     const done = leaving
       .catch((error: unknown) => {
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = reasonOf(error)
         this.logger.warn({ event: 'topic.close_failed', topic: key, reason }, 'a topic did not close cleanly')
       })
       .finally(() => {

@@ -1,3 +1,4 @@
+import { reasonOf } from '@strata/base'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 import type { TopicRecords } from '../namespace/topic-records.ts'
@@ -132,7 +133,7 @@ export class TopicSweeper {
       }
     } catch (error) {
       // Records could not be read: the next pass begins anew.
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = reasonOf(error)
       this.#registry.logger.warn({ event: 'topic.sweep_failed', reason }, 'a sweep over the topics was cut short')
     } finally {
       this.#isSweepingLogs = false
@@ -269,7 +270,7 @@ export class TopicSweeper {
     try {
       await run()
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = reasonOf(error)
       const { logger } = this.#registry
       logger.warn({ event: 'topic.sweep_failed', topic: name.toString(), reason }, 'a topic could not be looked after')
     }
