@@ -60,8 +60,10 @@ export class AppendPipeline<Context> {
   /** Set by `finish`: `drain` is how many of the queue were there before it, and are still to settle. */
   #finish: { readonly error: Error; readonly whenDone: ((error?: Error) => void)[]; drain: number } | undefined
   #stopped: Error | undefined
-  /** Monotonic; of the open ledger. */
+  /** Of the open ledger, monotonic. */
   #openedAtMs = 0
+  /** Has the open ledger its minimum age? By a timer: nothing asks for the time once an entry. */
+  #isOfAge = false
   #cancelAge: (() => void) | undefined
   #cancelDeadline: (() => void) | undefined
   entriesAdded = 0
@@ -187,9 +189,8 @@ export class AppendPipeline<Context> {
   }
 
   #isFull(appender: LedgerAppender, share = 1): boolean {
-    const { entriesMax, bytesMax, ageMsMin } = this.#rollover
-    if (appender.nextEntryId < entriesMax * share && appender.lengthBytes < bytesMax * share) return false
-    return ageMsMin === 0 || this.#clock.nowMs() - this.#openedAtMs >= ageMsMin * share
+    const { entriesMax, bytesMax } = this.#rollover
+    return this.#isOfAge && (appender.nextEntryId >= entriesMax * share || appender.lengthBytes >= bytesMax * share)
   }
 
   #roll(): void {
@@ -246,11 +247,19 @@ export class AppendPipeline<Context> {
 
   #armAge(): void {
     this.#cancelAge?.()
-    this.#cancelAge = this.#clock.after(this.#rollover.ageMsMax, () => {
+    const { ageMsMin, ageMsMax } = this.#rollover
+    const leftMs = ageMsMin - (this.#clock.nowMs() - this.#openedAtMs)
+    this.#isOfAge = leftMs <= 0
+    const cancelMin = this.#isOfAge ? undefined : this.#clock.after(leftMs, () => (this.#isOfAge = true))
+    const cancelMax = this.#clock.after(ageMsMax, () => {
       if (this.#open === undefined) return
       if (this.#open.appender.nextEntryId === 0) this.#armAge()
       else this.#roll()
     })
+    this.#cancelAge = () => {
+      cancelMin?.()
+      cancelMax()
+    }
   }
 
   // ---------------------------------------------------------------- changing ledgers

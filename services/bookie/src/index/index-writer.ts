@@ -86,12 +86,13 @@ export class IndexWriter {
   async #putTails(edit: IndexEdit, ledgers: readonly LedgerState[]): Promise<void> {
     let slice = 0
     for (const ledger of ledgers) {
-      const tail = ledger.flushing
-      for (let i = 0; i < (tail?.count ?? 0); i++) {
+      const { numbers = [], count = 0 } = ledger.flushing ?? {}
+      for (let i = 0; i < count; i++) {
         const at = i * TAIL_STRIDE
-        const [entryId = 0, file = 0, offset = 0, bytes = 0] = tail?.numbers.subarray(at, at + TAIL_STRIDE) ?? []
+        const entryId = numbers[at] ?? 0
         const page = edit.pageHeld(ledger, entryId) ?? (await edit.page(ledger, entryId))
-        edit.place(page, entryId % PAGE_SLOTS, { file, offset, payloadBytes: bytes })
+        const place = { file: numbers[at + 1] ?? 0, offset: numbers[at + 2] ?? 0, payloadBytes: numbers[at + 3] ?? 0 }
+        edit.place(page, entryId % PAGE_SLOTS, place)
         if (++slice % ENTRIES_PER_SLICE === 0) await breath()
       }
       edit.put(ledgerKey(ledger.ledgerId), encodeLedgerRow(ledger))
