@@ -28,6 +28,8 @@ export interface TopicStats {
 export interface SubscriptionStats {
   readonly type?: string
   readonly msgBacklog: number
+  /** Of non-persistent topics: a second. */
+  readonly msgDropRate?: number
   readonly unackedMessages: number
   readonly activeConsumerName?: string
   readonly isDurable: boolean

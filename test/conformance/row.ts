@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client, type ClientOptions } from './client.ts'
 import { ClientError, type Driver } from './driver.ts'
+import { Forwarder } from './forwarder.ts'
 import { Admin } from './http.ts'
 
 export type DriverName = 'python' | 'go' | 'java' | 'node' | 'strata'
@@ -95,14 +96,23 @@ export class Context {
   readonly admin: Admin
   readonly #driver: Driver
   readonly #rowName: string
+  readonly #mappedPort: number | undefined
   readonly #clients: Client[] = []
+  readonly #forwarders: Forwarder[] = []
   #topicCount = 0
 
-  constructor(options: { driverName: DriverName; driver: Driver; rowName: string; brokerUrl: string; webUrl: string }) {
+  constructor(options: {
+    driverName: DriverName
+    driver: Driver
+    rowName: string
+    target: { brokerUrl: string; webUrl: string; mappedPort?: number }
+  }) {
+    const { brokerUrl, webUrl, mappedPort } = options.target
     this.driverName = options.driverName
-    this.brokerUrl = options.brokerUrl
-    this.webUrl = options.webUrl
-    this.admin = new Admin(options.webUrl)
+    this.brokerUrl = brokerUrl
+    this.webUrl = webUrl
+    this.#mappedPort = mappedPort
+    this.admin = new Admin(webUrl)
     this.#driver = options.driver
     this.#rowName = options.rowName
   }
@@ -131,8 +141,18 @@ export class Context {
     return client
   }
 
-  async closeClients(): Promise<void> {
+  /** A port that leads to the broker: any, or the one that the listener `mapped` advertises. */
+  async forwarder(which: 'any' | 'advertised'): Promise<Forwarder> {
+    assert(which === 'any' || this.#mappedPort !== undefined, 'no port is advertised')
+    const port = which === 'any' ? 0 : (this.#mappedPort ?? 0)
+    const forwarder = await Forwarder.open({ port, to: this.brokerUrl })
+    this.#forwarders.push(forwarder)
+    return forwarder
+  }
+
+  async close(): Promise<void> {
     await Promise.allSettled(this.#clients.splice(0).map(client => client.close()))
+    await Promise.allSettled(this.#forwarders.splice(0).map(forwarder => forwarder.close()))
   }
 }
 

@@ -90,13 +90,18 @@ async function runDriver(
   const started = Date.now()
   const processes = new DriverProcesses(prepared)
   const total = queue.length
+  // Java takes seconds to close a client, which is no reason for the next row to wait
+  const closings: Promise<void>[] = []
   // a driver that cannot even start fails its rows, not the run
   const work = async (): Promise<void> => {
     for (let row = queue.shift(); row !== undefined; row = queue.shift()) {
-      report(await runRow(row, spec.name, () => processes.alive(), target))
+      const { result, closing } = await runRow(row, spec.name, () => processes.alive(), target)
+      report(result)
+      closings.push(closing)
     }
   }
   await Promise.all(Array.from({ length: run.rowsAtOnce }, work))
+  await Promise.all(closings)
   run.say(`${spec.name} (${processes.version}): ${total} rows in ${((Date.now() - started) / 1000).toFixed(1)} s`)
   await processes.stop()
 }
@@ -140,16 +145,16 @@ async function runRow(
   driverName: DriverName,
   alive: () => Promise<Driver>,
   target: RunningTarget
-): Promise<Result> {
+): Promise<{ result: Result; closing: Promise<void> }> {
   const started = Date.now()
-  const end = (outcome: 'passed' | 'failed', reason: string): Result => {
-    return { row: row.name, driver: driverName, outcome, reason, durationMs: Date.now() - started }
-  }
   let context: Context | undefined
+  const end = (outcome: 'passed' | 'failed', reason: string): { result: Result; closing: Promise<void> } => {
+    const result = { row: row.name, driver: driverName, outcome, reason, durationMs: Date.now() - started }
+    return { result, closing: context?.close() ?? Promise.resolve() }
+  }
   let timer: NodeJS.Timeout | undefined
   try {
-    const { brokerUrl, webUrl } = target
-    context = new Context({ driverName, driver: await alive(), rowName: row.name, brokerUrl, webUrl })
+    context = new Context({ driverName, driver: await alive(), rowName: row.name, target })
     const limit = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`not done in ${ROW_TIMEOUT_MS} ms`)), ROW_TIMEOUT_MS)
     })
@@ -159,7 +164,6 @@ async function runRow(
     return end('failed', describe(error))
   } finally {
     clearTimeout(timer)
-    await context?.closeClients()
   }
 }
 

@@ -8,6 +8,8 @@ import type { Oracle, Profile } from './row.ts'
 export interface RunningTarget {
   readonly brokerUrl: string
   readonly webUrl: string
+  /** The port that the listener `mapped` advertises: a row that wants to be mapped opens it. Absent where there is none. */
+  readonly mappedPort?: number
   log(): Promise<string>
   stop(): Promise<void>
 }
@@ -24,7 +26,7 @@ export interface Target {
 const INTERCEPTORS = ['AppendIndexMetadataInterceptor', 'AppendBrokerTimestampMetadataInterceptor']
 
 /** What each profile lays over the common settings. */
-function settingsOf(profile: Profile, brokerPort: number): Record<string, string> {
+function settingsOf(profile: Profile, { broker, mapped }: { broker: number; mapped: number }): Record<string, string> {
   switch (profile) {
     case 'default':
       return {}
@@ -36,7 +38,11 @@ function settingsOf(profile: Profile, brokerPort: number): Record<string, string
         exposingBrokerEntryMetadataToClientEnabled: 'true',
         allowAutoTopicCreationType: 'partitioned',
         defaultNumPartitions: '3',
-        advertisedListeners: `inside:pulsar://127.0.0.1:${brokerPort},outside:pulsar://localhost:${brokerPort}`,
+        advertisedListeners: [
+          `inside:pulsar://127.0.0.1:${broker}`,
+          `outside:pulsar://localhost:${broker}`,
+          `mapped:pulsar://localhost:${mapped}`
+        ].join(','),
         internalListenerName: 'inside'
       }
     case 'strict':
@@ -49,8 +55,11 @@ function pulsar(name: string, version: PulsarVersion, scripts: string): Target {
     name,
     version,
     start: async profile => {
-      const [broker = 0, web = 0] = await freePorts(2)
-      return await startPulsar({ scripts, version, settings: settingsOf(profile, broker), ports: { broker, web } })
+      const [broker = 0, web = 0, mapped = 0] = await freePorts(3)
+      // rates are told a minute late by default
+      const settings = { ...settingsOf(profile, { broker, mapped }), statsUpdateFrequencyInSecs: '5' }
+      const peer = await startPulsar({ scripts, version, settings, ports: { broker, web } })
+      return { ...peer, mappedPort: mapped }
     }
   }
 }
@@ -68,10 +77,10 @@ function strata(launcher: string): Target {
   return {
     name: 'strata',
     start: async profile => {
-      const [broker = 0, web = 0] = await freePorts(2)
+      const [broker = 0, web = 0, mapped = 0] = await freePorts(3)
       const settings: Record<string, string> = { brokerServicePort: `${broker}`, webServicePort: `${web}` }
       for (const key of SHARED_SETTINGS) settings[key] = PULSAR_SETTINGS[key] ?? ''
-      Object.assign(settings, settingsOf(profile, broker))
+      Object.assign(settings, settingsOf(profile, { broker, mapped }))
       const directory = await peerDirectory('conformance')
       const sets = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
       const command = ['standalone', '--json', '--data', join(directory, 'data'), ...sets]
@@ -84,7 +93,8 @@ function strata(launcher: string): Target {
       }
       await waitReady(peer, () => Promise.resolve(ready !== undefined), { timeoutMs: 60_000 })
       if (ready === undefined) throw new Error('ready without saying so')
-      return { brokerUrl: ready.brokerUrl, webUrl: ready.webUrl, log: () => peer.log(), stop: () => peer.stop() }
+      const { brokerUrl, webUrl } = ready
+      return { brokerUrl, webUrl, mappedPort: mapped, log: () => peer.log(), stop: () => peer.stop() }
     }
   }
 }

@@ -1,8 +1,9 @@
 // Non-persistent topics; what is switched off; and brokers that are configured otherwise than by default.
 import { strict as assert } from 'node:assert'
-import type { SubscriptionType } from '../client.ts'
+import type { Client, SubscriptionType } from '../client.ts'
+import type { Forwarder } from '../forwarder.ts'
 import { topicPath } from '../http.ts'
-import { numbered, refused, type Row } from '../row.ts'
+import { eventually, numbered, refused, type Context, type Row } from '../row.ts'
 
 const SHORT = { operationTimeoutMs: 5_000 }
 const TYPES: readonly SubscriptionType[] = ['Exclusive', 'Failover', 'Shared', 'Key_Shared']
@@ -71,6 +72,27 @@ const nonPersistentRows: Row[] = [
     }
   },
   {
+    name: 'non-persistent-drops-shown',
+    proves: 'what a non-persistent topic drops shows as the drop rate of the subscription that missed it',
+    feature: 'non-persistent',
+    run: async c => {
+      const topic = c.topic('non-persistent')
+      const client = await c.client()
+      await client.consumer(topic, 'slow', { queueSize: 1 })
+      const quick = await client.consumer(topic, 'quick')
+      const producer = await client.producer(topic)
+      const { subscriptions } = await eventually(
+        async () => {
+          await producer.sendMany(numbered('m', 2)) // few enough for the quick one's queue
+          return await c.admin.stats(topic)
+        },
+        stats => (stats.subscriptions.slow?.msgDropRate ?? 0) > 0
+      )
+      assert.equal(subscriptions.quick?.msgDropRate, 0)
+      assert.equal((await quick.receive()).text, 'm-0')
+    }
+  },
+  {
     name: 'non-persistent-partitioned',
     proves: 'a non-persistent topic can be partitioned',
     feature: 'non-persistent',
@@ -130,6 +152,45 @@ const switchedOffRows: Row[] = [
       await (await client.producer(topic)).send('x')
       const { fields } = await consumer.receive()
       assert.deepEqual([fields.index, fields.brokerPublishTime], [undefined, undefined])
+    }
+  }
+]
+
+/** Publishes and consumes, and proves by cutting it that all went through the forwarder. */
+async function goesThrough(c: Context, forwarder: Forwarder, client: Client): Promise<void> {
+  const topic = c.topic()
+  await c.admin.expect(204, 'PUT', topicPath(topic))
+  const consumer = await client.consumer(topic, 's')
+  await (await client.producer(topic)).send('x')
+  assert.deepEqual(await consumer.texts(1), ['x'])
+  assert.equal((await c.admin.stats(topic)).publishers.length, 1)
+  await forwarder.close()
+  await eventually(
+    () => c.admin.stats(topic),
+    ({ publishers, subscriptions }) => publishers.length === 0 && subscriptions.s?.consumers.length === 0
+  )
+}
+
+const mappedRows: Row[] = [
+  {
+    name: 'mapped-port',
+    proves: 'without any setting, a client that comes by a mapped port and another host name goes on by that way',
+    feature: 'listeners',
+    beyond: 'Apache Pulsar sends it to its own address unless advertisedListeners says otherwise',
+    run: async c => {
+      const forwarder = await c.forwarder('any')
+      await goesThrough(c, forwarder, await c.client(SHORT, forwarder.url))
+    }
+  },
+  {
+    name: 'advertised-mapped-port',
+    proves: 'a listener may advertise a mapped port: clients that name it never connect to another',
+    feature: 'listeners',
+    profile: 'tuned',
+    needs: ['listener-name'],
+    run: async c => {
+      const forwarder = await c.forwarder('advertised')
+      await goesThrough(c, forwarder, await c.client({ ...SHORT, listenerName: 'mapped' }))
     }
   }
 ]
@@ -284,4 +345,10 @@ const strictRows: Row[] = [
   }
 ]
 
-export const specialRows: readonly Row[] = [...nonPersistentRows, ...switchedOffRows, ...tunedRows, ...strictRows]
+export const specialRows: readonly Row[] = [
+  ...nonPersistentRows,
+  ...switchedOffRows,
+  ...mappedRows,
+  ...tunedRows,
+  ...strictRows
+]
