@@ -106,7 +106,7 @@ function valuesOf(command: Command, path = ''): OptionValues[] {
     .filter(option => option.required || option.optional)
     .map(option => ({
       path,
-      flags: [option.long, option.short].filter(flag => flag !== undefined && flag !== null),
+      flags: [option.long, option.short].filter(flag => flag !== undefined),
       choices: option.argChoices ?? []
     }))
   return [...own, ...command.commands.flatMap(sub => valuesOf(sub, path === '' ? sub.name() : `${path} ${sub.name()}`))]

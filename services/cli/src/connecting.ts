@@ -1,5 +1,5 @@
 import { CodedError, type Logger } from '@strata/base'
-import type { PulsarClient } from '@strata/client'
+import type * as strataClient from '@strata/client'
 import { CommandFailure, explain, systemCodeOf } from './failure.ts'
 import { interruptible, type Interrupt } from './interrupt.ts'
 import { note } from './output.ts'
@@ -9,10 +9,10 @@ export interface ConnectFlags {
 }
 
 /** The client's module is large: it is loaded by the commands that need it, when they run. */
-export type ClientModule = typeof import('@strata/client')
+export type ClientModule = typeof strataClient
 
 export interface Session {
-  readonly client: PulsarClient
+  readonly client: strataClient.PulsarClient
   readonly module: ClientModule
   readonly interrupt: Interrupt
 }
@@ -28,7 +28,7 @@ export async function withClient<T>(
 ): Promise<T> {
   const module = await import('@strata/client')
   return await interruptible(async interrupt => {
-    let client: PulsarClient | undefined
+    let client: strataClient.PulsarClient | undefined
     try {
       client = new module.PulsarClient({ serviceUrl: flags.url, logger: terseLogger(), ...options })
       const result = await run({ client, module, interrupt })

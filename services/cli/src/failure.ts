@@ -34,7 +34,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /** One line for any error: what happened in the broker's own words if it gave some, then what to do next. */
 export function explain(error: unknown): string {
-  if (!(error instanceof CodedError)) return error instanceof Error ? error.message : String(error)
+  if (!isCoded(error)) return error instanceof Error ? error.message : String(error)
   const advice = ADVICE[error.code]
   if (advice === undefined && !isOfClient(error)) return error.message
   const said = typeof error.details.message === 'string' ? oneLine(error.details.message) : ''
@@ -42,6 +42,11 @@ export function explain(error: unknown): string {
   const what = error.message.replace(/^[A-Z_]+: /, '').replace(/ \{.*$/s, '')
   const start = reason === '' ? what : `${what} (${reason})`
   return `${start}${advice === undefined ? '' : `: ${advice}`} [${error.code}]`
+}
+
+/** With its code as a text: narrowing by the class alone makes it anything. */
+export function isCoded(error: unknown): error is CodedError {
+  return error instanceof CodedError
 }
 
 /** The text of settings' errors is made for people already; the client's carries its details as JSON. */

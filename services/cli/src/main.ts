@@ -1,6 +1,5 @@
-import { CodedError } from '@strata/base'
 import { Command, CommanderError } from 'commander'
-import { CommandFailure, EXIT, explain } from './failure.ts'
+import { CommandFailure, EXIT, explain, isCoded } from './failure.ts'
 
 type AddCommand = (program: Command) => void
 
@@ -83,7 +82,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
   for (const line of explain(error).split('\n')) process.stderr.write(`strata: ${line}\n`)
   if (error instanceof CommandFailure) return error.exitCode
-  if (!(error instanceof CodedError)) return EXIT.failed
+  if (!isCoded(error)) return EXIT.failed
   if (USAGE_CODES.has(error.code)) return EXIT.usage
   return CONFIG_CODES.has(error.code) ? EXIT.settings : EXIT.failed
 }

@@ -1,5 +1,6 @@
 import { configErrors, createLogger, type LogLevel } from '@strata/base'
 import { openStandalone, standaloneSettings, unavailableSwitches, type Standalone } from '@strata/standalone'
+import { EXIT } from './failure.ts'
 import { loadSettings } from './settings.ts'
 
 export interface StandaloneFlags {
@@ -26,10 +27,13 @@ export async function runStandalone(flags: StandaloneFlags): Promise<void> {
   const json = flags.json ?? false
   const logger = createLogger({ level: settings.strataLogLevel as LogLevel, ...(json ? { pretty: false } : {}) })
   for (const warning of warnings) logger.warn({ event: 'config.key_ignored', warning }, 'a setting was ignored')
+  // listened for before it is told ready: who reads that line may stop it at once
+  const stopped = stopRequest()
   const standalone = await openStandalone({ data: flags.data, settings, logger })
   if (json) printReadyJson(standalone)
   else printReady(standalone, { loopbackByDefault: !explicit.has('bindAddress') })
-  await untilStopped(standalone)
+  await stopped
+  await standalone.close()
 }
 
 function printReadyJson({ brokerUrl, webUrl, data }: Standalone): void {
@@ -59,17 +63,16 @@ function printReady(
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 
-/** Ctrl-C drains and closes; a second one ends the process at once. */
-async function untilStopped(standalone: Standalone): Promise<void> {
-  await new Promise<void>(resolve => {
+/** Resolves with Ctrl-C, which drains and closes; a second one ends the process at once. */
+function stopRequest(): Promise<void> {
+  return new Promise(resolve => {
     let stopping = false
     const stop = (): void => {
-      if (stopping) process.exit(130)
+      if (stopping) process.exit(EXIT.interrupted)
       stopping = true
       resolve()
     }
     process.on('SIGINT', stop)
     process.on('SIGTERM', stop)
   })
-  await standalone.close()
 }

@@ -113,7 +113,10 @@ export async function subscriptionStats(
       `${full} has no subscription ${name}: see those it has with: strata subscriptions list ${topic}`
     )
   }
-  if (flags.json !== true) return printSubscriptions(shown)
+  if (flags.json !== true) {
+    printSubscriptions(shown)
+    return
+  }
   for (const [subscription, value] of Object.entries(shown)) {
     await printJson({ topic: full, subscription, ...(isRecord(value) ? value : {}) })
   }

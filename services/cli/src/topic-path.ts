@@ -13,10 +13,10 @@ export function topicPath(name: string): TopicPath {
   const domain = match?.[1] ?? 'persistent'
   const rest = match?.[2] ?? ''
   const parts = rest.split('/')
-  const [tenant = '', namespace = '', local = ''] =
+  const [tenant = '', namespace = '', local] =
     parts.length === 1 && match?.[1] === undefined
-      ? ['public', 'default', rest]
-      : [parts[0], parts[1], parts.slice(2).join('/')]
+      ? (['public', 'default', rest] as const)
+      : ([parts[0], parts[1], parts.slice(2).join('/')] as const)
   if (tenant === '' || namespace === '' || local === '' || rest.includes('://')) {
     throw usageFailure(`${name} is no topic: write name, tenant/namespace/name or persistent://tenant/namespace/name`)
   }

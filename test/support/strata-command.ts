@@ -1,0 +1,61 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { STRATA } from './strata-process.ts'
+
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A `strata …` that runs. */
+export interface RunningCommand {
+  readonly child: ChildProcess
+  /** Resolves when standard output has so many lines; rejects if it ends before. */
+  lines(count: number): Promise<string[]>
+  readonly ended: Promise<Ended>
+}
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly input?: string
+}
+
+export function startCommand(
+  [file, ...args]: readonly [string, ...string[]],
+  options: CommandOptions & { cwd?: string } = {}
+): RunningCommand {
+  const child = spawn(file, args, {
+    env: { ...process.env, ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd })
+  })
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(options.input ?? '')
+  let stdout = ''
+  let stderr = ''
+  let onOutput = (): void => undefined
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString()
+    onOutput()
+  })
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }))
+  return {
+    child,
+    ended,
+    lines: count =>
+      new Promise((resolve, reject) => {
+        onOutput = () => {
+          const lines = stdout.split('\n').slice(0, -1)
+          if (lines.length >= count) resolve(lines)
+        }
+        onOutput()
+        void ended.then(({ code }) => reject(new Error(`ended with ${code} before line ${count}:\n${stdout}${stderr}`)))
+      })
+  }
+}
+
+/** Starts `strata` from the tree that was built. */
+export function startStrataCommand(args: readonly string[], options: CommandOptions = {}): RunningCommand {
+  return startCommand([process.execPath, STRATA, ...args], options)
+}
