@@ -1,6 +1,7 @@
-import { create, fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
+import { create } from '@bufbuild/protobuf'
 import { bookieId, entryId, ledgerId, type BookieId, type LedgerId } from '@strata/base'
 import type { Ensemble, LedgerEnd, QuorumConfig } from '@strata/ledger-protocol'
+import { rowCodec } from '@strata/metadata'
 import { LedgerError } from './errors.ts'
 import {
   LedgerDeletionRowSchema,
@@ -10,14 +11,11 @@ import {
   type LedgerRow
 } from './generated/ledger-client_pb.ts'
 
-/*
-  Stored value, format version 1 (see proto/storage/ledger-client.proto):
-
-    offset  size  field
-         0     1  format version
-         1     n  protobuf message
-*/
-const FORMAT_VERSION = 1
+/** Values are stored in format version 1, see proto/storage/ledger-client.proto. */
+const codec = rowCodec({
+  version: 1,
+  unreadable: ({ cause, ...problem }) => LedgerError.create('METADATA_CORRUPT', { ...problem }, cause)
+})
 
 const LEDGERS_PREFIX = 'ledgers/'
 export const LEDGER_DELETIONS_PREFIX = 'ledger-deletions/'
@@ -78,12 +76,12 @@ export function encodeLedger(record: LedgerRecord): Uint8Array {
     row.entryCount = BigInt(end.lastEntryId + 1)
     row.lengthBytes = BigInt(end.lengthBytes)
   }
-  return frame(LedgerRowSchema, row)
+  return codec.encode(LedgerRowSchema, row)
 }
 
 /** @throws LedgerError METADATA_CORRUPT */
 export function decodeLedger(bytes: Uint8Array): LedgerRecord {
-  const row = unframe(LedgerRowSchema, bytes)
+  const row = codec.decode(LedgerRowSchema, bytes)
   const state = stateOf(row.state)
   const { ensembleSize = 0, writeQuorum = 0, ackQuorum = 0 } = row
   if (ackQuorum < 1 || writeQuorum < ackQuorum || ensembleSize < writeQuorum) refuse('quorum')
@@ -102,12 +100,12 @@ export function decodeLedger(bytes: Uint8Array): LedgerRecord {
 export function encodeDeletion(deletion: LedgerDeletion): Uint8Array {
   const { bookies, owner, deletedAtMs } = deletion
   const row = create(LedgerDeletionRowSchema, { bookies: [...bookies], owner, deletedAtMs: BigInt(deletedAtMs) })
-  return frame(LedgerDeletionRowSchema, row)
+  return codec.encode(LedgerDeletionRowSchema, row)
 }
 
 /** @throws LedgerError METADATA_CORRUPT */
 export function decodeDeletion(bytes: Uint8Array): LedgerDeletion {
-  const row = unframe(LedgerDeletionRowSchema, bytes)
+  const row = codec.decode(LedgerDeletionRowSchema, bytes)
   return {
     bookies: row.bookies.map(nodeOf),
     owner: row.owner ?? '',
@@ -116,12 +114,12 @@ export function decodeDeletion(bytes: Uint8Array): LedgerDeletion {
 }
 
 export function encodeNextLedgerId(next: number): Uint8Array {
-  return frame(LedgerIdsRowSchema, create(LedgerIdsRowSchema, { next: BigInt(next) }))
+  return codec.encode(LedgerIdsRowSchema, { next: BigInt(next) })
 }
 
 /** @throws LedgerError METADATA_CORRUPT */
 export function decodeNextLedgerId(bytes: Uint8Array): number {
-  return numberOf(unframe(LedgerIdsRowSchema, bytes).next, 'next')
+  return numberOf(codec.decode(LedgerIdsRowSchema, bytes).next, 'next')
 }
 
 const STATES = {
@@ -171,24 +169,6 @@ function nodeOf(id: string): BookieId {
 function numberOf(stored: bigint | undefined, field: string): number {
   const value = Number(stored ?? 0n)
   return Number.isSafeInteger(value) ? value : refuse(field)
-}
-
-function frame<Schema extends DescMessage>(schema: Schema, message: MessageShape<Schema>): Uint8Array {
-  return Buffer.concat([Buffer.of(FORMAT_VERSION), toBinary(schema, message)])
-}
-
-function unframe<Schema extends DescMessage>(schema: Schema, bytes: Uint8Array): MessageShape<Schema> {
-  const version = bytes[0]
-  if (version === 1) return readVersion1(schema, bytes.subarray(1))
-  return refuse(`format version ${version}`)
-}
-
-function readVersion1<Schema extends DescMessage>(schema: Schema, body: Uint8Array): MessageShape<Schema> {
-  try {
-    return fromBinary(schema, body)
-  } catch (error) {
-    throw LedgerError.create('METADATA_CORRUPT', { reason: 'not a message', type: schema.typeName }, error)
-  }
 }
 
 function refuse(reason: string): never {

@@ -1,13 +1,6 @@
-import {
-  create,
-  fromBinary,
-  toBinary,
-  type DescMessage,
-  type MessageInitShape,
-  type MessageShape
-} from '@bufbuild/protobuf'
+import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { Position } from '@strata/cursor-protocol'
-import { encodeSegment } from '@strata/metadata'
+import { encodeSegment, rowCodec } from '@strata/metadata'
 import { ManagedLedgerError } from './errors.ts'
 import {
   type CleanClose as StoredCleanClose,
@@ -44,7 +37,10 @@ export interface LedgerRecord {
   readonly closedAtMs: number | undefined
 }
 
-const FORMAT_VERSION = 1
+const codec = rowCodec({
+  version: 1,
+  unreadable: ({ cause, ...problem }) => ManagedLedgerError.create('LOG_CORRUPT', { ...problem }, cause)
+})
 const LEDGER_ID_DIGITS = 16
 const BEFORE_ALL: Position = { ledgerId: -1, entryId: -1 }
 
@@ -73,24 +69,21 @@ export function ledgerKey(name: string, ledgerId: number): string {
 
 export function encodeLogRecord(record: LogRecord): Uint8Array {
   const { cursorLedgerId, terminatedAt, cleanClose } = record
-  return encode(
-    LogRecordSchema,
-    create(LogRecordSchema, {
-      epoch: BigInt(record.epoch),
-      properties: { ...record.properties },
-      trimmedThrough: encodePosition(record.trimmedThrough),
-      deleting: record.isDeleting,
-      obsoleteLedgerIds: record.obsoleteLedgerIds.map(BigInt),
-      ...(cursorLedgerId === undefined ? {} : { cursorLedgerId: BigInt(cursorLedgerId) }),
-      ...(terminatedAt === undefined ? {} : { terminatedAt: encodePosition(terminatedAt) }),
-      ...(cleanClose === undefined ? {} : { cleanClose: encodeCleanClose(cleanClose) })
-    })
-  )
+  return codec.encode(LogRecordSchema, {
+    epoch: BigInt(record.epoch),
+    properties: { ...record.properties },
+    trimmedThrough: encodePosition(record.trimmedThrough),
+    deleting: record.isDeleting,
+    obsoleteLedgerIds: record.obsoleteLedgerIds.map(BigInt),
+    ...(cursorLedgerId === undefined ? {} : { cursorLedgerId: BigInt(cursorLedgerId) }),
+    ...(terminatedAt === undefined ? {} : { terminatedAt: encodePosition(terminatedAt) }),
+    ...(cleanClose === undefined ? {} : { cleanClose: encodeCleanClose(cleanClose) })
+  })
 }
 
 /** @throws ManagedLedgerError LOG_CORRUPT */
 export function decodeLogRecord(bytes: Uint8Array): LogRecord {
-  const record = decode(LogRecordSchema, bytes)
+  const record = codec.decode(LogRecordSchema, bytes)
   return {
     epoch: Number(record.epoch ?? 0n),
     cursorLedgerId: record.cursorLedgerId === undefined ? undefined : Number(record.cursorLedgerId),
@@ -104,21 +97,18 @@ export function decodeLogRecord(bytes: Uint8Array): LogRecord {
 }
 
 export function encodeLedgerRecord(record: LedgerRecord): Uint8Array {
-  return encode(
-    LedgerRecordSchema,
-    create(LedgerRecordSchema, {
-      state: STATE_NUMBER[record.state],
-      entries: BigInt(record.entries),
-      sizeBytes: BigInt(record.sizeBytes),
-      createdAtMs: BigInt(Math.round(record.createdAtMs)),
-      ...(record.closedAtMs === undefined ? {} : { closedAtMs: BigInt(Math.round(record.closedAtMs)) })
-    })
-  )
+  return codec.encode(LedgerRecordSchema, {
+    state: STATE_NUMBER[record.state],
+    entries: BigInt(record.entries),
+    sizeBytes: BigInt(record.sizeBytes),
+    createdAtMs: BigInt(Math.round(record.createdAtMs)),
+    ...(record.closedAtMs === undefined ? {} : { closedAtMs: BigInt(Math.round(record.closedAtMs)) })
+  })
 }
 
 /** @throws ManagedLedgerError LOG_CORRUPT */
 export function decodeLedgerRecord(key: string, bytes: Uint8Array): LedgerRecord {
-  const record = decode(LedgerRecordSchema, bytes)
+  const record = codec.decode(LedgerRecordSchema, bytes)
   const state = STATE_NAME.get(record.state ?? LedgerRecord_State.UNSPECIFIED)
   const ledgerId = Number(key.slice(-LEDGER_ID_DIGITS))
   if (state === undefined || !Number.isSafeInteger(ledgerId)) throw ManagedLedgerError.create('LOG_CORRUPT', { key })
@@ -142,19 +132,6 @@ const STATE_NAME: ReadonlyMap<LedgerRecord_State, LedgerRecord['state']> = new M
   [LedgerRecord_State.CLOSED, 'closed'],
   [LedgerRecord_State.DELETING, 'deleting']
 ])
-
-function encode<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array {
-  return Buffer.concat([Buffer.of(FORMAT_VERSION), toBinary(schema, message)])
-}
-
-function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
-  if (bytes[0] !== FORMAT_VERSION) throw ManagedLedgerError.create('LOG_CORRUPT', { version: bytes[0] ?? null })
-  try {
-    return fromBinary(schema, bytes.subarray(1))
-  } catch (error) {
-    throw ManagedLedgerError.create('LOG_CORRUPT', { message: schema.typeName }, error)
-  }
-}
 
 function encodePosition(position: Position): LogPosition {
   const { ledgerId, entryId } = position

@@ -1,15 +1,13 @@
-import { create, fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
+import { create } from '@bufbuild/protobuf'
 import { MetadataError } from './errors.ts'
 import { MetadataRowSchema, OperationRowSchema, StoreStateSchema } from './generated/metadata_pb.ts'
+import { rowCodec } from './row-codec.ts'
 
-/*
-  Stored value, format version 1 (see proto/storage/metadata.proto):
-
-    offset  size  field
-         0     1  format version
-         1     n  protobuf message
-*/
-const FORMAT_VERSION = 1
+/** Values are stored in format version 1, see proto/storage/metadata.proto. */
+const codec = rowCodec({
+  version: 1,
+  unreadable: ({ cause, ...problem }) => MetadataError.create('STORE_CORRUPT', { ...problem }, cause)
+})
 
 /** A record as the LevelDB driver keeps it. `value` is a view of the stored bytes. */
 export interface StoredRow {
@@ -43,12 +41,12 @@ export function parseLeased(stored: Buffer): { key: string; leaseId: string } {
 export function encodeRow(row: StoredRow): Buffer {
   const message = create(MetadataRowSchema, { version: BigInt(row.version), value: row.value })
   if (row.leaseId !== undefined) message.leaseId = row.leaseId
-  return frame(MetadataRowSchema, message)
+  return codec.encode(MetadataRowSchema, message)
 }
 
 /** @throws MetadataError STORE_CORRUPT */
 export function decodeRow(key: string, bytes: Buffer): StoredRow {
-  const message = unframe(MetadataRowSchema, bytes)
+  const message = codec.decode(MetadataRowSchema, bytes)
   return {
     key,
     version: revisionOf(message.version),
@@ -58,39 +56,21 @@ export function decodeRow(key: string, bytes: Buffer): StoredRow {
 }
 
 export function encodeOperation(revision: number): Buffer {
-  return frame(OperationRowSchema, create(OperationRowSchema, { revision: BigInt(revision) }))
+  return codec.encode(OperationRowSchema, { revision: BigInt(revision) })
 }
 
 /** @throws MetadataError STORE_CORRUPT */
 export function decodeOperation(bytes: Buffer): number {
-  return revisionOf(unframe(OperationRowSchema, bytes).revision)
+  return revisionOf(codec.decode(OperationRowSchema, bytes).revision)
 }
 
 export function encodeState(revision: number): Buffer {
-  return frame(StoreStateSchema, create(StoreStateSchema, { revision: BigInt(revision) }))
+  return codec.encode(StoreStateSchema, { revision: BigInt(revision) })
 }
 
 /** @throws MetadataError STORE_CORRUPT */
 export function decodeState(bytes: Buffer): number {
-  return revisionOf(unframe(StoreStateSchema, bytes).revision)
-}
-
-function frame<Schema extends DescMessage>(schema: Schema, message: MessageShape<Schema>): Buffer {
-  return Buffer.concat([Buffer.of(FORMAT_VERSION), toBinary(schema, message)])
-}
-
-function unframe<Schema extends DescMessage>(schema: Schema, bytes: Buffer): MessageShape<Schema> {
-  const version = bytes[0]
-  if (version === 1) return readVersion1(schema, bytes.subarray(1))
-  throw MetadataError.create('STORE_CORRUPT', { reason: 'unknown format version', version })
-}
-
-function readVersion1<Schema extends DescMessage>(schema: Schema, body: Buffer): MessageShape<Schema> {
-  try {
-    return fromBinary(schema, body)
-  } catch (error) {
-    throw MetadataError.create('STORE_CORRUPT', { reason: 'not a message', type: schema.typeName }, error)
-  }
+  return revisionOf(codec.decode(StoreStateSchema, bytes).revision)
 }
 
 function revisionOf(stored: bigint | undefined): number {

@@ -1,14 +1,6 @@
 import { createHash } from 'node:crypto'
-import {
-  create,
-  fromBinary,
-  toBinary,
-  type DescMessage,
-  type MessageInitShape,
-  type MessageShape
-} from '@bufbuild/protobuf'
 import type { Clock } from '@strata/base'
-import { transactUntilAnswered, type Change, type MetadataRecord, type MetadataStore } from '@strata/metadata'
+import { rowCodec, transactUntilAnswered, type Change, type MetadataRecord, type MetadataStore } from '@strata/metadata'
 import { checkCompatible, isSameSchema, validateSchema, type CompatibilityStrategy } from './compatibility.ts'
 import { schemaError } from './errors.ts'
 import { SchemaHeadSchema, SchemaRowSchema, type SchemaRow } from './generated/schema_pb.ts'
@@ -21,7 +13,11 @@ export interface StoredSchema extends SchemaDefinition {
   readonly user: string
 }
 
-const FORMAT_VERSION = 1
+const codec = rowCodec({
+  version: 1,
+  unreadable: ({ reason, cause }) =>
+    schemaError('SCHEMA_ROW_UNREADABLE', `A stored schema cannot be read: ${reason}`, cause)
+})
 const ATTEMPTS_MAX = 20
 /** A value of the store ends at 64 KB, a transaction at 100 changes. */
 const PART_BYTES_MAX = 60 * 1024
@@ -128,7 +124,7 @@ export class SchemaRegistry {
       const head = { nextVersion: BigInt(nextVersion + 1), firstVersion: BigInt(nextVersion + 1) }
       const result = await transactUntilAnswered(this.#store, {
         compares: [{ key: headKey(topic), version: headVersion }],
-        changes: [{ kind: 'put', key: headKey(topic), value: encode(SchemaHeadSchema, head) }]
+        changes: [{ kind: 'put', key: headKey(topic), value: codec.encode(SchemaHeadSchema, head) }]
       })
       if (!result.committed) continue
       // what a crash leaves behind is below the first version, so nobody sees it, and the next deletion takes it
@@ -158,8 +154,8 @@ export class SchemaRegistry {
     }
     const head = { nextVersion: BigInt(nextVersion + 1), firstVersion: BigInt(firstVersion) }
     const changes: Change[] = [
-      { kind: 'put', key: headKey(topic), value: encode(SchemaHeadSchema, head) },
-      { kind: 'put', key: rowKey(topic, nextVersion), value: encode(SchemaRowSchema, row) },
+      { kind: 'put', key: headKey(topic), value: codec.encode(SchemaHeadSchema, head) },
+      { kind: 'put', key: rowKey(topic, nextVersion), value: codec.encode(SchemaRowSchema, row) },
       ...parts.map((value, index): Change => ({ kind: 'put', key: partKey(topic, nextVersion, index), value }))
     ]
     const compares = [{ key: headKey(topic), version: headVersion }]
@@ -171,14 +167,14 @@ export class SchemaRegistry {
     if (record === undefined) return { headVersion: 0, firstVersion: 0, nextVersion: 0, schemas: [] }
     const cached = this.#cache.get(topic)
     if (cached?.headVersion === record.version) return cached
-    const head = decode(SchemaHeadSchema, record)
+    const head = codec.decode(SchemaHeadSchema, record.value)
     const firstVersion = Number(head.firstVersion ?? 0n)
     const nextVersion = Number(head.nextVersion ?? 0n)
     const schemas: StoredSchema[] = []
     for await (const row of this.#rows(rowsPrefix(topic))) {
       const version = versionOfKey(row.key)
       if (version < firstVersion || version >= nextVersion) continue
-      schemas.push(await this.#schemaOf(topic, version, decode(SchemaRowSchema, row)))
+      schemas.push(await this.#schemaOf(topic, version, codec.decode(SchemaRowSchema, row.value)))
     }
     const snapshot = { headVersion: record.version, firstVersion, nextVersion, schemas }
     if (this.#cache.size >= CACHED_TOPICS_MAX) this.#cache.clear()
@@ -208,7 +204,8 @@ export class SchemaRegistry {
   /** Rows below the topic's first version, or all where it has no head. */
   async #eraseRows(topic: string): Promise<void> {
     const record = await this.#store.get(headKey(topic))
-    const firstVersion = record === undefined ? Infinity : Number(decode(SchemaHeadSchema, record).firstVersion ?? 0n)
+    const firstVersion =
+      record === undefined ? Infinity : Number(codec.decode(SchemaHeadSchema, record.value).firstVersion ?? 0n)
     for (const prefix of [rowsPrefix(topic), `schema-parts/${topic}/`]) {
       let batch: Change[] = []
       for await (const { key } of this.#rows(prefix)) {
@@ -270,20 +267,3 @@ const partsPrefix = (topic: string, version: number): string => `schema-parts/${
 const partKey = (topic: string, version: number, index: number): string =>
   partsPrefix(topic, version) + index.toString(16).padStart(4, '0')
 const versionOfKey = (key: string): number => parseInt(key.slice(key.lastIndexOf('/') + 1), 16)
-
-function encode<Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>): Uint8Array {
-  const body = toBinary(schema, create(schema, init))
-  const value = new Uint8Array(body.length + 1)
-  value[0] = FORMAT_VERSION
-  value.set(body, 1)
-  return value
-}
-
-function decode<Desc extends DescMessage>(schema: Desc, record: { value: Uint8Array }): MessageShape<Desc> {
-  try {
-    if (record.value[0] === FORMAT_VERSION) return fromBinary(schema, record.value.subarray(1))
-  } catch (cause) {
-    throw schemaError('SCHEMA_ROW_UNREADABLE', 'A stored schema cannot be read', cause)
-  }
-  throw schemaError('SCHEMA_ROW_UNREADABLE', 'A stored schema has an unknown format')
-}

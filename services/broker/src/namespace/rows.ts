@@ -1,17 +1,15 @@
 import { strict as assert } from 'node:assert'
-import {
-  create,
-  fromBinary,
-  toBinary,
-  type DescMessage,
-  type MessageInitShape,
-  type MessageShape
-} from '@bufbuild/protobuf'
-import type { MetadataRecord, MetadataStore } from '@strata/metadata'
+import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf'
+import { rowCodec, type MetadataRecord, type MetadataStore } from '@strata/metadata'
 import { brokerError } from '../errors.ts'
 import type { TopicName } from './topic-name.ts'
 
-const FORMAT_VERSION = 1
+/** Rows are stored in format version 1, see proto/storage/broker.proto. */
+const codec = rowCodec({
+  version: 1,
+  unreadable: ({ reason, cause }, key) =>
+    brokerError('MetadataError', `metadata row ${key} cannot be read: ${reason}`, cause)
+})
 
 export const keys = {
   clusters: 'clusters/',
@@ -28,13 +26,8 @@ export const keys = {
   topicDeletion: (name: TopicName): string => `topic-deletions/${name.storageName}`
 }
 
-/** One byte of format version, then the message: proto/storage/broker.proto. */
 export function encodeRow<Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>): Uint8Array {
-  const body = toBinary(schema, create(schema, init))
-  const value = new Uint8Array(body.length + 1)
-  value[0] = FORMAT_VERSION
-  value.set(body, 1)
-  return value
+  return codec.encode(schema, init)
 }
 
 /** @throws BrokerError MetadataError for a row that no version of this program wrote */
@@ -42,14 +35,7 @@ export function decodeRow<Desc extends DescMessage>(
   schema: Desc,
   record: { key: string; value: Uint8Array }
 ): MessageShape<Desc> {
-  if (record.value[0] !== FORMAT_VERSION) {
-    throw brokerError('MetadataError', `metadata row ${record.key} has an unknown format`)
-  }
-  try {
-    return fromBinary(schema, record.value.subarray(1))
-  } catch (cause) {
-    throw brokerError('MetadataError', `metadata row ${record.key} cannot be read`, cause)
-  }
+  return codec.decode(schema, record.value, record.key)
 }
 
 /** Every record under a prefix, page by page; never all of them in memory. Changes made meanwhile may or may not be seen. */
