@@ -33,6 +33,8 @@ export interface LogServices {
   readonly onClosed: (log: { readonly name: string }) => void
 }
 
+type CursorOptions = Parameters<ManagedLedger['openCursor']>[1]
+
 /** A cursor whose backlog is at most this will soon read what is appended now. */
 const NEAR_TAIL_ENTRIES = 10_000
 const CACHE_DECISION_MS = 250
@@ -205,10 +207,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
 
   // ---------------------------------------------------------------- cursors
 
-  async openCursor(
-    name: string,
-    options: { initial: 'earliest' | 'latest' | Position; properties?: Readonly<Record<string, string>> }
-  ): Promise<Cursor> {
+  async openCursor(name: string, options: CursorOptions): Promise<Cursor> {
     this.#checkOpen()
     const opening = this.#opening.get(name)
     if (opening !== undefined) return opening
@@ -342,18 +341,15 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
       }))
     } catch (error) {
       // Nothing that was answered is lost: the next owner recovers what is still open.
-      const reason = reasonOf(error)
-      this.#services.log.warn({ event: 'log.close_failed', name: this.name, reason }, 'a log was left to be recovered')
+      const fields = { event: 'log.close_failed', name: this.name, reason: reasonOf(error) }
+      this.#services.log.warn(fields, 'a log was left to be recovered')
     }
     this.abandon(closed)
   }
 
   // ---------------------------------------------------------------- inside
 
-  async #createCursor(
-    name: string,
-    options: { initial: 'earliest' | 'latest' | Position; properties?: Readonly<Record<string, string>> }
-  ): Promise<Cursor> {
+  async #createCursor(name: string, options: CursorOptions): Promise<Cursor> {
     const { initial, properties = {} } = options
     const tail = this.#table.next(this.lastConfirmed)
     const start = initial === 'earliest' ? this.firstPosition : initial === 'latest' ? tail : this.clamp(initial)
