@@ -13,6 +13,8 @@ export interface RunningCommand {
   readonly child: ChildProcess
   /** Resolves when standard output has so many lines; rejects if it ends before. */
   lines(count: number): Promise<string[]>
+  /** Resolves when a line matches; rejects if it ends before. */
+  linesUntil(last: RegExp): Promise<string[]>
   readonly ended: Promise<Ended>
 }
 
@@ -23,10 +25,11 @@ export interface CommandOptions {
 
 export function startCommand(
   [file, ...args]: readonly [string, ...string[]],
-  options: CommandOptions & { cwd?: string } = {}
+  options: CommandOptions & { cwd?: string; group?: boolean } = {}
 ): RunningCommand {
   const child = spawn(file, args, {
     env: { ...process.env, ...options.env },
+    detached: options.group ?? false,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd })
   })
   child.stdin.on('error', () => undefined)
@@ -40,18 +43,20 @@ export function startCommand(
   })
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }))
+  const linesOnce = (isEnough: (lines: readonly string[]) => boolean): Promise<string[]> =>
+    new Promise((resolve, reject) => {
+      onOutput = () => {
+        const lines = stdout.split('\n').slice(0, -1)
+        if (isEnough(lines)) resolve(lines)
+      }
+      onOutput()
+      void ended.then(({ code }) => reject(new Error(`ended with ${code} too early:\n${stdout}${stderr}`)))
+    })
   return {
     child,
     ended,
-    lines: count =>
-      new Promise((resolve, reject) => {
-        onOutput = () => {
-          const lines = stdout.split('\n').slice(0, -1)
-          if (lines.length >= count) resolve(lines)
-        }
-        onOutput()
-        void ended.then(({ code }) => reject(new Error(`ended with ${code} before line ${count}:\n${stdout}${stderr}`)))
-      })
+    lines: count => linesOnce(lines => lines.length >= count),
+    linesUntil: last => linesOnce(lines => lines.some(line => last.test(line)))
   }
 }
 
