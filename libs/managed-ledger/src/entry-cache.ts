@@ -1,6 +1,7 @@
 import type { Clock } from '@strata/base'
 import { comparePositions, type Position } from '@strata/cursor-protocol'
 import type { Entry } from './contract.ts'
+import { LoadGate } from './load-gate.ts'
 
 /** Consecutive entries of one ledger. */
 interface Block {
@@ -11,6 +12,8 @@ interface Block {
   /** Came from a read ahead, so whoever reads it will want what follows. */
   readonly isReadAhead: boolean
   readonly createdAtMs: number
+  /** How many of its payloads somebody came to. */
+  readThrough: number
   touchedAtMs: number
   /** What it keeps alive, whole chunks included. */
   bytes: number
@@ -31,6 +34,9 @@ const IDLE_MS_MAX = 1_000
 const AGE_MS_MAX = 10_000
 const SWEEP_PERIOD_MS = 500
 const BLOCK_BYTES_MAX = 256 * 1024
+const READ_AHEAD_BYTES_MAX = 1024 * 1024
+const READ_AHEAD_BYTES_MIN = 64 * 1024
+const READ_AHEAD_GROWTH = 1.25
 /** A slice that is less than this share of its chunk is copied: it must not keep the chunk. */
 const CHUNK_SHARE_MIN = 8
 
@@ -45,6 +51,13 @@ const CHUNK_SHARE_MIN = 8
 export class EntryCache {
   readonly bytesMax: number
   readonly clock: Clock
+  /** What comes in from storage, on its way into the cache or past it. */
+  readonly loads: LoadGate
+  /**
+   * How much to read ahead. More readers at places of their own than the cache has room for would evict what each other
+   * read ahead, and read it again and again: whatever goes unread halves it, and what is read raises it.
+   */
+  readAheadBytes = READ_AHEAD_BYTES_MAX
   /** In order of touch, the least recent first. */
   readonly #blocks = new Set<Block>()
   readonly #logs = new Set<LogCache>()
@@ -54,6 +67,7 @@ export class EntryCache {
   constructor(options: { bytesMax: number; clock: Clock }) {
     this.bytesMax = options.bytesMax
     this.clock = options.clock
+    this.loads = new LoadGate(Math.max(options.bytesMax / 2, READ_AHEAD_BYTES_MAX))
   }
 
   get bytesHeld(): number {
@@ -83,12 +97,27 @@ export class EntryCache {
     this.touch(block)
     for (const oldest of this.#blocks) {
       if (this.#bytesHeld <= this.bytesMax) break
+      if (oldest.isReadAhead && oldest.readThrough < oldest.payloads.length / 2) {
+        this.readAheadBytes = Math.max(READ_AHEAD_BYTES_MIN, this.readAheadBytes / 2)
+      }
       this.#evict(oldest)
     }
     if (this.#blocks.size > 0)
       this.#cancelSweep ??= this.clock.after(SWEEP_PERIOD_MS, () => {
         this.#sweep()
       })
+  }
+
+  /** Somebody came to a payload of the block. */
+  noteRead(block: Block, index: number): void {
+    this.touch(block)
+    const { readThrough, payloads, isReadAhead } = block
+    if (index < readThrough) return
+    block.readThrough = index + 1
+    const half = payloads.length / 2
+    if (isReadAhead && readThrough < half && index + 1 >= half) {
+      this.readAheadBytes = Math.min(READ_AHEAD_BYTES_MAX, this.readAheadBytes * READ_AHEAD_GROWTH)
+    }
   }
 
   touch(block: Block): void {
@@ -135,6 +164,14 @@ export class LogCache {
     this.#cache = cache
   }
 
+  get readAheadBytes(): number {
+    return Math.floor(this.#cache.readAheadBytes)
+  }
+
+  get loads(): LoadGate {
+    return this.#cache.loads
+  }
+
   /** Confirmed entries that follow each other, oldest first. Small slices of large chunks are copied. */
   add(ledgerId: number, firstEntryId: number, payloads: readonly Buffer[], isReadAhead = false): void {
     let next = 0
@@ -164,7 +201,7 @@ export class LogCache {
     if (block?.ledgerId !== position.ledgerId) return undefined
     const offset = position.entryId - block.firstEntryId
     if (offset >= block.payloads.length) return undefined
-    this.#cache.touch(block)
+    this.#cache.noteRead(block, offset)
     return { payloads: block.payloads, offset, isReadAhead: block.isReadAhead }
   }
 
@@ -208,7 +245,8 @@ export class LogCache {
 
   #newBlock(from: { ledgerId: number; firstEntryId: number; isReadAhead: boolean }): Block {
     const nowMs = this.#cache.clock.nowMs()
-    return { ...from, log: this, payloads: [], createdAtMs: nowMs, touchedAtMs: nowMs, bytes: 0, lastChunk: undefined }
+    const times = { createdAtMs: nowMs, touchedAtMs: nowMs }
+    return { ...from, ...times, log: this, payloads: [], readThrough: 0, bytes: 0, lastChunk: undefined }
   }
 
   /** Index of the last block that begins at or before a position. The newest is asked most. */

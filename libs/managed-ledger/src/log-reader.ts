@@ -13,8 +13,9 @@ interface Load {
   readonly entries: Promise<Entry[]>
 }
 
-const READ_AHEAD_BYTES = 1024 * 1024
 const READ_AHEAD_ENTRIES = 8_192
+/** What one entry is charged with before its size is known. */
+const ONE_ENTRY_BYTES = 16 * 1024
 
 /**
  * Reads entries of a log: from the cache, else from the ledgers in large pieces that go into the cache and that readers
@@ -105,7 +106,7 @@ export class LogReader {
     const rowEntries = this.#table.row(at.ledgerId)?.entries ?? 0
     const last = Math.min(rowEntries, this.#cache.nextCached(at)) - 1
     const isSingle = limits.entriesMax <= 1
-    const bytesMax = isSingle ? limits.bytesMax : Math.max(limits.bytesMax, READ_AHEAD_BYTES)
+    const bytesMax = isSingle ? limits.bytesMax : Math.max(limits.bytesMax, this.#cache.readAheadBytes)
     const entriesMax = isSingle ? 1 : Math.max(limits.entriesMax, READ_AHEAD_ENTRIES)
     const load: Load = {
       ledgerId: at.ledgerId,
@@ -136,7 +137,8 @@ export class LogReader {
     const next = this.#table.ceiling(from)
     if (next === undefined || this.#cache.find(next) !== undefined || this.#loadOf(next) !== undefined) return
     // Whoever needs the piece reads it again and sees the error.
-    this.#startLoad(next, { entriesMax: READ_AHEAD_ENTRIES, bytesMax: READ_AHEAD_BYTES }).entries.catch(() => undefined)
+    const limits = { entriesMax: READ_AHEAD_ENTRIES, bytesMax: this.#cache.readAheadBytes }
+    this.#startLoad(next, limits).entries.catch(() => undefined)
   }
 
   /** undefined: the ledger was trimmed meanwhile. */
@@ -156,7 +158,8 @@ export class LogReader {
         this.#readers.set(id, reader)
       }
       const opened = await reader
-      const entries = await opened.read({ first: entryId(first), last: entryId(last), bytesMax, entriesMax })
+      const range = { first: entryId(first), last: entryId(last), bytesMax, entriesMax }
+      const entries = await this.#cache.loads.through(Math.max(bytesMax, ONE_ENTRY_BYTES), () => opened.read(range))
       if (entries.length === 0) throw new Error('the ledger gave no entry below its end')
       return entries.map(entry => ({ ledgerId: id, entryId: entry.entryId, payload: entry.payload }))
     } catch (error) {
