@@ -33,6 +33,12 @@ export class ProtoReader {
     this.end = end
   }
 
+  /** Keeps no buffer alive while it reads nothing. */
+  close(): void {
+    this.buffer = NOTHING
+    this.position = this.end = 0
+  }
+
   /** Reads a tag; false at the end of the message. */
   next(): boolean {
     if (this.position >= this.end) return false

@@ -187,6 +187,7 @@ export class Connection implements ConnectionContext, FrameHandler {
       }
       this.close(reasonOf(error))
     }
+    this.#sendPath.close()
     this.#assembly.onHeld(this.#decoder.heldBytes)
     return bytes
   }

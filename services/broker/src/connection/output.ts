@@ -7,6 +7,8 @@ const COPY_BYTES_MAX = 8 * 1024
 /** A connection with this much unsent output is not writable. */
 const HIGH_WATER_BYTES = 512 * 1024
 const LOW_WATER_BYTES = HIGH_WATER_BYTES / 4
+/** While the pool is over, a socket that has taken all it was given is given no more than this at a time. */
+const TIGHT_BYTES = 16 * 1024
 /** More connections with unsent slabs than this are flushed at once, so that slabs stay few. */
 const DIRTY_MAX = 256
 const SLABS_KEPT_MAX = 64
@@ -50,7 +52,8 @@ export class Flusher {
  * What goes out on one socket: frames gathered during a turn of the event loop leave in one write.
  *
  * Invariants
- *   O1  Bytes handed to the socket and not yet written are charged to the pool, and given back exactly once.
+ *   O1  Bytes gathered, or handed to the socket and not yet written, are charged to the pool, and given back exactly once;
+ *       those in the slab when they leave it.
  *   O2  `isWritable` turns false above the high-water mark; every `onWritable` callback runs once the socket has caught up.
  */
 export class Output {
@@ -72,9 +75,15 @@ export class Output {
     this.#pool = pool
   }
 
+  /** False also while somebody waits to be called: what is said here changes by that call only, once it was false. */
   get isWritable(): boolean {
-    if (this.#inSocketBytes + this.#chunkBytes >= HIGH_WATER_BYTES) return false
-    return this.#inSocketBytes === 0 || !this.#pool.isOver
+    return this.#waiting.length === 0 && this.#hasRoom
+  }
+
+  get #hasRoom(): boolean {
+    const gatheredBytes = this.#chunkBytes + (this.#slab?.length ?? 0)
+    if (this.#pool.isOver) return this.#inSocketBytes === 0 && gatheredBytes < TIGHT_BYTES
+    return this.#inSocketBytes + gatheredBytes < HIGH_WATER_BYTES
   }
 
   get queuedBytes(): number {
@@ -83,7 +92,7 @@ export class Output {
 
   onWritable(run: () => void): void {
     this.#waiting.push(run)
-    if (this.isWritable) setImmediate(() => this.#wake())
+    if (this.#hasRoom) setImmediate(() => this.#wake())
   }
 
   /** Where the next frame is written. Valid until the turn ends; a closed output takes and drops it. */
@@ -135,9 +144,12 @@ export class Output {
     const bytes = this.#chunkBytes
     this.#chunks = []
     this.#chunkBytes = 0
-    if (this.#isClosed || bytes === 0) return
+    if (bytes === 0) return
+    if (this.#isClosed) {
+      this.#pool.give(bytes)
+      return
+    }
     this.#inSocketBytes += bytes
-    this.#pool.take(bytes)
     const onWritten = (): void => this.#onWritten(bytes)
     if (chunks.length === 1) {
       this.#socket.write(chunks[0] as Buffer, onWritten)
@@ -160,6 +172,7 @@ export class Output {
   #chunk(bytes: Buffer): void {
     this.#chunks.push(bytes)
     this.#chunkBytes += bytes.length
+    this.#pool.take(bytes.length)
   }
 
   #putPongsFirst(slab: WriteBuffer): void {
@@ -167,6 +180,7 @@ export class Output {
     const bytes = slab.take()
     this.#chunks.unshift(bytes)
     this.#chunkBytes += bytes.length
+    this.#pool.take(bytes.length)
   }
 
   #onWritten(bytes: number): void {
@@ -176,7 +190,7 @@ export class Output {
   }
 
   #wake(): void {
-    if (!this.isWritable) return
+    if (!this.#hasRoom) return
     const woken = this.#waiting
     this.#waiting = []
     for (const run of woken) run()

@@ -61,6 +61,12 @@ export class SendPath {
     slot.topic.publish(slot.producer, send, payload, checksum)
   }
 
+  /** Of what was read nothing is kept alive. */
+  close(): void {
+    this.#send.reader.close()
+    this.#metadata.reader.close()
+  }
+
   /** What is rare is asked last and answered here. */
   #isAllowed(slot: ProducerSlot & { kind: 'ready' }): boolean {
     const send = this.#send

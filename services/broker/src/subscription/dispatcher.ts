@@ -61,6 +61,8 @@ export interface Dispatcher {
   hashRangesOf(member: Member): readonly string[] | undefined
 }
 
+const NO_ENTRY: Entry = { ledgerId: -1, entryId: -1, payload: Buffer.alloc(0) }
+
 /** What the dispatchers of one subscription share, and the only way a message leaves. */
 export class DispatchContext {
   readonly topic: string
@@ -90,7 +92,7 @@ export class DispatchContext {
     this.pool = options.pool
     this.#delivery = {
       consumerId: 0,
-      entry: { ledgerId: -1, entryId: -1, payload: Buffer.alloc(0) },
+      entry: NO_ENTRY,
       partition: options.partition,
       redeliveryCount: 0,
       ackSet: undefined,
@@ -120,6 +122,7 @@ export class DispatchContext {
       this.messagesRedelivered += messages
     }
     member.connection.sendMessage(delivery)
+    delivery.entry = NO_ENTRY // which keeps nothing alive
     return messages
   }
 }

@@ -30,6 +30,9 @@ export class EntryReader {
     } catch (error) {
       if (!wireErrors.is(error)) throw error
       return this.#setUnreadable(withHash)
+    } finally {
+      // A payload is a slice of a whole read: it must not outlive its turn here, in every subscription.
+      this.#view.reader.close()
     }
     const { info } = this
     const view = this.#view
