@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { BaseCommand_Type, encodeCommand } from '@strata/wire'
-import { produceLoad } from '../bench/load/produce.ts'
 import { Peer } from '../bench/load/peer.ts'
 import { SeededRandom, seedOfRun } from '../support/random.ts'
 import { residentBytes } from '../support/resident.ts'
@@ -11,6 +10,7 @@ import { startStrata, type StrataProcess } from '../support/strata-process.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { publishSome } from './bounds-support.ts'
 import { anyFrame, CONNECT, damage } from './hostile-frames.ts'
 
 const FRAMES = Number(process.env['STRATA_TEST_HOSTILE_FRAMES'] ?? 100_000)
@@ -58,21 +58,7 @@ async function closed(socket: Socket): Promise<void> {
 
 /** A well-behaved client publishes and is answered while all of this goes on. */
 async function undisturbed(topic: string): Promise<void> {
-  const { messages } = await produceLoad({
-    port: strata.brokerPort,
-    topic: `persistent://public/default/${topic}`,
-    connections: 1,
-    producers: 1,
-    batch: 1,
-    bytes: 100,
-    window: 10,
-    rate: 0,
-    warmUpSeconds: 0,
-    seconds: 30,
-    keys: 0,
-    messagesMax: 200
-  })
-  assert(messages >= 200, `only ${messages} of 200 messages were acknowledged`)
+  await publishSome(strata, topic, { messages: 200, deadlineSeconds: 30 })
 }
 
 describe('hostile input', () => {

@@ -1,9 +1,7 @@
-import { silentLogger, systemClock } from '@strata/base'
 import { describeBookieNode } from '@strata/ledger-client/testing'
 import { MemoryMetadataStore } from '@strata/metadata'
-import { bookieDirectories, type Bookie } from './bookie-types.ts'
-import { openBookie } from './open-bookie.ts'
-import { BOOKIE, CLUSTER, copyMetadata, seededRandom, SMALL, TestNode } from './testing/fixtures.ts'
+import type { Bookie } from './bookie-types.ts'
+import { copyMetadata, openOn, seededRandom, TestNode } from './testing/fixtures.ts'
 import { RecordingDisk } from './testing/recording-disk.ts'
 
 describeBookieNode('a bookie on real files', async () => {
@@ -24,17 +22,7 @@ describeBookieNode('a bookie whose power fails', async () => {
   const disk = new RecordingDisk()
   const opened: Bookie[] = []
   const open = async (on: RecordingDisk, store: MemoryMetadataStore): Promise<Bookie> => {
-    const bookie = await openBookie({
-      directories: bookieDirectories('/data'),
-      bookieId: BOOKIE,
-      clusterId: CLUSTER,
-      metadata: store,
-      logger: silentLogger,
-      clock: systemClock,
-      settings: SMALL,
-      disk: on,
-      openIndexStore: on.openIndexStore
-    })
+    const bookie = await openOn(on, store)
     opened.push(bookie)
     return bookie
   }

@@ -1,12 +1,11 @@
 import { strict as assert } from 'node:assert'
-import { silentLogger, systemClock, type EntryId, type LedgerId } from '@strata/base'
+import type { EntryId, LedgerId } from '@strata/base'
 import type { AddSink } from '@strata/ledger-client'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { expect, test } from 'vitest'
-import { bookieDirectories, type Bookie } from './bookie-types.ts'
-import { openBookie } from './open-bookie.ts'
+import type { Bookie } from './bookie-types.ts'
 import type { BookieSettings } from './settings.ts'
-import { addOf, BOOKIE, CLUSTER, copyMetadata, seededRandom, SMALL } from './testing/fixtures.ts'
+import { addOf, copyMetadata, openOn, seededRandom, SMALL } from './testing/fixtures.ts'
 import { RecordingDisk, type Random } from './testing/recording-disk.ts'
 
 const KIB = 1024
@@ -20,19 +19,7 @@ const TINY: Partial<BookieSettings> = {
 }
 const LEDGERS = [1, 2, 3]
 
-function open(disk: RecordingDisk, metadata: MemoryMetadataStore): Promise<Bookie> {
-  return openBookie({
-    directories: bookieDirectories('/data'),
-    bookieId: BOOKIE,
-    clusterId: CLUSTER,
-    metadata,
-    logger: silentLogger,
-    clock: systemClock,
-    settings: TINY,
-    disk,
-    openIndexStore: disk.openIndexStore
-  })
-}
+const open = (disk: RecordingDisk, metadata: MemoryMetadataStore): Promise<Bookie> => openOn(disk, metadata, TINY)
 
 /** The one content that an entry may ever have. */
 function payloadOf(ledger: number, entry: number): Buffer {

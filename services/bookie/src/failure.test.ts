@@ -1,10 +1,9 @@
 import { strict as assert } from 'node:assert'
-import { silentLogger, systemClock, type EntryId, type LedgerId } from '@strata/base'
+import type { EntryId, LedgerId } from '@strata/base'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { afterEach, beforeEach, test } from 'vitest'
-import { bookieDirectories, type Bookie } from './bookie-types.ts'
-import { openBookie } from './open-bookie.ts'
-import { addOf, BOOKIE, CLUSTER, copyMetadata, readAll, seededRandom, SMALL, WaitingSink } from './testing/fixtures.ts'
+import type { Bookie } from './bookie-types.ts'
+import { addOf, copyMetadata, openOn, readAll, seededRandom, WaitingSink } from './testing/fixtures.ts'
 import { RecordingDisk } from './testing/recording-disk.ts'
 
 /** So that the node finds its ledgers in the metadata store. */
@@ -20,23 +19,9 @@ beforeEach(async () => {
     compares: [],
     changes: LEDGER_KEYS.map(key => ({ kind: 'put', key, value: Buffer.of(1) }))
   })
-  bookie = await open(disk)
+  bookie = await openOn(disk, metadata)
 })
 afterEach(() => bookie.close())
-
-function open(on: RecordingDisk, store = metadata): Promise<Bookie> {
-  return openBookie({
-    directories: bookieDirectories('/data'),
-    bookieId: BOOKIE,
-    clusterId: CLUSTER,
-    metadata: store,
-    logger: silentLogger,
-    clock: systemClock,
-    settings: SMALL,
-    disk: on,
-    openIndexStore: on.openIndexStore
-  })
-}
 
 const payload = (entry: number): Buffer => Buffer.alloc(500, `${entry};`)
 
@@ -67,7 +52,7 @@ async function holds(ledger: number, count: number, on = bookie): Promise<void> 
 /** Does a power failure now, too, leave exactly these entries? */
 async function holdsAfterPowerFailure(ledger: number, count: number): Promise<void> {
   const image = disk.crashImage(disk.operations.length, seededRandom(3))
-  const again = await open(image, await copyMetadata(metadata))
+  const again = await openOn(image, await copyMetadata(metadata))
   await holds(ledger, count, again)
   await again.close()
 }
@@ -159,12 +144,12 @@ test('what a killed process had written but not synced is synced before the next
   // As if the process had been killed between its last write and the sync: the page cache has it, the disk may not.
   const sync = disk.operations.findLastIndex(({ kind }) => kind === 'sync')
   disk.operations.splice(sync, 1)
-  const next = await open(disk)
+  const next = await openOn(disk, metadata)
   await holds(1, 10, next)
   await next.housekeep()
   for (const seed of [1, 2, 3, 4, 5]) {
     const image = disk.crashImage(disk.operations.length, seededRandom(seed))
-    const again = await open(image, await copyMetadata(metadata))
+    const again = await openOn(image, await copyMetadata(metadata))
     await holds(1, 10, again)
     await again.close()
   }

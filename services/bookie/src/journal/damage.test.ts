@@ -1,10 +1,9 @@
 import { strict as assert } from 'node:assert'
-import { CodedError, silentLogger, systemClock, type EntryId, type LedgerId } from '@strata/base'
+import { CodedError, type EntryId, type LedgerId } from '@strata/base'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { beforeAll, test } from 'vitest'
 import { bookieDirectories, type Bookie } from '../bookie-types.ts'
-import { openBookie } from '../open-bookie.ts'
-import { addOf, BOOKIE, CLUSTER, copyMetadata, SMALL, WaitingSink } from '../testing/fixtures.ts'
+import { addOf, copyMetadata, openOn, SMALL, WaitingSink } from '../testing/fixtures.ts'
 import { RecordingDisk } from '../testing/recording-disk.ts'
 import { replayJournal } from './replay.ts'
 
@@ -17,17 +16,7 @@ let journals: string[]
 let volumeId: string
 
 function open(on: RecordingDisk, store: MemoryMetadataStore): Promise<Bookie> {
-  return openBookie({
-    directories: bookieDirectories('/data'),
-    bookieId: BOOKIE,
-    clusterId: CLUSTER,
-    metadata: store,
-    logger: silentLogger,
-    clock: systemClock,
-    settings: { ...SMALL, journalFileBytes: 4_800 },
-    disk: on,
-    openIndexStore: on.openIndexStore
-  })
+  return openOn(on, store, { ...SMALL, journalFileBytes: 4_800 })
 }
 
 beforeAll(async () => {

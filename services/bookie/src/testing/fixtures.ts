@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bookieDirectories, type Bookie, type BookieOptions } from '../bookie-types.ts'
 import { openBookie } from '../open-bookie.ts'
+import type { RecordingDisk } from './recording-disk.ts'
 
 export const CLUSTER = 'test-cluster'
 export const BOOKIE = 'bookie-1' as BookieId
@@ -101,6 +102,25 @@ export class TestNode {
     await this.metadata.close()
     await rm(this.root, { recursive: true, force: true })
   }
+}
+
+/** A node on a disk in memory, or on what is left of one. */
+export function openOn(
+  disk: RecordingDisk,
+  metadata: MemoryMetadataStore,
+  settings: BookieOptions['settings'] = SMALL
+): Promise<Bookie> {
+  return openBookie({
+    directories: bookieDirectories('/data'),
+    bookieId: BOOKIE,
+    clusterId: CLUSTER,
+    metadata,
+    logger: silentLogger,
+    clock: systemClock,
+    settings,
+    disk,
+    openIndexStore: disk.openIndexStore
+  })
 }
 
 const KIB = 1024
