@@ -18,6 +18,8 @@ export class Flooder {
   readonly #done: Promise<void>
   #resolve: () => void = () => undefined
   #reject: (error: Error) => void = () => undefined
+  /** Of the first message. */
+  ledgerId = -1
   #lastLedgerId = -1
   #lastEntryId = -1
   sent = 0
@@ -98,6 +100,7 @@ export class Flooder {
       )
       return
     }
+    if (this.receipts === 0) this.ledgerId = ledgerId
     this.#lastLedgerId = ledgerId
     this.#lastEntryId = entryId
     if (++this.receipts === this.#messages) this.#resolve()
