@@ -8,5 +8,3 @@ export {
   ledgerIdOfKey,
   type LedgerDeletion
 } from './ledger-records.ts'
-export { GrpcBookieNode, type GrpcBookieNodeOptions } from './grpc/grpc-bookie-node.ts'
-export { serveBookieNode, type ServedBookieNode, type ServeOptions } from './grpc/serve-bookie-node.ts'
