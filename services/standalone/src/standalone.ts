@@ -141,12 +141,18 @@ async function openServing(
   await broker.start().catch((error: unknown) => {
     throw listenError(error, { port: 'brokerServicePort', portValue: brokerServicePort, address })
   })
-  const admin = createAdminServer({ broker, clock: systemClock, logger })
+  const admin = createAdminServer({ broker, clock: systemClock, logger, storageTroubles: () => troublesOf(bookie) })
   opened.push(() => admin.close())
   await admin.start().catch((error: unknown) => {
     throw listenError(error, { port: 'webServicePort', portValue: webServicePort, address })
   })
   return { broker, admin }
+}
+
+function troublesOf(bookie: Bookie): readonly string[] {
+  const { state, reasons } = bookie.health()
+  if (state === 'writable') return []
+  return reasons.length > 0 ? reasons : [`the bookie is ${state}`]
 }
 
 function onlyNode(bookie: Bookie): BookieDirectory {

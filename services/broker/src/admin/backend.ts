@@ -41,6 +41,8 @@ export interface AdminBackend {
     }): Route
   }
   readonly connections: ConnectionCounts
+  /** Why storage refuses to take messages now, one line each; empty while it takes them. */
+  storageTroubles(): readonly string[]
   /** Bytes of messages in memory, by pool. */
   readonly pools: readonly { readonly name: string; readonly bytesHeld: number; readonly bytesMax: number }[]
 }

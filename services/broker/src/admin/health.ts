@@ -14,10 +14,13 @@ const DEADLINE_MS = 10_000
 
 /**
  * A message through the broker and back: published, stored durably, read and delivered to a consumer, as a client's is,
- * only that no socket is between. Checks run one after another, as each is alone on its subscription.
+ * only that no socket is between. Checks run one after another, as each is alone on its subscription. Storage that is known
+ * to refuse is not asked: its reasons are the answer.
  * @throws RestError 503
  */
 export async function checkHealth(backend: AdminBackend): Promise<void> {
+  const troubles = backend.storageTroubles()
+  if (troubles.length > 0) refuse(503, `Storage takes no messages: ${troubles.join('; ')}`)
   const name = TopicName.parse(TOPIC)
   const token = randomUUID()
   const peer = new HealthPeer(token)

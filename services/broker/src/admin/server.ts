@@ -21,9 +21,17 @@ const NO_COMPILERS = {
   buildSerializer: () => () => assert.fail('no route declares a schema')
 }
 
+export interface AdminServerOptions {
+  readonly broker: Broker
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Of storage in this process: why it refuses to take messages now, one line each; empty while it takes them. */
+  readonly storageTroubles?: () => readonly string[]
+}
+
 /** The HTTP side of a broker, not yet listening. It is closed before its broker. */
-export function createAdminServer(options: { broker: Broker; clock: Clock; logger: Logger }): AdminServer {
-  const { broker, clock, logger } = options
+export function createAdminServer(options: AdminServerOptions): AdminServer {
+  const { broker, clock, logger, storageTroubles = () => [] } = options
   return new AdminServer({
     settings: broker.settings,
     clock,
@@ -39,6 +47,7 @@ export function createAdminServer(options: { broker: Broker; clock: Clock; logge
     get connections() {
       return broker.connectionCounts
     },
+    storageTroubles,
     pools: [broker.ingestPool, broker.dispatchPool]
   })
 }
