@@ -27,9 +27,9 @@ export interface AttachmentOptions {
 }
 
 interface Waiter {
-  resolve(connection: Connection): void
-  reject(error: Error): void
-  cancel(): void
+  readonly resolve: (connection: Connection) => void
+  readonly reject: (error: Error) => void
+  readonly cancel: () => void
 }
 
 /**
