@@ -1,45 +1,15 @@
 import { BytePool } from '@strata/base'
 import { ManualClock } from '@strata/base/testing'
-import { MetadataView, readMessageMetadata, WriteBuffer, writeMessageMetadata } from '@strata/wire'
-import { afterEach, describe, expect, test } from 'vitest'
-import { clientErrors, MessageId, PulsarClient, tokenAuthentication, type ClientOptions } from './index.ts'
-import { FakeBroker, type FakeBrokerHooks, type FakeConnection, type ReceivedSend } from './testing/fake-broker.ts'
-
-const TOPIC = 'persistent://public/default/t'
-const cleanups: (() => Promise<void>)[] = []
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
-async function broker(hooks: FakeBrokerHooks = {}): Promise<FakeBroker> {
-  const started = await FakeBroker.start(hooks)
-  cleanups.push(() => started.close())
-  return started
-}
-
-function clientOf(to: FakeBroker, options: Partial<ClientOptions> = {}): PulsarClient {
-  const client = new PulsarClient({ serviceUrl: to.url, backoff: { initialMs: 1, maxMs: 10 }, ...options })
-  cleanups.push(() => {
-    client.shutdown()
-    return Promise.resolve()
-  })
-  return client
-}
+import { MetadataView, readMessageMetadata } from '@strata/wire'
+import { describe, expect, test } from 'vitest'
+import { clientErrors, MessageId, tokenAuthentication } from './index.ts'
+import type { FakeConnection, ReceivedSend } from './testing/fake-broker.ts'
+import { bodyOf, broker, clientOf, TOPIC, untilAdvanced } from './testing/fixture.ts'
 
 function payloadOf(send: ReceivedSend): string {
   const view = new MetadataView()
   readMessageMetadata(send.body, 0, send.body.length, view)
   return send.body.toString('utf8', view.payloadStart)
-}
-
-function bodyOf(text: string): Buffer {
-  const out = new WriteBuffer()
-  writeMessageMetadata(out, { producerName: 'p', publishTimeMs: 1, sequenceLow: 0, sequenceHigh: 0 })
-  const metadata = out.take()
-  const size = Buffer.alloc(4)
-  size.writeUInt32BE(metadata.length)
-  return Buffer.concat([size, metadata, Buffer.from(text)])
 }
 
 const unbatched = { topic: TOPIC, batching: { enabled: false } }
@@ -407,91 +377,5 @@ describe('consumer', () => {
   })
 })
 
-describe('where reading starts', () => {
-  /** The entries 4 and 5 of one message each, whenever something seeks. */
-  const seekable: FakeBrokerHooks = {
-    onCommand: (command, connection) => {
-      if (command.case === 'getLastMessageId') {
-        const { requestId } = command.value
-        const lastMessageId = { ledgerId: 1n, entryId: 4n, partition: -1, batchIndex: -1 }
-        connection.reply('getLastMessageIdResponse', { requestId, lastMessageId })
-        return true
-      }
-      if (command.case !== 'seek') return false
-      connection.reply('success', { requestId: command.value.requestId })
-      for (const entry of [4, 5]) connection.deliver(0, entry, bodyOf(`m${entry}`))
-      return true
-    }
-  }
-  const four = new MessageId({ ledgerId: 1, entryId: 4 })
-  const ackedEntries = (server: FakeBroker): bigint[] =>
-    server.received('ack').flatMap(ack => ack.messageId.map(id => id.entryId))
-
-  test('a seek goes behind the id: what is before it is acknowledged and not delivered', async () => {
-    const server = await broker(seekable)
-    const consumer = await clientOf(server).subscribe({ topic: TOPIC, subscription: 's', ackGroupMs: 0 })
-    await consumer.seek(four)
-    expect((await consumer.receive()).text).toBe('m5')
-    await server.until(() => ackedEntries(server).length === 1)
-    expect(ackedEntries(server)).toEqual([4n])
-  })
-
-  test('an inclusive seek delivers the very message', async () => {
-    const server = await broker(seekable)
-    const options = { topic: TOPIC, subscription: 's', isStartInclusive: true }
-    const consumer = await clientOf(server).subscribe(options)
-    await consumer.seek(four)
-    expect((await consumer.receive()).text).toBe('m4')
-  })
-
-  test('after the subscription was moved by somebody else, nothing is left out any more', async () => {
-    const clock = new ManualClock()
-    const server = await broker(seekable)
-    const consumer = await clientOf(server, { clock }).subscribe({ topic: TOPIC, subscription: 's' })
-    await consumer.seek(four)
-    await consumer.receive()
-    const [connection] = server.connections
-    connection?.reply('closeConsumer', { consumerId: 0n, requestId: 0n })
-    await untilAdvanced(clock, () => server.received('subscribe').length === 2)
-    connection?.deliver(0, 4, bodyOf('again'))
-    expect((await consumer.receive()).text).toBe('again')
-  })
-
-  test('an inclusive reader from the latest moves to the last message', async () => {
-    const server = await broker(seekable)
-    const options = { topic: TOPIC, startMessageId: MessageId.latest, isStartInclusive: true }
-    const reader = await clientOf(server).createReader(options)
-    expect((await reader.readNext()).text).toBe('m4')
-    expect(server.received('seek')[0]?.messageId).toMatchObject({ ledgerId: 1n, entryId: 4n })
-  })
-
-  test('what needs a connection waits for the next one', async () => {
-    const clock = new ManualClock()
-    const server = await broker(seekable)
-    const consumer = await clientOf(server, { clock }).subscribe({ topic: TOPIC, subscription: 's' })
-    server.connections.forEach(connection => connection.destroy())
-    while (consumer.isConnected) await new Promise(resolve => setImmediate(resolve))
-    const asked = consumer.getLastMessageIds()
-    await untilAdvanced(clock, () => server.received('getLastMessageId').length === 1)
-    expect((await asked)[0]?.equals(four)).toBe(true)
-  })
-
-  test('a seek to a message of several chunks goes to the first of them', async () => {
-    const server = await broker(seekable)
-    const consumer = await clientOf(server).subscribe({ topic: TOPIC, subscription: 's', isStartInclusive: true })
-    const firstChunk = new MessageId({ ledgerId: 1, entryId: 2 })
-    await consumer.seek(new MessageId({ ledgerId: 1, entryId: 4, firstChunk }))
-    expect(server.received('seek')[0]?.messageId).toMatchObject({ entryId: 2n })
-  })
-})
-
 /** Sweeps of redeliveries are this far apart at least. */
 const SWEEP_SLACK_MS = 10
-
-/** Moves the clock until a retry has come through; each step lets sockets do their work. */
-async function untilAdvanced(clock: ManualClock, isDone: () => boolean): Promise<void> {
-  while (!isDone()) {
-    clock.advance(1)
-    await new Promise(resolve => setImmediate(resolve))
-  }
-}

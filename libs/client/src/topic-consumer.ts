@@ -63,6 +63,8 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
   /** Messages of the entry in which it starts that come before the start are left out. */
   #skipsToStart: boolean
   #hasSeenEnd = false
+  /** The last seek; settled when it was answered or its connection was lost. */
+  #seeking: Promise<void> | undefined
 
   constructor(given: TopicConsumerOptions) {
     const { context, options, topic } = given
@@ -126,6 +128,8 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
 
   /** Called by the attachment. What was here comes again, so it is dropped first. */
   async register(connection: Connection): Promise<void> {
+    // The answer to a seek empties the queue: nothing of the new position may be in it by then.
+    await this.#seeking?.catch(() => undefined)
     this.#dropQueued()
     connection.addConsumer(this.id, this)
     const subscription = {
@@ -374,7 +378,7 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
     const connection = await this.#attachment.attached()
     const target =
       typeof place === 'number' ? { messagePublishTime: BigInt(place) } : { messageId: firstEntryOf(place).toData() }
-    await new Promise<void>((resolve, reject) => {
+    this.#seeking = new Promise<void>((resolve, reject) => {
       connection.requestWith(
         'seek',
         { consumerId: BigInt(this.id), ...target },
@@ -387,6 +391,7 @@ export class TopicConsumer implements ConsumerSink, MessageSource {
         }
       )
     })
+    await this.#seeking
   }
 
   /** The latest, for a reader that starts with the last message, is that message if there is one. */
