@@ -57,7 +57,8 @@ function pulsar(name: string, version: PulsarVersion, scripts: string): Target {
     start: async profile => {
       const [broker = 0, web = 0, mapped = 0] = await freePorts(3)
       // rates are told a minute late by default
-      const settings = { ...settingsOf(profile, { broker, mapped }), statsUpdateFrequencyInSecs: '5' }
+      const rates = { statsUpdateInitialDelayInSecs: '5', statsUpdateFrequencyInSecs: '5' }
+      const settings = { ...settingsOf(profile, { broker, mapped }), ...rates }
       const peer = await startPulsar({ scripts, version, settings, ports: { broker, web } })
       return { ...peer, mappedPort: mapped }
     }

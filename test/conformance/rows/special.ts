@@ -166,8 +166,11 @@ async function goesThrough(c: Context, forwarder: Forwarder, client: Client): Pr
   assert.equal((await c.admin.stats(topic)).publishers.length, 1)
   await forwarder.close()
   await eventually(
-    () => c.admin.stats(topic),
-    ({ publishers, subscriptions }) => publishers.length === 0 && subscriptions.s?.consumers.length === 0
+    async () => {
+      const { publishers, subscriptions } = await c.admin.stats(topic)
+      return { producers: publishers.length, consumers: subscriptions.s?.consumers.length }
+    },
+    ({ producers, consumers }) => producers === 0 && consumers === 0
   )
 }
 
