@@ -179,7 +179,6 @@ const mappedRows: Row[] = [
     name: 'mapped-port',
     proves: 'without any setting, a client that comes by a mapped port and another host name goes on by that way',
     feature: 'listeners',
-    beyond: 'Apache Pulsar sends it to its own address unless advertisedListeners says otherwise',
     run: async c => {
       const forwarder = await c.forwarder('any')
       await goesThrough(c, forwarder, await c.client(SHORT, forwarder.url))
@@ -191,6 +190,7 @@ const mappedRows: Row[] = [
     feature: 'listeners',
     profile: 'tuned',
     needs: ['listener-name'],
+    beyond: 'an Apache Pulsar standalone sends every client back the way it came, whatever listener it names',
     run: async c => {
       const forwarder = await c.forwarder('advertised')
       await goesThrough(c, forwarder, await c.client({ ...SHORT, listenerName: 'mapped' }))
