@@ -91,11 +91,11 @@ describe('hostile bytes', () => {
     await client.next('pong')
   })
 
-  test('a command that nobody knows is passed over', async () => {
+  test('a command of a type that nobody knows closes the connection, as in Apache Pulsar', async () => {
     await started()
     const client = await world.connect()
     client.socket.write(Buffer.from('0000000900000005087b9a07' + '00', 'hex'))
-    await client.settle()
+    await client.closed()
   })
 
   test('a command that only a broker sends closes the connection', async () => {
