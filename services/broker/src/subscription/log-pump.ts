@@ -163,7 +163,7 @@ export class LogPump {
     if (dispatcher === undefined || this.#isPaused || this.#isStopped) return undefined
     if (this.#isScheduled || this.#isReading || this.#isPumping || this.#waitsFor !== 'nothing') return undefined
     const pending = dispatcher.hasReadyPending()
-    if (!pending && (this.#isAtTail() || !dispatcher.hasReadyCredit())) return undefined
+    if (!pending && (this.#isAtTail() || this.#isNothingLeft() || !dispatcher.hasReadyCredit())) return undefined
     const state = { pending, read: formatPosition(this.readPosition), last: formatPosition(this.#log.lastConfirmed) }
     return `a message has a taker and nothing moves: ${JSON.stringify(state)}`
   }
@@ -351,6 +351,12 @@ export class LogPump {
     if (this.#isTailSeen) return true
     const { ledgerId, entryId } = this.#log.lastConfirmed
     return this.#ledgerId > ledgerId || (this.#ledgerId === ledgerId && this.#entryId > entryId)
+  }
+
+  /** The same, where the log's last ledger is empty still: asked of the log, for checks. */
+  #isNothingLeft(): boolean {
+    const before = { ledgerId: this.#ledgerId, entryId: this.#entryId - 1 }
+    return this.#log.countEntries(before, this.#log.lastConfirmed) === 0
   }
 
   /** A cumulative acknowledgement may have overtaken the scan. */
