@@ -7,6 +7,8 @@ export interface AckRecord {
   readonly askedAtMs: number
   /** The broker said that it is durable. */
   answered: boolean
+  /** When the process was killed that was asked; what it had not persisted may come back then or in a later round. */
+  killedAtMs: number
 }
 
 export interface SubscriptionPlan {
@@ -29,6 +31,12 @@ export class Ledger {
   /** `producer:number` of every message whose send resolved. */
   readonly acknowledgedSends = new Set<string>()
   readonly acks = new Map<string, Map<string, AckRecord>>(PLANS.map(plan => [plan.name, new Map()]))
+
+  onKilled(atMs: number): void {
+    for (const acks of this.acks.values()) {
+      for (const record of acks.values()) record.killedAtMs = Math.min(record.killedAtMs, atMs)
+    }
+  }
 }
 
 const PRODUCERS = 4
@@ -108,7 +116,7 @@ function settle(
   plan: SubscriptionPlan
 ): void {
   const records = messages.map(message => {
-    const record: AckRecord = { askedAtMs: performance.now(), answered: false }
+    const record: AckRecord = { askedAtMs: performance.now(), answered: false, killedAtMs: Infinity }
     acks.set(idOf(message), record)
     return record
   })

@@ -4,7 +4,7 @@ import { MessageId, PulsarClient } from '@strata/client'
 import { test } from 'vitest'
 import { SeededRandom, seedOfRun } from '../support/random.ts'
 import { startStrata, withDirectory, type StrataProcess } from '../support/strata-process.ts'
-import { idOf, Ledger, PLANS, runLoad, subscribe, TOPIC, type SubscriptionPlan } from './kill-load.ts'
+import { type AckRecord, idOf, Ledger, PLANS, runLoad, subscribe, TOPIC, type SubscriptionPlan } from './kill-load.ts'
 
 const ROUNDS = Number(process.env['STRATA_TEST_KILL_ROUNDS'] ?? 10)
 const FLOWING_MESSAGES = 1000
@@ -29,16 +29,16 @@ test(
     await withDirectory(async data => {
       for (let round = 0; round < ROUNDS; round++) {
         const strata = await startStrata({ data, set: SETTINGS })
-        let killedAtMs = 0
         await runLoad(strata, round, ledger, async () => {
           await flowing(ledger)
           await delay(random.between(0, 1500))
-          killedAtMs = performance.now()
+          const killedAtMs = performance.now()
           await strata.kill()
+          ledger.onKilled(killedAtMs)
         })
         const again = await startStrata({ data, set: SETTINGS })
         try {
-          await check(again, ledger, { killedAtMs, counted, where: `round ${round}, STRATA_TEST_SEED=${seed}` })
+          await check(again, ledger, { counted, where: `round ${round}, STRATA_TEST_SEED=${seed}` })
         } finally {
           await again.kill()
         }
@@ -63,7 +63,6 @@ async function flowing(ledger: Ledger): Promise<void> {
 }
 
 interface Circumstances {
-  readonly killedAtMs: number
   readonly counted: { lateAcksBack: number }
   readonly where: string
 }
@@ -100,9 +99,9 @@ async function checkSubscription(
   plan: SubscriptionPlan,
   stored: ReadonlySet<string>,
   ledger: Ledger,
-  { killedAtMs, counted, where }: Circumstances
+  { counted, where }: Circumstances
 ): Promise<void> {
-  const acks = ledger.acks.get(plan.name) ?? new Map<string, { askedAtMs: number; answered: boolean }>()
+  const acks = ledger.acks.get(plan.name) ?? new Map<string, AckRecord>()
   const expected = new Set([...stored].filter(id => !acks.has(id)))
   const came = new Set<string>()
   const consumer = await subscribe(client, plan)
@@ -114,7 +113,7 @@ async function checkSubscription(
     const ack = acks.get(id)
     if (ack === undefined) continue
     assert(!ack.answered, `${plan.name}: ${id} came back although its acknowledgement was answered (${where})`)
-    const ageMs = killedAtMs - ack.askedAtMs
+    const ageMs = ack.killedAtMs - ack.askedAtMs
     assert(
       ageMs < UNANSWERED_MS_MAX,
       `${plan.name}: ${id} came back, acknowledged ${ageMs} ms before the kill (${where})`
