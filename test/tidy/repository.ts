@@ -1,9 +1,14 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 
-export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..')
+/** The same from source and from what is built of it, which lies one folder deeper. */
+export const ROOT = rootAbove(dirname(fileURLToPath(import.meta.url)))
+
+function rootAbove(folder: string): string {
+  return existsSync(join(folder, 'package-lock.json')) ? folder : rootAbove(dirname(folder))
+}
 
 const SKIPPED = new Set(['node_modules', 'dist', 'generated', '.git', '.cache', 'coverage', 'data'])
 
