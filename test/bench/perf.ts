@@ -9,8 +9,8 @@ export interface PerfResult {
   readonly p99Ms: number
 }
 
-/** Intervals at the start that do not count: the load's own JVM is still compiling. */
-const WARM_UP_INTERVALS = 8
+/** Intervals (of ten seconds) at the start that do not count: the load's own JVM is still compiling. */
+const WARM_UP_INTERVALS = 1
 
 export interface PerfRun {
   readonly done: Promise<PerfResult>
@@ -21,7 +21,7 @@ export interface PerfRun {
 /** Apache Pulsar's own load generator. `args` as on its command line, without the service URL. */
 export function startPerf(server: Server, command: 'produce' | 'consume', args: readonly string[]): PerfRun {
   const url = ['-u', `pulsar://127.0.0.1:${server.brokerPort}`]
-  const child = spawn(PULSAR, ['perf', command, ...url, '-i', '1', ...args], {
+  const child = spawn(PULSAR, ['perf', command, ...url, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
     env: { ...process.env, PULSAR_MEM: '-Xms2g -Xmx2g -XX:MaxDirectMemorySize=2g' }
