@@ -21,9 +21,10 @@ const SET = { strataMemoryBudgetMB: 64, managedLedgerCacheSizeMB: 16, strataLogL
  * connections and subscriptions (50), buffers of the journal (16), and what the collector has not come to. It was 810 while
  * every subscription kept its last read alive.
  */
-const RESIDENT_BYTES_MAX = 480 * MIB
+const RESIDENT_BYTES_MAX = 512 * MIB
 const HEALTH_MS_MAX = 20_000
-const READER_MS_MAX = 60_000
+/** Kernels take megabytes for each deaf socket, and the reader gets its share beside them. Below two keep-alive intervals, when they are closed. */
+const READER_MS_MAX = 45_000
 const PUBLISH = { messages: 100, deadlineSeconds: 40 }
 
 function topicOf(index: number): string {

@@ -133,11 +133,12 @@ export class Output {
     if (this.#slab === undefined) this.#slab = this.#flusher.markDirty(this)
   }
 
+  /** While the pool is over, what is little leaves the slab behind: it may wait for long, and must not keep all of it. */
   flush(): void {
     const slab = this.#slab
     if (slab === undefined) return
     this.#slab = undefined
-    if (slab.length > 0) this.#chunk(slab.take())
+    if (slab.length > 0) this.#chunk(this.#pool.isOver ? Buffer.from(slab.take()) : slab.take())
     if (this.#pongs > 0) this.#putPongsFirst(slab)
     this.#flusher.giveBack(slab)
     const chunks = this.#chunks

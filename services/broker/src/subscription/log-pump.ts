@@ -8,6 +8,11 @@ import type { DispatchContext, Dispatcher } from './dispatcher.ts'
 const TURN_ENTRIES = 2000
 /** Least bytes asked for in a read; below it the cost is the read, not the bytes. */
 const READ_BYTES_MIN = 64 * 1024
+/**
+ * While the pool is over, a subscription reads no more than this at a time. It may read as much, for those who fill the
+ * pool may be others' consumers that never read: whoever reads must get on beside them. Who has no taker reads nothing.
+ */
+const TIGHT_BYTES = 16 * 1024
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 10_000
 
@@ -63,7 +68,7 @@ export class LogPump {
   #isReading = false
   /** The log had nothing at the scan's place: wait for it to grow. */
   #isTailSeen = false
-  #waitsFor: 'nothing' | 'room' | 'retry' = 'nothing'
+  #waitsFor: 'nothing' | 'retry' = 'nothing'
   #retryMs = RETRY_MS_MIN
   #cancelRetry: () => void = () => {}
   #isPaused = false
@@ -242,7 +247,6 @@ export class LogPump {
       this.#bufferAt = 0
       return cached.length > 0
     }
-    if (!this.#hasRoom()) return false
     this.#read(limits.bytesMax, this.#log.read(from, limits), entries => {
       if (entries.length === 0) this.#isTailSeen = true
       this.#buffer = entries
@@ -257,12 +261,10 @@ export class LogPump {
   #readPending(dispatcher: Dispatcher, first: Position): void {
     const wanted: Position[] = [first]
     // Entries at hand among them are read again too: what was popped later must not overtake what was popped first.
-    while (wanted.length < this.#settings.dispatcherMaxReadBatchSize && dispatcher.popPending()) {
+    const { dispatcherMaxReadBatchSize } = this.#settings
+    const entriesMax = this.#pool.isOver ? TIGHT_BYTES / this.#averageBytes : dispatcherMaxReadBatchSize
+    while (wanted.length < Math.min(entriesMax, dispatcherMaxReadBatchSize) && dispatcher.popPending()) {
       wanted.push({ ledgerId: dispatcher.popped.ledgerId, entryId: dispatcher.popped.entryId })
-    }
-    if (!this.#hasRoom()) {
-      for (const { ledgerId, entryId } of wanted) dispatcher.requeue(ledgerId, entryId)
-      return
     }
     const requeue = (): void => {
       if (this.dispatcher !== dispatcher) return
@@ -323,23 +325,12 @@ export class LogPump {
     })
   }
 
-  #hasRoom(): boolean {
-    if (!this.#pool.isOver) return true
-    if (this.#waitsFor === 'nothing') {
-      this.#waitsFor = 'room'
-      this.#pool.onRoom(() => {
-        this.#waitsFor = 'nothing'
-        this.schedule()
-      })
-    }
-    return false
-  }
-
   #limits(dispatcher: Dispatcher, credit: number): ReadLimits {
     const wanted = Math.ceil(credit / dispatcher.messagesPerEntry)
     const entriesMax = Math.max(1, Math.min(wanted, this.#settings.dispatcherMaxReadBatchSize))
     const likely = Math.max(READ_BYTES_MIN, Math.ceil(entriesMax * this.#averageBytes * 2))
-    return { entriesMax, bytesMax: Math.min(likely, this.#settings.dispatcherMaxReadSizeBytes) }
+    const bytesMax = this.#pool.isOver ? TIGHT_BYTES : likely
+    return { entriesMax, bytesMax: Math.min(bytesMax, this.#settings.dispatcherMaxReadSizeBytes) }
   }
 
   #cachedOne(ledgerId: number, entryId: number): Entry | undefined {
