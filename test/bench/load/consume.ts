@@ -38,6 +38,7 @@ export class ConsumeLoad {
       const peer = await Peer.open(options.port)
       load.#peers.push(peer)
       load.#serve(peer, options)
+      await peer.lookup(options.topic)
       await peer.ask(
         'subscribe',
         {

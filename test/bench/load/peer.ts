@@ -60,6 +60,11 @@ export class Peer {
     return peer
   }
 
+  /** Apache Pulsar serves a topic only once somebody has looked it up. */
+  lookup(topic: string): Promise<void> {
+    return this.ask('lookupTopic', { topic, requestId: 0n }, BaseCommand_Type.LOOKUP_RESPONSE)
+  }
+
   /** Sends a command and waits for the first frame of the type that answers it. One at a time per answering type. */
   async ask<Name extends CommandName>(name: Name, init: CommandInit<Name>, answer: BaseCommand_Type): Promise<void> {
     const answered = new Promise<void>((resolve, reject) => {

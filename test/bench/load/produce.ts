@@ -89,6 +89,7 @@ class Lane {
 
   static async open(options: ProduceOptions, index: number): Promise<Lane> {
     const peer = await Peer.open(options.port)
+    await peer.lookup(options.topic)
     const frames: Buffer[] = []
     for (let i = 0; i < options.producers; i++) {
       const producerName = `load-${index}-${i}-${process.pid}`
