@@ -110,16 +110,50 @@ export interface BookieNode {
     fence: boolean
   }): Promise<ReadAnswer>
   /**
-   * Highest LAC any entry of the ledger carried, and whether the node speaks with authority about this ledger.
-   * `fence` as for `read`. @throws LedgerError UNAVAILABLE, WRONG_NODE
+   * Highest LAC that any entry of the ledger carried, or `writeLac` told, and whether the node speaks with authority about
+   * this ledger. `fence` as for `read`.
+   * With `waitPast` (and no fence) the node answers when it knows a LAC past it, when the ledger is fenced, or after
+   * `timeoutMs` (at most `LAC_WAIT_MS_MAX`), whichever is first; sooner where too many wait already.
+   * @throws LedgerError UNAVAILABLE, WRONG_NODE
    */
-  readLac(options: { ledgerId: LedgerId; fence: boolean }): Promise<{ lac: EntryId; authority: boolean }>
+  readLac(options: LacRequest): Promise<LacAnswer>
+  /**
+   * The writer's LAC, told while nothing is appended that could carry it. It only ever raises what `readLac` answers. A hint:
+   * it need not be synced, since it is lost only with the process and then readers merely see less until the next add, and
+   * a node that holds nothing of the ledger forgets it at once. True for ever, so it is taken in any order, fenced or not.
+   * @throws LedgerError UNAVAILABLE, WRONG_NODE
+   */
+  writeLac(options: { ledgerId: LedgerId; lac: EntryId }): Promise<void>
+}
+
+export interface LacRequest {
+  readonly ledgerId: LedgerId
+  readonly fence: boolean
+  readonly waitPast?: EntryId
+  /** Milliseconds. */
+  readonly timeoutMs?: number
+}
+
+export interface LacAnswer {
+  readonly lac: EntryId
+  readonly authority: boolean
+}
+
+/** A node that takes new ledgers, and what placement goes by. */
+export interface BookieDescription {
+  readonly bookieId: BookieId
+  /** Nodes of one rack fail together; so do those of one host. Without a name a node shares neither with any other. */
+  readonly rack?: string
+  readonly host?: string
+  readonly freeBytes?: number
 }
 
 /** Finds nodes: the standalone has one, a cluster a registry. */
 export interface BookieDirectory {
   /** Nodes that take new ledgers now. */
-  writable(): readonly BookieId[]
+  writable(): readonly BookieDescription[]
   /** undefined: not reachable now (which is not 'gone'). */
   node(id: BookieId): BookieNode | undefined
+  /** Calls whenever `writable` or `node` may answer otherwise than before, until the returned function is called. */
+  onChange(run: () => void): () => void
 }

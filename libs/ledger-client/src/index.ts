@@ -1,5 +1,6 @@
 export type * from './contract.ts'
 export { LedgerError } from './errors.ts'
+export { LAC_WAIT_MS_MAX, LacWaiters } from './lac-waiters.ts'
 export { createLedgerClient, type LedgerClientOptions } from './ledger-client.ts'
 export {
   decodeDeletion,

@@ -61,7 +61,7 @@ async function createLedger(
 ): Promise<LedgerAppender> {
   const { directory, metadata, ids } = doors
   const quorum = request.quorum ?? doors.quorum
-  const writable = directory.writable()
+  const writable = directory.writable().map(({ bookieId }) => bookieId)
   const count = quorum.ensembleSize
   const bookies = choosePlacement({ writable, excluded: [], count, seed: doors.random() })
   if (bookies === undefined)

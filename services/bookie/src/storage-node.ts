@@ -1,6 +1,15 @@
 import { strict as assert } from 'node:assert'
-import { every, type BookieId, type Clock, type EntryId, type LedgerId, type Logger } from '@strata/base'
-import { LedgerError, type AddFailure, type AddRequest, type AddSink, type ReadAnswer } from '@strata/ledger-client'
+import { every, NO_ENTRY, type BookieId, type Clock, type EntryId, type LedgerId, type Logger } from '@strata/base'
+import {
+  LacWaiters,
+  LedgerError,
+  type AddFailure,
+  type AddRequest,
+  type AddSink,
+  type LacAnswer,
+  type LacRequest,
+  type ReadAnswer
+} from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import type { Bookie, BookieDirectories, BookieHealth, BookieStats } from './bookie-types.ts'
 import type { Disk, DiskLane } from './disk/disk.ts'
@@ -54,6 +63,7 @@ export class StorageNode implements Bookie {
   readonly #journal: Journal
   readonly #reader: EntryReader
   readonly #housekeeper: Housekeeper
+  readonly #lacWaiters: LacWaiters
   /** Everything before it is synced, and in a tail or the index. */
   #position: Omit<Checkpoint, 'volumeId' | 'nextNumber'>
   readonly #numbers: NumberSource
@@ -71,6 +81,7 @@ export class StorageNode implements Bookie {
     this.#lane = lane
     this.#journalFiles = journalFiles
     this.#numbers = numbers
+    this.#lacWaiters = new LacWaiters(parts.clock)
     const { number, position } = journalFiles.active
     this.#position = { generation: number, offset: position, sequence: recovered.replay.sequence }
     this.#journal = new Journal({
@@ -167,17 +178,28 @@ export class StorageNode implements Bookie {
     }
   }
 
-  async readLac({
-    ledgerId,
-    fence
-  }: {
-    ledgerId: LedgerId
-    fence: boolean
-  }): Promise<{ lac: EntryId; authority: boolean }> {
+  async readLac({ ledgerId, fence, waitPast, timeoutMs = 0 }: LacRequest): Promise<LacAnswer> {
     this.#checkOpen()
     if (fence) await this.#fence(ledgerId)
+    else if (waitPast !== undefined) {
+      const known = this.#parts.index.ledger(ledgerId)
+      const mustWait = !known.isFenced && known.lac <= waitPast
+      if (mustWait) await this.#lacWaiters.wait(ledgerId, { past: waitPast, timeoutMs })
+      this.#checkOpen()
+    }
     const ledger = this.#parts.index.ledger(ledgerId)
     return { lac: ledger.lac, authority: this.#hasAuthority(ledger) }
+  }
+
+  /** Goes into the index with the next flush, for nothing of its own: what a crash takes is told again with the next add. */
+  async writeLac({ ledgerId, lac }: { ledgerId: LedgerId; lac: EntryId }): Promise<void> {
+    this.#checkOpen()
+    const ledger = this.#parts.index.ledger(ledgerId)
+    if (lac <= ledger.lac || ledger.lastEntry === NO_ENTRY || ledger.isDeleted) return
+    ledger.lac = lac
+    ledger.isRowStale = true
+    this.#parts.writer.noteDirty(ledger)
+    this.#lacWaiters.note(ledgerId, lac)
   }
 
   health(): BookieHealth {
@@ -215,6 +237,7 @@ export class StorageNode implements Bookie {
   async #close(): Promise<void> {
     const { files, index, unlock } = this.#parts
     this.#stopTicking()
+    this.#lacWaiters.releaseAll()
     await this.#journal.drain()
     await this.#housekeeper.close()
     // Behind the last checkpoint, so that the next start reads it and knows that nothing can follow.
@@ -253,6 +276,7 @@ export class StorageNode implements Bookie {
   async #fence(ledgerId: LedgerId): Promise<void> {
     const ledger = this.#parts.index.ledger(ledgerId)
     ledger.isFenced = true
+    this.#lacWaiters.release(ledgerId)
     if (ledger.isFenceSynced && ledger.pendingRecords === 0) return
     if (!this.#journal.isRunning) throw LedgerError.create('UNAVAILABLE', { ledgerId, reason: 'STORAGE_FAILED' })
     await new Promise<void>((resolve, reject) => {
@@ -289,7 +313,9 @@ export class StorageNode implements Bookie {
       })
     }
     for (const { ledger, lac, failure } of batch.receipts) {
-      if (failure === undefined && lac > ledger.lac) ledger.lac = lac
+      if (failure !== undefined || lac <= ledger.lac) continue
+      ledger.lac = lac
+      if (!this.#lacWaiters.isEmpty) this.#lacWaiters.note(ledger.ledgerId, lac)
     }
     for (const { ledger } of batch.fenced) {
       ledger.isFenceSynced = true

@@ -157,8 +157,9 @@ function troublesOf(bookie: Bookie): readonly string[] {
 
 function onlyNode(bookie: Bookie): BookieDirectory {
   return {
-    writable: () => (bookie.health().state === 'writable' ? [bookie.bookieId] : []),
-    node: id => (id === bookie.bookieId ? bookie : undefined)
+    writable: () => (bookie.health().state === 'writable' ? [{ bookieId: bookie.bookieId }] : []),
+    node: id => (id === bookie.bookieId ? bookie : undefined),
+    onChange: () => () => undefined // the one node is asked anew each time
   }
 }
 

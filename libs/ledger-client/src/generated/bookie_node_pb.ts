@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bookie_node.proto.
  */
 export const file_bookie_node: GenFile = /*@__PURE__*/
-  fileDesc("ChFib29raWVfbm9kZS5wcm90bxINc3RyYXRhLmxlZGdlciJ6CghBZGRCYXRjaBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEiQKBGFkZHMYAyADKAsyFi5zdHJhdGEubGVkZ2VyLkFkZEl0ZW1CDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWQiuQIKB0FkZEl0ZW0SFAoHY2hhbm5lbBgBIAEoB0gAiAEBEhYKCWxlZGdlcl9pZBgCIAEoBkgBiAEBEhUKCGVudHJ5X2lkGAMgASgGSAKIAQESHAoPY29uZmlybWVkX2NvdW50GAQgASgGSAOIAQESGQoMbGVuZ3RoX2J5dGVzGAUgASgGSASIAQESEwoGY3JjMzJjGAYgASgHSAWIAQESFQoIcmVjb3ZlcnkYByABKAhIBogBARIUCgdwYXlsb2FkGAggASgMSAeIAQFCCgoIX2NoYW5uZWxCDAoKX2xlZGdlcl9pZEILCglfZW50cnlfaWRCEgoQX2NvbmZpcm1lZF9jb3VudEIPCg1fbGVuZ3RoX2J5dGVzQgkKB19jcmMzMmNCCwoJX3JlY292ZXJ5QgoKCF9wYXlsb2FkIlsKCkFkZEFuc3dlcnMSIwoFYWRkZWQYASADKAsyFC5zdHJhdGEubGVkZ2VyLkFkZGVkEigKBmZhaWxlZBgCIAMoCzIYLnN0cmF0YS5sZWRnZXIuQWRkRmFpbGVkIk0KBUFkZGVkEhQKB2NoYW5uZWwYASABKAdIAIgBARIVCghlbnRyeV9pZBgCIAEoBkgBiAEBQgoKCF9jaGFubmVsQgsKCV9lbnRyeV9pZCKSAQoJQWRkRmFpbGVkEhQKB2NoYW5uZWwYASABKAdIAIgBARIVCghlbnRyeV9pZBgCIAEoBkgBiAEBEjMKB2ZhaWx1cmUYAyABKA4yHS5zdHJhdGEubGVkZ2VyLkFkZEZhaWx1cmVDb2RlSAKIAQFCCgoIX2NoYW5uZWxCCwoJX2VudHJ5X2lkQgoKCF9mYWlsdXJlIskCCgtSZWFkUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhYKCWxlZGdlcl9pZBgDIAEoBkgCiAEBEhsKDmZpcnN0X2VudHJ5X2lkGAQgASgGSAOIAQESGgoNbGFzdF9lbnRyeV9pZBgFIAEoBkgEiAEBEhYKCWJ5dGVzX21heBgGIAEoDUgFiAEBEhgKC2VudHJpZXNfbWF4GAcgASgNSAaIAQESEgoFZmVuY2UYCCABKAhIB4gBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIMCgpfbGVkZ2VyX2lkQhEKD19maXJzdF9lbnRyeV9pZEIQCg5fbGFzdF9lbnRyeV9pZEIMCgpfYnl0ZXNfbWF4Qg4KDF9lbnRyaWVzX21heEIICgZfZmVuY2UiaAoJUmVhZFJlcGx5EikKB2VudHJpZXMYASADKAsyGC5zdHJhdGEubGVkZ2VyLkVudHJ5SXRlbRIoCgNlbmQYAiABKA4yFi5zdHJhdGEubGVkZ2VyLlJlYWRFbmRIAIgBAUIGCgRfZW5kIs8BCglFbnRyeUl0ZW0SFQoIZW50cnlfaWQYASABKAZIAIgBARIcCg9jb25maXJtZWRfY291bnQYAiABKAZIAYgBARIZCgxsZW5ndGhfYnl0ZXMYAyABKAZIAogBARITCgZjcmMzMmMYBCABKAdIA4gBARIUCgdwYXlsb2FkGAUgASgMSASIAQFCCwoJX2VudHJ5X2lkQhIKEF9jb25maXJtZWRfY291bnRCDwoNX2xlbmd0aF9ieXRlc0IJCgdfY3JjMzJjQgoKCF9wYXlsb2FkIp4BCg5SZWFkTGFjUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhYKCWxlZGdlcl9pZBgDIAEoBkgCiAEBEhIKBWZlbmNlGAQgASgISAOIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIICgZfZmVuY2UiZgoMUmVhZExhY1JlcGx5EhwKD2NvbmZpcm1lZF9jb3VudBgBIAEoBkgAiAEBEhYKCWF1dGhvcml0eRgCIAEoCEgBiAEBQhIKEF9jb25maXJtZWRfY291bnRCDAoKX2F1dGhvcml0eSqUAQoOQWRkRmFpbHVyZUNvZGUSIAocQUREX0ZBSUxVUkVfQ09ERV9VTlNQRUNJRklFRBAAEhsKF0FERF9GQUlMVVJFX0NPREVfRkVOQ0VEEAESHgoaQUREX0ZBSUxVUkVfQ09ERV9SRUFEX09OTFkQAhIjCh9BRERfRkFJTFVSRV9DT0RFX1NUT1JBR0VfRkFJTEVEEAMqYgoHUmVhZEVuZBIYChRSRUFEX0VORF9VTlNQRUNJRklFRBAAEhIKDlJFQURfRU5EX0xJTUlUEAESEwoPUkVBRF9FTkRfQUJTRU5UEAISFAoQUkVBRF9FTkRfVU5LTk9XThADMtABCgpCb29raWVOb2RlEj0KA0FkZBIXLnN0cmF0YS5sZWRnZXIuQWRkQmF0Y2gaGS5zdHJhdGEubGVkZ2VyLkFkZEFuc3dlcnMoATABEjwKBFJlYWQSGi5zdHJhdGEubGVkZ2VyLlJlYWRSZXF1ZXN0Ghguc3RyYXRhLmxlZGdlci5SZWFkUmVwbHkSRQoHUmVhZExhYxIdLnN0cmF0YS5sZWRnZXIuUmVhZExhY1JlcXVlc3QaGy5zdHJhdGEubGVkZ2VyLlJlYWRMYWNSZXBseWIGcHJvdG8z");
+  fileDesc("ChFib29raWVfbm9kZS5wcm90bxINc3RyYXRhLmxlZGdlciJ6CghBZGRCYXRjaBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEiQKBGFkZHMYAyADKAsyFi5zdHJhdGEubGVkZ2VyLkFkZEl0ZW1CDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWQiuQIKB0FkZEl0ZW0SFAoHY2hhbm5lbBgBIAEoB0gAiAEBEhYKCWxlZGdlcl9pZBgCIAEoBkgBiAEBEhUKCGVudHJ5X2lkGAMgASgGSAKIAQESHAoPY29uZmlybWVkX2NvdW50GAQgASgGSAOIAQESGQoMbGVuZ3RoX2J5dGVzGAUgASgGSASIAQESEwoGY3JjMzJjGAYgASgHSAWIAQESFQoIcmVjb3ZlcnkYByABKAhIBogBARIUCgdwYXlsb2FkGAggASgMSAeIAQFCCgoIX2NoYW5uZWxCDAoKX2xlZGdlcl9pZEILCglfZW50cnlfaWRCEgoQX2NvbmZpcm1lZF9jb3VudEIPCg1fbGVuZ3RoX2J5dGVzQgkKB19jcmMzMmNCCwoJX3JlY292ZXJ5QgoKCF9wYXlsb2FkIlsKCkFkZEFuc3dlcnMSIwoFYWRkZWQYASADKAsyFC5zdHJhdGEubGVkZ2VyLkFkZGVkEigKBmZhaWxlZBgCIAMoCzIYLnN0cmF0YS5sZWRnZXIuQWRkRmFpbGVkIk0KBUFkZGVkEhQKB2NoYW5uZWwYASABKAdIAIgBARIVCghlbnRyeV9pZBgCIAEoBkgBiAEBQgoKCF9jaGFubmVsQgsKCV9lbnRyeV9pZCKSAQoJQWRkRmFpbGVkEhQKB2NoYW5uZWwYASABKAdIAIgBARIVCghlbnRyeV9pZBgCIAEoBkgBiAEBEjMKB2ZhaWx1cmUYAyABKA4yHS5zdHJhdGEubGVkZ2VyLkFkZEZhaWx1cmVDb2RlSAKIAQFCCgoIX2NoYW5uZWxCCwoJX2VudHJ5X2lkQgoKCF9mYWlsdXJlIskCCgtSZWFkUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhYKCWxlZGdlcl9pZBgDIAEoBkgCiAEBEhsKDmZpcnN0X2VudHJ5X2lkGAQgASgGSAOIAQESGgoNbGFzdF9lbnRyeV9pZBgFIAEoBkgEiAEBEhYKCWJ5dGVzX21heBgGIAEoDUgFiAEBEhgKC2VudHJpZXNfbWF4GAcgASgNSAaIAQESEgoFZmVuY2UYCCABKAhIB4gBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIMCgpfbGVkZ2VyX2lkQhEKD19maXJzdF9lbnRyeV9pZEIQCg5fbGFzdF9lbnRyeV9pZEIMCgpfYnl0ZXNfbWF4Qg4KDF9lbnRyaWVzX21heEIICgZfZmVuY2UiaAoJUmVhZFJlcGx5EikKB2VudHJpZXMYASADKAsyGC5zdHJhdGEubGVkZ2VyLkVudHJ5SXRlbRIoCgNlbmQYAiABKA4yFi5zdHJhdGEubGVkZ2VyLlJlYWRFbmRIAIgBAUIGCgRfZW5kIs8BCglFbnRyeUl0ZW0SFQoIZW50cnlfaWQYASABKAZIAIgBARIcCg9jb25maXJtZWRfY291bnQYAiABKAZIAYgBARIZCgxsZW5ndGhfYnl0ZXMYAyABKAZIAogBARITCgZjcmMzMmMYBCABKAdIA4gBARIUCgdwYXlsb2FkGAUgASgMSASIAQFCCwoJX2VudHJ5X2lkQhIKEF9jb25maXJtZWRfY291bnRCDwoNX2xlbmd0aF9ieXRlc0IJCgdfY3JjMzJjQgoKCF9wYXlsb2FkIvgBCg5SZWFkTGFjUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhYKCWxlZGdlcl9pZBgDIAEoBkgCiAEBEhIKBWZlbmNlGAQgASgISAOIAQESHAoPd2FpdF9wYXN0X2NvdW50GAUgASgGSASIAQESFwoKdGltZW91dF9tcxgGIAEoDUgFiAEBQg0KC19jbHVzdGVyX2lkQgoKCF9ub2RlX2lkQgwKCl9sZWRnZXJfaWRCCAoGX2ZlbmNlQhIKEF93YWl0X3Bhc3RfY291bnRCDQoLX3RpbWVvdXRfbXMiZgoMUmVhZExhY1JlcGx5EhwKD2NvbmZpcm1lZF9jb3VudBgBIAEoBkgAiAEBEhYKCWF1dGhvcml0eRgCIAEoCEgBiAEBQhIKEF9jb25maXJtZWRfY291bnRCDAoKX2F1dGhvcml0eSKzAQoPV3JpdGVMYWNSZXF1ZXN0EhcKCmNsdXN0ZXJfaWQYASABKAlIAIgBARIUCgdub2RlX2lkGAIgASgJSAGIAQESFgoJbGVkZ2VyX2lkGAMgASgGSAKIAQESHAoPY29uZmlybWVkX2NvdW50GAQgASgGSAOIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEISChBfY29uZmlybWVkX2NvdW50Ig8KDVdyaXRlTGFjUmVwbHkqlAEKDkFkZEZhaWx1cmVDb2RlEiAKHEFERF9GQUlMVVJFX0NPREVfVU5TUEVDSUZJRUQQABIbChdBRERfRkFJTFVSRV9DT0RFX0ZFTkNFRBABEh4KGkFERF9GQUlMVVJFX0NPREVfUkVBRF9PTkxZEAISIwofQUREX0ZBSUxVUkVfQ09ERV9TVE9SQUdFX0ZBSUxFRBADKmIKB1JlYWRFbmQSGAoUUkVBRF9FTkRfVU5TUEVDSUZJRUQQABISCg5SRUFEX0VORF9MSU1JVBABEhMKD1JFQURfRU5EX0FCU0VOVBACEhQKEFJFQURfRU5EX1VOS05PV04QAzKaAgoKQm9va2llTm9kZRI9CgNBZGQSFy5zdHJhdGEubGVkZ2VyLkFkZEJhdGNoGhkuc3RyYXRhLmxlZGdlci5BZGRBbnN3ZXJzKAEwARI8CgRSZWFkEhouc3RyYXRhLmxlZGdlci5SZWFkUmVxdWVzdBoYLnN0cmF0YS5sZWRnZXIuUmVhZFJlcGx5EkUKB1JlYWRMYWMSHS5zdHJhdGEubGVkZ2VyLlJlYWRMYWNSZXF1ZXN0Ghsuc3RyYXRhLmxlZGdlci5SZWFkTGFjUmVwbHkSSAoIV3JpdGVMYWMSHi5zdHJhdGEubGVkZ2VyLldyaXRlTGFjUmVxdWVzdBocLnN0cmF0YS5sZWRnZXIuV3JpdGVMYWNSZXBseWIGcHJvdG8z");
 
 /**
  * All adds of a turn.
@@ -312,6 +312,18 @@ export type ReadLacRequest = Message<"strata.ledger.ReadLacRequest"> & {
    * @generated from field: optional bool fence = 4;
    */
   fence?: boolean;
+
+  /**
+   * Set: the answer waits for a higher count than this, for a fence, or for the end of the time.
+   *
+   * @generated from field: optional fixed64 wait_past_count = 5;
+   */
+  waitPastCount?: bigint;
+
+  /**
+   * @generated from field: optional uint32 timeout_ms = 6;
+   */
+  timeoutMs?: number;
 };
 
 /**
@@ -342,6 +354,51 @@ export type ReadLacReply = Message<"strata.ledger.ReadLacReply"> & {
  */
 export const ReadLacReplySchema: GenMessage<ReadLacReply> = /*@__PURE__*/
   messageDesc(file_bookie_node, 9);
+
+/**
+ * @generated from message strata.ledger.WriteLacRequest
+ */
+export type WriteLacRequest = Message<"strata.ledger.WriteLacRequest"> & {
+  /**
+   * @generated from field: optional string cluster_id = 1;
+   */
+  clusterId?: string;
+
+  /**
+   * @generated from field: optional string node_id = 2;
+   */
+  nodeId?: string;
+
+  /**
+   * @generated from field: optional fixed64 ledger_id = 3;
+   */
+  ledgerId?: bigint;
+
+  /**
+   * @generated from field: optional fixed64 confirmed_count = 4;
+   */
+  confirmedCount?: bigint;
+};
+
+/**
+ * Describes the message strata.ledger.WriteLacRequest.
+ * Use `create(WriteLacRequestSchema)` to create a new message.
+ */
+export const WriteLacRequestSchema: GenMessage<WriteLacRequest> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 10);
+
+/**
+ * @generated from message strata.ledger.WriteLacReply
+ */
+export type WriteLacReply = Message<"strata.ledger.WriteLacReply"> & {
+};
+
+/**
+ * Describes the message strata.ledger.WriteLacReply.
+ * Use `create(WriteLacReplySchema)` to create a new message.
+ */
+export const WriteLacReplySchema: GenMessage<WriteLacReply> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 11);
 
 /**
  * @generated from enum strata.ledger.AddFailureCode
@@ -442,6 +499,16 @@ export const BookieNode: GenService<{
     methodKind: "unary";
     input: typeof ReadLacRequestSchema;
     output: typeof ReadLacReplySchema;
+  },
+  /**
+   * The writer's LAC, told while no add carries it: a hint that only grows.
+   *
+   * @generated from rpc strata.ledger.BookieNode.WriteLac
+   */
+  writeLac: {
+    methodKind: "unary";
+    input: typeof WriteLacRequestSchema;
+    output: typeof WriteLacReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_bookie_node, 0);

@@ -1,6 +1,6 @@
 import { Client, credentials, status, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js'
 import type { BookieId, Clock, EntryId, LedgerId, Logger } from '@strata/base'
-import type { AddFailure, AddRequest, AddSink, BookieNode, ReadAnswer } from '../contract.ts'
+import type { AddFailure, AddRequest, AddSink, BookieNode, LacAnswer, LacRequest, ReadAnswer } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 import { AddChannels } from './add-channels.ts'
 import {
@@ -15,6 +15,7 @@ import {
   asBuffer,
   CHANNEL_OPTIONS,
   decodeLacReply,
+  encodeLacHint,
   encodeLacRequest,
   encodeReadRequest,
   PATHS,
@@ -90,8 +91,13 @@ export class GrpcBookieNode implements BookieNode {
     return decodeReadReply(await this.#ask(PATHS.read, encodeReadRequest(this.#names, options)))
   }
 
-  async readLac(options: { ledgerId: LedgerId; fence: boolean }): Promise<{ lac: EntryId; authority: boolean }> {
-    return decodeLacReply(await this.#ask(PATHS.readLac, encodeLacRequest(this.#names, options)))
+  async readLac(options: LacRequest): Promise<LacAnswer> {
+    const waitMs = options.waitPast === undefined ? 0 : (options.timeoutMs ?? 0)
+    return decodeLacReply(await this.#ask(PATHS.readLac, encodeLacRequest(this.#names, options), waitMs))
+  }
+
+  async writeLac(options: { ledgerId: LedgerId; lac: EntryId }): Promise<void> {
+    await this.#ask(PATHS.writeLac, encodeLacHint(this.#names, options))
   }
 
   /** Fails what is pending. */
@@ -170,7 +176,8 @@ export class GrpcBookieNode implements BookieNode {
     this.#log.warn({ event: 'bookie.stream_broken', failure, reason }, 'adds to a bookie failed')
   }
 
-  #ask(path: string, request: Buffer): Promise<Buffer> {
+  /** `waitMs`: the time that the node may take on purpose. */
+  #ask(path: string, request: Buffer, waitMs = 0): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const answered = (error: ServiceError | null, reply?: Buffer): void => {
         if (error === null && reply !== undefined) resolve(reply)
@@ -184,7 +191,7 @@ export class GrpcBookieNode implements BookieNode {
         cancelTimer()
         answered(error, reply)
       })
-      const cancelTimer = this.#clock.after(this.#timeoutMs, () => call.cancel())
+      const cancelTimer = this.#clock.after(this.#timeoutMs + waitMs, () => call.cancel())
     })
   }
 

@@ -10,7 +10,15 @@ import { CodedError, type EntryId, type LedgerId, type Logger } from '@strata/ba
 import type { AddFailure, AddRequest, AddSink, BookieNode } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 import { decodeAddBatch, encodeAddAnswers, encodeReadReply, type AddAnswer, type Address } from './node-messages.ts'
-import { CHANNEL_OPTIONS, decodeLacRequest, decodeReadRequest, encodeLacReply, SERVICE } from './service.ts'
+import {
+  CHANNEL_OPTIONS,
+  decodeLacHint,
+  decodeLacRequest,
+  decodeReadRequest,
+  encodeLacHintReply,
+  encodeLacReply,
+  SERVICE
+} from './service.ts'
 
 export interface ServeOptions {
   readonly clusterId: string
@@ -61,6 +69,14 @@ export async function serveBookieNode(node: BookieNode, options: ServeOptions): 
         const { names, options: read } = decodeLacRequest(call.request)
         if (!isMeant(names.clusterId, names.nodeId)) throw LedgerError.create('WRONG_NODE')
         return encodeLacReply(await node.readLac(read))
+      })
+    },
+    writeLac: (call: UnaryCall, answer: sendUnaryData<Buffer>) => {
+      answerWith(answer, async () => {
+        const { names, options: hint } = decodeLacHint(call.request)
+        if (!isMeant(names.clusterId, names.nodeId)) throw LedgerError.create('WRONG_NODE')
+        await node.writeLac(hint)
+        return encodeLacHintReply()
       })
     }
   })

@@ -1,13 +1,17 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { ServiceDefinition } from '@grpc/grpc-js'
 import { ledgerId, type EntryId, type LedgerId } from '@strata/base'
+import type { LacAnswer, LacRequest } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 import {
   ReadLacReplySchema,
   ReadLacRequestSchema,
   ReadRequestSchema,
+  WriteLacReplySchema,
+  WriteLacRequestSchema,
   type ReadLacRequest,
-  type ReadRequest
+  type ReadRequest,
+  type WriteLacRequest
 } from '../generated/bookie_node_pb.ts'
 
 /** An entry larger than this does not fit a message, whatever `maxMessageSize` a broker allows. */
@@ -21,7 +25,8 @@ export const CHANNEL_OPTIONS = {
 export const PATHS = {
   add: '/strata.ledger.BookieNode/Add',
   read: '/strata.ledger.BookieNode/Read',
-  readLac: '/strata.ledger.BookieNode/ReadLac'
+  readLac: '/strata.ledger.BookieNode/ReadLac',
+  writeLac: '/strata.ledger.BookieNode/WriteLac'
 } as const
 
 export const asBuffer = (message: Buffer): Buffer => message
@@ -30,7 +35,8 @@ export const asBuffer = (message: Buffer): Buffer => message
 export const SERVICE = {
   add: methodOf(PATHS.add, { isStream: true }),
   read: methodOf(PATHS.read, { isStream: false }),
-  readLac: methodOf(PATHS.readLac, { isStream: false })
+  readLac: methodOf(PATHS.readLac, { isStream: false }),
+  writeLac: methodOf(PATHS.writeLac, { isStream: false })
 } satisfies ServiceDefinition
 
 function methodOf(path: string, { isStream }: { isStream: boolean }) {
@@ -83,30 +89,60 @@ export function decodeReadRequest(bytes: Buffer): { names: ReadRequest; options:
   return { names, options }
 }
 
-export function encodeLacRequest(
-  names: { clusterId: string; nodeId: string },
-  options: { ledgerId: LedgerId; fence: boolean }
-): Buffer {
-  const message = create(ReadLacRequestSchema, { ...names, ledgerId: BigInt(options.ledgerId), fence: options.fence })
+interface Names {
+  readonly clusterId: string
+  readonly nodeId: string
+}
+
+export function encodeLacRequest(names: Names, options: LacRequest): Buffer {
+  const { ledgerId: ledger, fence, waitPast, timeoutMs } = options
+  const message = create(ReadLacRequestSchema, {
+    ...names,
+    ledgerId: BigInt(ledger),
+    fence,
+    ...(waitPast === undefined ? {} : { waitPastCount: BigInt(waitPast + 1) }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs: Math.min(Math.ceil(timeoutMs), UINT32_MAX) })
+  })
   return Buffer.from(toBinary(ReadLacRequestSchema, message))
 }
 
 /** @throws LedgerError MALFORMED_MESSAGE */
-export function decodeLacRequest(bytes: Buffer): {
-  names: ReadLacRequest
-  options: { ledgerId: LedgerId; fence: boolean }
-} {
+export function decodeLacRequest(bytes: Buffer): { names: ReadLacRequest; options: LacRequest } {
   const names = decoded(() => fromBinary(ReadLacRequestSchema, bytes))
-  return { names, options: { ledgerId: ledgerId(safe(names.ledgerId)), fence: names.fence ?? false } }
+  const { waitPastCount, timeoutMs, fence = false } = names
+  const options = {
+    ledgerId: ledgerId(safe(names.ledgerId)),
+    fence,
+    ...(waitPastCount === undefined ? {} : { waitPast: (safe(waitPastCount) - 1) as EntryId }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs })
+  }
+  return { names, options }
 }
 
-export function encodeLacReply({ lac, authority }: { lac: EntryId; authority: boolean }): Buffer {
+export function encodeLacHint(names: Names, options: { ledgerId: LedgerId; lac: EntryId }): Buffer {
+  const ids = { ledgerId: BigInt(options.ledgerId), confirmedCount: BigInt(options.lac + 1) }
+  return Buffer.from(toBinary(WriteLacRequestSchema, create(WriteLacRequestSchema, { ...names, ...ids })))
+}
+
+/** @throws LedgerError MALFORMED_MESSAGE */
+export function decodeLacHint(bytes: Buffer): {
+  names: WriteLacRequest
+  options: { ledgerId: LedgerId; lac: EntryId }
+} {
+  const names = decoded(() => fromBinary(WriteLacRequestSchema, bytes))
+  const options = { ledgerId: ledgerId(safe(names.ledgerId)), lac: (safe(names.confirmedCount) - 1) as EntryId }
+  return { names, options }
+}
+
+export const encodeLacHintReply = (): Buffer => Buffer.from(toBinary(WriteLacReplySchema, create(WriteLacReplySchema)))
+
+export function encodeLacReply({ lac, authority }: LacAnswer): Buffer {
   const message = create(ReadLacReplySchema, { confirmedCount: BigInt(lac + 1), authority })
   return Buffer.from(toBinary(ReadLacReplySchema, message))
 }
 
 /** @throws LedgerError MALFORMED_MESSAGE */
-export function decodeLacReply(bytes: Buffer): { lac: EntryId; authority: boolean } {
+export function decodeLacReply(bytes: Buffer): LacAnswer {
   const reply = decoded(() => fromBinary(ReadLacReplySchema, bytes))
   return { lac: (safe(reply.confirmedCount) - 1) as EntryId, authority: reply.authority ?? false }
 }

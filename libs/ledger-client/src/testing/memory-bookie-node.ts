@@ -1,15 +1,18 @@
 import { strict as assert } from 'node:assert'
-import { NO_ENTRY, type BookieId, type EntryId, type LedgerId } from '@strata/base'
+import { NO_ENTRY, systemClock, type BookieId, type Clock, type EntryId, type LedgerId } from '@strata/base'
 import type {
   AddFailure,
   AddRequest,
   AddSink,
   BookieDirectory,
   BookieNode,
+  LacAnswer,
+  LacRequest,
   ReadAnswer,
   StoredEntry
 } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
+import { LacWaiters } from '../lac-waiters.ts'
 
 interface MemoryLedger {
   readonly entries: Map<EntryId, StoredEntry>
@@ -31,6 +34,7 @@ interface Admitted {
 export class MemoryBookieNode implements BookieNode {
   readonly bookieId: BookieId
   readonly #ledgers = new Map<LedgerId, MemoryLedger>()
+  readonly #waiters: LacWaiters
   #admitted: Admitted[] = []
   #afterSync: (() => void)[] = []
   #isSyncDue = false
@@ -40,8 +44,9 @@ export class MemoryBookieNode implements BookieNode {
   /** Syncs that covered at least one add. */
   syncCount = 0
 
-  constructor(bookieId: BookieId) {
+  constructor(bookieId: BookieId, clock: Clock = systemClock) {
     this.bookieId = bookieId
+    this.#waiters = new LacWaiters(clock)
   }
 
   add(request: AddRequest, sink: AddSink): void {
@@ -73,11 +78,23 @@ export class MemoryBookieNode implements BookieNode {
     return { entries, end: 'limit' }
   }
 
-  async readLac(options: { ledgerId: LedgerId; fence: boolean }): Promise<{ lac: EntryId; authority: boolean }> {
+  async readLac({ ledgerId, fence, waitPast, timeoutMs = 0 }: LacRequest): Promise<LacAnswer> {
     this.#checkUp()
-    if (options.fence) await this.#fence(options.ledgerId)
-    const ledger = this.#ledgers.get(options.ledgerId)
+    if (fence) await this.#fence(ledgerId)
+    else if (waitPast !== undefined) {
+      const known = this.#ledgers.get(ledgerId)
+      const mustWait = known?.isFenced !== true && (known?.lac ?? NO_ENTRY) <= waitPast
+      if (mustWait) await this.#waiters.wait(ledgerId, { past: waitPast, timeoutMs })
+      this.#checkUp()
+    }
+    const ledger = this.#ledgers.get(ledgerId)
     return { lac: ledger?.lac ?? NO_ENTRY, authority: ledger?.hasAuthority ?? true }
+  }
+
+  async writeLac({ ledgerId, lac }: { ledgerId: LedgerId; lac: EntryId }): Promise<void> {
+    this.#checkUp()
+    const ledger = this.#ledgers.get(ledgerId)
+    if (ledger !== undefined) this.#raiseLac(ledgerId, ledger, lac)
   }
 
   // ------------------------------------------------------------ what a test may do
@@ -108,6 +125,7 @@ export class MemoryBookieNode implements BookieNode {
     const lost = this.#admitted
     this.#admitted = []
     for (const { request, sink } of lost) sink.onAddFailed(request.ledgerId, request.entryId, 'UNREACHABLE')
+    this.#waiters.releaseAll()
   }
 
   start(): void {
@@ -149,6 +167,7 @@ export class MemoryBookieNode implements BookieNode {
 
   async #fence(ledgerId: LedgerId): Promise<void> {
     this.#ledger(ledgerId).isFenced = true // later adds are refused; those before are synced first
+    this.#waiters.release(ledgerId)
     await new Promise<void>(resolve => {
       this.#afterSync.push(resolve)
       this.#syncSoon()
@@ -188,7 +207,13 @@ export class MemoryBookieNode implements BookieNode {
     const before = ledger.entries.get(entryId)
     assert(before === undefined || before.crc32c === crc32c, 'an entry id never carries other bytes')
     ledger.entries.set(entryId, { entryId, payload, lac, lengthBytes, crc32c })
-    if (lac > ledger.lac) ledger.lac = lac
+    this.#raiseLac(request.ledgerId, ledger, lac)
+  }
+
+  #raiseLac(ledgerId: LedgerId, ledger: MemoryLedger, lac: EntryId): void {
+    if (lac <= ledger.lac) return
+    ledger.lac = lac
+    this.#waiters.note(ledgerId, lac)
   }
 
   #ledger(id: LedgerId): MemoryLedger {
@@ -208,7 +233,8 @@ export class MemoryBookieNode implements BookieNode {
 /** Nodes by their ids, all of them writable. */
 export function directoryOf(nodes: readonly BookieNode[]): BookieDirectory {
   return {
-    writable: () => nodes.map(node => node.bookieId),
-    node: id => nodes.find(node => node.bookieId === id)
+    writable: () => nodes.map(({ bookieId }) => ({ bookieId })),
+    node: id => nodes.find(node => node.bookieId === id),
+    onChange: () => () => undefined
   }
 }

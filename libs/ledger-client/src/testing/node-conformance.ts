@@ -27,6 +27,7 @@ export function describeBookieNode(
 
     describeAdds(subject)
     describeReads(subject)
+    describeLacs(subject)
     describeFences(subject)
     if (isDurable) describeRestarts(subject)
   })
@@ -220,6 +221,58 @@ function describeReads(subject: Subject): void {
     await writer.append(text('b'), { lac: 0 })
     await writer.append(text('c'), { lac: 0 })
     assert.deepEqual(await node.readLac({ ledgerId: ledgerId(1), fence: false }), { lac: 0, authority: true })
+  })
+}
+
+function describeLacs(subject: Subject): void {
+  const lacOf = async (ledger = 1): Promise<EntryId> =>
+    (await subject().node.readLac({ ledgerId: ledgerId(ledger), fence: false })).lac
+  const tell = (lac: number, ledger = 1): Promise<void> =>
+    subject().node.writeLac({ ledgerId: ledgerId(ledger), lac: entryId(lac) })
+  const wait = (past: number, timeoutMs = 30_000): Promise<{ lac: EntryId }> =>
+    subject().node.readLac({ ledgerId: ledgerId(1), fence: false, waitPast: entryId(past), timeoutMs })
+  const withEntry = async (): Promise<TestWriter> => {
+    const writer = new TestWriter(subject().node)
+    await writer.append(text('a'))
+    return writer
+  }
+
+  test('a LAC that is told only ever raises what the node answers', async () => {
+    await withEntry()
+    await tell(3)
+    assert.equal(await lacOf(), 3)
+    await tell(1)
+    assert.equal(await lacOf(), 3)
+    await subject().node.readLac({ ledgerId: ledgerId(1), fence: true })
+    await tell(5) // true for ever, also behind a fence
+    assert.equal(await lacOf(), 5)
+  })
+
+  test('a LAC that is told brings no ledger into being', async () => {
+    await tell(7, 99)
+    assert.deepEqual(await readFrom(subject().node, 99), { entries: [], end: 'absent' })
+    const writer = new TestWriter(subject().node, 99)
+    await writer.append(text('first'))
+    assert.deepEqual(writer.failed, [])
+  })
+
+  test('a reader that waits is told when an entry, or the writer, raises the LAC', async () => {
+    const writer = await withEntry()
+    const both = [wait(-1), wait(0)]
+    await writer.append(text('b'), { lac: 0 })
+    assert.equal((await both[0])?.lac, 0)
+    await tell(1)
+    assert.equal((await both[1])?.lac, 1)
+    assert.equal((await wait(0)).lac, 1)
+  })
+
+  test('a reader that waits is told of a fence, and in the end that nothing happened', async () => {
+    await withEntry()
+    assert.equal((await wait(0, 10)).lac, NO_ENTRY)
+    const waiting = wait(0)
+    await subject().node.readLac({ ledgerId: ledgerId(1), fence: true })
+    assert.equal((await waiting).lac, NO_ENTRY)
+    assert.equal((await wait(0)).lac, NO_ENTRY) // fenced already
   })
 }
 
