@@ -192,14 +192,16 @@ export class StorageNode implements Bookie {
   }
 
   /** Goes into the index with the next flush, for nothing of its own: what a crash takes is told again with the next add. */
-  async writeLac({ ledgerId, lac }: { ledgerId: LedgerId; lac: EntryId }): Promise<void> {
-    this.#checkOpen()
-    const ledger = this.#parts.index.ledger(ledgerId)
-    if (lac <= ledger.lac || ledger.lastEntry === NO_ENTRY || ledger.isDeleted) return
-    ledger.lac = lac
-    ledger.isRowStale = true
-    this.#parts.writer.noteDirty(ledger)
-    this.#lacWaiters.note(ledgerId, lac)
+  writeLac({ ledgerId, lac }: { ledgerId: LedgerId; lac: EntryId }): Promise<void> {
+    const ledger = this.#closing === undefined ? this.#ledgerOf(ledgerId) : undefined
+    const isOfUse = ledger !== undefined && ledger.lastEntry !== NO_ENTRY && !ledger.isDeleted
+    if (isOfUse && lac > ledger.lac) {
+      ledger.lac = lac
+      ledger.isRowStale = true
+      this.#parts.writer.noteDirty(ledger)
+      this.#lacWaiters.note(ledgerId, lac)
+    }
+    return Promise.resolve()
   }
 
   health(): BookieHealth {
