@@ -9,6 +9,7 @@
 //   ledgers/<id>              LedgerRow          id: 16 decimal digits
 //   ledger-deletions/<id>     LedgerDeletionRow
 //   ledger-ids                LedgerIdsRow
+//   available-bookies/<id>    BookieRow          id: an encoded segment
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -18,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ledger-client.proto.
  */
 export const file_ledger_client: GenFile = /*@__PURE__*/
-  fileDesc("ChNsZWRnZXItY2xpZW50LnByb3RvEhVzdHJhdGEuc3RvcmFnZS5sZWRnZXIi1AMKCUxlZGdlclJvdxIaCg1lbnNlbWJsZV9zaXplGAEgASgNSACIAQESGQoMd3JpdGVfcXVvcnVtGAIgASgNSAGIAQESFwoKYWNrX3F1b3J1bRgDIAEoDUgCiAEBEjYKBXN0YXRlGAQgASgOMiIuc3RyYXRhLnN0b3JhZ2UubGVkZ2VyLkxlZGdlclN0YXRlSAOIAQESGAoLZW50cnlfY291bnQYBSABKARIBIgBARIZCgxsZW5ndGhfYnl0ZXMYBiABKARIBYgBARI1CgllbnNlbWJsZXMYByADKAsyIi5zdHJhdGEuc3RvcmFnZS5sZWRnZXIuRW5zZW1ibGVSb3cSEgoFb3duZXIYCCABKAlIBogBARIZCgxvcGVyYXRpb25faWQYCSABKAlIB4gBARIaCg1jcmVhdGVkX2F0X21zGAogASgESAiIAQFCEAoOX2Vuc2VtYmxlX3NpemVCDwoNX3dyaXRlX3F1b3J1bUINCgtfYWNrX3F1b3J1bUIICgZfc3RhdGVCDgoMX2VudHJ5X2NvdW50Qg8KDV9sZW5ndGhfYnl0ZXNCCAoGX293bmVyQg8KDV9vcGVyYXRpb25faWRCEAoOX2NyZWF0ZWRfYXRfbXMiTgoLRW5zZW1ibGVSb3cSGwoOZmlyc3RfZW50cnlfaWQYASABKARIAIgBARIPCgdib29raWVzGAIgAygJQhEKD19maXJzdF9lbnRyeV9pZCJwChFMZWRnZXJEZWxldGlvblJvdxIPCgdib29raWVzGAEgAygJEhIKBW93bmVyGAIgASgJSACIAQESGgoNZGVsZXRlZF9hdF9tcxgDIAEoBEgBiAEBQggKBl9vd25lckIQCg5fZGVsZXRlZF9hdF9tcyIqCgxMZWRnZXJJZHNSb3cSEQoEbmV4dBgBIAEoBEgAiAEBQgcKBV9uZXh0KnkKC0xlZGdlclN0YXRlEhwKGExFREdFUl9TVEFURV9VTlNQRUNJRklFRBAAEhUKEUxFREdFUl9TVEFURV9PUEVOEAESHAoYTEVER0VSX1NUQVRFX0lOX1JFQ09WRVJZEAISFwoTTEVER0VSX1NUQVRFX0NMT1NFRBADYgZwcm90bzM");
+  fileDesc("ChNsZWRnZXItY2xpZW50LnByb3RvEhVzdHJhdGEuc3RvcmFnZS5sZWRnZXIi1AMKCUxlZGdlclJvdxIaCg1lbnNlbWJsZV9zaXplGAEgASgNSACIAQESGQoMd3JpdGVfcXVvcnVtGAIgASgNSAGIAQESFwoKYWNrX3F1b3J1bRgDIAEoDUgCiAEBEjYKBXN0YXRlGAQgASgOMiIuc3RyYXRhLnN0b3JhZ2UubGVkZ2VyLkxlZGdlclN0YXRlSAOIAQESGAoLZW50cnlfY291bnQYBSABKARIBIgBARIZCgxsZW5ndGhfYnl0ZXMYBiABKARIBYgBARI1CgllbnNlbWJsZXMYByADKAsyIi5zdHJhdGEuc3RvcmFnZS5sZWRnZXIuRW5zZW1ibGVSb3cSEgoFb3duZXIYCCABKAlIBogBARIZCgxvcGVyYXRpb25faWQYCSABKAlIB4gBARIaCg1jcmVhdGVkX2F0X21zGAogASgESAiIAQFCEAoOX2Vuc2VtYmxlX3NpemVCDwoNX3dyaXRlX3F1b3J1bUINCgtfYWNrX3F1b3J1bUIICgZfc3RhdGVCDgoMX2VudHJ5X2NvdW50Qg8KDV9sZW5ndGhfYnl0ZXNCCAoGX293bmVyQg8KDV9vcGVyYXRpb25faWRCEAoOX2NyZWF0ZWRfYXRfbXMiTgoLRW5zZW1ibGVSb3cSGwoOZmlyc3RfZW50cnlfaWQYASABKARIAIgBARIPCgdib29raWVzGAIgAygJQhEKD19maXJzdF9lbnRyeV9pZCJwChFMZWRnZXJEZWxldGlvblJvdxIPCgdib29raWVzGAEgAygJEhIKBW93bmVyGAIgASgJSACIAQESGgoNZGVsZXRlZF9hdF9tcxgDIAEoBEgBiAEBQggKBl9vd25lckIQCg5fZGVsZXRlZF9hdF9tcyIqCgxMZWRnZXJJZHNSb3cSEQoEbmV4dBgBIAEoBEgAiAEBQgcKBV9uZXh0IsIDCglCb29raWVSb3cSFAoHYWRkcmVzcxgBIAEoCUgAiAEBEhkKDGh0dHBfYWRkcmVzcxgCIAEoCUgBiAEBEhEKBHJhY2sYAyABKAlIAogBARIRCgRob3N0GAQgASgJSAOIAQESFwoKZnJlZV9ieXRlcxgFIAEoBEgEiAEBEhgKC3RvdGFsX2J5dGVzGAYgASgESAWIAQESNgoFc3RhdGUYByABKA4yIi5zdHJhdGEuc3RvcmFnZS5sZWRnZXIuQm9va2llU3RhdGVIBogBARIdChBzb2Z0d2FyZV92ZXJzaW9uGAggASgJSAeIAQESGAoLaW5jYXJuYXRpb24YCSABKARICIgBARIaCg1zdGFydGVkX2F0X21zGAogASgESAmIAQESDwoHcmVhc29ucxgLIAMoCUIKCghfYWRkcmVzc0IPCg1faHR0cF9hZGRyZXNzQgcKBV9yYWNrQgcKBV9ob3N0Qg0KC19mcmVlX2J5dGVzQg4KDF90b3RhbF9ieXRlc0IICgZfc3RhdGVCEwoRX3NvZnR3YXJlX3ZlcnNpb25CDgoMX2luY2FybmF0aW9uQhAKDl9zdGFydGVkX2F0X21zKnkKC0xlZGdlclN0YXRlEhwKGExFREdFUl9TVEFURV9VTlNQRUNJRklFRBAAEhUKEUxFREdFUl9TVEFURV9PUEVOEAESHAoYTEVER0VSX1NUQVRFX0lOX1JFQ09WRVJZEAISFwoTTEVER0VSX1NUQVRFX0NMT1NFRBADKoQBCgtCb29raWVTdGF0ZRIcChhCT09LSUVfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVCT09LSUVfU1RBVEVfV1JJVEFCTEUQARIaChZCT09LSUVfU1RBVEVfUkVBRF9PTkxZEAISIAocQk9PS0lFX1NUQVRFX0RFQ09NTUlTU0lPTklORxADYgZwcm90bzM");
 
 /**
  * @generated from message strata.storage.ledger.LedgerRow
@@ -163,6 +164,85 @@ export const LedgerIdsRowSchema: GenMessage<LedgerIdsRow> = /*@__PURE__*/
   messageDesc(file_ledger_client, 3);
 
 /**
+ * A storage node that runs, under a lease of its process.
+ *
+ * @generated from message strata.storage.ledger.BookieRow
+ */
+export type BookieRow = Message<"strata.storage.ledger.BookieRow"> & {
+  /**
+   * host:port of gRPC, and of HTTP where the node serves it
+   *
+   * @generated from field: optional string address = 1;
+   */
+  address?: string;
+
+  /**
+   * @generated from field: optional string http_address = 2;
+   */
+  httpAddress?: string;
+
+  /**
+   * What fails together; none: shared with no other node.
+   *
+   * @generated from field: optional string rack = 3;
+   */
+  rack?: string;
+
+  /**
+   * @generated from field: optional string host = 4;
+   */
+  host?: string;
+
+  /**
+   * @generated from field: optional uint64 free_bytes = 5;
+   */
+  freeBytes?: bigint;
+
+  /**
+   * @generated from field: optional uint64 total_bytes = 6;
+   */
+  totalBytes?: bigint;
+
+  /**
+   * @generated from field: optional strata.storage.ledger.BookieState state = 7;
+   */
+  state?: BookieState;
+
+  /**
+   * Of the program.
+   *
+   * @generated from field: optional string software_version = 8;
+   */
+  softwareVersion?: string;
+
+  /**
+   * Of the volume: the row of a higher one is never replaced by a lower one's.
+   *
+   * @generated from field: optional uint64 incarnation = 9;
+   */
+  incarnation?: bigint;
+
+  /**
+   * @generated from field: optional uint64 started_at_ms = 10;
+   */
+  startedAtMs?: bigint;
+
+  /**
+   * Why it takes no adds, one line each.
+   *
+   * @generated from field: repeated string reasons = 11;
+   */
+  reasons: string[];
+};
+
+/**
+ * Describes the message strata.storage.ledger.BookieRow.
+ * Use `create(BookieRowSchema)` to create a new message.
+ */
+export const BookieRowSchema: GenMessage<BookieRow> = /*@__PURE__*/
+  messageDesc(file_ledger_client, 4);
+
+/**
  * @generated from enum strata.storage.ledger.LedgerState
  */
 export const LedgerState = {
@@ -194,4 +274,41 @@ export type LedgerState = (typeof LedgerState)[keyof typeof LedgerState];
  */
 export const LedgerStateSchema: GenEnum<LedgerState> = /*@__PURE__*/
   enumDesc(file_ledger_client, 0);
+
+/**
+ * @generated from enum strata.storage.ledger.BookieState
+ */
+export const BookieState = {
+  /**
+   * @generated from enum value: BOOKIE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: BOOKIE_STATE_WRITABLE = 1;
+   */
+  WRITABLE: 1,
+
+  /**
+   * Adds are refused; reads and deletes go on.
+   *
+   * @generated from enum value: BOOKIE_STATE_READ_ONLY = 2;
+   */
+  READ_ONLY: 2,
+
+  /**
+   * Takes the adds of ledgers that it has, and no new ledgers.
+   *
+   * @generated from enum value: BOOKIE_STATE_DECOMMISSIONING = 3;
+   */
+  DECOMMISSIONING: 3,
+} as const;
+
+export type BookieState = (typeof BookieState)[keyof typeof BookieState];
+
+/**
+ * Describes the enum strata.storage.ledger.BookieState.
+ */
+export const BookieStateSchema: GenEnum<BookieState> = /*@__PURE__*/
+  enumDesc(file_ledger_client, 1);
 

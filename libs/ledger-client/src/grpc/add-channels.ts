@@ -2,8 +2,14 @@ import type { EntryId, LedgerId } from '@strata/base'
 import type { AddFailure, AddSink } from '../contract.ts'
 import type { AddAnswer } from './node-messages.ts'
 
-interface Channel {
+/** What the queue of adds must know of one. */
+export interface ChannelOfAdds {
   readonly number: number
+  /** Of all its adds; they queue apart from those of writers, and stay in order among themselves. */
+  readonly isRecovery: boolean
+}
+
+interface Channel extends ChannelOfAdds {
   readonly ledgerId: LedgerId
   readonly sink: AddSink
   lastSent: EntryId
@@ -24,17 +30,18 @@ export class AddChannels {
     return this.#byNumber.size === 0
   }
 
-  /** The channel for an add that is sent now. */
-  send(sink: AddSink, add: { ledgerId: LedgerId; entryId: EntryId }, nowMs: number): number {
+  /** The channel for an add that is handed over now. */
+  send(sink: AddSink, add: { ledgerId: LedgerId; entryId: EntryId; recovery: boolean }, nowMs: number): ChannelOfAdds {
     const channels = this.#byLedger.get(add.ledgerId)
     const open = channels?.find(channel => channel.sink === sink)
     if (open !== undefined) {
       open.lastSent = add.entryId
-      return open.number
+      return open
     }
     this.#next = (this.#next + 1) >>> 0
     const channel = {
       number: this.#next,
+      isRecovery: add.recovery,
       ledgerId: add.ledgerId,
       sink,
       lastSent: add.entryId,
@@ -43,7 +50,7 @@ export class AddChannels {
     this.#byNumber.set(channel.number, channel)
     if (channels === undefined) this.#byLedger.set(add.ledgerId, [channel])
     else channels.push(channel)
-    return channel.number
+    return channel
   }
 
   /** Late answers for channels that are gone are dropped. */

@@ -1,16 +1,13 @@
-import { Client, credentials, status, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js'
+import { strict as assert } from 'node:assert'
+import { Client, status, type ClientDuplexStream, type Metadata, type ServiceError } from '@grpc/grpc-js'
+
 import type { BookieId, Clock, EntryId, LedgerId, Logger } from '@strata/base'
 import type { AddFailure, AddRequest, AddSink, BookieNode, LacAnswer, LacRequest, ReadAnswer } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 import { AddChannels } from './add-channels.ts'
-import {
-  addBytes,
-  decodeAddAnswers,
-  decodeReadReply,
-  encodeAddBatch,
-  type Address,
-  type ChannelAdd
-} from './node-messages.ts'
+import { AddQueue } from './add-queue.ts'
+import { decodeAddAnswers, decodeReadReply, encodeAddBatch, type Address, type ChannelAdd } from './node-messages.ts'
+import { callMetadata, clientCredentials, NO_SECURITY, type NodeSecurity } from './node-security.ts'
 import {
   asBuffer,
   CHANNEL_OPTIONS,
@@ -31,18 +28,28 @@ export interface GrpcBookieNodeOptions {
   readonly logger: Logger
   /** How long a request may go unanswered: a read as a whole, an add since the last answer of its ledger. */
   readonly timeoutMs: number
+  /** Default: no certificate, no secret. */
+  readonly security?: NodeSecurity
+  /** Adds that wait because the node gives no credit; past it the node counts as unreachable. */
+  readonly queueBytesMax?: number
 }
 
 /** Adds of a turn go out in messages of about this size. */
 const BATCH_BYTES_MAX = 1024 * 1024
+const QUEUE_BYTES_MAX = 128 * 1024 * 1024
+/** The node stops when it is 256 messages of answers ahead of what it was told were taken. */
+const TAKEN_UNTOLD_MAX = 64
 
 type AddStream = ClientDuplexStream<Buffer, Buffer>
 
 /**
  * A storage node in another process. All adds go through one stream, those of a turn of the event loop in one message.
  *
- * Invariant: a stream that breaks, or owes an answer past the time-out, fails every add that was not answered, at once
- * and before any later add is sent: so what a sink hands over after a gap cannot be acknowledged together with the gap.
+ * Invariants
+ *   G1  A stream that breaks, or owes an answer past the time-out, fails every add that was not answered, at once and before
+ *       any later add is sent: so what a sink hands over after a gap cannot be acknowledged together with the gap.
+ *   G2  No more is sent than the node gave credit for; what waits for credit is bounded by `queueBytesMax`.
+ *   G3  Every request has a deadline, which the node is told.
  */
 export class GrpcBookieNode implements BookieNode {
   readonly bookieId: BookieId
@@ -52,10 +59,16 @@ export class GrpcBookieNode implements BookieNode {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #timeoutMs: number
+  readonly #queueBytesMax: number
+  readonly #metadata: ReadonlyMap<string, Metadata>
   readonly #channels = new AddChannels()
+  readonly #queue = new AddQueue()
   #stream: AddStream | undefined
-  #batch: ChannelAdd[] = []
-  #batchBytes = 0
+  /** Messages of answers: taken, and of these told to the node. */
+  #answersTaken = 0
+  #answersTold = 0
+  /** Since the last flush. */
+  #pushedBytes = 0
   #isFlushDue = false
   #cancelCheck: (() => void) | undefined
   #isClosed = false
@@ -67,7 +80,10 @@ export class GrpcBookieNode implements BookieNode {
     this.#clock = options.clock
     this.#timeoutMs = options.timeoutMs
     this.#log = options.logger.child({ bookieId: options.bookieId, address: options.address })
-    this.#client = new Client(options.address, credentials.createInsecure(), {
+    this.#queueBytesMax = options.queueBytesMax ?? QUEUE_BYTES_MAX
+    const security = options.security ?? NO_SECURITY
+    this.#metadata = new Map(Object.values(PATHS).map(path => [path, callMetadata(security, this.#names, path)]))
+    this.#client = new Client(options.address, clientCredentials(security), {
       ...CHANNEL_OPTIONS,
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 5_000,
@@ -78,13 +94,10 @@ export class GrpcBookieNode implements BookieNode {
 
   add(request: AddRequest, sink: AddSink): void {
     const channel = this.#channels.send(sink, request, this.#clock.nowMs())
-    this.#batch.push({ channel, request })
-    this.#batchBytes += addBytes(request)
-    if (this.#batchBytes >= BATCH_BYTES_MAX) this.#flush()
-    else if (!this.#isFlushDue) {
-      this.#isFlushDue = true
-      setImmediate(() => this.#flush()) // behind all sockets that are read in this turn
-    }
+    this.#queue.push(channel, request)
+    this.#pushedBytes += request.payload.length
+    if (this.#pushedBytes >= BATCH_BYTES_MAX) this.#flush()
+    else this.#flushLater() // behind all sockets that are read in this turn
   }
 
   async read(options: ReadOptions): Promise<ReadAnswer> {
@@ -107,23 +120,41 @@ export class GrpcBookieNode implements BookieNode {
     this.#client.close()
   }
 
+  #flushLater(): void {
+    if (this.#isFlushDue) return
+    this.#isFlushDue = true
+    setImmediate(() => {
+      this.#isFlushDue = false
+      this.#flush()
+    })
+  }
+
   #flush(): void {
-    this.#isFlushDue = false
-    if (this.#batch.length === 0) return
-    const batch = this.#batch
-    this.#batch = []
-    this.#batchBytes = 0
+    this.#pushedBytes = 0
     if (this.#isClosed) {
+      this.#queue.reset()
       this.#channels.failAll('UNREACHABLE')
       return
     }
-    this.#stream ??= this.#openStream()
-    this.#stream.write(encodeAddBatch(this.#address, batch))
-    this.#checkLater()
+    if (this.#queue.isEmpty && this.#answersTaken === this.#answersTold) return
+    const stream = (this.#stream ??= this.#openStream())
+    for (let adds = this.#queue.take(BATCH_BYTES_MAX); adds.length > 0; adds = this.#queue.take(BATCH_BYTES_MAX)) {
+      this.#write(stream, adds)
+    }
+    if (this.#answersTaken - this.#answersTold >= TAKEN_UNTOLD_MAX) this.#write(stream, [])
+    if (this.#queue.bytes > this.#queueBytesMax) {
+      this.#warn('UNREACHABLE', 'it takes adds more slowly than they come')
+      this.#break(stream, 'UNREACHABLE')
+    } else if (!this.#channels.isEmpty) this.#checkLater()
+  }
+
+  #write(stream: AddStream, adds: readonly ChannelAdd[]): void {
+    this.#answersTold = this.#answersTaken
+    stream.write(encodeAddBatch(this.#address, adds, this.#answersTaken))
   }
 
   #openStream(): AddStream {
-    const stream = this.#client.makeBidiStreamRequest(PATHS.add, asBuffer, asBuffer)
+    const stream = this.#client.makeBidiStreamRequest(PATHS.add, asBuffer, asBuffer, this.#metadataOf(PATHS.add))
     stream.on('data', (message: Buffer) => this.#onAnswers(stream, message))
     stream.on('end', () => this.#break(stream, 'UNREACHABLE'))
     stream.on('error', (error: ServiceError) => {
@@ -131,14 +162,28 @@ export class GrpcBookieNode implements BookieNode {
       if (this.#stream === stream) this.#warn(failure, error.details)
       this.#break(stream, failure)
     })
+    this.#write(stream, []) // says whom it means; credit follows
     return stream
+  }
+
+  #metadataOf(path: string): Metadata {
+    const metadata = this.#metadata.get(path)
+    assert(metadata !== undefined)
+    return metadata
   }
 
   #onAnswers(stream: AddStream, message: Buffer): void {
     if (this.#stream !== stream) return
     const nowMs = this.#clock.nowMs()
     try {
-      for (const answer of decodeAddAnswers(message)) this.#channels.answer(answer, nowMs)
+      const { answers, grantedBytes } = decodeAddAnswers(message)
+      this.#answersTaken += 1
+      let mayFlush = this.#queue.grant(grantedBytes) || this.#answersTaken - this.#answersTold >= TAKEN_UNTOLD_MAX
+      for (const answer of answers) {
+        if (this.#queue.onAnswer(answer)) mayFlush = true
+        this.#channels.answer(answer, nowMs)
+      }
+      if (mayFlush) this.#flushLater()
     } catch (error) {
       if (!LedgerError.is(error, 'MALFORMED_MESSAGE')) throw error
       this.#warn('UNREACHABLE', error.message)
@@ -152,8 +197,9 @@ export class GrpcBookieNode implements BookieNode {
     stream?.cancel()
     this.#cancelCheck?.()
     this.#cancelCheck = undefined
-    this.#batch = []
-    this.#batchBytes = 0
+    this.#queue.reset()
+    this.#answersTaken = 0
+    this.#answersTold = 0
     this.#channels.failAll(failure)
   }
 
@@ -187,11 +233,9 @@ export class GrpcBookieNode implements BookieNode {
         answered(null)
         return
       }
-      const call = this.#client.makeUnaryRequest<Buffer, Buffer>(path, asBuffer, asBuffer, request, (error, reply) => {
-        cancelTimer()
-        answered(error, reply)
-      })
-      const cancelTimer = this.#clock.after(this.#timeoutMs + waitMs, () => call.cancel())
+      const deadline = this.#clock.wallMs() + this.#timeoutMs + waitMs
+      const metadata = this.#metadataOf(path)
+      this.#client.makeUnaryRequest(path, asBuffer, asBuffer, request, metadata, { deadline }, answered)
     })
   }
 

@@ -52,22 +52,24 @@ const replyArb = fc.record(
 )
 const address = { clusterId: Buffer.from('cluster'), nodeId: Buffer.from('node'.repeat(40)) }
 
-function decodeBatch(message: Buffer): { names: string[]; adds: ChannelAdd[] } {
+function decodeBatch(message: Buffer): { names: string[]; adds: ChannelAdd[]; taken: number } {
   const names: string[] = []
   const adds: ChannelAdd[] = []
+  let taken = -1
   decodeAddBatch(message, {
     onAddress: ({ clusterId, nodeId }) => names.push(clusterId.toString(), nodeId.toString()),
-    onAdd: (channel: number, request: AddRequest) => adds.push({ channel, request })
+    onAdd: (channel: number, request: AddRequest) => adds.push({ channel, request }),
+    onAnswersTaken: count => (taken = count)
   })
-  return { names, adds }
+  return { names, adds, taken }
 }
 
 describe('messages between brokers and bookies', () => {
   test('adds survive the way, also through the generated code', () => {
     fc.assert(
-      fc.property(fc.array(addArb, { maxLength: 5 }), adds => {
-        const message = encodeAddBatch(address, adds)
-        const expected = { names: [address.clusterId.toString(), address.nodeId.toString()], adds }
+      fc.property(fc.array(addArb, { maxLength: 5 }), idArb, (adds, taken) => {
+        const message = encodeAddBatch(address, adds, taken)
+        const expected = { names: [address.clusterId.toString(), address.nodeId.toString()], adds, taken }
         assert.deepEqual(decodeBatch(message), expected)
         const generated = Buffer.from(toBinary(AddBatchSchema, fromBinary(AddBatchSchema, message)))
         assert.deepEqual(decodeBatch(generated), expected)
@@ -77,9 +79,9 @@ describe('messages between brokers and bookies', () => {
 
   test('answers survive the way, also through the generated code', () => {
     fc.assert(
-      fc.property(fc.array(answerArb, { maxLength: 8 }), answers => {
-        const message = encodeAddAnswers(answers)
-        assert.deepEqual(decodeAddAnswers(message), answers)
+      fc.property(fc.array(answerArb, { maxLength: 8 }), fc.option(idArb, { nil: undefined }), (answers, granted) => {
+        const message = encodeAddAnswers(answers, granted)
+        assert.deepEqual(decodeAddAnswers(message), { answers, grantedBytes: granted ?? 0 })
         const parsed = fromBinary(AddAnswersSchema, message)
         assert.equal(parsed.added.length + parsed.failed.length, answers.length)
         assert.equal(toBinary(AddAnswersSchema, parsed).length, message.length)
@@ -105,7 +107,7 @@ describe('messages between brokers and bookies', () => {
   })
 
   test('fields of a newer peer are passed over', () => {
-    const message = encodeAddBatch(address, [])
+    const message = encodeAddBatch(address, [], 1)
     const extra = Buffer.from([0x78, 0x01, 0x7a, 0x02, 1, 2, 0x7d, 1, 2, 3, 4, 0x79, 1, 2, 3, 4, 5, 6, 7, 8])
     assert.deepEqual(decodeBatch(Buffer.concat([extra, message])), decodeBatch(message))
   })
@@ -114,7 +116,7 @@ describe('messages between brokers and bookies', () => {
     const cutArb = fc
       .tuple(fc.array(addArb, { minLength: 1, maxLength: 3 }), fc.nat(), fc.nat(), fc.nat(255))
       .map(([adds, end, at, byte]) => {
-        const message = Buffer.from(encodeAddBatch(address, adds))
+        const message = Buffer.from(encodeAddBatch(address, adds, 0))
         message[at % message.length] = byte
         return message.subarray(0, end % (message.length + 1))
       })

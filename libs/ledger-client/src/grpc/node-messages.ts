@@ -23,8 +23,10 @@ export interface ChannelAdd {
 
 const ADD_HEADER_BYTES = 2 * FIXED32_FIELD_BYTES + 4 * FIXED64_FIELD_BYTES + BOOL_FIELD_BYTES
 
-/** What an add costs in a batch; close enough to bound batches by. */
-export const addBytes = (request: AddRequest): number => ADD_HEADER_BYTES + lengthPrefixedBytes(request.payload.length)
+const itemBytes = (request: AddRequest): number => ADD_HEADER_BYTES + lengthPrefixedBytes(request.payload.length)
+
+/** What an add takes of a batch, and of the credit on both sides. */
+export const addBytes = (request: AddRequest): number => lengthPrefixedBytes(itemBytes(request))
 
 /** Whom a request is for. */
 export interface Address {
@@ -32,14 +34,16 @@ export interface Address {
   readonly nodeId: Buffer
 }
 
-export function encodeAddBatch(address: Address, adds: readonly ChannelAdd[]): Buffer {
+/** `answersTaken`: messages of answers so far. */
+export function encodeAddBatch(address: Address, adds: readonly ChannelAdd[], answersTaken: number): Buffer {
   let bytes = lengthPrefixedBytes(address.clusterId.length) + lengthPrefixedBytes(address.nodeId.length)
-  for (const { request } of adds) bytes += lengthPrefixedBytes(addBytes(request))
+  bytes += FIXED64_FIELD_BYTES
+  for (const { request } of adds) bytes += addBytes(request)
   const writer = new WireWriter(bytes)
   writer.bytes(1, address.clusterId)
   writer.bytes(2, address.nodeId)
   for (const { channel, request } of adds) {
-    writer.open(3, addBytes(request))
+    writer.open(3, itemBytes(request))
     writer.fixed32(1, channel)
     writer.fixed64(2, request.ledgerId)
     writer.fixed64(3, request.entryId)
@@ -49,18 +53,23 @@ export function encodeAddBatch(address: Address, adds: readonly ChannelAdd[]): B
     writer.small(7, request.recovery ? 1 : 0)
     writer.bytes(8, request.payload)
   }
+  writer.fixed64(4, answersTaken)
   return writer.finish()
 }
 
+export interface AddBatchHandler {
+  onAddress(address: Address): void
+  onAdd(channel: number, request: AddRequest): void
+  onAnswersTaken(count: number): void
+}
+
 /** Calls `onAdd` for each add, in order, after `onAddress`. @throws LedgerError MALFORMED_MESSAGE */
-export function decodeAddBatch(
-  message: Buffer,
-  to: { onAddress(address: Address): void; onAdd(channel: number, request: AddRequest): void }
-): void {
+export function decodeAddBatch(message: Buffer, to: AddBatchHandler): void {
   const reader = new WireReader(message)
   let clusterId: Buffer = EMPTY
   let nodeId: Buffer = EMPTY
   let isAddressed = false
+  let answersTaken = 0
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === 10) clusterId = reader.bytes()
     else if (tag === 18) nodeId = reader.bytes()
@@ -68,12 +77,14 @@ export function decodeAddBatch(
       if (!isAddressed) to.onAddress({ clusterId, nodeId })
       isAddressed = true
       decodeAdd(reader, to)
-    } else reader.skip(tag)
+    } else if (tag === 33) answersTaken = reader.fixed64()
+    else reader.skip(tag)
   }
   if (!isAddressed) to.onAddress({ clusterId, nodeId })
+  to.onAnswersTaken(answersTaken)
 }
 
-function decodeAdd(reader: WireReader, to: { onAdd(channel: number, request: AddRequest): void }): void {
+function decodeAdd(reader: WireReader, to: AddBatchHandler): void {
   const outer = reader.enter()
   let channel = 0
   let ledger = 0
@@ -119,8 +130,9 @@ function failureCode(failure: AddFailure): number {
   return code > 0 ? code : FAILURES.indexOf('STORAGE_FAILED')
 }
 
-export function encodeAddAnswers(answers: readonly AddAnswer[]): Buffer {
-  let bytes = 0
+/** `grantedBytes`: over the life of the stream, where it grew. */
+export function encodeAddAnswers(answers: readonly AddAnswer[], grantedBytes?: number): Buffer {
+  let bytes = grantedBytes === undefined ? 0 : FIXED64_FIELD_BYTES
   for (const { failure } of answers) bytes += lengthPrefixedBytes(failure === undefined ? ADDED_BYTES : FAILED_BYTES)
   const writer = new WireWriter(bytes)
   for (const { channel, entryId, failure } of answers) {
@@ -130,18 +142,21 @@ export function encodeAddAnswers(answers: readonly AddAnswer[]): Buffer {
     writer.fixed64(2, entryId)
     if (failure !== undefined) writer.small(3, failureCode(failure))
   }
+  if (grantedBytes !== undefined) writer.fixed64(3, grantedBytes)
   return writer.finish()
 }
 
-/** In the order of the message. @throws LedgerError MALFORMED_MESSAGE */
-export function decodeAddAnswers(message: Buffer): AddAnswer[] {
+/** In the order of the message; `grantedBytes` 0: it did not grow. @throws LedgerError MALFORMED_MESSAGE */
+export function decodeAddAnswers(message: Buffer): { answers: AddAnswer[]; grantedBytes: number } {
   const reader = new WireReader(message)
   const answers: AddAnswer[] = []
+  let grantedBytes = 0
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === 10 || tag === 18) answers.push(decodeAnswer(reader, tag === 18))
+    else if (tag === 25) grantedBytes = reader.fixed64()
     else reader.skip(tag)
   }
-  return answers
+  return { answers, grantedBytes }
 }
 
 function decodeAnswer(reader: WireReader, isFailure: boolean): AddAnswer {

@@ -1,15 +1,13 @@
-import {
-  Server,
-  ServerCredentials,
-  status,
-  type sendUnaryData,
-  type ServerDuplexStream,
-  type ServerUnaryCall
-} from '@grpc/grpc-js'
-import { CodedError, type EntryId, type LedgerId, type Logger } from '@strata/base'
-import type { AddFailure, AddRequest, AddSink, BookieNode } from '../contract.ts'
+import { Server, status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js'
+import { CodedError, type Logger } from '@strata/base'
+import type { BookieNode } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
-import { decodeAddBatch, encodeAddAnswers, encodeReadReply, type AddAnswer, type Address } from './node-messages.ts'
+import { NodeCredit } from './add-credit.ts'
+import { encodeReadReply } from './node-messages.ts'
+import { NO_SECURITY, proofInterceptor, serverCredentials, type NodeSecurity } from './node-security.ts'
+import { RecoveryLane } from './recovery-lane.ts'
+import { RequestGate } from './request-gate.ts'
+import { ServerAddStream, type AddCall } from './server-add-stream.ts'
 import {
   CHANNEL_OPTIONS,
   decodeLacHint,
@@ -17,6 +15,7 @@ import {
   decodeReadRequest,
   encodeLacHintReply,
   encodeLacReply,
+  PATHS,
   SERVICE
 } from './service.ts'
 
@@ -26,81 +25,199 @@ export interface ServeOptions {
   /** 0: any free one */
   readonly port: number
   readonly logger: Logger
+  /** Default: whoever reaches the port is served. */
+  readonly security?: NodeSecurity
+  /** Bytes of adds that may wait for the disk, over all peers; then nobody is given credit for more. */
+  readonly addBytesMax?: number
+  /** Reads that the disk works on at once. */
+  readonly readsMax?: number
+  /** How long `close` lets requests end. */
+  readonly drainMs?: number
 }
 
 export interface ServedBookieNode {
   readonly port: number
+  stats(): ServeStats
   /** Lets requests end for a while, then breaks what is left. */
   close(): Promise<void>
 }
 
+/** Counts since the start, unless it says otherwise. */
+export interface ServeStats {
+  readonly adds: number
+  readonly addBytes: number
+  readonly failedAdds: number
+  readonly reads: number
+  readonly refusedCalls: number
+  /** Now. */
+  readonly addStreams: number
+  /** Now: of adds that are not answered. */
+  readonly heldAddBytes: number
+  readonly addBytesMax: number
+  /** Now. */
+  readonly waitingReads: number
+  readonly waitingRecoveryReads: number
+  readonly waitingRecoveryAdds: number
+}
+
 /** A read's answer stays well below what a message may hold. */
 const READ_BYTES_MAX = 8 * 1024 * 1024
-/** A stream whose adds wait for more than this is not read until the disk caught up. */
-const IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024
-const CLOSE_MS_MAX = 1_000
+const ADD_BYTES_MAX = 64 * 1024 * 1024
+const READS_MAX = 16
+const RECOVERY_READS_MAX = 16
+const WAITING_MAX = 4_096
+const STREAMS_MAX = 256
+/** A call may not wait longer than this, whatever its peer asked for. */
+const WAIT_MS_MAX = 60_000
+const DRAIN_MS = 1_000
 
 /** Lets brokers in other processes use a node. @throws Error when the port cannot be bound */
 export async function serveBookieNode(node: BookieNode, options: ServeOptions): Promise<ServedBookieNode> {
-  const server = new Server(CHANNEL_OPTIONS)
-  const streams = new Set<AddStream>()
-  const isMeant = (clusterId: string | undefined, nodeId: string | undefined): boolean =>
-    clusterId === options.clusterId && nodeId === node.bookieId
-  server.addService(SERVICE, {
-    add: (call: AddCall) => {
-      const stream = new AddStream(call, {
-        node,
-        isMeant,
-        logger: options.logger,
-        onGone: () => streams.delete(stream)
-      })
-      streams.add(stream)
-      stream.start()
-    },
-    read: (call: UnaryCall, answer: sendUnaryData<Buffer>) => {
-      answerWith(answer, async () => {
-        const { names, options: read } = decodeReadRequest(call.request)
-        if (!isMeant(names.clusterId, names.nodeId)) throw LedgerError.create('WRONG_NODE')
-        return encodeReadReply(await node.read({ ...read, bytesMax: Math.min(read.bytesMax, READ_BYTES_MAX) }))
-      })
-    },
-    readLac: (call: UnaryCall, answer: sendUnaryData<Buffer>) => {
-      answerWith(answer, async () => {
-        const { names, options: read } = decodeLacRequest(call.request)
-        if (!isMeant(names.clusterId, names.nodeId)) throw LedgerError.create('WRONG_NODE')
-        return encodeLacReply(await node.readLac(read))
-      })
-    },
-    writeLac: (call: UnaryCall, answer: sendUnaryData<Buffer>) => {
-      answerWith(answer, async () => {
-        const { names, options: hint } = decodeLacHint(call.request)
-        if (!isMeant(names.clusterId, names.nodeId)) throw LedgerError.create('WRONG_NODE')
-        await node.writeLac(hint)
-        return encodeLacHintReply()
-      })
+  const security = options.security ?? NO_SECURITY
+  let refusedCalls = 0
+  const interceptor = proofInterceptor(security, {
+    target: { clusterId: options.clusterId, nodeId: node.bookieId },
+    paths: Object.values(PATHS),
+    onRefused: peer => {
+      refusedCalls += 1
+      options.logger.warn({ event: 'bookie.call_refused', peer }, 'refused a call without a right proof')
     }
   })
+  const interceptors = security.secrets.length === 0 ? [] : [interceptor]
+  const server = new Server({ ...CHANNEL_OPTIONS, interceptors })
+  const service = new NodeService(node, options)
+  server.addService(SERVICE, service.handlers())
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${options.host}:${options.port}`, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(`${options.host}:${options.port}`, serverCredentials(security), (error, bound) => {
       if (error === null) resolve(bound)
       else reject(error)
     })
   })
-  return { port, close: () => closeServer(server, streams) }
+  return {
+    port,
+    stats: () => ({ ...service.stats(), refusedCalls }),
+    close: () => {
+      service.endStreams()
+      return shutDown(server, options.drainMs ?? DRAIN_MS)
+    }
+  }
 }
 
-type AddCall = ServerDuplexStream<Buffer, Buffer>
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>
+type Unary = (call: UnaryCall, answer: sendUnaryData<Buffer>) => void
+
+/** Sorts calls into classes: adds go by credit, everything else through gates, so that no class takes the disk from another. */
+class NodeService {
+  readonly #node: BookieNode
+  readonly #clusterId: string
+  readonly #log: Logger
+  readonly #credit: NodeCredit
+  readonly #recoveryLane: RecoveryLane
+  readonly #reads: RequestGate
+  /** Fences, and reads of recovery. */
+  readonly #recoveryReads = new RequestGate({ runningMax: RECOVERY_READS_MAX, waitingMax: WAITING_MAX })
+  readonly #streams = new Set<ServerAddStream>()
+  readonly #counts = { adds: 0, addBytes: 0, failedAdds: 0, reads: 0 }
+
+  constructor(node: BookieNode, options: ServeOptions) {
+    this.#node = node
+    this.#clusterId = options.clusterId
+    this.#log = options.logger
+    this.#credit = new NodeCredit(options.addBytesMax ?? ADD_BYTES_MAX)
+    this.#recoveryLane = new RecoveryLane(node)
+    this.#reads = new RequestGate({ runningMax: options.readsMax ?? READS_MAX, waitingMax: WAITING_MAX })
+  }
+
+  handlers(): { add: (call: AddCall) => void; read: Unary; readLac: Unary; writeLac: Unary } {
+    return {
+      add: call => this.#openStream(call),
+      read: unary(async call => {
+        const { names, options } = decodeReadRequest(call.request)
+        this.#checkMeant(names)
+        this.#counts.reads += 1
+        const read = { ...options, bytesMax: Math.min(options.bytesMax, READ_BYTES_MAX) }
+        const gate = options.fence ? this.#recoveryReads : this.#reads
+        return encodeReadReply(await gate.run(wanted(call), () => this.#node.read(read)))
+      }),
+      readLac: unary(async call => {
+        const { names, options } = decodeLacRequest(call.request)
+        this.#checkMeant(names)
+        // one that waits on purpose would keep others from a place, and costs the disk nothing
+        if (!options.fence) return encodeLacReply(await this.#node.readLac(options))
+        return encodeLacReply(await this.#recoveryReads.run(wanted(call), () => this.#node.readLac(options)))
+      }),
+      writeLac: unary(async call => {
+        const { names, options } = decodeLacHint(call.request)
+        this.#checkMeant(names)
+        await this.#node.writeLac(options)
+        return encodeLacHintReply()
+      })
+    }
+  }
+
+  stats(): Omit<ServeStats, 'refusedCalls'> {
+    return {
+      ...this.#counts,
+      addStreams: this.#credit.streamCount,
+      heldAddBytes: this.#credit.heldBytes,
+      addBytesMax: this.#credit.bytesMax,
+      waitingReads: this.#reads.waitingCount,
+      waitingRecoveryReads: this.#recoveryReads.waitingCount,
+      waitingRecoveryAdds: this.#recoveryLane.waitingCount
+    }
+  }
+
+  endStreams(): void {
+    for (const stream of this.#streams) stream.endWhenIdle()
+  }
+
+  #openStream(call: AddCall): void {
+    if (this.#streams.size >= STREAMS_MAX) {
+      call.on('error', () => undefined)
+      call.emit('error', { code: status.RESOURCE_EXHAUSTED, details: 'too many streams' })
+      return
+    }
+    const stream = new ServerAddStream(call, {
+      node: this.#node,
+      credit: this.#credit,
+      recoveryLane: this.#recoveryLane,
+      isMeant: (clusterId, nodeId) => this.#isMeant(clusterId, nodeId),
+      statusOf,
+      counts: this.#counts,
+      logger: this.#log,
+      onGone: gone => this.#streams.delete(gone)
+    })
+    this.#streams.add(stream)
+    stream.start()
+  }
+
+  #isMeant(clusterId: string | undefined, nodeId: string | undefined): boolean {
+    return clusterId === this.#clusterId && nodeId === this.#node.bookieId
+  }
+
+  #checkMeant({ clusterId, nodeId }: { clusterId?: string; nodeId?: string }): void {
+    if (!this.#isMeant(clusterId, nodeId)) throw LedgerError.create('WRONG_NODE')
+  }
+}
+
+/** Does the peer still wait for the answer? */
+function wanted(call: UnaryCall): () => boolean {
+  const deadline = call.getDeadline()
+  const latestMs = Math.min(deadline instanceof Date ? deadline.getTime() : deadline, Date.now() + WAIT_MS_MAX)
+  return () => !call.cancelled && Date.now() < latestMs
+}
 
 /** Runs one request. What is no operating error is a bug, and ends the process. */
-function answerWith(answer: sendUnaryData<Buffer>, run: () => Promise<Buffer>): void {
-  run().then(
-    reply => answer(null, reply),
-    (error: unknown) => {
-      answer(statusOf(error))
-      if (!(error instanceof CodedError)) throw error
-    }
-  )
+function unary(run: (call: UnaryCall) => Promise<Buffer>): Unary {
+  return (call, answer) => {
+    run(call).then(
+      reply => answer(null, reply),
+      (error: unknown) => {
+        answer(statusOf(error))
+        if (!(error instanceof CodedError)) throw error
+      }
+    )
+  }
 }
 
 function statusOf(error: unknown): { code: status; details: string } {
@@ -111,153 +228,12 @@ function statusOf(error: unknown): { code: status; details: string } {
   return { code: status.UNAVAILABLE, details: code }
 }
 
-function closeServer(server: Server, streams: ReadonlySet<AddStream>): Promise<void> {
-  for (const stream of streams) stream.endWhenIdle()
+function shutDown(server: Server, drainMs: number): Promise<void> {
   return new Promise(resolve => {
-    const timer = setTimeout(() => server.forceShutdown(), CLOSE_MS_MAX)
+    const timer = setTimeout(() => server.forceShutdown(), drainMs)
     server.tryShutdown(() => {
       clearTimeout(timer)
       resolve()
     })
   })
-}
-
-/** One peer's adds: hands them to the node in order, and its answers back, those of a turn in one message. */
-class AddStream {
-  readonly #call: AddCall
-  readonly #node: BookieNode
-  readonly #isMeant: (clusterId: string, nodeId: string) => boolean
-  readonly #log: Logger
-  readonly #onGone: () => void
-  readonly #channels = new Map<number, ServerChannel>()
-  #answers: AddAnswer[] = []
-  #inFlightBytes = 0
-  #isEnding = false
-  #isGone = false
-
-  constructor(
-    call: AddCall,
-    options: {
-      node: BookieNode
-      isMeant: (clusterId: string, nodeId: string) => boolean
-      logger: Logger
-      onGone: () => void
-    }
-  ) {
-    this.#call = call
-    this.#node = options.node
-    this.#isMeant = options.isMeant
-    this.#log = options.logger
-    this.#onGone = options.onGone
-  }
-
-  start(): void {
-    this.#call.on('data', (message: Buffer) => this.#onBatch(message))
-    this.#call.on('end', () => this.#leave(() => this.#call.end()))
-    this.#call.on('cancelled', () => this.#leave(() => undefined))
-    this.#call.on('error', () => this.#leave(() => undefined))
-  }
-
-  /** Answers what the node still owes, then ends; the peer fails what it sends meanwhile. */
-  endWhenIdle(): void {
-    this.#isEnding = true
-    if (this.#channels.size === 0) setImmediate(() => this.#flush())
-  }
-
-  onAdd(channel: number, request: AddRequest): void {
-    let open = this.#channels.get(channel)
-    if (open === undefined) {
-      open = new ServerChannel(this, channel)
-      this.#channels.set(channel, open)
-    }
-    this.#inFlightBytes += open.admit(request)
-    this.#node.add(request, open)
-  }
-
-  onAddress({ clusterId, nodeId }: Address): void {
-    if (!this.#isMeant(clusterId.toString(), nodeId.toString())) throw LedgerError.create('WRONG_NODE')
-  }
-
-  onSettled(channel: ServerChannel, answer: AddAnswer, bytes: number): void {
-    this.#inFlightBytes -= bytes
-    if (this.#isGone) return
-    if (channel.isIdle) this.#channels.delete(channel.number)
-    if (this.#answers.push(answer) === 1) setImmediate(() => this.#flush())
-    if (this.#call.isPaused() && this.#inFlightBytes < IN_FLIGHT_BYTES_MAX / 2) this.#call.resume()
-  }
-
-  #onBatch(message: Buffer): void {
-    if (this.#isGone) return
-    try {
-      decodeAddBatch(message, this)
-    } catch (error) {
-      if (!LedgerError.is(error)) throw error
-      this.#log.warn({ event: 'bookie.stream_refused', code: error.code }, 'refused the adds of a peer')
-      this.#leave(() => this.#call.emit('error', statusOf(error)))
-    }
-    if (this.#inFlightBytes >= IN_FLIGHT_BYTES_MAX) this.#call.pause()
-  }
-
-  #flush(): void {
-    const answers = this.#answers
-    this.#answers = []
-    if (!this.#isGone && answers.length > 0) this.#call.write(encodeAddAnswers(answers))
-    if (this.#isEnding && this.#channels.size === 0) this.#leave(() => this.#call.end())
-  }
-
-  /** What the node still answers goes nowhere: the peer took all of it for unknown. */
-  #leave(end: () => void): void {
-    if (this.#isGone) return
-    this.#isGone = true
-    this.#channels.clear()
-    this.#onGone()
-    end()
-  }
-}
-
-/** The adds of one channel that are not answered yet. */
-class ServerChannel implements AddSink {
-  readonly number: number
-  readonly #stream: AddStream
-  /** Entry ids and sizes in turn, from `#head` on. */
-  #pending: number[] = []
-  #head = 0
-
-  constructor(stream: AddStream, channel: number) {
-    this.#stream = stream
-    this.number = channel
-  }
-
-  get isIdle(): boolean {
-    return this.#head === this.#pending.length
-  }
-
-  admit(request: AddRequest): number {
-    if (this.isIdle) {
-      this.#pending = []
-      this.#head = 0
-    }
-    this.#pending.push(request.entryId, request.payload.length)
-    return request.payload.length
-  }
-
-  onAdded(_ledgerId: LedgerId, entryId: EntryId): void {
-    this.#settle({ channel: this.number, entryId, failure: undefined })
-  }
-
-  onAddFailed(_ledgerId: LedgerId, entryId: EntryId, failure: AddFailure): void {
-    this.#settle({ channel: this.number, entryId, failure })
-  }
-
-  #settle(answer: AddAnswer): void {
-    let bytes = 0
-    for (; this.#head < this.#pending.length && (this.#pending[this.#head] ?? 0) <= answer.entryId; this.#head += 2) {
-      bytes += this.#pending[this.#head + 1] ?? 0
-    }
-    if (this.#head > 8_192 && this.#head * 2 > this.#pending.length) {
-      this.#pending.splice(0, this.#head)
-      this.#head = 0
-    }
-    this.#stream.onSettled(this, answer, bytes)
-  }
 }
