@@ -9,3 +9,13 @@ export {
   ledgerIdOfKey,
   type LedgerDeletion
 } from './ledger-records.ts'
+export {
+  AVAILABLE_BOOKIES_PREFIX,
+  availableBookieKey,
+  bookieIdOfKey,
+  decodeAvailableBookie,
+  encodeAvailableBookie,
+  type AvailableBookie
+} from './registry/bookie-records.ts'
+export type { NodeConnection } from './registry/registered-node.ts'
+export { RegistryBookieDirectory, type RegistryOptions } from './registry/registry-bookie-directory.ts'

@@ -2,3 +2,4 @@
 export { GrpcBookieNode, type GrpcBookieNodeOptions } from './grpc-bookie-node.ts'
 export { NO_SECURITY, type NodeSecurity, type NodeTls } from './node-security.ts'
 export { serveBookieNode, type ServedBookieNode, type ServeOptions, type ServeStats } from './serve-bookie-node.ts'
+export { openBookieRegistry, type BookieRegistryOptions } from './bookie-registry.ts'

@@ -1,0 +1,69 @@
+import type { BookieId } from '@strata/base'
+import type { AddRequest, AddSink, BookieNode, LacAnswer, LacRequest, ReadAnswer } from '../contract.ts'
+import { LedgerError } from '../errors.ts'
+
+export interface NodeConnection extends BookieNode {
+  /** Fails what is pending. */
+  close(): void
+}
+
+/**
+ * A node wherever it is: its address may change, this object does not. A connection that is given up fails all that it
+ * owes before anything goes to the next one.
+ */
+export class RegisteredNode implements BookieNode {
+  readonly bookieId: BookieId
+  readonly #connect: (address: string) => NodeConnection
+  #address: string
+  /** Made on first use. */
+  #connection: NodeConnection | undefined
+  #isClosed = false
+
+  constructor(options: { bookieId: BookieId; address: string; connect: (address: string) => NodeConnection }) {
+    this.bookieId = options.bookieId
+    this.#address = options.address
+    this.#connect = options.connect
+  }
+
+  get address(): string {
+    return this.#address
+  }
+
+  moveTo(address: string): void {
+    if (this.#address === address) return
+    this.#address = address
+    const connection = this.#connection
+    this.#connection = undefined
+    connection?.close()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    const connection = this.#connection
+    this.#connection = undefined
+    connection?.close()
+  }
+
+  add(request: AddRequest, sink: AddSink): void {
+    if (this.#isClosed) queueMicrotask(() => sink.onAddFailed(request.ledgerId, request.entryId, 'UNREACHABLE'))
+    else this.#connected().add(request, sink)
+  }
+
+  async read(options: Parameters<BookieNode['read']>[0]): Promise<ReadAnswer> {
+    return this.#connected().read(options)
+  }
+
+  async readLac(options: LacRequest): Promise<LacAnswer> {
+    return this.#connected().readLac(options)
+  }
+
+  async writeLac(options: Parameters<BookieNode['writeLac']>[0]): Promise<void> {
+    await this.#connected().writeLac(options)
+  }
+
+  #connected(): NodeConnection {
+    if (this.#isClosed) throw LedgerError.create('UNAVAILABLE', { bookieId: this.bookieId, reason: 'gone' })
+    this.#connection ??= this.#connect(this.#address)
+    return this.#connection
+  }
+}
