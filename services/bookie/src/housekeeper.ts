@@ -62,6 +62,8 @@ export class Housekeeper {
   #isDiskFull = false
   #isIndexBroken = false
   #isClosing = false
+  /** Until this process ends, or somebody says otherwise. */
+  isDeclaredReadOnly = false
 
   constructor(options: HousekeeperOptions) {
     const { settings, volume, directories } = options
@@ -92,7 +94,7 @@ export class Housekeeper {
 
   /** Adds are refused until there is room again. */
   get isReadOnly(): boolean {
-    return this.#isLowOnSpace || this.#isDiskFull
+    return this.#isLowOnSpace || this.#isDiskFull || this.isDeclaredReadOnly
   }
 
   noteSynced(bytes: number): void {
@@ -126,6 +128,7 @@ export class Housekeeper {
   health(): BookieHealth {
     const reasons = [...this.#troubles].map(([step, reason]) => `${step}: ${reason}`)
     if (this.#journalFailure !== undefined) reasons.push(`journal: ${describe(this.#journalFailure)}`)
+    if (this.isDeclaredReadOnly) reasons.push('an operator made the node read-only')
     if (this.#isLowOnSpace) reasons.push('disk: free space is below readOnlyBelowBytes')
     if (this.quarantinedCount > 0) reasons.push(`${this.quarantinedCount} ledgers are unknown to the metadata store`)
     reasons.push(...this.#unreadable.values())

@@ -11,7 +11,7 @@ import {
   type ReadAnswer
 } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
-import type { Bookie, BookieDirectories, BookieHealth, BookieStats } from './bookie-types.ts'
+import type { Bookie, BookieDirectories, BookieHealth, BookieStats, HeldLedger } from './bookie-types.ts'
 import type { Disk, DiskLane } from './disk/disk.ts'
 import { FILE_HEADER_BYTES } from './format/file-header.ts'
 import { PAYLOAD_BYTES_MAX } from './format/record.ts'
@@ -225,6 +225,21 @@ export class StorageNode implements Bookie {
       quarantinedLedgers: this.#housekeeper.quarantinedCount,
       incarnation: volume.incarnation
     }
+  }
+
+  setReadOnly(isReadOnly: boolean): void {
+    this.#housekeeper.isDeclaredReadOnly = isReadOnly
+  }
+
+  async heldLedgers(options: { after: number; limit: number }): Promise<HeldLedger[]> {
+    this.#checkOpen()
+    const ledgers = await this.#parts.index.heldLedgers(options)
+    return ledgers.map(({ ledgerId, lastEntry, lac, isFenced }) => ({
+      ledgerId,
+      lastEntryId: lastEntry,
+      lac,
+      isFenced
+    }))
   }
 
   housekeep(): Promise<void> {

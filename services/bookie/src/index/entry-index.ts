@@ -2,9 +2,9 @@ import { strict as assert } from 'node:assert'
 import type { LedgerId } from '@strata/base'
 import { bookieErrors } from '../errors.ts'
 import { IndexPage, PAGE_SLOTS, type Location } from '../format/page.ts'
-import type { IndexStore } from './index-store.ts'
+import type { IndexRow, IndexStore } from './index-store.ts'
 import { LedgerState, type EntryTail } from './ledger-state.ts'
-import { applyLedgerRow, ledgerKey, pageKey } from './rows.ts'
+import { applyLedgerRow, ledgerKey, ledgerOfKey, pageKey, rangeOf } from './rows.ts'
 
 const CACHED_PAGES_MAX = 1024
 const CACHED_LEDGERS_MAX = 20_000
@@ -54,6 +54,24 @@ export class EntryIndex {
     if (this.#ledgers.size >= CACHED_LEDGERS_MAX) this.#evictLedgers()
     this.#ledgers.set(ledgerId, ledger)
     return ledger
+  }
+
+  /** As the store has them, and what of these is newer in memory; then those that are only there. Ascending. */
+  async heldLedgers({ after, limit }: { after: number; limit: number }): Promise<LedgerState[]> {
+    const first = Math.min(after + 1, Number.MAX_SAFE_INTEGER) as LedgerId
+    const rows = await this.#store.scan({ from: ledgerKey(first), to: rangeOf('l').to, limit })
+    const found = new Map<LedgerId, LedgerState>()
+    for (const { key, value } of rows) {
+      const ledger = new LedgerState(ledgerOfKey(key))
+      applyLedgerRow(ledger, value)
+      found.set(ledger.ledgerId, ledger)
+    }
+    const last = rows.length === limit ? ledgerOfKey((rows.at(-1) as IndexRow).key) : Infinity
+    for (const ledger of this.#ledgers.values()) {
+      const isIn = ledger.ledgerId > after && ledger.ledgerId <= last
+      if (isIn && (found.has(ledger.ledgerId) || ledger.hasUnindexed)) found.set(ledger.ledgerId, ledger)
+    }
+    return [...found.values()].sort((a, b) => a.ledgerId - b.ledgerId).slice(0, limit)
   }
 
   forget(ledgerId: LedgerId): void {
