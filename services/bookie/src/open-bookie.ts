@@ -61,7 +61,16 @@ async function openLocked(
   const { settings } = inner
   const names = [...(await disk.list(directories.journal)), ...(await disk.list(directories.entryLogs))]
   const holdsData = names.some(name => numberOfName('journal', name) ?? numberOfName('entry-log', name))
-  const identity = { disk, directories: inner.directories, bookieId, clusterId, metadata, log: logger, holdsData }
+  const identity = {
+    disk,
+    directories: inner.directories,
+    bookieId,
+    clusterId,
+    metadata,
+    clock,
+    log: logger,
+    holdsData
+  }
   const volume = await Volume.open(identity)
   const openStore = options.openIndexStore ?? openLevel
   const { store, checkpoint } = await openTrusted(openStore, options, volume)

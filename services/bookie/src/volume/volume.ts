@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { BookieId, Logger } from '@strata/base'
+import type { BookieId, Clock, Logger } from '@strata/base'
 import { ledgerIdOfKey } from '@strata/ledger-client'
 import { encodeSegment, transactUntilAnswered, type MetadataStore } from '@strata/metadata'
 import type { Disk } from '../disk/disk.ts'
@@ -15,6 +15,7 @@ export interface VolumeOptions {
   readonly bookieId: BookieId
   readonly clusterId: string
   readonly metadata: MetadataStore
+  readonly clock: Clock
   readonly log: Logger
   /** Is there anything in the directories that an identity should stand beside? */
   readonly holdsData: boolean
@@ -98,21 +99,25 @@ export class Volume {
    * present revision. False: nothing that it says may be taken as a reason to delete.
    */
   async trustsMetadata(): Promise<boolean> {
-    const { metadata, clusterId, bookieId } = this.#options
+    const { metadata, clusterId, bookieId, clock } = this.#options
     if ((await readClusterId(metadata)) !== clusterId) return false
     const key = `bookies/${encodeSegment(bookieId)}/revision`
     const record = await metadata.get(key)
-    const result = await transactUntilAnswered(metadata, {
-      compares: [{ key, version: record?.version ?? 0 }],
-      changes: [{ kind: 'put', key, value: Buffer.from(this.volumeId) }]
-    })
+    const result = await transactUntilAnswered(
+      metadata,
+      {
+        compares: [{ key, version: record?.version ?? 0 }],
+        changes: [{ kind: 'put', key, value: Buffer.from(this.volumeId) }]
+      },
+      { clock }
+    )
     if (!result.committed || result.revision < this.#identity.revision) return false
     await this.#write({ revision: result.revision })
     return true
   }
 
   async #raise(before: BookieRegistration | undefined, version: number): Promise<void> {
-    const { metadata, bookieId } = this.#options
+    const { metadata, bookieId, clock } = this.#options
     const key = registrationKey(bookieId)
     const operation = randomUUID()
     const incarnation = Math.max(this.#identity.incarnation, Number(before?.incarnation ?? 0n)) + 1
@@ -131,14 +136,15 @@ export class Volume {
     const raised = await transactUntilAnswered(
       metadata,
       { compares: [{ key, version }], changes: [{ kind: 'put', key, value: value(false) }] },
-      { operationId: () => operation }
+      { clock, operationId: () => operation }
     )
     if (!raised.committed) throw bookieErrors.create('IDENTITY_CONFLICT', { bookieId })
     await this.#write({ incarnation, pendingOperation: '' })
-    const serving = await transactUntilAnswered(metadata, {
-      compares: [{ key, version: raised.revision }],
-      changes: [{ kind: 'put', key, value: value(true) }]
-    })
+    const serving = await transactUntilAnswered(
+      metadata,
+      { compares: [{ key, version: raised.revision }], changes: [{ kind: 'put', key, value: value(true) }] },
+      { clock }
+    )
     if (!serving.committed) throw bookieErrors.create('IDENTITY_CONFLICT', { bookieId })
   }
 
@@ -169,13 +175,17 @@ function checkIdentities({ bookieId, clusterId, directories, holdsData }: Volume
 }
 
 /** An empty store beside a volume that is not empty is not the store the volume was written with. */
-async function checkCluster({ metadata, clusterId }: VolumeOptions, hasVolume: boolean): Promise<void> {
+async function checkCluster({ metadata, clusterId, clock }: VolumeOptions, hasVolume: boolean): Promise<void> {
   let found = await readClusterId(metadata)
   if (found === undefined && !hasVolume) {
-    await transactUntilAnswered(metadata, {
-      compares: [{ key: CLUSTER_ID_KEY, version: 0 }],
-      changes: [{ kind: 'put', key: CLUSTER_ID_KEY, value: Buffer.from(clusterId) }]
-    })
+    await transactUntilAnswered(
+      metadata,
+      {
+        compares: [{ key: CLUSTER_ID_KEY, version: 0 }],
+        changes: [{ kind: 'put', key: CLUSTER_ID_KEY, value: Buffer.from(clusterId) }]
+      },
+      { clock }
+    )
     found = await readClusterId(metadata)
   }
   if (found !== clusterId) {
