@@ -11,7 +11,8 @@ export default defineConfig({
       'libs/*/src/**/*.test.ts',
       'services/*/src/**/*.test.ts',
       'test/tidy/*.test.ts',
-      'test/integration/*.test.ts'
+      'test/integration/*.test.ts',
+      'test/etcd/*.test.ts'
     ],
     pool: 'forks',
     maxWorkers: 2,

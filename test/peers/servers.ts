@@ -1,4 +1,4 @@
-// The small peers: an etcd, and an S3-compatible object store.
+// The small peers: an S3-compatible object store.
 import { join } from 'node:path'
 import { freePorts, peerDirectory, startPeer, waitReady } from './process.ts'
 
@@ -7,18 +7,6 @@ const READY_TIMEOUT_MS = 300_000 // the first start builds or fetches the server
 export interface ServerPeer {
   readonly url: string
   stop(): Promise<void>
-}
-
-/** Starts an etcd of one member. @param scripts The folder of the `etcd` script. */
-export async function startEtcd(scripts: string): Promise<ServerPeer> {
-  const [client = 0, peer = 0] = await freePorts(2)
-  const directory = await peerDirectory('etcd')
-  const running = await startPeer([join(scripts, 'etcd'), 'run', join(directory, 'data'), `${client}`, `${peer}`], {
-    directory
-  })
-  const url = `http://127.0.0.1:${client}`
-  await waitReady(running, async () => (await fetch(`${url}/health`)).ok, { timeoutMs: READY_TIMEOUT_MS })
-  return { url, stop: () => running.stop() }
 }
 
 /** Starts an object store; its access key is `strata`, its secret `strata-secret`. @param scripts The folder of the `s3` script. */

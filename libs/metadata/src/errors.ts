@@ -5,6 +5,15 @@ export const MetadataError = defineErrors({
     retryable: true,
     summary: 'the metadata store gave no definite answer; a change may or may not have been made'
   },
+  NO_SPACE: {
+    retryable: true,
+    summary: 'the metadata store is full; a change may or may not have been made'
+  },
+  DENIED: { retryable: false, summary: 'the metadata store refuses the name, the password or the certificate' },
+  STORE_REPLACED: {
+    retryable: false,
+    summary: 'the metadata store was set back to an earlier state, or is another one, since this process began'
+  },
   STORE_LOCKED: { retryable: false, summary: 'another process has the metadata directory open' },
   STORE_CORRUPT: { retryable: false, summary: 'the metadata store holds what no version of it wrote' },
   TOO_LARGE: { retryable: false, summary: 'a key, a value or a transaction is over its limit' },

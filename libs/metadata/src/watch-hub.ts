@@ -26,7 +26,8 @@ export class WatchHub {
   }
 }
 
-function deliver(listener: WatchListener, events: readonly WatchEvent[]): void {
+/** A listener that throws is a bug: it ends the process, and nothing else here. */
+export function deliver(listener: WatchListener, events: readonly WatchEvent[]): void {
   try {
     listener(events)
   } catch (error) {

@@ -1,0 +1,187 @@
+import type { Clock, Logger } from '@strata/base'
+import { MetadataError } from '../errors.ts'
+import { checkKey, checkTransaction } from '../limits.ts'
+import type {
+  Lease,
+  MetadataRecord,
+  MetadataStore,
+  ScanOptions,
+  ScanPage,
+  Transaction,
+  TransactionResult,
+  Watch,
+  WatchListener
+} from '../metadata-store.ts'
+import { metadataErrorOf } from './etcd-failure.ts'
+import { EtcdKeys } from './etcd-keys.ts'
+import { EtcdLease } from './etcd-lease.ts'
+import { EtcdMembers, type EtcdTls } from './etcd-members.ts'
+import { EtcdOperations } from './etcd-operations.ts'
+import { EtcdReader } from './etcd-reader.ts'
+import { TXN } from './etcd-rpc.ts'
+import { EtcdSession } from './etcd-session.ts'
+import { EtcdTransactor } from './etcd-transactor.ts'
+import { EtcdWatch } from './etcd-watch.ts'
+import { modEquals, putOp } from './transaction-plan.ts'
+
+export interface EtcdMetadataOptions {
+  /** host:port of each member. */
+  readonly endpoints: readonly string[]
+  /** Undefined: connections are in the clear, passwords too. */
+  readonly tls?: EtcdTls
+  readonly username?: string
+  readonly password?: string
+  /** Everything is kept below this; it ends with a slash. One prefix, one cluster of Strata. */
+  readonly prefix: string
+  readonly clock: Clock
+  readonly logger: Logger
+  /** How long one request to one member may go unanswered. */
+  readonly attemptMs?: number
+  /** How long a call goes on asking, all attempts together. */
+  readonly patienceMs?: number
+  /** How many named transactions are remembered. */
+  readonly operationsMax?: number
+}
+
+/** Longer than an election takes. */
+const ATTEMPT_MS = 3_000
+const PATIENCE_MS = 10_000
+const FORMAT = Buffer.from('1')
+
+/**
+ * The store of a cluster: etcd, through its v3 API.
+ *
+ * Every read is linearizable. A record's version is etcd's revision of its last change. Nothing is cached; what is
+ * promised beyond the interface stands in the README and at the parts.
+ */
+export class EtcdMetadataStore implements MetadataStore {
+  readonly #session: EtcdSession
+  readonly #keys: EtcdKeys
+  readonly #reader: EtcdReader
+  readonly #operations: EtcdOperations
+  readonly #transactor: EtcdTransactor
+  readonly #attemptMs: number
+  readonly #leases = new Set<EtcdLease>()
+  readonly #watches = new Set<EtcdWatch>()
+  readonly #pending = new Set<Promise<unknown>>()
+  #closing: Promise<void> | undefined
+
+  private constructor(options: EtcdMetadataOptions) {
+    this.#attemptMs = options.attemptMs ?? ATTEMPT_MS
+    const { clock, logger, username, password } = options
+    const members = new EtcdMembers({ endpoints: options.endpoints, tls: options.tls, clock })
+    const session = new EtcdSession({
+      members,
+      username,
+      password,
+      attemptMs: this.#attemptMs,
+      patienceMs: options.patienceMs ?? PATIENCE_MS,
+      clock,
+      logger
+    })
+    const keys = new EtcdKeys(options.prefix)
+    this.#session = session
+    this.#keys = keys
+    this.#reader = new EtcdReader(session, keys)
+    this.#operations = new EtcdOperations({ session, keys, countMax: options.operationsMax })
+    this.#transactor = new EtcdTransactor({ session, keys, reader: this.#reader, operations: this.#operations })
+  }
+
+  /** @throws MetadataError UNAVAILABLE, DENIED, NO_SPACE, STORE_CORRUPT (another version's format below the prefix) */
+  static async open(options: EtcdMetadataOptions): Promise<EtcdMetadataStore> {
+    const store = new EtcdMetadataStore(options)
+    try {
+      await store.#answering(() => store.#checkFormat())
+      store.#operations.startTrim()
+      return store
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+  }
+
+  async get(key: string): Promise<MetadataRecord | undefined> {
+    this.#checkOpen()
+    checkKey(key)
+    return this.#answering(() => this.#reader.get(key))
+  }
+
+  async scan(options: ScanOptions): Promise<ScanPage> {
+    this.#checkOpen()
+    return this.#answering(() => this.#reader.scan(options))
+  }
+
+  async transact(transaction: Transaction): Promise<TransactionResult> {
+    this.#checkOpen()
+    checkTransaction(transaction)
+    return this.#answering(() => this.#transactor.transact(transaction))
+  }
+
+  async watch(prefix: string, listener: WatchListener): Promise<Watch> {
+    this.#checkOpen()
+    const options = {
+      session: this.#session,
+      keys: this.#keys,
+      reader: this.#reader,
+      attemptMs: this.#attemptMs,
+      onClose: (watch: EtcdWatch) => void this.#watches.delete(watch)
+    }
+    const watch = await this.#answering(() => EtcdWatch.open(options, prefix, listener))
+    this.#watches.add(watch)
+    if (this.#closing !== undefined) watch.close()
+    return watch
+  }
+
+  /** etcd counts in whole seconds and has a least time of its own (2 s by default): `ttlMs` of the lease is what it gave. */
+  async grantLease(ttlMs: number): Promise<Lease> {
+    this.#checkOpen()
+    return this.#answering(async () => {
+      const lease = await EtcdLease.grant(this.#session, ttlMs, ended => void this.#leases.delete(ended))
+      if (lease.isHeld) this.#leases.add(lease)
+      return lease
+    })
+  }
+
+  /** Waits for what was submitted before, then gives the leases back, if etcd can be reached. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#session.stopRepeating()
+    for (const watch of [...this.#watches]) watch.close()
+    await Promise.allSettled([...this.#pending, this.#operations.close()])
+    // who cannot be told gets them back when their time is up
+    await Promise.allSettled([...this.#leases].map(lease => lease.revoke()))
+    this.#session.close()
+  }
+
+  async #checkFormat(): Promise<void> {
+    const success = [putOp(this.#keys.format, FORMAT)]
+    const compare = [modEquals(this.#keys.format, 0n)]
+    let row = await this.#reader.row(this.#keys.format)
+    if (row === undefined) {
+      await this.#session.ask(TXN, { compare, success }, { mayRepeat: true })
+      row = await this.#reader.row(this.#keys.format)
+    }
+    const format = row === undefined ? '' : Buffer.from(row.value).toString()
+    if (!FORMAT.equals(Buffer.from(format))) throw MetadataError.create('STORE_CORRUPT', { format })
+  }
+
+  async #answering<Result>(ask: () => Promise<Result>): Promise<Result> {
+    const answer = ask()
+    this.#pending.add(answer)
+    try {
+      return await answer
+    } catch (error) {
+      throw metadataErrorOf(error)
+    } finally {
+      this.#pending.delete(answer)
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw MetadataError.create('CLOSED')
+  }
+}

@@ -1,0 +1,2 @@
+export type { EtcdTls } from './etcd-members.ts'
+export { EtcdMetadataStore, type EtcdMetadataOptions } from './etcd-metadata-store.ts'

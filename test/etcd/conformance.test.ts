@@ -1,0 +1,28 @@
+import type { EtcdMetadataStore } from '@strata/metadata/etcd'
+import { describeMetadataStore } from '@strata/metadata/testing'
+import { afterAll, beforeAll } from 'vitest'
+import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
+import { freshPrefix, openStore, SCRIPTS } from './etcd-store.ts'
+
+let etcd: EtcdPeers
+beforeAll(async () => {
+  etcd = await startEtcd({ scripts: SCRIPTS })
+})
+afterAll(() => etcd.stop())
+
+describeMetadataStore('EtcdMetadataStore', async () => {
+  const prefix = freshPrefix()
+  const stores: EtcdMetadataStore[] = []
+  const open = async (): Promise<EtcdMetadataStore> => {
+    const store = await openStore({ endpoints: etcd.endpoints, prefix })
+    stores.push(store)
+    return store
+  }
+  return {
+    store: await open(),
+    reopen: open,
+    dispose: async () => {
+      for (const store of stores) await store.close()
+    }
+  }
+})
