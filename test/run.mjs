@@ -72,6 +72,9 @@ await stage('build', async () => asOne(await run(bin('tsc'), ['-b'])))
 await stage('tidy and unit', () => vitest(['libs', 'services', 'test/tidy']))
 await stage('integration', () => vitest(['test/integration']))
 await stage('conformance: strata', () => conformance('strata'))
+if (spawnSync(join(root, 'test/peers/etcd'), ['install'], { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0) {
+  await stage('metadata on etcd', () => vitest(['test/etcd']))
+} else notRun.push('metadata on a real etcd: install Go 1.23 or newer')
 for (const { driver, ready, install } of foreign) {
   if (ready()) await stage(`conformance: ${driver}`, () => conformance(driver))
   else notRun.push(`conformance with the ${driver} client: install ${install}`)
