@@ -182,12 +182,12 @@ export class StorageNode implements Bookie {
     this.#checkOpen()
     if (fence) await this.#fence(ledgerId)
     else if (waitPast !== undefined) {
-      const known = this.#parts.index.ledger(ledgerId)
+      const known = this.#knownLedger(ledgerId)
       const mustWait = !known.isFenced && known.lac <= waitPast
       if (mustWait) await this.#lacWaiters.wait(ledgerId, { past: waitPast, timeoutMs })
       this.#checkOpen()
     }
-    const ledger = this.#parts.index.ledger(ledgerId)
+    const ledger = this.#knownLedger(ledgerId)
     return { lac: ledger.lac, authority: this.#hasAuthority(ledger) }
   }
 
@@ -281,6 +281,13 @@ export class StorageNode implements Bookie {
     }
   }
 
+  /** @throws LedgerError UNAVAILABLE: the index cannot be asked */
+  #knownLedger(ledgerId: LedgerId): LedgerState {
+    const ledger = this.#ledgerOf(ledgerId)
+    if (ledger === undefined) throw LedgerError.create('UNAVAILABLE', { ledgerId, reason: 'the index failed' })
+    return ledger
+  }
+
   #refusalOf(request: AddRequest, ledger: LedgerState): AddFailure | undefined {
     if (this.#closing !== undefined) return 'STORAGE_FAILED'
     if (!this.#journal.isRunning) return this.#housekeeper.isReadOnly ? 'READ_ONLY' : 'STORAGE_FAILED'
@@ -291,7 +298,7 @@ export class StorageNode implements Bookie {
 
   /** @throws LedgerError UNAVAILABLE: the fence may or may not be on disk; the ledger takes no adds here until a restart */
   async #fence(ledgerId: LedgerId): Promise<void> {
-    const ledger = this.#parts.index.ledger(ledgerId)
+    const ledger = this.#knownLedger(ledgerId)
     ledger.isFenced = true
     this.#lacWaiters.release(ledgerId)
     if (ledger.isFenceSynced && ledger.pendingRecords === 0) return

@@ -186,7 +186,8 @@ export class IndexEdit {
   addLive(fileNumber: number, bytes: number): void {
     const file = this.#files.get(fileNumber)
     if (file === undefined) return
-    file.liveBytes += bytes
+    // An estimate that only chooses files: a batch that failed and is made again is counted twice, and must not end below 0.
+    file.liveBytes = Math.max(0, file.liveBytes + bytes)
     this.#touched.add(file)
   }
 
