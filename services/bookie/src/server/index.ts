@@ -1,0 +1,6 @@
+// A door of its own: a process with its bookie inside does not pay for loading gRPC and HTTP.
+export { loadNodeSecurity, type CredentialFiles } from './credentials.ts'
+export { bookieServerErrors } from './errors.ts'
+export { openBookieServer, type BookieServer, type BookieServerOptions } from './open-bookie-server.ts'
+export { readClusterId } from './own-names.ts'
+export { bookieSettings, type BookieServerSettings } from './settings.ts'

@@ -1,0 +1,252 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { systemClock, type BookieId, type Logger } from '@strata/base'
+import type { AvailableBookie } from '@strata/ledger-client'
+import { serveBookieNode, type NodeSecurity, type ServedBookieNode } from '@strata/ledger-client/grpc'
+import type { MetadataStore } from '@strata/metadata'
+import { distinctDirectories, type Bookie, type BookieDirectories } from '../bookie-types.ts'
+import { NodeAdminServer } from './admin-server.ts'
+import { isLoopback, loadNodeSecurity } from './credentials.ts'
+import { diskError, listenError, startError } from './errors.ts'
+import { diskSpaceOf, fullestOf, type NodeView } from './node-view.ts'
+import { openForCluster, ownBookieId } from './own-names.ts'
+import { NodeRegistration } from './registration.ts'
+import type { BookieServerSettings } from './settings.ts'
+
+export interface BookieServerOptions {
+  readonly settings: BookieServerSettings
+  readonly metadata: MetadataStore
+  readonly logger: Logger
+  readonly softwareVersion: string
+}
+
+export interface BookieServer {
+  readonly bookieId: BookieId
+  readonly clusterId: string
+  /** host:port of gRPC, as others are told. */
+  readonly address: string
+  /** As it was bound. */
+  readonly port: number
+  /** Undefined: it serves none. */
+  readonly httpUrl: string | undefined
+  /** Resolves when the process must end since another one runs this node; never otherwise. */
+  readonly superseded: Promise<void>
+  /** Leaves the registry, lets requests end, syncs, closes. Idempotent. */
+  close(): Promise<void>
+}
+
+const MIB = 1024 * 1024
+
+/**
+ * One storage node that others reach: storage, gRPC, HTTP for operators, a row in the registry, opened in this order and
+ * closed in the other one.
+ *
+ * @throws CodedError with one line for the person who starts it: what is wrong and which key to change; MetadataError
+ */
+export async function openBookieServer(options: BookieServerOptions): Promise<BookieServer> {
+  const opened: (() => Promise<void>)[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.splice(0).reverse()) await close()
+  }
+  try {
+    return await open(options, opened, closeAll)
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function open(
+  options: BookieServerOptions,
+  opened: (() => Promise<void>)[],
+  closeAll: () => Promise<void>
+): Promise<BookieServer> {
+  const { settings, logger } = options
+  const security = await securityOf(settings)
+  await probePorts(settings)
+  const directories = directoriesOf(settings)
+  const { bookie, clusterId } = await openStorage(directories, options)
+  opened.push(() => bookie.close())
+  const served = await serve(bookie, { ...options, clusterId, security })
+  opened.push(() => served.close())
+  const host = advertisedHost(settings)
+  const view: NodeView = {
+    bookie,
+    served,
+    bookieId: bookie.bookieId,
+    clusterId,
+    address: `${host}:${served.port}`,
+    softwareVersion: options.softwareVersion,
+    startedAtMs: systemClock.wallMs(),
+    directories: distinctDirectories(directories)
+  }
+  const httpPort = settings.httpServerEnabled ? await openAdmin(view, options, opened) : undefined
+  const httpHost = httpPort === undefined ? '' : reachableHost(settings.httpServerHost, host)
+  let onSuperseded: () => void = () => undefined
+  const superseded = new Promise<void>(resolvePromise => (onSuperseded = resolvePromise))
+  const httpAddress = httpPort === undefined ? '' : `${httpHost}:${httpPort}`
+  const registration = registrationOf(view, { ...options, httpAddress, onSuperseded })
+  opened.push(() => registration.close())
+  await registration.start()
+  const { bookieId, address } = view
+  logger.info({ event: 'bookie.started', bookieId, clusterId, address }, 'the node serves')
+  let closing: Promise<void> | undefined
+  return {
+    ...{ bookieId, clusterId, address, port: served.port, superseded },
+    httpUrl: httpPort === undefined ? undefined : `http://${httpHost}:${httpPort}`,
+    close() {
+      closing ??= closeAll()
+      return closing
+    }
+  }
+}
+
+async function securityOf(settings: BookieServerSettings): Promise<NodeSecurity> {
+  const security = await loadNodeSecurity({
+    secretFile: settings.strataClusterSecretFile,
+    certificate: settings.tlsCertificatePath,
+    key: settings.tlsKeyStore,
+    authority: settings.tlsTrustStore
+  })
+  const asksNobody = security.secrets.length === 0 && security.tls === undefined
+  if (asksNobody && !isLoopback(settings.bindAddress)) {
+    const advice = 'set strataClusterSecretFile or tlsCertificatePath, or keep bindAddress=127.0.0.1'
+    throw startError(
+      'OPEN_TO_STRANGERS',
+      `bindAddress=${settings.bindAddress} lets strangers read and write: ${advice}`
+    )
+  }
+  return security
+}
+
+/** Before anything is opened, so that a taken port touches no data. Whoever takes one in between is told of at the end. */
+async function probePorts(settings: BookieServerSettings): Promise<void> {
+  const wanted = [
+    { portKey: 'bookiePort', port: settings.bookiePort, hostKey: 'bindAddress', host: settings.bindAddress },
+    {
+      portKey: 'httpServerPort',
+      port: settings.httpServerPort,
+      hostKey: 'httpServerHost',
+      host: settings.httpServerHost
+    }
+  ]
+  for (const at of settings.httpServerEnabled ? wanted : wanted.slice(0, 1)) {
+    const probe = createServer()
+    try {
+      probe.listen(at.port, at.host)
+      await once(probe, 'listening')
+    } catch (error) {
+      throw listenError(error, at)
+    } finally {
+      probe.close()
+    }
+  }
+}
+
+function directoriesOf(settings: BookieServerSettings): BookieDirectories {
+  const journal = oneDirectory(settings.journalDirectories, 'journalDirectories')
+  const entryLogs = oneDirectory(settings.ledgerDirectories, 'ledgerDirectories')
+  const index =
+    settings.indexDirectories === '' ? entryLogs : oneDirectory(settings.indexDirectories, 'indexDirectories')
+  return { journal, entryLogs, index }
+}
+
+function oneDirectory(value: string, key: string): string {
+  const [first, ...others] = value.split(',').map(path => path.trim())
+  if (first !== undefined && first !== '' && others.length === 0) return resolve(first)
+  throw startError('DISK_UNUSABLE', `${key}=${value}: name one directory; run one node for each disk`)
+}
+
+async function openStorage(
+  directories: BookieDirectories,
+  { settings, metadata, logger }: BookieServerOptions
+): Promise<{ bookie: Bookie; clusterId: string }> {
+  const reserve = settings.strataDiskReserveMB * MIB
+  try {
+    return await openForCluster({
+      directories,
+      bookieId: await ownBookieId(settings.bookieId, directories),
+      metadata,
+      logger,
+      clock: systemClock,
+      settings: {
+        journalFileBytes: settings.journalMaxSizeMB * MIB,
+        journalBytesMax: settings.strataJournalTotalMB * MIB,
+        readOnlyBelowBytes: reserve,
+        startFreeBytesMin: reserve
+      }
+    })
+  } catch (error) {
+    throw diskError(error)
+  }
+}
+
+async function serve(
+  bookie: Bookie,
+  { settings, logger, clusterId, security }: BookieServerOptions & { clusterId: string; security: NodeSecurity }
+): Promise<ServedBookieNode> {
+  const { bindAddress: host, bookiePort: port } = settings
+  try {
+    return await serveBookieNode(bookie, {
+      ...{ clusterId, host, port, logger, security },
+      addBytesMax: settings.strataAddQueueMB * MIB,
+      readsMax: settings.strataReadsMax,
+      drainMs: settings.strataShutdownTimeoutMs
+    })
+  } catch (error) {
+    throw listenError(error, { portKey: 'bookiePort', port, hostKey: 'bindAddress', host })
+  }
+}
+
+async function openAdmin(
+  view: NodeView,
+  { settings, logger }: BookieServerOptions,
+  opened: (() => Promise<void>)[]
+): Promise<number> {
+  const admin = new NodeAdminServer(view, logger)
+  opened.push(() => admin.close())
+  const { httpServerHost: host, httpServerPort: port } = settings
+  return admin.start({ host, port }).catch((error: unknown) => {
+    throw listenError(error, { portKey: 'httpServerPort', port, hostKey: 'httpServerHost', host })
+  })
+}
+
+function registrationOf(
+  view: NodeView,
+  options: BookieServerOptions & { httpAddress: string; onSuperseded: () => void }
+): NodeRegistration {
+  const { settings, metadata, logger, httpAddress, onSuperseded } = options
+  return new NodeRegistration({
+    ...{ metadata, clock: systemClock, logger, onSuperseded },
+    leaseMs: settings.metadataStoreSessionTimeoutMillis,
+    describe: () => availableNow(view, { httpAddress, rack: settings.strataRack })
+  })
+}
+
+async function availableNow(
+  view: NodeView,
+  { httpAddress, rack }: { httpAddress: string; rack: string }
+): Promise<AvailableBookie> {
+  const { state, reasons } = view.bookie.health()
+  return {
+    ...{ bookieId: view.bookieId, address: view.address, httpAddress, rack, host: hostname() },
+    ...fullestOf(await diskSpaceOf(view.directories)),
+    // a node that failed takes no adds, and may be read from
+    state: state === 'writable' ? 'writable' : 'read-only',
+    softwareVersion: view.softwareVersion,
+    incarnation: view.bookie.stats().incarnation,
+    startedAtMs: view.startedAtMs,
+    reasons
+  }
+}
+
+function advertisedHost({ advertisedAddress, bindAddress }: BookieServerSettings): string {
+  return advertisedAddress === '' ? reachableHost(bindAddress, hostname()) : advertisedAddress
+}
+
+/** What listens on all addresses is reached by a name. */
+function reachableHost(bound: string, name: string): string {
+  return bound === '0.0.0.0' || bound === '::' ? name : bound
+}

@@ -1,0 +1,106 @@
+import { boolean, number, text, type SettingsOf } from '@strata/base'
+
+/** Everything a storage node in a process of its own can be told, by Pulsar's and BookKeeper's names where they have one. */
+export const bookieSettings = {
+  // the cluster
+  metadataStoreUrl: text({
+    default: '',
+    doc: "The cluster's metadata store: etcd:http://host:2379,host:2379/prefix, or level:directory for one process alone."
+  }),
+  metadataStoreConfigPath: text({
+    default: '',
+    doc: 'File of key=value lines for etcd: tlsTrustCertsFilePath, tlsCertificateFilePath, tlsKeyFilePath, username, passwordPath.'
+  }),
+  metadataStoreSessionTimeoutMillis: number({
+    default: 10_000,
+    min: 2000,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How long the cluster goes on counting with a node that it does not hear of.'
+  }),
+  bookieId: text({
+    default: '',
+    doc: 'Name of the node, for ever; empty: the one on its disk, or a random one for an empty disk.'
+  }),
+  strataRack: text({
+    default: '',
+    doc: 'What fails together with this node, such as a rack or a zone; copies of an entry go to different ones.'
+  }),
+
+  // where it listens and how it is reached
+  bookiePort: number({ default: 3181, max: 65_535, doc: 'Port of gRPC; 0 takes a free one.' }),
+  bindAddress: text({
+    default: '127.0.0.1',
+    doc: 'Address the port listens on. One that others reach needs strataClusterSecretFile or TLS.'
+  }),
+  advertisedAddress: text({
+    default: '',
+    doc: 'Host name or address that others are told; empty: bindAddress, or the host name where that is all addresses.'
+  }),
+  httpServerEnabled: boolean({ default: true, doc: 'Serve health, state, ledgers and metrics over HTTP.' }),
+  httpServerPort: number({ default: 8000, max: 65_535, doc: 'Port of HTTP; 0 takes a free one.' }),
+  httpServerHost: text({
+    default: '127.0.0.1',
+    doc: 'Address of HTTP. It asks nobody who they are and can make the node read-only: open it to operators alone.'
+  }),
+
+  // who may use it
+  strataClusterSecretFile: text({
+    default: '',
+    doc: 'File with the secret of the cluster, one a line, of 32 characters or more; the first is sent, all are accepted.'
+  }),
+  tlsCertificatePath: text({ default: '', doc: "The node's certificate (PEM); peers must show one as well." }),
+  tlsKeyStore: text({ default: '', doc: "Key of the node's certificate (PEM)." }),
+  tlsTrustStore: text({ default: '', doc: 'Certificates of the authority of nodes and of their clients (PEM).' }),
+
+  // storage
+  journalDirectories: text({
+    default: 'data/bookie/journal',
+    doc: 'Directory of the journal. Give it its own disk if there is one.'
+  }),
+  ledgerDirectories: text({ default: 'data/bookie/ledgers', doc: 'Directory of entry logs.' }),
+  indexDirectories: text({ default: '', doc: 'Directory of the index; empty: that of entry logs.' }),
+  journalMaxSizeMB: number({
+    default: 128,
+    min: 8,
+    max: 2048,
+    unit: 'MB',
+    doc: 'A journal file is closed at about this size.'
+  }),
+  strataJournalTotalMB: number({
+    default: 4096,
+    min: 64,
+    max: 1_048_576,
+    unit: 'MB',
+    doc: 'When all journal files together are larger, what is still live in the oldest is moved into entry logs.'
+  }),
+  strataDiskReserveMB: number({
+    default: 512,
+    min: 16,
+    max: 1_048_576,
+    unit: 'MB',
+    doc: 'Free disk space below which the node is read-only until there is more; reads and deletes go on.'
+  }),
+  strataAddQueueMB: number({
+    default: 64,
+    min: 1,
+    max: 16_384,
+    unit: 'MB',
+    doc: 'Entries that may wait for the disk, over all brokers; then nobody is given credit for more.'
+  }),
+  strataReadsMax: number({ default: 16, min: 1, max: 1024, doc: 'Reads that the disk works on at once; others wait.' }),
+
+  strataShutdownTimeoutMs: number({
+    default: 2000,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How long a shutdown lets requests end.'
+  }),
+  strataLogLevel: text({
+    default: 'info',
+    oneOf: ['debug', 'info', 'warn', 'error', 'silent'],
+    doc: 'What is written to standard error.'
+  })
+} as const
+
+export type BookieServerSettings = SettingsOf<typeof bookieSettings>
