@@ -1,14 +1,25 @@
 import { strict as assert } from 'node:assert'
 import { entryId, NO_ENTRY, type Clock, type LedgerId, type Logger } from '@strata/base'
-import { choosePlacement, type LedgerEnd, type QuorumConfig } from '@strata/ledger-protocol'
+import {
+  choosePlacement,
+  SlowBudget,
+  type LedgerEnd,
+  type QuorumConfig,
+  type WriterTimes
+} from '@strata/ledger-protocol'
 import type { MetadataStore } from '@strata/metadata'
 import type { AppendListener, BookieDirectory, LedgerAppender, LedgerClient, LedgerDescription } from './contract.ts'
 import { LedgerError } from './errors.ts'
-import { NodeLedgerAppender } from './ledger-appender.ts'
+import { FailedNodes } from './failed-nodes.ts'
+import { NodeLedgerAppender, type AppenderDoors } from './ledger-appender.ts'
 import { LedgerIds } from './ledger-ids.ts'
 import { LedgerMetadata, present } from './ledger-metadata.ts'
 import { NodeLedgerReader } from './ledger-reader.ts'
 import { recoverLedger } from './recover-ledger.ts'
+import { WriterTicker } from './writer-ticker.ts'
+
+/** Over all ledgers of a client: a few slow members at once, then one each two seconds. */
+const SLOW_MEMBERS = { burst: 5, perMs: 2_000 }
 
 export interface LedgerClientOptions {
   readonly metadata: MetadataStore
@@ -19,6 +30,8 @@ export interface LedgerClientOptions {
   readonly logger: Logger
   /** Uniform in [0, 1): spreads ensembles and reads. */
   readonly random: () => number
+  /** How writers deal with nodes that fail or lag; what is left out is `WRITER_TIMES`. */
+  readonly times?: Partial<WriterTimes>
 }
 
 /** A client over whatever nodes the directory gives: in process, or remote. */
@@ -26,19 +39,23 @@ export function createLedgerClient(options: LedgerClientOptions): LedgerClient {
   const metadata = new LedgerMetadata(options.metadata, options.clock)
   const ids = new LedgerIds(options.metadata, { clock: options.clock })
   const recovering = new Map<LedgerId, Promise<LedgerEnd>>()
-  const { directory } = options
+  const { directory, clock, logger, random, times = {} } = options
+  const failedNodes = new FailedNodes(clock)
+  const ticker = new WriterTicker(clock, directory)
+  const slowBudget = new SlowBudget(SLOW_MEMBERS)
+  const doors = { directory, metadata, clock, logger, random, ticker, failedNodes, slowBudget, times }
   return {
-    create: request => createLedger(request, { ...options, metadata, ids }),
+    create: request => createLedger(request, { ...doors, ids, quorum: options.quorum }),
 
     async open(ledgerId) {
       const ledger = present(ledgerId, await metadata.read(ledgerId))
-      return new NodeLedgerReader({ ledgerId, ledger, directory, metadata, random: options.random })
+      return new NodeLedgerReader({ ledgerId, ledger, directory, metadata, random })
     },
 
     recover(id) {
       let recovery = recovering.get(id)
       if (recovery === undefined) {
-        recovery = recoverLedger(id, { directory, metadata }).finally(() => recovering.delete(id))
+        recovery = recoverLedger(id, doors).finally(() => recovering.delete(id))
         recovering.set(id, recovery)
       }
       return recovery
@@ -57,15 +74,16 @@ export function createLedgerClient(options: LedgerClientOptions): LedgerClient {
 
 async function createLedger(
   request: { owner: string; quorum?: QuorumConfig; listener: AppendListener; after?: LedgerId },
-  doors: Omit<LedgerClientOptions, 'metadata'> & { metadata: LedgerMetadata; ids: LedgerIds }
+  { ids, quorum: usual, ...doors }: AppenderDoors & { ids: LedgerIds; quorum: QuorumConfig }
 ): Promise<LedgerAppender> {
-  const { directory, metadata, ids } = doors
-  const quorum = request.quorum ?? doors.quorum
-  const writable = directory.writable().map(({ bookieId }) => bookieId)
-  const count = quorum.ensembleSize
-  const bookies = choosePlacement({ writable, excluded: [], count, seed: doors.random() })
-  if (bookies === undefined)
-    throw LedgerError.create('NOT_ENOUGH_BOOKIES', { needed: count, writable: writable.length })
+  const { directory, metadata, clock } = doors
+  const quorum = request.quorum ?? usual
+  const writable = directory.writable()
+  const avoided = doors.failedNodes.recent()
+  const bookies = choosePlacement({ writable, avoided, quorum, seed: doors.random() })
+  if (bookies === undefined) {
+    throw LedgerError.create('NOT_ENOUGH_BOOKIES', { needed: quorum.ensembleSize, writable: writable.length })
+  }
   const id = await ids.take(request.after ?? NO_ENTRY)
   const created = await metadata.create(id, {
     quorum,
@@ -73,15 +91,8 @@ async function createLedger(
     end: undefined,
     ensembles: [{ firstEntryId: entryId(0), bookies }],
     owner: request.owner,
-    createdAtMs: doors.clock.wallMs()
+    createdAtMs: clock.wallMs()
   })
   assert(created !== undefined, `ledger id ${id} was given twice`)
-  return new NodeLedgerAppender({
-    ledgerId: id,
-    created,
-    directory,
-    metadata,
-    listener: request.listener,
-    logger: doors.logger
-  })
+  return new NodeLedgerAppender({ ledgerId: id, created, listener: request.listener, doors })
 }

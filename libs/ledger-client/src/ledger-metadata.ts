@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { BookieId, Clock, LedgerId } from '@strata/base'
-import type { LedgerEnd } from '@strata/ledger-protocol'
+import { CodedError, type BookieId, type Clock, type LedgerId } from '@strata/base'
+import type { Ensemble, LedgerEnd } from '@strata/ledger-protocol'
 import { transactUntilAnswered, type Change, type Compare, type MetadataStore } from '@strata/metadata'
 import { LedgerError } from './errors.ts'
 import {
@@ -37,20 +37,27 @@ export class LedgerMetadata {
 
   /** Returns the record as stored, or undefined if another one was there. */
   create(id: LedgerId, record: Omit<LedgerRecord, 'operationId'>): Promise<VersionedLedger | undefined> {
-    return this.#put(id, { record, version: 0 })
+    return this.#put(id, { record, version: 0 }, randomUUID())
   }
 
   /** Returns the record as stored, or undefined if it was changed since. */
   replace(
     id: LedgerId,
     before: VersionedLedger,
-    record: Omit<LedgerRecord, 'operationId'>
+    record: Omit<LedgerRecord, 'operationId'>,
+    /** The same one for every submission of one change. */
+    operationId: string = randomUUID()
   ): Promise<VersionedLedger | undefined> {
-    return this.#put(id, { record, version: before.version })
+    return this.#put(id, { record, version: before.version }, operationId)
   }
 
-  close(id: LedgerId, before: VersionedLedger, end: LedgerEnd): Promise<VersionedLedger | undefined> {
-    return this.replace(id, before, { ...before.record, state: 'closed', end })
+  /** With the ensembles that say where its entries are. */
+  close(
+    id: LedgerId,
+    before: VersionedLedger,
+    { end, ensembles }: { end: LedgerEnd; ensembles: readonly Ensemble[] }
+  ): Promise<VersionedLedger | undefined> {
+    return this.replace(id, before, { ...before.record, state: 'closed', end, ensembles })
   }
 
   /** Removes the ledger and leaves what lets its nodes delete it. Idempotent. */
@@ -74,9 +81,9 @@ export class LedgerMetadata {
 
   async #put(
     id: LedgerId,
-    { record, version }: { record: Omit<LedgerRecord, 'operationId'>; version: number }
+    { record, version }: { record: Omit<LedgerRecord, 'operationId'>; version: number },
+    operationId: string
   ): Promise<VersionedLedger | undefined> {
-    const operationId = randomUUID()
     const named = { ...record, operationId }
     const key = ledgerKey(id)
     const revision = await this.#transact(operationId, {
@@ -102,4 +109,9 @@ export class LedgerMetadata {
 export function present(id: LedgerId, ledger: VersionedLedger | undefined): VersionedLedger {
   if (ledger === undefined) throw LedgerError.create('NO_SUCH_LEDGER', { ledgerId: id })
   return ledger
+}
+
+/** Of a node: another may do. What is no operating error is a bug here. */
+export function ignoreOperatingErrors(error: unknown): undefined {
+  if (!(error instanceof CodedError)) throw error
 }

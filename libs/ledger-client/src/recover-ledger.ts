@@ -1,16 +1,33 @@
 import { asError, CodedError, entryId, type BookieId, type EntryId, type LedgerId } from '@strata/base'
-import { LedgerRecovery, type Blocker, type EntryAdd, type LedgerEnd, type RecoverySink } from '@strata/ledger-protocol'
+import {
+  fillPlaces,
+  LedgerRecovery,
+  type Blocker,
+  type Ensemble,
+  type EntryAdd,
+  type LedgerEnd,
+  type QuorumConfig,
+  type RecoverySink
+} from '@strata/ledger-protocol'
 import type { BookieDirectory } from './contract.ts'
 import { LedgerError } from './errors.ts'
+import type { FailedNodes } from './failed-nodes.ts'
 import { present, type LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
 
 const READ_BYTES_MAX = 1024 * 1024
 const READ_ENTRIES_MAX = 1_000
 const LAST_ENTRY = entryId(Number.MAX_SAFE_INTEGER - 1)
 
-interface Doors {
+export interface RecoveryDoors {
   readonly directory: BookieDirectory
   readonly metadata: LedgerMetadata
+  readonly failedNodes: FailedNodes
+  readonly random: () => number
+}
+
+interface Found {
+  readonly end: LedgerEnd
+  readonly ensembles: readonly Ensemble[]
 }
 
 /**
@@ -18,14 +35,14 @@ interface Doors {
  * metadata decides, and who loses adopts the winner's end.
  * @throws LedgerError NO_SUCH_LEDGER, RECOVERY_BLOCKED
  */
-export async function recoverLedger(id: LedgerId, doors: Doors): Promise<LedgerEnd> {
+export async function recoverLedger(id: LedgerId, doors: RecoveryDoors): Promise<LedgerEnd> {
   for (;;) {
     const ledger = present(id, await doors.metadata.read(id))
     if (ledger.record.end !== undefined) return ledger.record.end
     const taken = await takeOver(id, ledger, doors)
     if (taken === undefined) continue
-    const end = await findEnd(id, taken, doors)
-    if ((await doors.metadata.close(id, taken, end)) !== undefined) return end
+    const found = await findEnd(id, taken, doors)
+    if ((await doors.metadata.close(id, taken, found)) !== undefined) return found.end
   }
 }
 
@@ -33,19 +50,21 @@ export async function recoverLedger(id: LedgerId, doors: Doors): Promise<LedgerE
 async function takeOver(
   id: LedgerId,
   ledger: VersionedLedger,
-  { metadata }: Doors
+  { metadata }: RecoveryDoors
 ): Promise<VersionedLedger | undefined> {
   if (ledger.record.state === 'in-recovery') return ledger
   return metadata.replace(id, ledger, { ...ledger.record, state: 'in-recovery' })
 }
 
-function findEnd(id: LedgerId, { record }: VersionedLedger, { directory }: Doors): Promise<LedgerEnd> {
+function findEnd(id: LedgerId, { record }: VersionedLedger, doors: RecoveryDoors): Promise<Found> {
+  const { directory } = doors
   return new Promise((resolve, reject) => {
     const shell: RecoverySink = {
       fence: bookie => fence(bookie),
       read: (bookie, first) => read(bookie, first),
       writeBack: (bookie, add) => writeBack(bookie, add),
-      onEnd: resolve,
+      replacementFor: (index, options) => replacementFor(index, { ...options, ...doors, quorum: record.quorum }),
+      onEnd: (end, ensembles) => resolve({ end, ensembles }),
       onBlocked: blockers => reject(blocked(id, blockers))
     }
     const recovery = new LedgerRecovery({
@@ -97,6 +116,21 @@ function findEnd(id: LedgerId, { record }: VersionedLedger, { directory }: Doors
 
     recovery.start()
   })
+}
+
+function replacementFor(
+  index: number,
+  options: RecoveryDoors & { ensemble: readonly BookieId[]; failed: ReadonlySet<BookieId>; quorum: QuorumConfig }
+): BookieId | undefined {
+  const { ensemble, failed, quorum, directory, failedNodes, random } = options
+  return fillPlaces({
+    writable: directory.writable(),
+    quorum,
+    places: ensemble.map((bookie, place) => (place === index ? undefined : bookie)),
+    excluded: [...ensemble, ...failed],
+    avoided: failedNodes.recent(),
+    seed: random()
+  })[index]
 }
 
 function blocked(id: LedgerId, blockers: readonly Blocker[]): Error {

@@ -1,18 +1,26 @@
 export { entryDigest, entryDigestOf, hasValidDigest, type DigestFields } from './entry-digest.ts'
 export {
   LedgerWriter,
-  WriterMember,
+  WRITER_TIMES,
   type EnsembleChange,
+  type LedgerWriterOptions,
+  type Replacement,
   type WriterFailure,
-  type WriterSink
+  type WriterSink,
+  type WriterTimes
 } from './ledger-writer.ts'
+export { chooseReplacements, type ReplacementRequest } from './replacements.ts'
+export { WriterMember, type MemberFailure } from './writer-member.ts'
+export { SlowBudget } from './slow-members.ts'
 export { LedgerRecovery, type Blocker, type RecoveryRead, type RecoverySink } from './ledger-recovery.ts'
-export { choosePlacement, readOrder } from './placement.ts'
+export { choosePlacement, fillPlaces, readOrder, type PlacementNode, type PlacementRequest } from './placement.ts'
 export {
   blockingQuorum,
   checkQuorum,
   ensembleOf,
+  everyWriteSetHas,
   membersOf,
+  withEnsemble,
   writeSet,
   type AddFailure,
   type Ensemble,

@@ -4,8 +4,9 @@ import { hasValidDigest } from './entry-digest.ts'
 import {
   blockingQuorum,
   checkQuorum,
+  everyWriteSetHas,
   membersOf,
-  writeSet,
+  withEnsemble,
   type Ensemble,
   type EntryAdd,
   type LedgerEnd,
@@ -34,8 +35,16 @@ export interface RecoverySink {
   read(bookie: BookieId, firstEntryId: EntryId): void
   /** Answer with `onWrittenBack` or `onNotWritten`. */
   writeBack(bookie: BookieId, add: EntryAdd): void
-  /** The ledger ends here: set CLOSED by compare-and-set. The last call, as is `onBlocked`. */
-  onEnd(end: LedgerEnd): void
+  /**
+   * A node that may take a place of the last ensemble, at once, or undefined: there is none. It is the recoverer's own until
+   * the ledger is closed with the ensembles that name it.
+   */
+  replacementFor(
+    index: number,
+    options: { ensemble: readonly BookieId[]; failed: ReadonlySet<BookieId> }
+  ): BookieId | undefined
+  /** The ledger ends here: set CLOSED, with these ensembles, by one compare-and-set. The last call, as is `onBlocked`. */
+  onEnd(end: LedgerEnd, ensembles: readonly Ensemble[]): void
   /** Nothing may be concluded now; to be tried again from the start. */
   onBlocked(blockers: readonly Blocker[]): void
 }
@@ -49,7 +58,7 @@ interface Slot {
   entry: StoredEntry | undefined
 }
 
-/** Entries found and not yet on Qa nodes, at most: bounds what is held in memory. */
+/** Entries found and not yet on Qa nodes, about at most: bounds what is held in memory. */
 const UNSETTLED_MAX = 1_000
 
 /**
@@ -61,6 +70,8 @@ const UNSETTLED_MAX = 1_000
  *       that they do not have it. Silence, errors and 'unknown' never count as no.
  *   R3  The ledger ends behind an entry only when Qa members have it synced, byte for byte as its writer made it.
  *   R4  An entry at or before a LAC is confirmed: its absence blocks, it never ends the ledger.
+ *   R5  Who is asked are the writer's own nodes. A node that the recoverer brings in has a place only from the first entry
+ *       on that is not settled, and every entry from there on is counted anew, with the new places.
  */
 export class LedgerRecovery {
   readonly #ledger: { ledgerId: LedgerId; quorum: QuorumConfig; ensembles: readonly Ensemble[] }
@@ -69,14 +80,19 @@ export class LedgerRecovery {
   readonly #fencing = new Map<BookieId, 'asked' | 'fenced'>()
   readonly #reading = new Set<BookieId>()
   readonly #unreachable = new Set<BookieId>()
+  /** Where entries go from here on: those of the writer, and the recoverer's own. */
+  #ensembles: readonly Ensemble[]
+  readonly #unwritable = new Set<BookieId>()
   /** Found but not settled, and the next one. Ascending. */
   readonly #slots = new Map<EntryId, Slot>()
+  /** Every entry up to here is on Qa nodes of its ensemble. */
+  #settledThrough: EntryId
   #phase: 'fencing' | 'reading' | 'done' = 'fencing'
   #confirmed: EntryId
   #next = entryId(0)
   #lengthBytes = 0
   #isEvaluating = false
-  #mustEvaluate = false
+  #due: 'nothing' | 'progress' | 'everything' = 'nothing'
 
   constructor(options: {
     ledgerId: LedgerId
@@ -89,8 +105,10 @@ export class LedgerRecovery {
     assert(last !== undefined)
     this.#ledger = options
     this.#last = last
+    this.#ensembles = options.ensembles
     this.#sink = options.sink
     this.#confirmed = entryId(last.firstEntryId - 1) // an ensemble begins at the LAC + 1 of its writer
+    this.#settledThrough = this.#confirmed
   }
 
   start(): void {
@@ -124,7 +142,7 @@ export class LedgerRecovery {
 
   onWrittenBack(bookie: BookieId, id: EntryId): void {
     this.#stand(bookie, id, 'written')
-    this.#evaluate()
+    this.#evaluate('progress')
   }
 
   onNotWritten(bookie: BookieId, id: EntryId): void {
@@ -143,11 +161,8 @@ export class LedgerRecovery {
   #checkFences(): void {
     const { quorum } = this.#ledger
     const isFenced = (index: number): boolean => this.#fencing.get(this.#bookieAt(index)) === 'fenced'
-    const isSafe = this.#last.bookies.every((_, start) => {
-      const fenced = writeSet(entryId(start), quorum).filter(isFenced)
-      return fenced.length >= blockingQuorum(quorum)
-    })
-    if (isSafe) this.#startReading()
+    if (everyWriteSetHas(blockingQuorum(quorum), quorum, isFenced))
+      this.#startReading() // R1
     else if (
       this.#last.bookies.every(bookie => this.#unreachable.has(bookie) || this.#fencing.get(bookie) === 'fenced')
     ) {
@@ -165,6 +180,7 @@ export class LedgerRecovery {
     this.#phase = 'reading'
     // The last confirmed entry is read as well: it carries the length of the ledger up to it.
     this.#next = this.#confirmed === NO_ENTRY ? entryId(0) : this.#confirmed
+    this.#settledThrough = this.#confirmed
     this.#evaluate()
   }
 
@@ -190,27 +206,53 @@ export class LedgerRecovery {
     return slot
   }
 
-  /** Level-triggered: looks at everything that is open, and orders whatever may bring it on. */
-  #evaluate(): void {
-    this.#mustEvaluate = true
+  /** Level-triggered: looks at everything that is open, or at what a finished write can bring on, and orders what is next. */
+  #evaluate(what: 'progress' | 'everything' = 'everything'): void {
+    if (this.#due !== 'everything') this.#due = what
     if (this.#isEvaluating) return // answered within an order: the loop below sees it
     this.#isEvaluating = true
-    while (this.#mustEvaluate && this.#phase === 'reading') {
-      this.#mustEvaluate = false
-      this.#pass()
+    while (this.#due !== 'nothing' && this.#phase === 'reading') {
+      const isWhole = this.#due === 'everything'
+      this.#due = 'nothing'
+      if (isWhole) this.#settleAll()
+      this.#release()
+      if (this.#isReading && this.#slots.size <= UNSETTLED_MAX) this.#decide(this.#slot(this.#next))
     }
     this.#isEvaluating = false
   }
 
-  #pass(): void {
+  get #isReading(): boolean {
+    return this.#phase === 'reading'
+  }
+
+  #settleAll(): void {
     for (let slot = this.#slot(this.#next); slot.entry !== undefined; slot = this.#slot(this.#next)) {
       this.#lengthBytes = slot.entry.lengthBytes
       this.#next = entryId(this.#next + 1)
     }
     for (const slot of [...this.#slots.values()]) {
-      if (slot.id < this.#next && this.#phase === 'reading') this.#settle(slot)
+      if (slot.id < this.#next && this.#isReading && !this.#isSettled(slot)) this.#settle(slot)
     }
-    if (this.#phase === 'reading' && this.#slots.size <= UNSETTLED_MAX) this.#decide(this.#slot(this.#next))
+  }
+
+  /** Forgets what is settled, in order: R5 may need what stands behind an entry that is not. */
+  #release(): void {
+    if (this.#next > this.#confirmed) this.#slots.delete(this.#confirmed) // read for its length alone
+    for (let id = this.#settledThrough + 1; id < this.#next; id++) {
+      const slot = this.#slots.get(entryId(id))
+      if (slot === undefined || !this.#isSettled(slot)) return
+      this.#slots.delete(slot.id)
+      this.#settledThrough = slot.id
+    }
+  }
+
+  #isSettled(slot: Slot): boolean {
+    if (slot.id <= this.#confirmed) return true
+    return this.#copiesOf(slot, this.#holdersOf(slot.id)).length >= this.#ledger.quorum.ackQuorum
+  }
+
+  #copiesOf(slot: Slot, holders: readonly BookieId[]): BookieId[] {
+    return holders.filter(bookie => ['found', 'written'].includes(slot.standings.get(bookie) ?? ''))
   }
 
   /** R3: brings a found entry onto Qa nodes. */
@@ -218,26 +260,41 @@ export class LedgerRecovery {
     const { entry } = slot
     assert(entry !== undefined)
     const { ackQuorum } = this.#ledger.quorum
+    const holders = this.#holdersOf(slot.id)
     const members = this.#membersOf(slot.id)
-    const copies = members.filter(bookie => ['found', 'written'].includes(slot.standings.get(bookie) ?? ''))
-    if (slot.id <= this.#confirmed || copies.length >= ackQuorum) {
-      this.#slots.delete(slot.id)
-      return
-    }
-    const asked = members.filter(bookie => this.#ask(bookie, slot))
-    if (copies.length + asked.length >= ackQuorum) return
+    const asked = holders.filter(bookie => members.includes(bookie) && this.#ask(bookie, slot))
+    if (this.#copiesOf(slot, holders).length + asked.length >= ackQuorum) return
     const add = { ...entry, ledgerId: this.#ledger.ledgerId, recovery: true }
-    for (const bookie of members) {
+    for (const bookie of holders) {
       const standing = slot.standings.get(bookie)
       if (asked.includes(bookie) || (standing !== undefined && standing !== 'absent' && standing !== 'unknown'))
         continue
       slot.standings.set(bookie, 'writing')
       this.#sink.writeBack(bookie, add)
     }
-    const failed = members.filter(bookie => slot.standings.get(bookie) === 'not written')
-    if (members.length - failed.length < ackQuorum) {
-      this.#block(failed.map(bookieId => ({ bookieId, entryId: slot.id, reason: 'not written' })))
+    const failed = holders.filter(bookie => slot.standings.get(bookie) === 'not written')
+    if (holders.length - failed.length >= ackQuorum || this.#replace(failed)) return
+    this.#block(failed.map(bookieId => ({ bookieId, entryId: slot.id, reason: 'not written' })))
+  }
+
+  /** R5: others take the places of these, from the first entry on that is not settled. Is any of them replaced? */
+  #replace(failed: readonly BookieId[]): boolean {
+    for (const bookie of failed) this.#unwritable.add(bookie)
+    const ensemble = [...(this.#ensembles.at(-1)?.bookies ?? [])]
+    let isChanged = false
+    for (const [index, bookie] of ensemble.entries()) {
+      if (!failed.includes(bookie)) continue
+      const chosen = this.#sink.replacementFor(index, { ensemble, failed: this.#unwritable })
+      if (chosen === undefined) continue
+      assert(!ensemble.includes(chosen) && !this.#unwritable.has(chosen), 'a replacement is another node')
+      ensemble[index] = chosen
+      isChanged = true
     }
+    if (!isChanged) return false
+    const firstEntryId = entryId(this.#settledThrough + 1)
+    this.#ensembles = withEnsemble(this.#ensembles, { firstEntryId, bookies: ensemble })
+    this.#due = 'everything'
+    return true
   }
 
   /** R2: is the next entry nowhere? */
@@ -248,7 +305,7 @@ export class LedgerRecovery {
     const absent = members.filter(bookie => slot.standings.get(bookie) === 'absent')
     const isConfirmed = slot.id <= this.#confirmed // R4
     if (slot.entry === undefined && absent.length >= blockingQuorum(quorum) && !isConfirmed) {
-      if (this.#slots.size === 1) this.#finish(slot.id)
+      if (this.#settledThrough + 1 === slot.id) this.#finish(slot.id)
       return
     }
     if (asked.length > 0 || slot.entry !== undefined) return
@@ -270,13 +327,20 @@ export class LedgerRecovery {
     return slot.standings.get(bookie) === 'absent' ? 'confirmed entry absent' : 'unknown'
   }
 
+  /** Whom the writer sent the entry to, if it did. */
   #membersOf(id: EntryId): BookieId[] {
     return membersOf(id, this.#ledger.quorum, this.#ledger.ensembles)
   }
 
+  /** Who is to have it when the ledger is closed. */
+  #holdersOf(id: EntryId): BookieId[] {
+    return membersOf(id, this.#ledger.quorum, this.#ensembles)
+  }
+
   #finish(firstAbsent: EntryId): void {
     this.#phase = 'done'
-    this.#sink.onEnd({ lastEntryId: entryId(firstAbsent - 1), lengthBytes: this.#lengthBytes })
+    const end = { lastEntryId: entryId(firstAbsent - 1), lengthBytes: this.#lengthBytes }
+    this.#sink.onEnd(end, this.#ensembles)
   }
 
   #block(blockers: readonly Blocker[]): void {

@@ -1,86 +1,106 @@
 import { strict as assert } from 'node:assert'
 import { entryId, NO_ENTRY, type BookieId, type EntryId, type LedgerId } from '@strata/base'
 import { entryDigest, entryDigestOf } from './entry-digest.ts'
-import { checkQuorum, type AddFailure, type EntryAdd, type QuorumConfig } from './quorum.ts'
+import { checkQuorum, everyWriteSetHas, type EntryAdd, type LedgerEnd, type QuorumConfig } from './quorum.ts'
+import { observeMembers, slowMember, type SlowBudget } from './slow-members.ts'
+import { WriterMember, type MemberFailure, type MemberOwner } from './writer-member.ts'
 
-/** Why a writer ended. `NO_REPLACEMENT`: a member failed, and no other node may take its place. */
+/** Why a writer ended. `NO_REPLACEMENT`: no ack quorum of live members was left, and nobody took the places in time. */
 export type WriterFailure = 'FENCED' | 'NO_REPLACEMENT'
 
-/** One node of the ensemble must go: what the shell is to decide by compare-and-set on the ledger's metadata. */
+/** Some nodes of the ensemble must go: what the shell is to decide by compare-and-set on the ledger's metadata. */
 export interface EnsembleChange {
   /** LAC + 1, and the LAC is frozen until the answer. */
   readonly firstEntryId: EntryId
-  readonly failed: readonly { readonly index: number; readonly bookieId: BookieId; readonly failure: AddFailure }[]
+  readonly failed: readonly { readonly index: number; readonly bookieId: BookieId; readonly failure: MemberFailure }[]
+  /** How often it was tried before in vain. */
+  readonly attempt: number
+}
+
+/** A node that takes a place of the ensemble. The node that had failed there may come back to it. */
+export interface Replacement {
+  readonly index: number
+  readonly bookieId: BookieId
 }
 
 /** What the writer wants done. Called synchronously; may call the writer back; must not throw. */
 export interface WriterSink {
   /** Hand the add to the member's node, whose answers go to `member`. Ascending per member. */
   sendAdd(member: WriterMember, add: EntryAdd): void
+  /** Tell the member's node the LAC: a hint, with no answer. */
+  sendLac(member: WriterMember, lac: EntryId): void
   /** Every entry up to `lac` is confirmed. Once per answer of a node, for many entries; `lac` only grows. */
   onConfirmed(lac: EntryId): void
-  /** Answer with `onEnsembleChanged` or `onChangeRefused`. One at a time. */
+  /** Answer with `onChangeDecided` or `onChangeRefused`, once it is certain what the metadata says. One at a time. */
   proposeChange(change: EnsembleChange): void
   /** The last call. Entries past `lac` are in doubt. */
   onFailed(failure: WriterFailure, lac: EntryId): void
 }
 
+/** Milliseconds, as `tick` tells them. */
+export interface WriterTimes {
+  /** Between attempts to replace a failed member: twice as long each time, from `Min` to `Max`. */
+  readonly retryMsMin: number
+  readonly retryMsMax: number
+  /**
+   * How long a writer waits without an ack quorum. Long enough for nodes to be restarted and found again (a process: 20 s,
+   * its lease: 10 s more), and short of the time after which nobody believes in it: whoever published has long been
+   * answered by its own time-out, and recovering the ledger and beginning another needs no fewer nodes.
+   */
+  readonly stalledMsMax: number
+  /** A member that owes an answer for so long, which others gave, is replaced. */
+  readonly slowMs: number
+  /** One slow member a ledger in this time. */
+  readonly slowPauseMs: number
+}
+
+export const WRITER_TIMES: WriterTimes = {
+  retryMsMin: 500,
+  retryMsMax: 30_000,
+  stalledMsMax: 60_000,
+  slowMs: 5_000,
+  slowPauseMs: 60_000
+}
+
+export interface LedgerWriterOptions {
+  readonly ledgerId: LedgerId
+  readonly quorum: QuorumConfig
+  readonly bookies: readonly BookieId[]
+  readonly sink: WriterSink
+  readonly times?: Partial<WriterTimes>
+  /** Shared by the writers of a process. Without it no member is replaced for being slow. */
+  readonly slowBudget?: SlowBudget
+}
+
 type State =
   | { readonly kind: 'writing' }
-  | { readonly kind: 'changing'; readonly change: EnsembleChange }
+  /** Some write set has fewer than an ack quorum of members that live: the LAC stays. */
+  | { readonly kind: 'stalled' }
+  | { readonly kind: 'changing'; readonly change: EnsembleChange; readonly leaving: ReadonlySet<WriterMember> }
+  | { readonly kind: 'finished' }
   | { readonly kind: 'failed'; readonly failure: WriterFailure }
 
 /**
- * The place of one node in the ensemble. Given to the node as the sink of its answers.
- * A member that was replaced counts for nothing any more, whatever its node still answers.
- */
-export class WriterMember {
-  readonly index: number
-  readonly bookieId: BookieId
-  /** Every add sent to this member up to here is on its disk. */
-  ackedThrough = NO_ENTRY
-  failure: AddFailure | undefined
-  readonly #writer: MemberOwner
-
-  constructor(writer: MemberOwner, options: { index: number; bookieId: BookieId }) {
-    this.#writer = writer
-    this.index = options.index
-    this.bookieId = options.bookieId
-  }
-
-  onAdded(_ledgerId: LedgerId, id: EntryId): void {
-    if (id > this.ackedThrough && this.failure === undefined) {
-      this.ackedThrough = id
-      this.#writer.onMemberAdded(this)
-    }
-  }
-
-  onAddFailed(_ledgerId: LedgerId, _entryId: EntryId, failure: AddFailure): void {
-    if (this.failure !== undefined) return
-    this.failure = failure
-    this.#writer.onMemberFailed(this)
-  }
-}
-
-interface MemberOwner {
-  onMemberAdded(member: WriterMember): void
-  onMemberFailed(member: WriterMember): void
-}
-
-/**
- * The writer's half of the ledger protocol. Pure: no clock, no socket, no promise.
+ * The writer's half of the ledger protocol. Pure: no clock, no socket, no promise. `tick` tells it the time.
  *
  * Invariants
  *   W1  The LAC never skips: entry n is confirmed only together with or after 0..n-1.
  *   W2  An entry is confirmed only by Qa distinct members of its own write set, each of which has it synced.
- *   W3  Once failed, nothing is confirmed and nothing is sent.
- *   W4  While a change of the ensemble is undecided the LAC stays, and no add goes to a member that failed.
+ *   W3  Once failed or finished, nothing is confirmed, proposed or sent.
+ *   W4  While a change of the ensemble is undecided, or a write set lacks an ack quorum of live members, the LAC stays.
  *   W5  An entry id never carries other bytes: what is sent again is the same object.
+ *   W6  A member that failed gets nothing more and counts for nothing, until another takes its place. Who takes a place
+ *       (the same node included) begins with nothing: it gets everything past the LAC again.
+ *   W7  A slow member goes on counting and getting adds until somebody has its place.
+ *   W8  While a member is missing the writer proposes again, ever more seldom; without an ack quorum it fails in the end.
  */
 export class LedgerWriter {
   readonly ledgerId: LedgerId
   readonly quorum: QuorumConfig
   readonly #sink: WriterSink
+  readonly #times: WriterTimes
+  readonly #slowBudget: SlowBudget | undefined
+  readonly #owner: MemberOwner
   readonly #members: WriterMember[]
   /** Unconfirmed adds: `#pending[#head]` is entry lac + 1. */
   #pending: (EntryAdd | undefined)[] = []
@@ -90,15 +110,28 @@ export class LedgerWriter {
   #nextEntryId = 0
   #lengthBytes = 0
   #state: State = { kind: 'writing' }
+  /** Of proposals for members that are still missing. `atMs` is set by the next tick. */
+  #retry: { readonly attempt: number; atMs: number | undefined } | undefined
+  #stalledSinceMs: number | undefined
+  #slowAtMs: number | undefined
+  #tickedAtMs: number | undefined
+  /** What the last add, or a hint behind it, told nodes of the LAC. */
+  #toldLac: number = NO_ENTRY
+  #nextAtTick = -1
 
-  constructor(options: { ledgerId: LedgerId; quorum: QuorumConfig; bookies: readonly BookieId[]; sink: WriterSink }) {
+  constructor(options: LedgerWriterOptions) {
     checkQuorum(options.quorum)
     assert(options.bookies.length === options.quorum.ensembleSize)
     this.ledgerId = options.ledgerId
     this.quorum = options.quorum
     this.#sink = options.sink
-    const owner = this.#owner()
-    this.#members = options.bookies.map((bookieId, index) => new WriterMember(owner, { index, bookieId }))
+    this.#times = { ...WRITER_TIMES, ...options.times }
+    this.#slowBudget = options.slowBudget
+    this.#owner = {
+      onMemberAdded: member => this.#onAdded(member),
+      onMemberFailed: member => this.#onFailed(member)
+    }
+    this.#members = options.bookies.map((bookieId, index) => new WriterMember(this.#owner, { index, bookieId }))
   }
 
   get lac(): EntryId {
@@ -131,12 +164,24 @@ export class LedgerWriter {
     return this.#members.map(member => member.bookieId)
   }
 
+  /** Everything is confirmed and nothing undecided: the ledger may be closed at the LAC. */
+  get canFinish(): boolean {
+    return !this.hasPending && (this.#state.kind === 'writing' || this.#state.kind === 'stalled')
+  }
+
+  /** Nothing will happen by itself: no ticks are needed before the next append. */
+  get isQuiet(): boolean {
+    if (this.#state.kind === 'failed' || this.#state.kind === 'finished') return true
+    return this.#state.kind === 'writing' && !this.hasPending && !this.#isMissing && this.#lac <= this.#toldLac
+  }
+
   /** Call only while there is no `failure`. Takes ownership of `payload`; its CRC-32C, where it is known, saves a pass over it. */
   append(payload: Buffer, payloadCrc?: number): EntryId {
-    assert(this.#state.kind !== 'failed', 'append to a failed writer')
+    assert(this.#state.kind !== 'failed' && this.#state.kind !== 'finished', 'append to a writer that ended')
     const id = this.#nextEntryId++ as EntryId
     this.#lengthBytes += payload.length
     this.#pendingBytes += payload.length
+    this.#toldLac = this.#lac
     const add = {
       ledgerId: this.ledgerId,
       entryId: id,
@@ -153,44 +198,67 @@ export class LedgerWriter {
     return id
   }
 
-  /** The metadata names the new nodes: from the proposed first entry on, they take the failed members' places. */
-  onEnsembleChanged(replacements: readonly { readonly index: number; readonly bookieId: BookieId }[]): void {
-    if (this.#state.kind === 'failed') return // W3
-    assert(this.#state.kind === 'changing', 'no change was proposed')
-    const { failed } = this.#state.change
-    assert(
-      failed.every(({ index }) => replacements.some(replacement => replacement.index === index)),
-      'a change replaces every member it was proposed for'
-    )
-    this.#state = { kind: 'writing' }
-    const owner = this.#owner()
-    for (const { index, bookieId } of replacements) {
-      const before = this.#members[index]
-      assert(before !== undefined)
-      before.failure ??= 'UNREACHABLE' // it may be alive: it is out all the same
-      this.#members[index] = new WriterMember(owner, { index, bookieId })
-    }
-    this.#resend(new Set(replacements.map(({ index }) => index)))
-    this.#proposeIfFailed() // of those that failed meanwhile
-    this.#advance()
+  /** Lets time pass: looks for slow members, proposes anew, gives up, tells the LAC after a pause. Any period will do. */
+  tick(nowMs: number): void {
+    const sinceLastMs = nowMs - (this.#tickedAtMs ?? nowMs)
+    this.#tickedAtMs = nowMs
+    if (this.#state.kind === 'writing') this.#replaceSlow(nowMs, sinceLastMs)
+    if (this.#state.kind === 'stalled') this.#giveUpInTime(nowMs)
+    this.#retryInTime(nowMs)
+    this.#tellLac()
   }
 
-  /** No change: the ledger was fenced, or there is no node to take the place. */
+  /** Nodes came or went: a missing member may be replaced now. */
+  onNodesChanged(): void {
+    if (this.#isMissing) this.#propose()
+  }
+
+  /**
+   * What the metadata says now: from the proposed first entry on, these have the places of members that were proposed.
+   * Not every one need have found somebody.
+   */
+  onChangeDecided(replacements: readonly Replacement[]): void {
+    if (this.#state.kind === 'failed') return // W3
+    assert(this.#state.kind === 'changing', 'no change was proposed')
+    const { change, leaving } = this.#state
+    for (const { index, bookieId } of replacements) {
+      const before = this.#members[index]
+      assert(before !== undefined && leaving.has(before), 'only who was proposed is replaced')
+      before.failure ??= 'SLOW' // it may be alive: it is out all the same
+      this.#members[index] = new WriterMember(this.#owner, { index, bookieId }) // W6
+    }
+    this.#resend(new Set(replacements.map(({ index }) => index))) // answers in the course of it change nothing yet
+    if (this.failure !== undefined) return
+    const attempt = replacements.length > 0 ? 0 : change.attempt + 1
+    this.#retry = this.#isMissing ? { attempt, atMs: undefined } : undefined
+    this.#state = { kind: 'stalled' }
+    if (this.#members.some(member => member.failure !== undefined && !leaving.has(member))) {
+      this.#propose() // of those that failed meanwhile
+    } else this.#settle()
+  }
+
+  /** No change, ever: the ledger was fenced. */
   onChangeRefused(failure: WriterFailure): void {
     this.#fail(failure)
   }
 
-  #owner(): MemberOwner {
-    return {
-      onMemberAdded: member => this.#onAdded(member),
-      onMemberFailed: member => this.#onFailed(member)
-    }
+  /** The end that the ledger is to be closed at; nothing is appended or proposed any more. Only while `canFinish`. */
+  finish(): LedgerEnd {
+    assert(this.canFinish)
+    this.#state = { kind: 'finished' }
+    return { lastEntryId: this.lac, lengthBytes: this.#lengthBytes }
+  }
+
+  get #isMissing(): boolean {
+    return this.#members.some(member => member.failure !== undefined)
   }
 
   #send(index: number, add: EntryAdd): void {
     const member = this.#members[index]
     assert(member !== undefined)
-    if (member.failure === undefined && this.#state.kind !== 'failed') this.#sink.sendAdd(member, add)
+    if (member.failure !== undefined || this.#state.kind === 'failed') return // W3, W6
+    member.sentThrough = add.entryId
+    this.#sink.sendAdd(member, add)
   }
 
   #onAdded(member: WriterMember): void {
@@ -200,25 +268,41 @@ export class LedgerWriter {
 
   #advance(): void {
     if (this.#state.kind !== 'writing') return // W3, W4
-    const { writeQuorum, ackQuorum, ensembleSize } = this.quorum
     const before = this.#lac
+    const { ensembleSize, writeQuorum } = this.quorum
     if (ensembleSize === 1)
       this.#lac = Math.max(before, this.#ackedThrough(0)) // a replacement begins at nothing
-    else {
-      for (let next = before + 1; next < this.#nextEntryId; next++) {
-        let copies = 0
-        for (let i = 0; i < writeQuorum; i++) if (this.#ackedThrough((next + i) % ensembleSize) >= next) copies++
-        if (copies < ackQuorum) break // W1, W2
-        this.#lac = next
-      }
-    }
+    else if (ensembleSize === writeQuorum) this.#lac = Math.max(before, this.#quorumWatermark())
+    else while (this.#lac + 1 < this.#nextEntryId && this.#hasCopies(this.#lac + 1)) this.#lac += 1 // W1
     if (this.#lac === before) return
     this.#release(this.#lac - before)
     this.#sink.onConfirmed(this.#lac as EntryId)
   }
 
+  /** Everybody gets everything: the highest entry that Qa members have, with all before it. */
+  #quorumWatermark(): number {
+    const { ensembleSize, ackQuorum } = this.quorum
+    let best: number = NO_ENTRY
+    for (let i = 0; i < ensembleSize; i++) {
+      const through = this.#ackedThrough(i)
+      if (through <= best) continue
+      let copies = 0
+      for (let j = 0; j < ensembleSize; j++) if (this.#ackedThrough(j) >= through) copies += 1
+      if (copies >= ackQuorum) best = through // W2
+    }
+    return best
+  }
+
+  #hasCopies(id: number): boolean {
+    const { writeQuorum, ackQuorum, ensembleSize } = this.quorum
+    let copies = 0
+    for (let i = 0; i < writeQuorum; i++) if (this.#ackedThrough((id + i) % ensembleSize) >= id) copies += 1
+    return copies >= ackQuorum // W2
+  }
+
   #ackedThrough(index: number): EntryId {
-    return this.#members[index]?.ackedThrough ?? NO_ENTRY
+    const member = this.#members[index]
+    return member?.failure === undefined ? (member?.ackedThrough ?? NO_ENTRY) : NO_ENTRY // W6
   }
 
   #release(count: number): void {
@@ -236,18 +320,60 @@ export class LedgerWriter {
   #onFailed(member: WriterMember): void {
     if (this.#members[member.index] !== member) return
     if (member.failure === 'FENCED') this.#fail('FENCED')
-    else this.#proposeIfFailed()
+    else this.#propose()
   }
 
-  #proposeIfFailed(): void {
-    if (this.#state.kind !== 'writing') return
-    const failed = this.#members.flatMap(({ index, bookieId, failure }) =>
-      failure === undefined ? [] : [{ index, bookieId, failure }]
-    )
-    if (failed.length === 0) return
-    const change = { firstEntryId: entryId(this.#lac + 1), failed }
-    this.#state = { kind: 'changing', change }
+  /** Proposes to replace everyone who failed, and `slow`. */
+  #propose(slow?: WriterMember): void {
+    if (this.#state.kind !== 'writing' && this.#state.kind !== 'stalled') return
+    const leaving = this.#members.filter(member => member.failure !== undefined || member === slow)
+    const failed = leaving.map(({ index, bookieId, failure = 'SLOW' }) => ({ index, bookieId, failure }))
+    const change = { firstEntryId: entryId(this.#lac + 1), failed, attempt: this.#retry?.attempt ?? 0 }
+    this.#state = { kind: 'changing', change, leaving: new Set(leaving) }
     this.#sink.proposeChange(change)
+  }
+
+  /** After a decision: goes on if every write set still has an ack quorum of members that live. */
+  #settle(): void {
+    const isLive = (index: number): boolean => this.#members[index]?.failure === undefined
+    if (everyWriteSetHas(this.quorum.ackQuorum, this.quorum, isLive)) {
+      this.#stalledSinceMs = undefined
+      this.#state = { kind: 'writing' }
+      this.#advance()
+    } else if (this.quorum.ensembleSize === 1) {
+      this.#fail('NO_REPLACEMENT') // nobody is left to wait with: its owner begins anew as soon as any node takes a ledger
+    }
+  }
+
+  #giveUpInTime(nowMs: number): void {
+    this.#stalledSinceMs ??= nowMs
+    if (nowMs - this.#stalledSinceMs >= this.#times.stalledMsMax) this.#fail('NO_REPLACEMENT') // W8
+  }
+
+  #retryInTime(nowMs: number): void {
+    if (this.#retry === undefined) return
+    const { retryMsMin, retryMsMax } = this.#times
+    this.#retry.atMs ??= nowMs + Math.min(retryMsMax, retryMsMin * 2 ** Math.max(0, this.#retry.attempt - 1))
+    if (nowMs >= this.#retry.atMs) this.#propose()
+  }
+
+  #replaceSlow(nowMs: number, sinceLastMs: number): void {
+    if (this.#slowBudget === undefined || this.quorum.writeQuorum === 1) return
+    observeMembers(this.#members, sinceLastMs)
+    if (nowMs - (this.#slowAtMs ?? -Infinity) < this.#times.slowPauseMs || this.#isMissing) return
+    const slow = slowMember(this.#members, { quorum: this.quorum, slowMs: this.#times.slowMs })
+    if (slow === undefined || !this.#slowBudget.take(nowMs)) return
+    this.#slowAtMs = nowMs
+    this.#propose(slow) // W7
+  }
+
+  #tellLac(): void {
+    const isPaused = this.#nextAtTick === this.#nextEntryId
+    this.#nextAtTick = this.#nextEntryId
+    if (!isPaused || this.#lac <= this.#toldLac || this.#state.kind === 'failed' || this.#state.kind === 'finished')
+      return
+    this.#toldLac = this.#lac
+    for (const member of this.#members) if (member.failure === undefined) this.#sink.sendLac(member, this.lac)
   }
 
   #resend(indexes: ReadonlySet<number>): void {
@@ -262,8 +388,9 @@ export class LedgerWriter {
   }
 
   #fail(failure: WriterFailure): void {
-    if (this.#state.kind === 'failed') return
+    if (this.#state.kind === 'failed' || this.#state.kind === 'finished') return
     this.#state = { kind: 'failed', failure }
+    this.#retry = undefined
     this.#pending = []
     this.#head = 0
     this.#pendingBytes = 0

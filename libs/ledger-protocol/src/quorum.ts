@@ -55,6 +55,33 @@ export function writeSet(entryId: EntryId, { ensembleSize, writeQuorum }: Quorum
   return Array.from({ length: writeQuorum }, (_, i) => (entryId + i) % ensembleSize)
 }
 
+/** Do two positions of an ensemble hold copies of one entry? */
+export function sharesWriteSet(a: number, b: number, { ensembleSize, writeQuorum }: QuorumConfig): boolean {
+  const apart = Math.abs(a - b)
+  return Math.min(apart, ensembleSize - apart) < writeQuorum
+}
+
+/** Has every write set at least `count` positions that `isGood` says yes to? */
+export function everyWriteSetHas(
+  count: number,
+  { ensembleSize, writeQuorum }: QuorumConfig,
+  isGood: (index: number) => boolean
+): boolean {
+  for (let start = 0; start < ensembleSize; start++) {
+    let good = 0
+    for (let i = 0; i < writeQuorum; i++) if (isGood((start + i) % ensembleSize)) good += 1
+    if (good < count) return false
+  }
+  return true
+}
+
+/** The ensembles of a ledger after a change: another one from `first` on, or in the place of one that begins there. */
+export function withEnsemble(ensembles: readonly Ensemble[], next: Ensemble): Ensemble[] {
+  const last = ensembles.at(-1)
+  assert(last === undefined || last.firstEntryId <= next.firstEntryId, 'ensembles ascend')
+  return [...ensembles.filter(({ firstEntryId }) => firstEntryId < next.firstEntryId), next]
+}
+
 /** How many members of a write set must say no, so that the rest cannot be an ack quorum. */
 export function blockingQuorum({ writeQuorum, ackQuorum }: QuorumConfig): number {
   return writeQuorum - ackQuorum + 1
