@@ -9,6 +9,7 @@ export const LAYERS: Readonly<Record<string, number>> = {
   '@strata/schema': 3,
   '@strata/managed-ledger': 4,
   '@strata/client': 4,
+  '@strata/sim': 4,
   '@strata/bookie': 5,
   '@strata/broker': 5,
   '@strata/standalone': 6,

@@ -1,0 +1,197 @@
+import type { BookieId, EntryId, LedgerId } from '@strata/base'
+import type { AddFailure, AddRequest, AddSink } from '@strata/ledger-client'
+import type { SimNetwork } from './sim-network.ts'
+import type { SimProcess } from './sim-process.ts'
+
+/** A run of adds by one sink to one ledger with an answer owed all the while. */
+interface Channel {
+  readonly number: number
+  readonly ledgerId: LedgerId
+  readonly sink: AddSink
+  lastSent: EntryId
+  waitingSinceMs: number
+}
+
+interface Sent {
+  readonly channel: number
+  readonly request: AddRequest
+}
+
+interface Answer {
+  readonly channel: number
+  readonly entryId: EntryId
+  readonly failure: AddFailure | undefined
+}
+
+/**
+ * One stream of adds from a process to a node. Those of a turn go in one message, and so do the answers.
+ *
+ * Invariants
+ *   A1  Messages arrive in order, each once.
+ *   A2  When it breaks, everything unanswered fails at once; later answers are dropped, while messages under way may
+ *       still reach the node.
+ */
+export class AddStream {
+  readonly #network: SimNetwork
+  readonly #process: SimProcess
+  readonly #bookieId: BookieId
+  readonly #timeoutMs: number
+  readonly #channels = new Map<number, Channel>()
+  #next = 1
+  #isBroken = false
+  #outgoing: Sent[] = []
+  #lastArrivalMs = 0
+  #server: ServerEnd | undefined
+  #cancelCheck: (() => void) | undefined
+
+  constructor(network: SimNetwork, options: { process: SimProcess; bookieId: BookieId; timeoutMs: number }) {
+    this.#network = network
+    this.#process = options.process
+    this.#bookieId = options.bookieId
+    this.#timeoutMs = options.timeoutMs
+  }
+
+  get isBroken(): boolean {
+    return this.#isBroken
+  }
+
+  add(request: AddRequest, sink: AddSink): void {
+    const channel = this.#channelOf(request, sink)
+    if (this.#outgoing.push({ channel, request }) === 1) this.#process.post(0, () => this.#flush())
+  }
+
+  onAnswers(answers: readonly Answer[]): void {
+    if (this.#isBroken) return
+    for (const { channel: number, entryId, failure } of answers) {
+      const channel = this.#channels.get(number)
+      if (channel === undefined) continue
+      channel.waitingSinceMs = this.#process.nowMs()
+      if (entryId >= channel.lastSent) this.#channels.delete(number)
+      if (failure === undefined) channel.sink.onAdded(channel.ledgerId, entryId)
+      else channel.sink.onAddFailed(channel.ledgerId, entryId, failure)
+    }
+  }
+
+  break(): void {
+    if (this.#isBroken) return
+    this.#isBroken = true
+    this.#cancelCheck?.()
+    this.#outgoing = []
+    const owed = [...this.#channels.values()]
+    this.#channels.clear()
+    for (const { sink, ledgerId, lastSent } of owed) sink.onAddFailed(ledgerId, lastSent, 'UNREACHABLE')
+  }
+
+  #channelOf(request: AddRequest, sink: AddSink): number {
+    for (const channel of this.#channels.values()) {
+      if (channel.sink !== sink || channel.ledgerId !== request.ledgerId) continue
+      channel.lastSent = request.entryId
+      return channel.number
+    }
+    const number = this.#next++
+    const { ledgerId, entryId } = request
+    this.#channels.set(number, { number, ledgerId, sink, lastSent: entryId, waitingSinceMs: this.#process.nowMs() })
+    return number
+  }
+
+  #flush(): void {
+    const batch = this.#outgoing
+    this.#outgoing = []
+    if (this.#isBroken || batch.length === 0) return
+    const network = this.#network
+    const from = this.#process.name
+    const to = this.#bookieId
+    const nowMs = network.scheduler.nowMs
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, nowMs + network.delayMs(from, to)) // A1
+    network.scheduler.post(undefined, this.#lastArrivalMs - nowMs, () => {
+      network.arriveOrWait(from, to, () => this.#arrive(batch))
+    })
+    this.#checkLater()
+  }
+
+  #arrive(batch: readonly Sent[]): void {
+    const network = this.#network
+    const listener = network.listenerOf(this.#bookieId)
+    if (network.random.chance(network.trouble.broken)) {
+      this.#breakSoon()
+      if (network.random.chance(0.5)) return // the message was lost with it
+    }
+    this.#server ??= listener === undefined ? undefined : new ServerEnd(network, { stream: this, ...listener })
+    // A node that was started again knows nothing of a stream to the one before it.
+    if (listener === undefined || this.#server?.process !== listener.process) {
+      this.#breakSoon()
+      return
+    }
+    this.#server.receive(batch, { client: this.#process, bookieId: this.#bookieId })
+  }
+
+  #breakSoon(): void {
+    this.#process.post(this.#network.delayMs(this.#bookieId, this.#process.name), () => this.break())
+  }
+
+  /** One timer a stream, which runs only while an answer is owed. */
+  #checkLater(): void {
+    this.#cancelCheck ??= this.#process.after(this.#timeoutMs / 2, () => {
+      this.#cancelCheck = undefined
+      if (this.#channels.size === 0) return
+      const oldestMs = Math.min(...[...this.#channels.values()].map(channel => channel.waitingSinceMs))
+      if (oldestMs + this.#timeoutMs > this.#process.nowMs()) this.#checkLater()
+      else this.break()
+    })
+  }
+}
+
+/** The node's end: hands adds over in order, and answers back in order. */
+class ServerEnd {
+  readonly process: SimProcess
+  readonly #network: SimNetwork
+  readonly #stream: AddStream
+  readonly #node: { add(request: AddRequest, sink: AddSink): void }
+  readonly #sinks = new Map<number, AddSink>()
+  #answers: Answer[] = []
+  #lastArrivalMs = 0
+
+  constructor(
+    network: SimNetwork,
+    options: { stream: AddStream; process: SimProcess; node: { add(request: AddRequest, sink: AddSink): void } }
+  ) {
+    this.#network = network
+    this.#stream = options.stream
+    this.process = options.process
+    this.#node = options.node
+  }
+
+  receive(batch: readonly Sent[], link: { client: SimProcess; bookieId: BookieId }): void {
+    this.process.post(0, () => {
+      for (const { channel, request } of batch) this.#node.add(request, this.#sinkOf(channel, link))
+    })
+  }
+
+  #sinkOf(channel: number, link: { client: SimProcess; bookieId: BookieId }): AddSink {
+    let sink = this.#sinks.get(channel)
+    if (sink === undefined) {
+      sink = {
+        onAdded: (_, entryId) => this.#answer({ channel, entryId, failure: undefined }, link),
+        onAddFailed: (_, entryId, failure) => this.#answer({ channel, entryId, failure }, link)
+      }
+      this.#sinks.set(channel, sink)
+    }
+    return sink
+  }
+
+  #answer(answer: Answer, link: { client: SimProcess; bookieId: BookieId }): void {
+    if (this.process.isDead || this.#answers.push(answer) > 1) return
+    this.process.post(0, () => this.#flush(link))
+  }
+
+  #flush({ client, bookieId }: { client: SimProcess; bookieId: BookieId }): void {
+    const answers = this.#answers
+    this.#answers = []
+    const network = this.#network
+    const nowMs = network.scheduler.nowMs
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, nowMs + network.delayMs(bookieId, client.name))
+    network.scheduler.post(client, this.#lastArrivalMs - nowMs, () => {
+      network.arriveOrWait(bookieId, client.name, () => this.#stream.onAnswers(answers))
+    })
+  }
+}

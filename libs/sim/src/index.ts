@@ -1,0 +1,8 @@
+export { Random } from './random.ts'
+export { Scheduler, type RunEnd } from './scheduler.ts'
+export { SimDisk } from './sim-disk.ts'
+export { SimIndexStore, SimIndexVolume } from './sim-index-store.ts'
+export { SimMetadata, type MetadataTrouble } from './sim-metadata.ts'
+export { SimNetwork, type NetworkTrouble } from './sim-network.ts'
+export { SimProcess } from './sim-process.ts'
+export { SimVolume, type DiskTrouble } from './sim-volume.ts'

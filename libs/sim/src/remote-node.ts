@@ -1,0 +1,95 @@
+import type { BookieId } from '@strata/base'
+import {
+  LedgerError,
+  type AddRequest,
+  type AddSink,
+  type BookieNode,
+  type LacAnswer,
+  type LacRequest,
+  type ReadAnswer
+} from '@strata/ledger-client'
+import { AddStream } from './add-stream.ts'
+import type { SimNetwork } from './sim-network.ts'
+import type { SimProcess } from './sim-process.ts'
+
+type ReadOptions = Parameters<BookieNode['read']>[0]
+type LacTold = Parameters<BookieNode['writeLac']>[0]
+
+/**
+ * A node in another process, as the gRPC transport shows it: all adds through one stream, which fails everything
+ * unanswered before it sends anything later; every other request by itself, with a deadline.
+ */
+export class RemoteNode implements BookieNode {
+  readonly bookieId: BookieId
+  readonly #network: SimNetwork
+  readonly #process: SimProcess
+  readonly #timeoutMs: number
+  #stream: AddStream | undefined
+
+  constructor(network: SimNetwork, options: { process: SimProcess; bookieId: BookieId; timeoutMs: number }) {
+    this.#network = network
+    this.#process = options.process
+    this.bookieId = options.bookieId
+    this.#timeoutMs = options.timeoutMs
+  }
+
+  add(request: AddRequest, sink: AddSink): void {
+    if (this.#stream?.isBroken !== false) {
+      this.#stream = new AddStream(this.#network, {
+        process: this.#process,
+        bookieId: this.bookieId,
+        timeoutMs: this.#timeoutMs
+      })
+    }
+    this.#stream.add(request, sink)
+  }
+
+  read(options: ReadOptions): Promise<ReadAnswer> {
+    return this.#ask(node => node.read(options))
+  }
+
+  readLac(options: LacRequest): Promise<LacAnswer> {
+    const waitMs = options.waitPast === undefined ? 0 : (options.timeoutMs ?? 0)
+    return this.#ask(node => node.readLac(options), waitMs)
+  }
+
+  writeLac(options: LacTold): Promise<void> {
+    return this.#ask(node => node.writeLac(options))
+  }
+
+  #ask<Answer>(ask: (node: BookieNode) => Promise<Answer>, waitMs = 0): Promise<Answer> {
+    const network = this.#network
+    const there = { from: this.#process.name, to: this.bookieId }
+    const back = { from: this.bookieId, to: this.#process.name }
+    return new Promise((resolve, reject) => {
+      const unavailable = (reason: string): void => {
+        reject(LedgerError.create('UNAVAILABLE', { bookieId: this.bookieId, reason }))
+      }
+      const cancel = this.#process.after(this.#timeoutMs + waitMs, () => unavailable('no answer in time'))
+      const answer = (settle: () => void): void => {
+        network.send(this.#process, back, () => {
+          cancel()
+          settle()
+        })
+      }
+      const arrive = (): void => {
+        const listener = network.listenerOf(this.bookieId)
+        if (listener === undefined) {
+          answer(() => unavailable('connection refused'))
+          return
+        }
+        listener.process.post(0, () => {
+          ask(listener.node).then(
+            result => answer(() => resolve(result)),
+            (error: unknown) => {
+              const { code } = network.checkError(error)
+              answer(() => unavailable(code))
+            }
+          )
+        })
+      }
+      const copies = network.random.chance(network.trouble.duplicated) ? 2 : 1
+      for (let i = 0; i < copies; i++) network.send(undefined, there, arrive)
+    })
+  }
+}

@@ -1,0 +1,129 @@
+import { EventQueue, type SimEvent } from './event-queue.ts'
+import { SimProcess } from './sim-process.ts'
+
+/** How a run ended: what was waited for came, nothing is left to happen, or time was up. */
+export type RunEnd = 'done' | 'idle' | 'late'
+
+/**
+ * Virtual time. Events run one after another in the order of their time, then of their making; between two events every
+ * promise continuation of the first one runs. Time passes only from event to event.
+ *
+ * How it drains: an event runs as a `process.nextTick` callback; Node empties the queue of promise jobs before it takes
+ * the next tick, and the next tick is asked for from such a job. Nothing else of the process runs meanwhile, so for the
+ * length of `run` the global `setImmediate` may be this one's: production code that uses it stays deterministic.
+ *
+ * Invariants
+ *   S1  The same calls give the same order: no wall clock, no chance of its own.
+ *   S2  A dead process's events never run; a paused one's wait, in their order, until it goes on.
+ */
+export class Scheduler {
+  readonly #queue = new EventQueue()
+  #nowMs = 0
+  #sequence = 0
+  #hash = 0x811c9dc5
+  #eventCount = 0
+  #running: SimProcess | undefined
+  #failure: { readonly error: unknown } | undefined
+
+  get nowMs(): number {
+    return this.#nowMs
+  }
+
+  /** Of all events so far, their times and order: equal for equal runs. */
+  get traceHash(): number {
+    return this.#hash >>> 0
+  }
+
+  get eventCount(): number {
+    return this.#eventCount
+  }
+
+  /** The process whose event runs. */
+  get running(): SimProcess | undefined {
+    return this.#running
+  }
+
+  createProcess(name: string): SimProcess {
+    return new SimProcess(this, name)
+  }
+
+  /** Runs `run` in `delayMs`, for `owner` (undefined: for the world itself). The returned function cancels it. */
+  post(owner: SimProcess | undefined, delayMs: number, run: () => void): () => void {
+    const event: SimEvent = { atMs: this.#nowMs + Math.max(delayMs, 0), sequence: this.#sequence++, owner, run }
+    this.#queue.push(event)
+    return () => {
+      event.run = undefined
+    }
+  }
+
+  /** Takes part in the hash: what happened, beside when. */
+  note(value: number): void {
+    this.#hash = Math.imul(this.#hash ^ (value | 0), 0x01000193)
+  }
+
+  /** Ends the run: somebody found a bug. The first one counts. */
+  fail(error: unknown): void {
+    this.#failure ??= { error }
+  }
+
+  /** Runs events until `isDone`, none is left, or time reaches `deadlineMs`. Rejects with what `fail` was told or an event threw. */
+  run(isDone: () => boolean, deadlineMs: number): Promise<RunEnd> {
+    return new Promise((resolve, reject) => {
+      const restore = this.#takeImmediates()
+      const step = (): void => {
+        let end: RunEnd | undefined
+        try {
+          end = this.#step(isDone, deadlineMs)
+        } catch (error) {
+          this.fail(error)
+        }
+        if (this.#failure === undefined && end === undefined) {
+          void DRAINED.then(arm)
+          return
+        }
+        restore()
+        if (this.#failure !== undefined) {
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- handed on as it came
+          reject(this.#failure.error)
+        } else if (end !== undefined) resolve(end)
+      }
+      const arm = (): void => process.nextTick(step)
+      process.nextTick(step)
+    })
+  }
+
+  #step(isDone: () => boolean, deadlineMs: number): RunEnd | undefined {
+    if (isDone()) return 'done'
+    const event = this.#queue.peek()
+    if (event === undefined) return 'idle'
+    if (event.atMs > deadlineMs) return 'late'
+    this.#queue.pop()
+    const { owner, run } = event
+    if (run === undefined || owner?.isDead === true) return undefined
+    if (owner?.isPaused === true) {
+      owner.hold(event)
+      return undefined
+    }
+    if (event.atMs > this.#nowMs) this.#nowMs = event.atMs
+    this.#eventCount++
+    this.note(event.sequence)
+    this.note(event.atMs * 1024)
+    this.#running = owner
+    run()
+    return undefined
+  }
+
+  /** A process that uses `setImmediate` gets its turn behind everything that is due now. */
+  #takeImmediates(): () => void {
+    const real = globalThis.setImmediate
+    const simulated = (run: (...args: unknown[]) => void, ...args: unknown[]): void => {
+      this.post(this.#running, 0, args.length === 0 ? run : () => run(...args))
+    }
+    globalThis.setImmediate = simulated as unknown as typeof setImmediate // its handle is used by nobody here
+    return () => {
+      globalThis.setImmediate = real
+    }
+  }
+}
+
+const DRAINED = Promise.resolve()

@@ -1,0 +1,122 @@
+import type { Random } from './random.ts'
+
+/** Unsynced writes reach the disk in pieces of this size, in any order, or not at all. */
+const SECTOR_BYTES = 512
+
+interface Write {
+  readonly offset: number
+  readonly data: Buffer
+}
+
+/** Bytes that grow. */
+class Extent {
+  memory: Buffer
+  size = 0
+
+  constructor(memory: Buffer = Buffer.alloc(0)) {
+    this.memory = memory
+    this.size = memory.length
+  }
+
+  get bytes(): Buffer {
+    return this.memory.subarray(0, this.size)
+  }
+
+  put(offset: number, data: Uint8Array): void {
+    const end = offset + data.length
+    if (end > this.size) this.resize(end)
+    this.memory.set(data, offset)
+  }
+
+  resize(size: number): void {
+    if (size > this.memory.length) {
+      const grown = Buffer.alloc(Math.max(size, this.memory.length * 2, 256))
+      this.bytes.copy(grown)
+      this.memory = grown
+    } else if (size < this.size) this.memory.fill(0, size, this.size)
+    this.size = size
+  }
+}
+
+/** A file's content, apart from its names: what readers see, and what would survive a power failure. */
+export class SimInode {
+  readonly #seen: Extent
+  readonly #durable: Extent
+  #unsynced: Write[] = []
+
+  constructor(content?: Buffer) {
+    this.#seen = new Extent(content === undefined ? undefined : Buffer.from(content))
+    this.#durable = new Extent(content === undefined ? undefined : Buffer.from(content))
+  }
+
+  get sizeBytes(): number {
+    return this.#seen.size
+  }
+
+  /** How many writes a sync that begins now covers. */
+  get unsyncedCount(): number {
+    return this.#unsynced.length
+  }
+
+  read(into: Uint8Array, offset: number): number {
+    if (offset >= this.#seen.size) return 0
+    const end = Math.min(offset + into.length, this.#seen.size)
+    into.set(this.#seen.memory.subarray(offset, end))
+    return end - offset
+  }
+
+  write(from: Uint8Array, offset: number): void {
+    const data = Buffer.from(from)
+    this.#seen.put(offset, data)
+    this.#unsynced.push({ offset, data })
+  }
+
+  /** The first `count` unsynced writes are on the disk. */
+  sync(count: number): void {
+    for (const { offset, data } of this.#unsynced.splice(0, count)) this.#durable.put(offset, data)
+  }
+
+  /** A sync failed: readers still see the writes, but they may never reach the disk, and no later sync covers them. */
+  failSync(random: Random): void {
+    this.#tear(random)
+  }
+
+  truncate(size: number): void {
+    this.sync(this.#unsynced.length)
+    this.#seen.resize(size)
+    this.#durable.resize(size)
+  }
+
+  /** What is there after a power failure. */
+  afterCrash(random: Random): SimInode {
+    this.#tear(random)
+    return new SimInode(this.#durable.bytes)
+  }
+
+  copy(): SimInode {
+    return new SimInode(this.#durable.bytes)
+  }
+
+  /** Flips one bit where the medium holds it; false: the file is empty. */
+  flipBit(random: Random): boolean {
+    if (this.#seen.size === 0) return false
+    const at = random.int(this.#seen.size)
+    const mask = 1 << random.int(8)
+    for (const extent of [this.#seen, this.#durable]) {
+      if (at < extent.size) extent.memory[at] = (extent.memory[at] ?? 0) ^ mask
+    }
+    return true
+  }
+
+  #tear(random: Random): void {
+    for (const { offset, data } of this.#unsynced) {
+      const chance = random.pick([0, 0.3, 0.7, 1])
+      for (let at = 0; at < data.length;) {
+        const end = Math.min(data.length, (Math.floor((offset + at) / SECTOR_BYTES) + 1) * SECTOR_BYTES - offset)
+        if (random.chance(chance)) this.#durable.put(offset + at, data.subarray(at, end))
+        at = end
+      }
+    }
+    this.#unsynced = []
+  }
+}

@@ -1,0 +1,151 @@
+import { CodedError, type BookieId, type EntryId, type LedgerId, type Logger } from '@strata/base'
+import {
+  createLedgerClient,
+  type BookieDescription,
+  type BookieDirectory,
+  type BookieNode,
+  type LedgerClient,
+  type LedgerEnd,
+  type QuorumConfig
+} from '@strata/ledger-client'
+import type { MetadataStore } from '@strata/metadata'
+import type { Random, Scheduler, SimMetadata, SimNetwork, SimProcess } from '@strata/sim'
+import type { History, LedgerHistory } from './history.ts'
+import { LogStore } from './log-record.ts'
+
+/** The nodes that the registry names now. */
+export interface Registry {
+  readonly all: readonly BookieId[]
+  writable(): readonly BookieDescription[]
+  onChange(run: () => void): () => void
+}
+
+export interface ActorWorld {
+  readonly scheduler: Scheduler
+  readonly network: SimNetwork
+  readonly metadata: SimMetadata
+  readonly history: History
+  readonly registry: Registry
+  readonly logger: Logger
+  readonly quorum: QuorumConfig
+  /** Is the ledger's writer alive and writing? */
+  /** Entries up to `lac` are about to be acknowledged: were they on enough nodes? */
+  checkAcks(ledger: LedgerHistory, lac: EntryId): void
+  readonly isBeingWritten: (ledgerId: LedgerId) => boolean
+}
+
+const TIMEOUT_MS = 80
+const PAUSE_MS = 5
+const PAUSE_MS_MAX = 40
+
+/**
+ * One process that uses ledgers: the real ledger client over the simulated network and metadata store. After `kill`
+ * nothing reaches it any more, so whatever it was doing never goes on.
+ */
+export class Actor {
+  readonly name: string
+  readonly process: SimProcess
+  readonly random: Random
+  readonly world: ActorWorld
+  readonly client: LedgerClient
+  readonly metadata: MetadataStore
+  readonly log: LogStore
+  readonly #nodes = new Map<BookieId, BookieNode>()
+
+  constructor(world: ActorWorld, options: { name: string; log: string; random: Random }) {
+    this.world = world
+    this.name = options.name
+    this.random = options.random
+    this.process = world.scheduler.createProcess(options.name)
+    this.metadata = world.metadata.handle(this.process)
+    this.log = new LogStore(options.log, this.metadata, this.process)
+    for (const bookie of world.registry.all) {
+      this.#nodes.set(bookie, world.network.connect(this.process, bookie, TIMEOUT_MS))
+    }
+    this.client = createLedgerClient({
+      metadata: this.metadata,
+      directory: this.directory,
+      quorum: world.quorum,
+      clock: this.process,
+      logger: world.logger,
+      random: this.random.next
+    })
+  }
+
+  get directory(): BookieDirectory {
+    const { registry } = this.world
+    return {
+      writable: () => registry.writable(),
+      node: id => this.#nodes.get(id),
+      onChange: run =>
+        registry.onChange(() => {
+          this.process.post(1, run)
+        })
+    }
+  }
+
+  node(bookie: BookieId): BookieNode | undefined {
+    return this.#nodes.get(bookie)
+  }
+
+  tell(what: string | (() => string)): void {
+    this.world.history.tell(this.name, what)
+  }
+
+  kill(): void {
+    if (!this.process.isDead) this.tell('is killed')
+    this.process.kill()
+  }
+
+  pause(ms: number): Promise<void> {
+    return new Promise(resolve => void this.process.after(ms, resolve))
+  }
+
+  /** Runs `run` in this process; what is no operating error ends the world. */
+  begin(run: () => Promise<void>): void {
+    this.process.post(0, () => {
+      run().catch((error: unknown) => this.world.scheduler.fail(error))
+    })
+  }
+
+  /** Again and again while it fails for now. undefined: it failed for good, with one of `lasting`. */
+  async untilDone<Result>(run: () => Promise<Result>, lasting: readonly string[]): Promise<Result | undefined> {
+    for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
+      try {
+        return await run()
+      } catch (error) {
+        if (!(error instanceof CodedError)) throw error
+        if (lasting.includes(String(error.code))) return undefined
+        if (!error.retryable) throw error
+        await this.pause(pauseMs)
+      }
+    }
+  }
+
+  /** Closes the ledger at what recovery finds. undefined: it was deleted. */
+  async recover(id: LedgerId): Promise<LedgerEnd | undefined> {
+    const { history, isBeingWritten } = this.world
+    const end = await this.untilDone(async () => {
+      history.recoveryBegan(id, { isWriterAlive: isBeingWritten(id) })
+      this.tell(() => `recovers ledger ${id}`)
+      try {
+        return await this.client.recover(id)
+      } finally {
+        history.recoveryEnded(id)
+      }
+    }, ['NO_SUCH_LEDGER'])
+    if (end === undefined) return undefined
+    history.counts.recovered++
+    history.ended(id, end, this.name)
+    return end
+  }
+
+  /** From here on nobody may expect to read it. */
+  async delete(id: LedgerId): Promise<void> {
+    const { history } = this.world
+    history.deleting(id)
+    this.tell(() => `deletes ledger ${id}`)
+    await this.untilDone(() => this.client.delete(id), [])
+    history.counts.deleted++
+  }
+}

@@ -1,0 +1,181 @@
+import { assertNever } from '@strata/base'
+import type { Fault } from './plan.ts'
+import type { SimNode } from './sim-node.ts'
+import type { World } from './world.ts'
+
+/** Makes a fault happen now, and sees to its end. */
+export function inject(world: World, fault: Fault): void {
+  const { network, metadata } = world
+  switch (fault.kind) {
+    case 'crash':
+    case 'power-loss':
+      return restartAfter(world, {
+        node: nodeOf(world, fault),
+        forMs: fault.forMs,
+        powerFails: fault.kind === 'power-loss'
+      })
+    case 'lost-volume':
+    case 'lost-directory':
+    case 'lost-index':
+    case 'rolled-back-volume':
+      return loseStorage(world, fault)
+    case 'pause': {
+      const { process } = nodeOf(world, fault)
+      process?.pause()
+      return world.later(fault.forMs, () => process?.resume())
+    }
+    case 'slow-disk':
+    case 'full-disk':
+    case 'write-errors':
+    case 'sync-errors':
+    case 'read-errors':
+    case 'index-errors':
+    case 'bit-rot':
+    case 'misdirected-write':
+      return troubleDisk(world, fault)
+    case 'cut':
+    case 'cut-to-node':
+    case 'cut-from-node':
+    case 'slow-link':
+      return troubleLinks(world, fault)
+    case 'lossy':
+    case 'duplicating':
+    case 'breaking': {
+      const name = ({ lossy: 'lost', duplicating: 'duplicated', breaking: 'broken' } as const)[fault.kind]
+      network.trouble[name] = fault.chance
+      return world.later(fault.forMs, () => (network.trouble[name] = 0))
+    }
+    case 'metadata-down':
+      metadata.trouble.isDown = true
+      return world.later(fault.forMs, () => (metadata.trouble.isDown = false))
+    case 'metadata-ambiguous':
+    case 'metadata-late': {
+      const name = fault.kind === 'metadata-late' ? 'late' : 'ambiguous'
+      metadata.trouble[name] = fault.chance
+      return world.later(fault.forMs, () => (metadata.trouble[name] = 0))
+    }
+    case 'lost-leases':
+      return metadata.loseLeases()
+    case 'writer-crash':
+    case 'writer-pause':
+      return troubleWriter(world, fault)
+    case 'clock-jump':
+      for (const process of world.processes) process.jumpWall(fault.byMs)
+      return
+    default:
+      assertNever(fault)
+  }
+}
+
+function nodeOf(world: World, fault: { node: number }): SimNode {
+  const node = world.nodes[fault.node]
+  if (node === undefined) throw new Error('a fault for a node that is not there')
+  return node
+}
+
+function restartAfter(world: World, options: { node: SimNode; forMs: number; powerFails: boolean }): void {
+  options.node.crash(options)
+  world.later(options.forMs, () => options.node.start())
+}
+
+function loseStorage(
+  world: World,
+  fault: Fault & { kind: 'lost-volume' | 'lost-directory' | 'lost-index' | 'rolled-back-volume' }
+): void {
+  const node = nodeOf(world, fault)
+  if (fault.kind === 'rolled-back-volume') return rollBack(world, { node, forMs: fault.forMs })
+  node.crash({ powerFails: true })
+  if (fault.kind === 'lost-index') node.volume.index.isThere = false
+  else if (fault.kind === 'lost-volume') node.destroy(volume => volume.wipe())
+  else node.destroy(volume => volume.wipe(node.directories.entryLogs))
+  world.later(fault.forMs, () => node.start())
+}
+
+/** An older copy of the disk comes back: one that was made before the node's last start, which is what incarnations tell. */
+function rollBack(world: World, { node, forMs }: { node: SimNode; forMs: number }): void {
+  const before = { volume: node.volume.snapshot(), startCount: node.startCount }
+  restartAfter(world, { node, forMs: forMs / 4, powerFails: false })
+  world.later(forMs, () => {
+    if (node.startCount === before.startCount) return
+    node.crash({ powerFails: true })
+    node.destroy(volume => volume.restore(before.volume))
+    node.start()
+  })
+}
+
+type DiskFault = Fault & {
+  kind:
+    | 'slow-disk'
+    | 'full-disk'
+    | 'write-errors'
+    | 'sync-errors'
+    | 'read-errors'
+    | 'index-errors'
+    | 'bit-rot'
+    | 'misdirected-write'
+}
+
+function troubleDisk(world: World, fault: DiskFault): void {
+  const node = nodeOf(world, fault)
+  const { trouble } = node.volume
+  switch (fault.kind) {
+    case 'bit-rot':
+      return node.destroy(volume => {
+        for (let i = 0; i < fault.count; i++) volume.rot()
+      })
+    case 'misdirected-write':
+      return node.destroy(() => (trouble.misdirectedWrites += fault.count))
+    case 'slow-disk':
+      trouble.slowness = fault.factor
+      return world.later(fault.forMs, () => (trouble.slowness = 1))
+    case 'full-disk':
+      trouble.isFull = true
+      return world.later(fault.forMs, () => (trouble.isFull = false))
+    case 'write-errors':
+      trouble.writeErrors = 0.3
+      return world.later(fault.forMs, () => (trouble.writeErrors = 0))
+    case 'sync-errors':
+      trouble.syncErrors = 0.3
+      return world.later(fault.forMs, () => (trouble.syncErrors = 0))
+    case 'read-errors':
+      trouble.readErrors = 0.3
+      return world.later(fault.forMs, () => (trouble.readErrors = 0))
+    case 'index-errors':
+      trouble.indexErrors = 0.3
+      return world.later(fault.forMs, () => (trouble.indexErrors = 0))
+  }
+}
+
+function troubleLinks(
+  world: World,
+  fault: Fault & { kind: 'cut' | 'cut-to-node' | 'cut-from-node' | 'slow-link' }
+): void {
+  const { network } = world
+  const { bookieId } = nodeOf(world, fault)
+  const peers = world.actors.filter(({ process }) => !process.isDead).map(({ name }) => name)
+  for (const peer of peers) {
+    if (fault.kind === 'slow-link') {
+      network.slow(peer, bookieId, fault.factor)
+      network.slow(bookieId, peer, fault.factor)
+    }
+    if (fault.kind === 'cut' || fault.kind === 'cut-to-node') network.cut(peer, bookieId)
+    if (fault.kind === 'cut' || fault.kind === 'cut-from-node') network.cut(bookieId, peer)
+  }
+  world.later(fault.forMs, () => {
+    for (const peer of peers) {
+      network.mend(peer, bookieId)
+      network.mend(bookieId, peer)
+    }
+  })
+}
+
+function troubleWriter(world: World, fault: Fault & { kind: 'writer-crash' | 'writer-pause' }): void {
+  const writer = world.writers.findLast(({ log, actor }) => log === fault.log && !actor.process.isDead)?.actor
+  if (writer === undefined) return
+  if (fault.kind === 'writer-pause') {
+    writer.process.pause()
+    return world.later(fault.forMs, () => writer.process.resume())
+  }
+  writer.kill()
+  world.later(fault.forMs, () => world.startWriter(fault.log))
+}

@@ -1,0 +1,73 @@
+import { ledgerId, type Clock, type LedgerId } from '@strata/base'
+import { updateRecord, type MetadataStore } from '@strata/metadata'
+
+/** A log over many ledgers, as its owners keep it in metadata: who owns it (by epoch), and which ledgers it has. */
+export interface LogRecord {
+  readonly epoch: number
+  readonly ledgers: readonly { readonly ledgerId: LedgerId; readonly isClosed: boolean }[]
+}
+
+const EMPTY: LogRecord = { epoch: 0, ledgers: [] }
+
+/** The record of one log, changed by compare-and-set only. */
+export class LogStore {
+  readonly #key: string
+  readonly #store: MetadataStore
+  readonly #clock: Clock
+
+  constructor(name: string, store: MetadataStore, clock: Clock) {
+    this.#key = `logs/${name}`
+    this.#store = store
+    this.#clock = clock
+  }
+
+  async read(): Promise<LogRecord> {
+    const record = await this.#store.get(this.#key)
+    return record === undefined ? EMPTY : decode(record.value)
+  }
+
+  /** Raises the epoch: from now on no earlier owner changes the record. */
+  async takeOver(): Promise<LogRecord> {
+    const taken = await this.#update(record => ({ ...record, epoch: record.epoch + 1 }))
+    return taken ?? EMPTY
+  }
+
+  /** undefined: somebody else owns the log by now. */
+  change(epoch: number, next: (record: LogRecord) => LogRecord): Promise<LogRecord | undefined> {
+    return this.#update(record => (record.epoch === epoch ? next(record) : undefined))
+  }
+
+  async #update(next: (record: LogRecord) => LogRecord | undefined): Promise<LogRecord | undefined> {
+    let made: LogRecord | undefined
+    await updateRecord(
+      this.#store,
+      this.#key,
+      current => {
+        made = next(current === undefined ? EMPTY : decode(current.value))
+        return made === undefined ? undefined : { put: Buffer.from(JSON.stringify(made)) }
+      },
+      { clock: this.#clock, patienceMs: 60_000 }
+    )
+    return made
+  }
+}
+
+export function withLedger(record: LogRecord, id: LedgerId): LogRecord {
+  return { ...record, ledgers: [...record.ledgers, { ledgerId: id, isClosed: false }] }
+}
+
+export function withClosed(record: LogRecord, id: LedgerId): LogRecord {
+  return { ...record, ledgers: record.ledgers.map(row => (row.ledgerId === id ? { ...row, isClosed: true } : row)) }
+}
+
+export function without(record: LogRecord, id: LedgerId): LogRecord {
+  return { ...record, ledgers: record.ledgers.filter(row => row.ledgerId !== id) }
+}
+
+function decode(value: Uint8Array): LogRecord {
+  const row = JSON.parse(Buffer.from(value).toString()) as {
+    epoch: number
+    ledgers: { ledgerId: number; isClosed: boolean }[]
+  }
+  return { epoch: row.epoch, ledgers: row.ledgers.map(ledger => ({ ...ledger, ledgerId: ledgerId(ledger.ledgerId) })) }
+}

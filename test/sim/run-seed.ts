@@ -1,0 +1,175 @@
+import { entryId, ledgerId, type LedgerId } from '@strata/base'
+import type { Actor } from './actor.ts'
+import { inject } from './faults.ts'
+import { Violation, type Line, type Races } from './history.ts'
+import { tagOf } from './payload.ts'
+import type { FaultKind, Plan } from './plan.ts'
+import type { SimNode } from './sim-node.ts'
+import { World } from './world.ts'
+
+/** With faults stopped, everything must be finished within this much simulated time. */
+export const LIVENESS_MS = 20_000
+
+export interface SeedResult {
+  readonly seed: number
+  /** Equal for equal runs. */
+  readonly traceHash: number
+  readonly simulatedMs: number
+  /** Everything that happened: messages, transactions, disk operations, timers. */
+  readonly eventCount: number
+  /** Messages between processes that arrived, and transactions on metadata. */
+  readonly protocolEvents: number
+  readonly faults: readonly FaultKind[]
+  readonly races: Races
+  readonly counts: Readonly<Record<string, number>>
+  readonly failure: { readonly invariant: string; readonly message: string } | undefined
+  readonly lines: readonly Line[] | undefined
+}
+
+/** Runs one plan from its beginning to its verdict. Equal plans give equal results. */
+export async function runPlan(plan: Plan, options: { isTold: boolean } = { isTold: false }): Promise<SeedResult> {
+  const world = new World(plan, options)
+  const stray = (error: unknown): void => world.scheduler.fail(error)
+  process.on('uncaughtException', stray)
+  process.on('unhandledRejection', stray)
+  let failure: SeedResult['failure']
+  try {
+    await live(world)
+    await judge(world)
+  } catch (error) {
+    failure = describe(error)
+  } finally {
+    process.off('uncaughtException', stray)
+    process.off('unhandledRejection', stray)
+  }
+  const { scheduler, network, metadata, history } = world
+  return {
+    seed: plan.seed,
+    traceHash: scheduler.traceHash,
+    simulatedMs: scheduler.nowMs,
+    eventCount: scheduler.eventCount,
+    protocolEvents: network.messageCount + metadata.transactionCount,
+    faults: plan.faults.map(({ kind }) => kind),
+    races: history.races,
+    counts: history.counts,
+    failure,
+    lines: history.lines
+  }
+}
+
+function describe(error: unknown): SeedResult['failure'] {
+  if (error instanceof Violation) return { invariant: error.invariant, message: error.message }
+  return { invariant: 'no-bug', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+}
+
+/** Work under faults, then without them until everybody has finished. */
+async function live(world: World): Promise<void> {
+  const { plan, scheduler, history } = world
+  await world.view.start()
+  world.start()
+  for (const { atMs, ...fault } of plan.faults) {
+    world.later(atMs, () => {
+      history.tell('world', () => `fault: ${JSON.stringify(fault)}`)
+      inject(world, fault)
+    })
+  }
+  await scheduler.run(() => false, plan.activeMs)
+  world.heal()
+  const isQuiet = (): boolean =>
+    world.writers.every(({ actor }) => actor.isDone || actor.process.isDead) &&
+    world.readers.every(reader => reader.isDone) &&
+    world.nodes.every(node => node.isUp)
+  await within(world, isQuiet, () => {
+    const busy = world.writers.filter(({ actor }) => !actor.isDone && !actor.process.isDead)
+    const down = world.nodes.filter(node => !node.isUp)
+    return `not finished: ${[...busy.map(({ actor }) => actor.name), ...down.map(node => node.bookieId)].join(', ')}`
+  })
+}
+
+/** The last word: every ledger is closed, read from its first entry to its last, and every node asked for what it took. */
+async function judge(world: World): Promise<void> {
+  const judge = world.newActor('judge', 0)
+  const ids = [...world.view.all].map(described => described.ledgerId)
+  await finished(world, judge, 'the judge', async () => {
+    for (const id of ids) {
+      const end = await judge.recover(id)
+      if (end !== undefined) await readAll(world, judge, { id, last: end.lastEntryId })
+    }
+    for (const node of world.nodes) await checkKept(world, node)
+  })
+  if (world.plan.isEmptied) await empty(world, judge, ids)
+}
+
+async function readAll(world: World, judge: Actor, { id, last }: { id: LedgerId; last: number }): Promise<void> {
+  const { history } = world
+  const reader = await judge.untilDone(() => judge.client.open(id), ['NO_SUCH_LEDGER'])
+  for (let first = 0; reader !== undefined && first <= last;) {
+    const limits = { first: entryId(first), last: entryId(last), bytesMax: 100_000, entriesMax: 1_000 }
+    const entries = await judge.untilDone(() => reader.read(limits), ['NO_SUCH_ENTRY', 'CORRUPT'])
+    if (entries === undefined) {
+      history.violate('acked-kept', `${id}:${first} cannot be read, and the ledger ends at ${last}`)
+      return
+    }
+    for (const entry of entries) {
+      history.shown(id, { entryId: entry.entryId, tag: tagOf(entry.payload) }, judge.name)
+    }
+    first += entries.length
+  }
+}
+
+/** A node still has what it answered to have. */
+async function checkKept(world: World, node: SimNode): Promise<void> {
+  const { history } = world
+  if (node.isSuspect) return // its disk was tampered with: it may say 'unknown'
+  for (const { ledgerId: id, entryIds } of node.watch.kept) {
+    if (history.isDeleting(id)) continue
+    for (const id_ of entryIds) {
+      const range = { first: entryId(id_), last: entryId(id_), bytesMax: 1, entriesMax: 1, fence: false }
+      const answer = await node.bookie?.read({ ledgerId: id, ...range })
+      if (answer?.entries.length === 1) continue
+      history.violate(
+        'node-keeps',
+        `${node.bookieId} answers '${answer?.end ?? 'down'}' for ${id}:${id_}, which it took`
+      )
+      return
+    }
+  }
+}
+
+/** Deletes everything; within some rounds of housekeeping no node holds anything. */
+async function empty(world: World, judge: Actor, ids: readonly LedgerId[]): Promise<void> {
+  await finished(world, judge, 'deleting', async () => {
+    for (const id of ids) await judge.delete(id)
+  })
+  let held: string[] = []
+  const isEmpty = (): boolean => {
+    held = world.nodes.flatMap(node => {
+      const liveBytes = node.bookie?.stats().liveBytes ?? 0
+      const rows = node.volume.index.scan({ from: Buffer.from('l'), to: Buffer.from('m'), limit: 10 })
+      if (liveBytes === 0 && rows.length === 0) return []
+      const ledgers = rows.map(({ key }) => ledgerId(Number(key.readBigUInt64BE(1))))
+      return [`${node.bookieId} holds ${liveBytes} bytes, ledgers ${ledgers.join(', ')}`]
+    })
+    return held.length === 0
+  }
+  const end = await world.scheduler.run(isEmpty, world.scheduler.nowMs + LIVENESS_MS)
+  if (end !== 'done') throw new Violation('space-returns', held.join('; '))
+}
+
+async function finished(world: World, actor: Actor, what: string, run: () => Promise<void>): Promise<void> {
+  let isDone = false
+  actor.begin(async () => {
+    await run()
+    isDone = true
+  })
+  await within(
+    world,
+    () => isDone,
+    () => `${what} did not finish`
+  )
+}
+
+async function within(world: World, isDone: () => boolean, what: () => string): Promise<void> {
+  const end = await world.scheduler.run(isDone, world.scheduler.nowMs + LIVENESS_MS)
+  if (end !== 'done') throw new Violation('liveness', what())
+}

@@ -1,0 +1,179 @@
+import { CodedError, reasonOf, type BookieId, type Logger } from '@strata/base'
+import { bookieDirectories, openBookie, type Bookie, type BookieDirectories, type BookieSettings } from '@strata/bookie'
+import {
+  SimDisk,
+  SimIndexStore,
+  SimVolume,
+  type Random,
+  type SimMetadata,
+  type SimNetwork,
+  type SimProcess
+} from '@strata/sim'
+import type { Scheduler } from '@strata/sim'
+import type { History } from './history.ts'
+import { NodeWatch } from './node-watch.ts'
+
+export const CLUSTER_ID = 'simulated'
+
+/** Small, so that within a few seconds files fill, roll, move and are compacted. */
+export const NODE_SETTINGS: Partial<BookieSettings> = {
+  journalFileBytes: 8 * 1024,
+  journalBytesMax: 24 * 1024,
+  journalAgeMsMax: 2_000,
+  writeBufferBytes: 2 * 1024,
+  writeBufferBytesMax: 8 * 1024,
+  indexFlushBytes: 16 * 1024,
+  indexFlushEntries: 64,
+  indexFlushMs: 150,
+  moveChunkBytes: 8 * 1024,
+  moveBytesPerSecond: 1024 * 1024,
+  readAheadBytes: 4 * 1024,
+  readAheadCacheBytes: 32 * 1024,
+  housekeepingMs: 60,
+  readOnlyBelowBytes: 1,
+  startFreeBytesMin: 1
+}
+
+export interface NodeWorld {
+  readonly scheduler: Scheduler
+  readonly network: SimNetwork
+  readonly metadata: SimMetadata
+  readonly history: History
+  readonly logger: Logger
+  /** Nodes whose data may be destroyed: fewer than any ack quorum. */
+  readonly mayDestroy: (bookie: BookieId) => boolean
+  /** The registry hears of a node. */
+  readonly onRegistered: (bookie: BookieId, isThere: boolean) => void
+}
+
+const RESTART_MS = 20
+
+/** A node of the simulated cluster: the real storage engine, again and again, on one simulated disk. */
+export class SimNode {
+  readonly bookieId: BookieId
+  readonly volume: SimVolume
+  readonly watch: NodeWatch
+  readonly directories: BookieDirectories
+  readonly #world: NodeWorld
+  #process: SimProcess | undefined
+  #bookie: Bookie | undefined
+  #startCount = 0
+  /** It is to run; false: it was crashed and nobody started it again. */
+  #isWanted = false
+  /** Its disk was tampered with, so that it may refuse to start. */
+  isSuspect = false
+
+  constructor(bookieId: BookieId, world: NodeWorld, random: Random) {
+    this.bookieId = bookieId
+    this.#world = world
+    this.volume = new SimVolume(random)
+    this.watch = new NodeWatch(bookieId, world.history)
+    const apart = bookieDirectories(`/${bookieId}`)
+    const together = { journal: `/${bookieId}`, entryLogs: `/${bookieId}`, index: `/${bookieId}` }
+    this.directories = random.chance(0.25) ? apart : together
+  }
+
+  get process(): SimProcess | undefined {
+    return this.#process
+  }
+
+  get bookie(): Bookie | undefined {
+    return this.#bookie
+  }
+
+  /** How often it came up. */
+  get startCount(): number {
+    return this.#startCount
+  }
+
+  get isUp(): boolean {
+    return this.#bookie !== undefined
+  }
+
+  start(): void {
+    this.#isWanted = true
+    if (this.#process !== undefined) return
+    const { scheduler, metadata, history, logger } = this.#world
+    const process = scheduler.createProcess(this.bookieId)
+    this.#process = process
+    history.counts.starts++
+    const disk = new SimDisk(this.volume, process)
+    process.post(0, () => {
+      openBookie({
+        directories: this.directories,
+        bookieId: this.bookieId,
+        clusterId: CLUSTER_ID,
+        metadata: metadata.handle(process),
+        logger,
+        clock: process,
+        settings: NODE_SETTINGS,
+        disk,
+        openIndexStore: (_, options) => SimIndexStore.open(disk, options)
+      }).then(
+        bookie => this.#onStarted(process, bookie),
+        (error: unknown) => this.#onRefused(process, error)
+      )
+    })
+  }
+
+  /** The process is killed; `powerFails`: and of what was not synced only a part is there. */
+  crash({ powerFails }: { powerFails: boolean }): void {
+    this.#isWanted = false
+    if (this.#process === undefined) return
+    this.#stop()
+    this.#world.history.tell(this.bookieId, powerFails ? 'loses power' : 'is killed')
+    this.#world.history.counts.crashes++
+    if (powerFails) this.volume.crash()
+  }
+
+  /** Everything on the disk is gone, or (`directory`) one folder; to be called between a crash and a start. */
+  destroy(destruction: (volume: SimVolume) => void): void {
+    destruction(this.volume)
+    this.isSuspect = true
+    this.watch.onDestroyed()
+  }
+
+  #stop(): void {
+    this.#process?.kill()
+    this.#process = undefined
+    this.#bookie = undefined
+    this.#world.network.unlisten(this.bookieId)
+    this.#world.onRegistered(this.bookieId, false)
+  }
+
+  #onStarted(process: SimProcess, bookie: Bookie): void {
+    const { network, history, onRegistered } = this.#world
+    this.#startCount++
+    this.#bookie = bookie
+    history.tell(this.bookieId, this.#startCount === 1 ? 'is up' : 'is up again')
+    network.listen(this.bookieId, process, this.watch.wrap(bookie))
+    onRegistered(this.bookieId, true)
+  }
+
+  /** The supervisor starts it again; what no start can mend, an operator mends by an empty disk, where that is allowed. */
+  #onRefused(process: SimProcess, error: unknown): void {
+    const { history, scheduler, mayDestroy } = this.#world
+    if (!(error instanceof CodedError) && !isSystemError(error)) {
+      scheduler.fail(error)
+      return
+    }
+    history.tell(this.bookieId, () => `does not start: ${reasonOf(error)}`)
+    const isLasting = error instanceof CodedError && !error.retryable && error.code !== 'DISK_TOO_SMALL'
+    if (isLasting) {
+      if (!this.isSuspect || !mayDestroy(this.bookieId)) {
+        history.violate('starts', `${this.bookieId} refuses a disk that kept its promises: ${reasonOf(error)}`)
+        return
+      }
+      this.destroy(volume => volume.wipe())
+    }
+    process.kill()
+    this.#process = undefined
+    scheduler.post(undefined, RESTART_MS, () => {
+      if (this.#isWanted) this.start()
+    })
+  }
+}
+
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)
+}
