@@ -4,10 +4,13 @@ export { LAC_WAIT_MS_MAX, LacWaiters } from './lac-waiters.ts'
 export { createLedgerClient, type LedgerClientOptions } from './ledger-client.ts'
 export {
   decodeDeletion,
+  decodeLedger,
   LEDGER_DELETIONS_PREFIX,
   ledgerDeletionKey,
   ledgerIdOfKey,
-  type LedgerDeletion
+  LEDGERS_PREFIX,
+  type LedgerDeletion,
+  type LedgerRecord
 } from './ledger-records.ts'
 export {
   AVAILABLE_BOOKIES_PREFIX,

@@ -17,7 +17,7 @@ const codec = rowCodec({
   unreadable: ({ cause, ...problem }) => LedgerError.create('METADATA_CORRUPT', { ...problem }, cause)
 })
 
-const LEDGERS_PREFIX = 'ledgers/'
+export const LEDGERS_PREFIX = 'ledgers/'
 export const LEDGER_DELETIONS_PREFIX = 'ledger-deletions/'
 export const LEDGER_IDS_KEY = 'ledger-ids'
 /** Enough for every safe integer, so that keys are in the order of ids. */
