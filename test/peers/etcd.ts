@@ -127,7 +127,8 @@ export class EtcdPeers {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.members.map(member => member.stop()))
+    // what it would tidy up and hand over is gone with its directory
+    await Promise.all(this.members.map(member => member.kill()))
     for (const directory of this.#directories) await rm(directory, { recursive: true, force: true })
   }
 }
