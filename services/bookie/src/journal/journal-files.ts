@@ -204,7 +204,7 @@ export class JournalFiles {
    * early when somebody waits for the file, and under load: then the disk has better things to do than to write twice.
    */
   async #fill(file: DiskFile, bytes: number): Promise<void> {
-    const zeros = Buffer.alloc(ZERO_BYTES)
+    const zeros = Buffer.alloc(Math.min(ZERO_BYTES, bytes))
     const from = this.#active
     const before = from?.position ?? 0
     for (let at = await file.sizeBytes(), filled = 0; at < bytes; at += zeros.length, filled += zeros.length) {
