@@ -12,6 +12,7 @@ export default defineConfig({
       'services/*/src/**/*.test.ts',
       'test/tidy/*.test.ts',
       'test/integration/*.test.ts',
+      'test/sim/*.test.ts',
       'test/etcd/*.test.ts'
     ],
     pool: 'forks',

@@ -162,7 +162,7 @@ class ServerEnd {
   }
 
   receive(batch: readonly Sent[], link: { client: SimProcess; bookieId: BookieId }): void {
-    this.process.post(0, () => {
+    this.process.enter(() => {
       for (const { channel, request } of batch) this.#node.add(request, this.#sinkOf(channel, link))
     })
   }

@@ -78,7 +78,7 @@ export class RemoteNode implements BookieNode {
           answer(() => unavailable('connection refused'))
           return
         }
-        listener.process.post(0, () => {
+        listener.process.enter(() => {
           ask(listener.node).then(
             result => answer(() => resolve(result)),
             (error: unknown) => {

@@ -56,6 +56,14 @@ export class Scheduler {
     }
   }
 
+  /** Runs `run` at once, within the event that brought it, as a part of `owner`. */
+  runAs(owner: SimProcess, run: () => void): void {
+    const before = this.#running
+    this.#running = owner
+    run()
+    this.#running = before
+  }
+
   /** Takes part in the hash: what happened, beside when. */
   note(value: number): void {
     this.#hash = Math.imul(this.#hash ^ (value | 0), 0x01000193)

@@ -45,6 +45,12 @@ export class SimProcess implements Clock {
     return this.#scheduler.post(this, delayMs, run)
   }
 
+  /** Something reached the process: runs now, or when it goes on, or never. */
+  enter(run: () => void): void {
+    if (this.#state === 'running') this.#scheduler.runAs(this, run)
+    else if (this.#state === 'paused') this.post(0, run)
+  }
+
   /** Wall time leaps; monotonic time does not. */
   jumpWall(byMs: number): void {
     this.#wallOffsetMs += byMs
