@@ -44,6 +44,24 @@ export interface LedgerReader {
   read(options: { first: EntryId; last: EntryId; bytesMax: number; entriesMax: number }): Promise<LedgerEntry[]>
 }
 
+/** A reader that can also follow a ledger whose writer is elsewhere. */
+export interface LedgerFollower extends LedgerReader {
+  /**
+   * The last entry that may be read now: the end of a closed ledger, else the highest LAC that a node of the last ensemble
+   * tells. Entries become readable here when a later one, or the writer's pause, tells that they are confirmed.
+   * With `waitPast`: as soon as it is past that one, or the ledger is closed, or else after `timeoutMs`.
+   * @throws LedgerError NO_SUCH_LEDGER, UNAVAILABLE (retryable): no node of the last ensemble answers
+   */
+  lastConfirmed(wait?: { waitPast: EntryId; timeoutMs: number }): Promise<{ lac: EntryId; isClosed: boolean }>
+}
+
+/** A copy that is not what was written. */
+export interface DamagedCopy {
+  readonly bookieId: BookieId
+  readonly ledgerId: LedgerId
+  readonly entryId: EntryId
+}
+
 export interface LedgerClient {
   /**
    * `owner` (topic log and generation, cursor ledger, …) is recorded in the metadata, so that fsck can name it. The id is
@@ -67,6 +85,11 @@ export interface LedgerClient {
   delete(ledgerId: LedgerId): Promise<void>
   /** State as the metadata has it. */
   describe(ledgerId: LedgerId): Promise<LedgerDescription | undefined>
+}
+
+/** What this package gives: every reader follows. */
+export interface FollowingLedgerClient extends LedgerClient {
+  open(ledgerId: LedgerId): Promise<LedgerFollower>
 }
 
 export interface LedgerDescription {

@@ -8,7 +8,14 @@ import {
   type WriterTimes
 } from '@strata/ledger-protocol'
 import type { MetadataStore } from '@strata/metadata'
-import type { AppendListener, BookieDirectory, LedgerAppender, LedgerClient, LedgerDescription } from './contract.ts'
+import type {
+  AppendListener,
+  BookieDirectory,
+  DamagedCopy,
+  FollowingLedgerClient,
+  LedgerAppender,
+  LedgerDescription
+} from './contract.ts'
 import { LedgerError } from './errors.ts'
 import { FailedNodes } from './failed-nodes.ts'
 import { NodeLedgerAppender, type AppenderDoors } from './ledger-appender.ts'
@@ -18,6 +25,8 @@ import { NodeLedgerReader } from './ledger-reader.ts'
 import { recoverLedger } from './recover-ledger.ts'
 import { WriterTicker } from './writer-ticker.ts'
 
+/** Well past what a read takes that waits for a disk, well below what a reader would call a stall. */
+const SPECULATE_MS = 150
 /** Over all ledgers of a client: a few slow members at once, then one each two seconds. */
 const SLOW_MEMBERS = { burst: 5, perMs: 2_000 }
 
@@ -32,10 +41,14 @@ export interface LedgerClientOptions {
   readonly random: () => number
   /** How writers deal with nodes that fail or lag; what is left out is `WRITER_TIMES`. */
   readonly times?: Partial<WriterTimes>
+  /** A node that is silent for so long when it is read from gets a second one beside it. Default: 150. */
+  readonly speculateMs?: number
+  /** A copy that a reader found damaged, and read elsewhere. Must not throw. Default: it is logged. */
+  readonly onDamaged?: (copy: DamagedCopy) => void
 }
 
 /** A client over whatever nodes the directory gives: in process, or remote. */
-export function createLedgerClient(options: LedgerClientOptions): LedgerClient {
+export function createLedgerClient(options: LedgerClientOptions): FollowingLedgerClient {
   const metadata = new LedgerMetadata(options.metadata, options.clock)
   const ids = new LedgerIds(options.metadata, { clock: options.clock })
   const recovering = new Map<LedgerId, Promise<LedgerEnd>>()
@@ -44,12 +57,17 @@ export function createLedgerClient(options: LedgerClientOptions): LedgerClient {
   const ticker = new WriterTicker(clock, directory)
   const slowBudget = new SlowBudget(SLOW_MEMBERS)
   const doors = { directory, metadata, clock, logger, random, ticker, failedNodes, slowBudget, times }
+  const report = (copy: DamagedCopy): void => {
+    logger.error({ event: 'ledger.copy_damaged', ...copy }, 'a copy of an entry is not what was written')
+  }
+  const { speculateMs = SPECULATE_MS, onDamaged = report } = options
+  const reading = { directory, metadata, clock, random, speculateMs, onDamaged }
   return {
     create: request => createLedger(request, { ...doors, ids, quorum: options.quorum }),
 
     async open(ledgerId) {
       const ledger = present(ledgerId, await metadata.read(ledgerId))
-      return new NodeLedgerReader({ ledgerId, ledger, directory, metadata, random })
+      return new NodeLedgerReader({ ledgerId, ledger, doors: reading })
     },
 
     recover(id) {

@@ -1,8 +1,23 @@
-import { CodedError, type EntryId, type LedgerId } from '@strata/base'
-import { blockingQuorum, hasValidDigest, readOrder, type StoredEntry } from '@strata/ledger-protocol'
-import type { BookieDirectory, LedgerEntry, LedgerReader } from './contract.ts'
+import { strict as assert } from 'node:assert'
+import type { BookieId, Clock, EntryId, LedgerId } from '@strata/base'
+import {
+  hasValidDigest,
+  ReadPlan,
+  readOrder,
+  type ReadMiss,
+  type ReadVerdict,
+  type StoredEntry
+} from '@strata/ledger-protocol'
+import type { BookieDirectory, DamagedCopy, LacAnswer, LedgerEntry, LedgerFollower } from './contract.ts'
 import { LedgerError } from './errors.ts'
-import { present, type LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
+import { ignoreOperatingErrors, present, type LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
+
+/** How long nodes are left to wait before the metadata is read again: the ensemble may have changed, or the writer died. */
+const POLL_MS_MAX = 5_000
+/** After a wait in vain: nodes may answer at once, as those of a ledger that somebody is recovering do. */
+const LOOK_AGAIN_MS = 200
+/** After the first node told its LAC, the others have this long. */
+const LAC_GRACE_MS = 50
 
 interface ReadLimits {
   readonly first: EntryId
@@ -11,29 +26,82 @@ interface ReadLimits {
   readonly entriesMax: number
 }
 
-/** Why no node gave an entry. */
-type Miss = 'NO_SUCH_ENTRY' | 'UNAVAILABLE' | 'CORRUPT'
+export interface ReaderDoors {
+  readonly directory: BookieDirectory
+  readonly metadata: LedgerMetadata
+  readonly clock: Clock
+  readonly random: () => number
+  /** Milliseconds that a node may be silent before the next one is asked as well. */
+  readonly speculateMs: number
+  /** A copy was not what was written; the entry was asked of others. Must not throw. */
+  readonly onDamaged: (copy: DamagedCopy) => void
+}
 
 /** Reads a ledger from whichever members of the write set answer, every digest verified. */
-export class NodeLedgerReader implements LedgerReader {
+export class NodeLedgerReader implements LedgerFollower {
   readonly ledgerId: LedgerId
-  readonly #directory: BookieDirectory
-  readonly #metadata: LedgerMetadata
-  readonly #random: () => number
+  readonly #doors: ReaderDoors
   #ledger: VersionedLedger
 
-  constructor(options: {
-    ledgerId: LedgerId
-    ledger: VersionedLedger
-    directory: BookieDirectory
-    metadata: LedgerMetadata
-    random: () => number
-  }) {
+  constructor(options: { ledgerId: LedgerId; ledger: VersionedLedger; doors: ReaderDoors }) {
     this.ledgerId = options.ledgerId
     this.#ledger = options.ledger
-    this.#directory = options.directory
-    this.#metadata = options.metadata
-    this.#random = options.random
+    this.#doors = options.doors
+  }
+
+  async lastConfirmed(wait?: { waitPast: EntryId; timeoutMs: number }): Promise<{ lac: EntryId; isClosed: boolean }> {
+    const deadlineMs = this.#doors.clock.nowMs() + (wait?.timeoutMs ?? 0)
+    for (;;) {
+      if (this.#ledger.record.state !== 'closed') await this.#readMetadata()
+      const { end } = this.#ledger.record
+      if (end !== undefined) return { lac: end.lastEntryId, isClosed: true }
+      const leftMs = deadlineMs - this.#doors.clock.nowMs()
+      const pollMs = Math.max(0, Math.min(leftMs, POLL_MS_MAX))
+      const lac = await this.#askLacs(wait === undefined ? undefined : { ...wait, timeoutMs: pollMs })
+      if (lac > (wait?.waitPast ?? -Infinity) || leftMs <= 0) return { lac, isClosed: false }
+      await this.#pause(Math.min(leftMs, LOOK_AGAIN_MS))
+    }
+  }
+
+  /** The highest LAC that is told: of those who answer soon, or of the first who knows more than `wait.waitPast`. */
+  #askLacs(wait: { waitPast: EntryId; timeoutMs: number } | undefined): Promise<EntryId> {
+    const { directory, clock } = this.#doors
+    const { firstEntryId, bookies } = this.#ledger.record.ensembles.at(-1) ?? assert.fail()
+    const request = { ledgerId: this.ledgerId, fence: false, ...wait }
+    return new Promise((resolve, reject) => {
+      let lac: EntryId | undefined
+      let waiting = bookies.length
+      let cancel = (): void => undefined
+      const end = (): void => {
+        cancel()
+        // An ensemble begins behind what was confirmed.
+        if (lac !== undefined) resolve(Math.max(lac, firstEntryId - 1) as EntryId)
+        else reject(LedgerError.create('UNAVAILABLE', { ledgerId: this.ledgerId }))
+      }
+      const heard = (answer: LacAnswer | undefined): void => {
+        waiting -= 1
+        const isFirst = lac === undefined
+        if (answer !== undefined && answer.lac > (lac ?? -Infinity)) lac = answer.lac
+        if (waiting === 0 || (wait !== undefined && lac !== undefined && lac > wait.waitPast)) end()
+        // The others have had the same time: whoever takes much longer is not waited for.
+        else if (isFirst && lac !== undefined) cancel = clock.after(LAC_GRACE_MS, end)
+      }
+      for (const bookie of bookies) {
+        const node = directory.node(bookie)
+        if (node === undefined) queueMicrotask(() => heard(undefined))
+        else node.readLac(request).catch(ignoreOperatingErrors).then(heard, reject)
+      }
+    })
+  }
+
+  async #readMetadata(): Promise<void> {
+    this.#ledger = present(this.ledgerId, await this.#doors.metadata.read(this.ledgerId))
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      this.#doors.clock.after(ms, resolve)
+    })
   }
 
   async read(limits: ReadLimits): Promise<LedgerEntry[]> {
@@ -56,29 +124,60 @@ export class NodeLedgerReader implements LedgerReader {
   }
 
   /** At least one entry from `first` on, from one node; after a miss the metadata may know newer places. */
-  async #readRun(limits: ReadLimits): Promise<StoredEntry[] | Miss> {
+  async #readRun(limits: ReadLimits): Promise<StoredEntry[] | ReadVerdict> {
     const run = await this.#askMembers(limits)
     if (typeof run !== 'string' || this.#ledger.record.state === 'closed') return run
     const before = this.#ledger.version
-    this.#ledger = present(this.ledgerId, await this.#metadata.read(this.ledgerId))
+    await this.#readMetadata()
     return this.#ledger.version === before ? run : this.#askMembers(limits)
   }
 
-  async #askMembers(limits: ReadLimits): Promise<StoredEntry[] | Miss> {
+  /** One member after another, and a further one beside those that stay silent. */
+  #askMembers(limits: ReadLimits): Promise<StoredEntry[] | ReadVerdict> {
+    const { clock, random, speculateMs } = this.#doors
     const { record } = this.#ledger
-    let absences = 0
-    let isCorrupt = false
-    for (const bookie of readOrder(limits.first, record, this.#random())) {
-      const node = this.#directory.node(bookie)
-      const answer = await node?.read({ ledgerId: this.ledgerId, ...limits, fence: false }).catch(ignoreUnavailable)
-      if (answer === undefined) continue
-      const valid = this.#validPrefix(answer.entries, limits.first)
-      if (valid.length > 0) return valid
-      if (answer.entries.length > 0) isCorrupt = true
-      else if (answer.end === 'absent') absences += 1
+    const plan = new ReadPlan({ order: readOrder(limits.first, record, random()), quorum: record.quorum })
+    return new Promise((resolve, reject) => {
+      let cancel = (): void => undefined
+      const end = (result: StoredEntry[] | ReadVerdict): void => {
+        cancel()
+        resolve(result)
+      }
+      const heard = (bookie: BookieId, answer: StoredEntry[] | ReadMiss): void => {
+        if (typeof answer !== 'string') {
+          end(answer)
+          return
+        }
+        plan.onMiss(bookie, answer)
+        const { verdict } = plan
+        if (verdict === undefined) askNext()
+        else end(verdict)
+      }
+      const askNext = (): void => {
+        const bookie = plan.next()
+        if (bookie === undefined) return
+        cancel()
+        if (plan.hasMore) cancel = clock.after(speculateMs, askNext)
+        this.#ask(bookie, limits).then(answer => heard(bookie, answer), reject)
+      }
+      askNext()
+    })
+  }
+
+  async #ask(bookie: BookieId, limits: ReadLimits): Promise<StoredEntry[] | ReadMiss> {
+    const { directory, onDamaged } = this.#doors
+    const node = directory.node(bookie)
+    const request = { ledgerId: this.ledgerId, ...limits, fence: false }
+    const answer = await node?.read(request).catch(ignoreOperatingErrors)
+    if (answer === undefined) return 'unreachable'
+    const valid = this.#validPrefix(answer.entries, limits.first)
+    if (valid.length < answer.entries.length) {
+      const entryId = (limits.first + valid.length) as EntryId
+      onDamaged({ bookieId: bookie, ledgerId: this.ledgerId, entryId })
+      if (valid.length === 0) return 'corrupt'
     }
-    if (absences >= blockingQuorum(record.quorum)) return 'NO_SUCH_ENTRY'
-    return isCorrupt ? 'CORRUPT' : 'UNAVAILABLE'
+    if (valid.length > 0) return valid
+    return answer.end === 'absent' ? 'absent' : 'unknown'
   }
 
   #validPrefix(entries: readonly StoredEntry[], first: EntryId): StoredEntry[] {
@@ -89,9 +188,4 @@ export class NodeLedgerReader implements LedgerReader {
     )
     return bad === -1 ? (entries as StoredEntry[]) : entries.slice(0, bad)
   }
-}
-
-/** Another member may know. What is no operating error of a node is a bug here. */
-function ignoreUnavailable(error: unknown): undefined {
-  if (!(error instanceof CodedError)) throw error
 }

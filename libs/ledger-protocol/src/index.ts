@@ -29,3 +29,4 @@ export {
   type QuorumConfig,
   type StoredEntry
 } from './quorum.ts'
+export { ReadPlan, type ReadMiss, type ReadVerdict } from './read-plan.ts'

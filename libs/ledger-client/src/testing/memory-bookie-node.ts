@@ -40,9 +40,11 @@ export class MemoryBookieNode implements BookieNode {
   #isSyncDue = false
   #isHeld = false
   #isStopped = false
+  #readsHeld: (() => void)[] | undefined
   #failures: AddFailure[] = []
   /** Syncs that covered at least one add. */
   syncCount = 0
+  readCount = 0
 
   constructor(bookieId: BookieId, clock: Clock = systemClock) {
     this.bookieId = bookieId
@@ -64,6 +66,8 @@ export class MemoryBookieNode implements BookieNode {
     fence: boolean
   }): Promise<ReadAnswer> {
     this.#checkUp()
+    this.readCount += 1
+    if (this.#readsHeld !== undefined) await new Promise<void>(resolve => this.#readsHeld?.push(resolve))
     if (options.fence) await this.#fence(options.ledgerId)
     const ledger = this.#ledgers.get(options.ledgerId)
     const entries: StoredEntry[] = []
@@ -112,6 +116,17 @@ export class MemoryBookieNode implements BookieNode {
   /** One sync of everything admitted so far; goes on holding. */
   syncOnce(): void {
     this.#sync()
+  }
+
+  /** Reads are not answered until `releaseReads`. */
+  holdReads(): void {
+    this.#readsHeld ??= []
+  }
+
+  releaseReads(): void {
+    const held = this.#readsHeld ?? []
+    this.#readsHeld = undefined
+    for (const answer of held) answer()
   }
 
   /** Each of the next adds fails with one of these. */
