@@ -22,8 +22,9 @@ const ARGUMENTS = ['--unsafe-no-fsync', '--auth-token-ttl=2', '--bcrypt-cost=4']
 export class EtcdMember {
   /** host:port for clients. */
   readonly endpoint: string
+  /** Where its data is. */
+  readonly directory: string
   readonly #scripts: string
-  readonly #directory: string
   readonly #ports: { readonly client: number; readonly peer: number }
   readonly #arguments: readonly string[]
   #process: PeerProcess | undefined
@@ -35,7 +36,7 @@ export class EtcdMember {
     arguments: readonly string[]
   }) {
     this.#scripts = options.scripts
-    this.#directory = options.directory
+    this.directory = options.directory
     this.#ports = options.ports
     this.#arguments = options.arguments
     this.endpoint = `127.0.0.1:${options.ports.client}`
@@ -48,7 +49,7 @@ export class EtcdMember {
     const environment = { STRATA_ETCD_ARGS: this.#arguments.join(' ') }
     // its data outlives the process, and so the directory that is removed with it
     const directory = await peerDirectory('etcd-log')
-    const process = await startPeer([script, 'run', this.#directory, `${client}`, `${peer}`], {
+    const process = await startPeer([script, 'run', this.directory, `${client}`, `${peer}`], {
       directory,
       environment
     })
