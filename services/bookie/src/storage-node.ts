@@ -121,8 +121,10 @@ export class StorageNode implements Bookie {
   static async start(parts: StorageNodeParts): Promise<StorageNode> {
     const { disk, directories, volume, settings, clock, log, recovered, files } = parts
     const numbers = numbersFrom(recovered.nextNumber)
+    const lane = disk.openLane()
     const journalFiles = new JournalFiles({
       disk,
+      lane,
       directory: directories.journal,
       volumeId: volume.volumeId,
       fileBytes: settings.journalFileBytes,
@@ -136,8 +138,12 @@ export class StorageNode implements Bookie {
     })
     const continued = recovered.continued
     const sequence = recovered.replay.sequence
-    await journalFiles.start(continued === undefined ? undefined : { ...continued, sequence })
-    const lane = disk.openLane()
+    try {
+      await journalFiles.start(continued === undefined ? undefined : { ...continued, sequence })
+    } catch (error) {
+      await lane.close()
+      throw error
+    }
     const started = new StorageNode(parts, { lane, journalFiles, numbers })
     await started.#housekeeper.start()
     started.#stopTicking = every(clock, settings.housekeepingMs, () => {

@@ -3,8 +3,11 @@
  * Every promise rejects with a system error (`code` such as ENOSPC or EIO); nothing is retried here.
  */
 export interface Disk {
-  /** @throws with code ENOENT unless `create`. */
-  open(path: string, options: { readonly create: boolean }): Promise<DiskFile>
+  /**
+   * `direct`: past the page cache, where the file system can. Then reads and writes are of whole blocks, from and into
+   * `blockMemory`. @throws with code ENOENT unless `create`.
+   */
+  open(path: string, options: { readonly create: boolean; readonly direct?: boolean }): Promise<DiskFile>
   /** Names (not paths) in any order; empty for a directory that does not exist. */
   list(directory: string): Promise<string[]>
   makeDirectory(directory: string): Promise<void>
@@ -36,6 +39,7 @@ export interface DiskFile {
   close(): Promise<void>
 }
 
+/** `bytes` and `offset` are multiples of BLOCK_BYTES. */
 export interface LaneWrite {
   readonly file: DiskFile
   /** Memory from `allocate` of the same lane; not to be touched until `done`. */

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, statfs, type FileHandle } from 'node:fs/promises'
 import type { Disk, DiskFile, DiskLane } from './disk.ts'
 import { lockDirectory } from './directory-lock.ts'
@@ -6,8 +7,11 @@ import { ThreadLane } from './thread-lane.ts'
 
 /** Real files through libuv's pool, and a thread of its own for the journal. */
 export class NodeDisk implements Disk {
-  async open(path: string, { create }: { readonly create: boolean }): Promise<DiskFile> {
-    return new NodeFile(path, await openHandle(path, create))
+  async open(
+    path: string,
+    { create, direct = false }: { readonly create: boolean; readonly direct?: boolean }
+  ): Promise<DiskFile> {
+    return new NodeFile(path, await (direct ? openDirect(path, create) : openHandle(path, create, 0)))
   }
 
   async list(directory: string): Promise<string[]> {
@@ -64,12 +68,25 @@ export class NodeDisk implements Disk {
   }
 }
 
-async function openHandle(path: string, create: boolean): Promise<FileHandle> {
+async function openHandle(path: string, create: boolean, flags: number): Promise<FileHandle> {
   try {
-    return await open(path, 'r+')
+    return await open(path, constants.O_RDWR | flags)
   } catch (error) {
-    const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    if (!create || !absent) throw error
-    return open(path, 'wx+')
+    if (!create || codeOf(error) !== 'ENOENT') throw error
+    return open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | flags)
   }
+}
+
+/** Through the page cache where a file system (tmpfs, some network ones) or the platform has nothing else. */
+async function openDirect(path: string, create: boolean): Promise<FileHandle> {
+  try {
+    return await openHandle(path, create, 'O_DIRECT' in constants ? constants.O_DIRECT : 0)
+  } catch (error) {
+    if (codeOf(error) !== 'EINVAL') throw error
+    return openHandle(path, create, 0)
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
 }

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import { asError } from '@strata/base'
+import { blockMemory } from './block-memory.ts'
 import type { DiskLane, LaneWrite } from './disk.ts'
 import { BUFFER, BYTES, DESCRIPTOR, OFFSET, STOP, WAKE, WORD_COUNT } from './lane-words.js'
 import { NodeFile } from './node-file.ts'
@@ -43,11 +44,11 @@ export class ThreadLane implements DiskLane {
   }
 
   allocate(bytes: number): Buffer {
-    const memory = new SharedArrayBuffer(bytes)
+    const memory = blockMemory(bytes)
     const number = this.#nextNumber++
-    this.#numbers.set(memory, number)
-    this.#port.postMessage({ number, memory })
-    return Buffer.from(memory)
+    this.#numbers.set(memory.buffer, number)
+    this.#port.postMessage({ number, memory: memory.buffer })
+    return memory
   }
 
   release(memory: Buffer): void {

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert'
 import { join } from 'node:path'
 import type { Logger } from '@strata/base'
-import type { Disk, DiskFile } from '../disk/disk.ts'
+import { BLOCK_BYTES, toBlocks } from '../disk/block-memory.ts'
+import type { Disk, DiskFile, DiskLane } from '../disk/disk.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES, fileName } from '../format/file-header.ts'
 
 /** A journal file that is open for writing. */
@@ -19,10 +20,14 @@ export interface JournalFile {
   /** It is full at this size; the last batch may lie across it. */
   readonly nominalBytes: number
   readonly sinceMs: number
+  /** What stands in the block of `start`, in front of it: whole blocks are written. */
+  readonly tail: Buffer
 }
 
 export interface JournalFilesOptions {
   readonly disk: Disk
+  /** Gives memory for direct writes. */
+  readonly lane: DiskLane
   readonly directory: string
   readonly volumeId: string
   readonly fileBytes: number
@@ -49,7 +54,8 @@ const BUSY_RATIO = 0.25
  *
  * A file is filled with zeros and synced before it takes records, so that a sync has no metadata to write; under a burst a
  * file is used before it is filled, which is slower and just as safe. A spare is named `<number>.spare` and its content
- * means nothing. It becomes `<new number>.journal` only after its new header is synced, so every `.journal` has a header.
+ * means nothing. Files are written past the page cache: what a consumer at the tail wants is in the broker's memory, and a
+ * page that is made only to be written out costs more than the write. It becomes `<new number>.journal` only after its new header is synced, so every `.journal` has a header.
  */
 export class JournalFiles {
   readonly #options: JournalFilesOptions
@@ -76,8 +82,9 @@ export class JournalFiles {
   async start(continued: { number: number; path: string; end: number; sequence: number } | undefined): Promise<void> {
     if (continued !== undefined) {
       const { number, end, sequence } = continued
-      const file = await this.#options.disk.open(continued.path, { create: false })
-      const base = { number, file, start: end, position: end, syncedEnd: end, endSequence: sequence }
+      const tail = await this.#tailOf(continued.path, end)
+      const file = await this.#options.disk.open(continued.path, { create: false, direct: true })
+      const base = { number, file, start: end, position: end, syncedEnd: end, endSequence: sequence, tail }
       this.#activate({ ...base, nominalBytes: this.#options.fileBytes, sinceMs: this.#options.nowMs() })
       this.#prepareSoon()
       return
@@ -181,10 +188,10 @@ export class JournalFiles {
     const number = nextNumber()
     const spare = reused ?? `${String(number).padStart(10, '0')}.spare`
     const path = join(directory, fileName('journal', number))
-    let file = await disk.open(join(directory, spare), { create: true })
+    let file = await disk.open(join(directory, spare), { create: true, direct: true })
     try {
       if (fill) await this.#fill(file, nominalBytes)
-      await file.write(encodeFileHeader({ kind: 'journal', number, volumeId }), 0)
+      await this.#writeHeader(file, encodeFileHeader({ kind: 'journal', number, volumeId }))
       await file.sync()
       await disk.rename(join(directory, spare), path)
       await disk.syncDirectory(directory)
@@ -194,9 +201,33 @@ export class JournalFiles {
       throw error
     }
     await file.close()
-    file = await disk.open(path, { create: false })
+    file = await disk.open(path, { create: false, direct: true })
     const start = FILE_HEADER_BYTES
-    return { number, file, start, position: start, syncedEnd: start, endSequence: 0, nominalBytes, sinceMs: nowMs() }
+    const base = { number, file, start, position: start, syncedEnd: start, endSequence: 0, tail: Buffer.alloc(0) }
+    return { ...base, nominalBytes, sinceMs: nowMs() }
+  }
+
+  async #writeHeader(file: DiskFile, header: Buffer): Promise<void> {
+    const { lane } = this.#options
+    const memory = lane.allocate(header.length)
+    try {
+      memory.set(header)
+      await file.write(memory, 0)
+    } finally {
+      lane.release(memory)
+    }
+  }
+
+  async #tailOf(path: string, end: number): Promise<Buffer> {
+    const tail = Buffer.alloc(end % BLOCK_BYTES)
+    const file = await this.#options.disk.open(path, { create: false })
+    try {
+      const bytesRead = await file.read(tail, end - tail.length)
+      assert(bytesRead === tail.length, 'a journal file is shorter than what was replayed of it')
+    } finally {
+      await file.close()
+    }
+    return tail
   }
 
   /**
@@ -204,13 +235,22 @@ export class JournalFiles {
    * early when somebody waits for the file, and under load: then the disk has better things to do than to write twice.
    */
   async #fill(file: DiskFile, bytes: number): Promise<void> {
-    const zeros = Buffer.alloc(Math.min(ZERO_BYTES, bytes))
+    const end = toBlocks(bytes)
+    const zeros = this.#options.lane.allocate(Math.min(ZERO_BYTES, end))
+    try {
+      await this.#fillWith(zeros, file, end)
+    } finally {
+      this.#options.lane.release(zeros)
+    }
+  }
+
+  async #fillWith(zeros: Buffer, file: DiskFile, end: number): Promise<void> {
     const from = this.#active
     const before = from?.position ?? 0
-    for (let at = await file.sizeBytes(), filled = 0; at < bytes; at += zeros.length, filled += zeros.length) {
+    for (let at = toBlocks(await file.sizeBytes()), filled = 0; at < end; at += zeros.length, filled += zeros.length) {
       const written = from === this.#active ? (from?.position ?? 0) - before : 0
       if (this.#isUrgent || written > BUSY_BYTES + filled * BUSY_RATIO) return
-      await file.write(zeros.subarray(0, Math.min(zeros.length, bytes - at)), at)
+      await file.write(zeros.subarray(0, Math.min(zeros.length, end - at)), at)
       await file.sync()
     }
   }

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { NO_ENTRY, type EntryId } from '@strata/base'
 import type { AddFailure, AddRequest, AddSink } from '@strata/ledger-client'
+import { toBlocks } from '../disk/block-memory.ts'
 import type { DiskLane } from '../disk/disk.ts'
 import { bookieErrors } from '../errors.ts'
 import {
@@ -78,10 +79,13 @@ export class Journal {
   constructor(options: JournalOptions) {
     this.#options = options
     this.#files = options.files
-    this.#memory = recordMemory(options.lane.allocate(options.bufferBytes))
-    this.#idleMemory = recordMemory(options.lane.allocate(options.bufferBytes))
+    this.#memory = recordMemory(options.lane.allocate(toBlocks(options.bufferBytes)))
+    this.#idleMemory = recordMemory(options.lane.allocate(toBlocks(options.bufferBytes)))
     this.#syncedSequence = options.sequence
     this.#filling = this.#newBatch(options.sequence)
+    const { tail, start, position } = this.#files.active
+    assert(position === start && tail.length === this.#filling.head)
+    this.#memory.bytes.set(tail)
   }
 
   get isRunning(): boolean {
@@ -152,11 +156,10 @@ export class Journal {
     const peak = this.#peakBytes
     this.#peakBytes = 0
     if (!this.isIdle || peak > bufferBytes) return
-    for (const memory of [this.#memory, this.#idleMemory]) {
-      if (memory.bytes.length > bufferBytes) lane.release(memory.bytes)
-    }
-    if (this.#memory.bytes.length > bufferBytes) this.#memory = recordMemory(lane.allocate(bufferBytes))
-    if (this.#idleMemory.bytes.length > bufferBytes) this.#idleMemory = recordMemory(lane.allocate(bufferBytes))
+    if (this.#memory.bytes.length > bufferBytes) this.#replaceMemory(bufferBytes)
+    if (this.#idleMemory.bytes.length <= bufferBytes) return
+    lane.release(this.#idleMemory.bytes)
+    this.#idleMemory = recordMemory(lane.allocate(toBlocks(bufferBytes)))
   }
 
   /** Resolves when nothing is pending. */
@@ -221,26 +224,30 @@ export class Journal {
     stamp.kind = kind
     stamp.sequence = batch.endSequence
     stamp.unsynced = stamp.sequence - this.#syncedSequence
-    batch.bytes += encodeRecord(this.#memory, batch.bytes, body, stamp)
+    batch.bytes += encodeRecord(this.#memory, batch.head + batch.bytes, body, stamp)
     batch.recordCount++
   }
 
   #hasRoom(payloadBytes: number): boolean {
     const need = recordBytes(payloadBytes)
-    const capacity = this.#memory.bytes.length
-    if (this.#filling.bytes + need <= capacity) return true
-    if (this.#filling.bytes > 0) {
+    const { head, bytes } = this.#filling
+    if (head + bytes + need <= this.#memory.bytes.length) return true
+    if (bytes > 0) {
       this.#growPending = true
       return false
     }
-    this.#memory = this.#replaced(this.#memory, need)
+    this.#replaceMemory(head + need)
     return true
   }
 
-  #replaced(memory: RecordMemory, bytes: number): RecordMemory {
+  /** Other memory to fill, before anything but the head of the batch is in it. */
+  #replaceMemory(bytes: number): void {
     const { lane } = this.#options
-    lane.release(memory.bytes)
-    return recordMemory(lane.allocate(bytes))
+    assert(this.#filling.bytes === 0)
+    const before = this.#memory.bytes
+    this.#memory = recordMemory(lane.allocate(toBlocks(bytes)))
+    before.copy(this.#memory.bytes, 0, 0, this.#filling.head)
+    lane.release(before)
   }
 
   #submit(): void {
@@ -256,11 +263,16 @@ export class Journal {
     const memory = this.#memory
     this.#memory = this.#idleMemory
     this.#idleMemory = memory
-    this.#filling = this.#newBatch(batch.endSequence)
+    const filling = this.#newBatch(batch.endSequence)
+    this.#filling = filling
+    const end = batch.head + batch.bytes
+    if (filling.file === batch.file) memory.bytes.copy(this.#memory.bytes, 0, end - filling.head, end)
     this.#growIfAsked()
     if (batch.bytes === 0) setImmediate(() => this.#onDone(batch, undefined))
     else {
-      const write = { file: batch.file.file, memory: memory.bytes, bytes: batch.bytes, offset: batch.fileOffset }
+      const bytes = toBlocks(end)
+      memory.bytes.fill(0, end, bytes)
+      const write = { file: batch.file.file, memory: memory.bytes, bytes, offset: batch.fileOffset - batch.head }
       this.#options.lane.writeAndSync(write, error => this.#onDone(batch, error))
     }
     if (this.#backlog.length > 0) this.#drainBacklog()
@@ -271,7 +283,7 @@ export class Journal {
     const bytes = this.#memory.bytes.length
     if (!this.#growPending || bytes >= bufferBytesMax) return
     this.#growPending = false
-    this.#memory = this.#replaced(this.#memory, Math.min(bytes * 2, bufferBytesMax))
+    this.#replaceMemory(Math.min(bytes * 2, bufferBytesMax))
   }
 
   #drainBacklog(): void {

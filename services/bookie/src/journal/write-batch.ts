@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { EntryId } from '@strata/base'
 import type { AddFailure, AddSink } from '@strata/ledger-client'
+import { BLOCK_BYTES } from '../disk/block-memory.ts'
 import type { LedgerState } from '../index/ledger-state.ts'
 import type { JournalFile } from './journal-files.ts'
 
@@ -30,6 +31,8 @@ export class WriteBatch {
   #file: JournalFile | undefined
   /** Where in the file its first record goes. */
   fileOffset = 0
+  /** What stands in the same block in front of it: written again with it, unchanged. */
+  head = 0
   firstSequence = 0
   bytes = 0
   recordCount = 0
@@ -49,6 +52,7 @@ export class WriteBatch {
     this.number = options.number
     this.#file = options.file
     this.fileOffset = options.file.position
+    this.head = this.fileOffset % BLOCK_BYTES
     this.firstSequence = options.firstSequence
     this.bytes = 0
     this.recordCount = 0
