@@ -7,23 +7,31 @@ export interface FrameHandler {
   onFrame(buffer: Buffer, start: number, end: number): void
 }
 
-/** A partial frame gets this much memory at first, and then as much again as has arrived: a claim alone costs nothing. */
-const FIRST_ASSEMBLY_BYTES = 64 * 1024
+/** A part of a frame that is at least this long stays in the chunk it came in; shorter ones are collected. */
+const KEPT_PART_BYTES = 16 * 1024
+/** Memory for short parts, taken as they come: a claim alone costs nothing. */
+const COLLECTED_BYTES = 64 * 1024
 
 /**
  * Cuts a byte stream into frames of `[4 totalSize][totalSize bytes]`. Knows nothing of what a frame means.
  *
- * A frame that lies whole in a chunk is handed out in place. One that is cut is assembled in memory of its own. At
- * most one partial frame is held, in less than twice the bytes that arrived of it (at least 64 KB).
+ * A frame that lies whole in a chunk is handed out in place. One that is cut is put together once it is whole, so that each of
+ * its bytes is copied once or twice. At most one partial frame is held, in little more than the bytes that arrived of it (at
+ * least 64 KB).
  */
 export class FrameDecoder {
   /** The largest `totalSize`; it may be raised or lowered between frames. */
   frameBytesMax: number
   readonly #prefix = Buffer.allocUnsafe(LENGTH_BYTES)
   #prefixBytes = 0
-  #partial: Buffer | undefined
+  /** Of the partial frame, while there is one. */
+  #parts: Buffer[] | undefined
   #partialBytes = 0
   #frameBytes = 0
+  #collected: Buffer | undefined
+  #collectedStart = 0
+  #collectedEnd = 0
+  #heldBytes = 0
   #closed = false
   #isHeld = false
 
@@ -34,13 +42,13 @@ export class FrameDecoder {
 
   /** Memory of the partial frame. */
   get heldBytes(): number {
-    return this.#partial?.length ?? 0
+    return this.#heldBytes
   }
 
   /** No further frame is handed out, not even of the chunk that is being read. */
   close(): void {
     this.#closed = true
-    this.#partial = undefined
+    this.#release()
   }
 
   /** For a handler that cannot take more: the chunk that is being read is read no further. */
@@ -56,7 +64,7 @@ export class FrameDecoder {
   push(chunk: Buffer, handler: FrameHandler): number {
     let position = 0
     this.#isHeld = false
-    if (this.#partial !== undefined || this.#prefixBytes > 0) position = this.#complete(chunk, handler)
+    if (this.#parts !== undefined || this.#prefixBytes > 0) position = this.#complete(chunk, handler)
 
     while (!this.#isEnded && position + LENGTH_BYTES <= chunk.length) {
       const frameBytes = this.#checked(chunk.readUInt32BE(position))
@@ -83,7 +91,7 @@ export class FrameDecoder {
   /** Feeds the partial frame first. Returns how much of the chunk it took. */
   #complete(chunk: Buffer, handler: FrameHandler): number {
     let position = 0
-    if (this.#partial === undefined) {
+    if (this.#parts === undefined) {
       position = Math.min(LENGTH_BYTES - this.#prefixBytes, chunk.length)
       chunk.copy(this.#prefix, this.#prefixBytes, 0, position)
       this.#prefixBytes += position
@@ -91,17 +99,13 @@ export class FrameDecoder {
       this.#begin(this.#checked(this.#prefix.readUInt32BE(0)))
     }
     position += this.#append(chunk, position)
-    if (this.#partialBytes === this.#frameBytes) {
-      const frame = this.#partial as unknown as Buffer
-      this.#partial = undefined
-      handler.onFrame(frame, 0, this.#frameBytes)
-    }
+    if (this.#partialBytes === this.#frameBytes) handler.onFrame(this.#put(), 0, this.#frameBytes)
     return position
   }
 
   /** Keeps the rest of a chunk: part of a length, or part of a frame whose length is known. */
   #keep(chunk: Buffer, position: number): void {
-    if (this.#partial !== undefined) {
+    if (this.#parts !== undefined) {
       this.#append(chunk, position)
       return
     }
@@ -113,21 +117,56 @@ export class FrameDecoder {
     this.#frameBytes = frameBytes
     this.#prefixBytes = 0
     this.#partialBytes = 0
-    this.#partial = Buffer.allocUnsafe(Math.min(frameBytes, FIRST_ASSEMBLY_BYTES))
+    this.#parts = []
   }
 
   #append(chunk: Buffer, position: number): number {
-    assert(this.#partial !== undefined)
     const bytes = Math.min(this.#frameBytes - this.#partialBytes, chunk.length - position)
-    if (this.#partialBytes + bytes > this.#partial.length) {
-      const roomBytes = Math.min(this.#frameBytes, Math.max(this.#partial.length * 2, this.#partialBytes + bytes))
-      const larger = Buffer.allocUnsafe(roomBytes)
-      this.#partial.copy(larger, 0, 0, this.#partialBytes)
-      this.#partial = larger
-    }
-    chunk.copy(this.#partial, this.#partialBytes, position, position + bytes)
+    // The last part is not kept: the frame is put together at once.
+    if (bytes >= KEPT_PART_BYTES || this.#partialBytes + bytes === this.#frameBytes) {
+      this.#endCollected()
+      this.#parts?.push(chunk.subarray(position, position + bytes))
+      this.#heldBytes += bytes
+    } else this.#collect(chunk, position, position + bytes)
     this.#partialBytes += bytes
     return bytes
+  }
+
+  #collect(chunk: Buffer, start: number, end: number): void {
+    for (let at = start; at < end;) {
+      if (this.#collected === undefined || this.#collectedEnd === this.#collected.length) {
+        this.#endCollected()
+        this.#collected = Buffer.allocUnsafe(Math.min(COLLECTED_BYTES, this.#frameBytes))
+        this.#collectedStart = 0
+        this.#collectedEnd = 0
+        this.#heldBytes += this.#collected.length
+      }
+      const copied = chunk.copy(this.#collected, this.#collectedEnd, at, end)
+      this.#collectedEnd += copied
+      at += copied
+    }
+  }
+
+  #endCollected(): void {
+    if (this.#collected === undefined || this.#collectedEnd === this.#collectedStart) return
+    this.#parts?.push(this.#collected.subarray(this.#collectedStart, this.#collectedEnd))
+    this.#collectedStart = this.#collectedEnd
+  }
+
+  #put(): Buffer {
+    const parts = this.#parts
+    assert(parts !== undefined)
+    const frame = Buffer.allocUnsafe(this.#frameBytes)
+    let at = 0
+    for (const part of parts) at += part.copy(frame, at)
+    this.#release()
+    return frame
+  }
+
+  #release(): void {
+    this.#parts = undefined
+    this.#collected = undefined
+    this.#heldBytes = 0
   }
 
   #checked(frameBytes: number): number {
