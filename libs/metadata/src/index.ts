@@ -1,4 +1,5 @@
 export type * from './metadata-store.ts'
+export { campaign, type Candidacy, type Leadership } from './election.ts'
 export { MetadataError } from './errors.ts'
 export { decodeSegment, encodeSegment } from './keys.ts'
 export { LevelMetadataStore, type LevelMetadataOptions } from './level-metadata-store.ts'

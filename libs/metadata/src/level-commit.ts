@@ -82,7 +82,7 @@ export class LevelCommit {
       this.writes.push({ type: 'del', key: dataKey(key) })
       return before === undefined ? [] : [{ key, value: undefined, version: revision }]
     }
-    const row: StoredRow = { key, version: revision, value: change.value.slice(), leaseId }
+    const row: StoredRow = { key, version: revision, value: change.value, leaseId }
     this.#rows.set(key, row)
     this.writes.push({ type: 'put', key: dataKey(key), value: encodeRow(row) })
     if (leaseId !== undefined) this.writes.push({ type: 'put', key: leasedKey(leaseId, key), value: EMPTY })

@@ -112,8 +112,9 @@ export class LevelMetadataStore implements MetadataStore {
     this.#checkOpen()
     checkTransaction(transaction)
     for (const change of transaction.changes) checkLease(change)
+    const own = { ...transaction, changes: transaction.changes.map(copyOf) }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ transaction, resolve, reject })
+      this.#waiting.push({ transaction: own, resolve, reject })
       this.#working ??= this.#work()
     })
   }
@@ -293,6 +294,11 @@ function groupLength(waiting: readonly Submission[]): number {
 
 function keysOf(transaction: Transaction): string[] {
   return [...transaction.compares.map(({ key }) => key), ...transaction.changes.map(({ key }) => key)]
+}
+
+/** It waits for its turn, and its caller may not. */
+function copyOf(change: Change): Change {
+  return change.kind === 'put' ? { ...change, value: new Uint8Array(change.value) } : change
 }
 
 function checkLease(change: Change): void {

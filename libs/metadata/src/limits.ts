@@ -5,6 +5,8 @@ import type { MetadataRecord, ScanOptions, Transaction } from './metadata-store.
 export const KEY_BYTES_MAX = 4 * 1024
 export const VALUE_BYTES_MAX = 64 * 1024
 export const CHANGES_MAX = 100
+/** Keys and values of all changes of a transaction together: what etcd takes by default (1.5 MiB), with room for the rest. */
+export const TRANSACTION_BYTES_MAX = 1024 * 1024
 const COMPARES_MAX = 100
 const SCAN_RECORDS_DEFAULT = 1_000
 const SCAN_RECORDS_MAX = 10_000
@@ -26,12 +28,17 @@ export function checkTransaction(transaction: Transaction): void {
   if (operationId !== undefined) checkKey(operationId)
   for (const compare of compares) checkKey(compare.key)
   const changed = new Set<string>()
+  let bytes = 0
   for (const change of changes) {
     checkKey(change.key)
     assert(!changed.has(change.key), 'a transaction changes a key once')
     changed.add(change.key)
-    if (change.kind === 'put') refuseOver('value bytes', change.value.length, VALUE_BYTES_MAX)
+    bytes += Buffer.byteLength(change.key)
+    if (change.kind === 'delete') continue
+    refuseOver('value bytes', change.value.length, VALUE_BYTES_MAX)
+    bytes += change.value.length
   }
+  refuseOver('transaction bytes', bytes, TRANSACTION_BYTES_MAX)
 }
 
 export function scanLimit(options: ScanOptions): number {

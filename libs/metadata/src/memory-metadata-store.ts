@@ -107,7 +107,7 @@ export class MemoryMetadataStore implements MetadataStore {
       this.#sortedKeys = undefined
       return [{ key, value: undefined, version: revision }]
     }
-    const value = change.value.slice()
+    const value = new Uint8Array(change.value)
     if (!this.#rows.has(key)) this.#sortedKeys = undefined
     const lease = change.lease instanceof ProcessLease ? change.lease : undefined
     this.#rows.set(key, { key, value, version: revision, lease })

@@ -15,7 +15,7 @@ export interface MetadataStore {
   get(key: string): Promise<MetadataRecord | undefined>
   /** Keys in ascending byte order, at most `limit` (default 1,000, at most 10,000). `next` is set when there may be more: pass it as `after`. */
   scan(options: ScanOptions): Promise<ScanPage>
-  /** All compares hold ⇒ all changes are applied under one revision. At most 100 changes, keys at most 4 KB, values at most 64 KB. */
+  /** All compares hold ⇒ all changes are applied under one revision. At most 100 changes and 1 MB, keys at most 4 KB, values at most 64 KB. */
   transact(transaction: Transaction): Promise<TransactionResult>
   /** Events are delivered in batches, one batch a revision. Starts behind everything committed before the call returned. */
   watch(prefix: string, listener: WatchListener): Promise<Watch>

@@ -5,7 +5,7 @@ import type { Change, MetadataRecord, MetadataStore, Transaction, TransactionRes
 
 export interface AnswerOptions {
   readonly clock?: Clock
-  /** How long an unavailable store is asked again. */
+  /** How long a store that is unavailable or full is asked again. */
   readonly patienceMs?: number
   readonly operationId?: () => string
 }
@@ -17,7 +17,7 @@ const PAUSE_MS_MAX = 500
 /**
  * Submits a transaction under a random operation id, again and again with the same id while the answer is ambiguous, so
  * that it is applied at most once and the answer is definite.
- * @throws MetadataError UNAVAILABLE: no answer within `patienceMs`; whether it was applied is unknown
+ * @throws MetadataError UNAVAILABLE, NO_SPACE: no answer within `patienceMs`; whether it was applied is unknown
  */
 export async function transactUntilAnswered(
   store: MetadataStore,
@@ -34,7 +34,7 @@ export type Update = { readonly put: Uint8Array } | { readonly delete: true } | 
 /**
  * Read, change, compare-and-set; again when someone else was faster. `decide` may run several times and must not have
  * effects; what it throws ends the update. Returns the record as this call left it (undefined: there is none).
- * @throws MetadataError UNAVAILABLE: no answer within `patienceMs`; whether it was applied is unknown
+ * @throws MetadataError UNAVAILABLE, NO_SPACE: no answer within `patienceMs`; whether it was applied is unknown
  */
 export async function updateRecord(
   store: MetadataStore,
@@ -64,7 +64,7 @@ async function untilAnswered<Result>(ask: () => Promise<Result>, options: Answer
     try {
       return await ask()
     } catch (error) {
-      if (!MetadataError.is(error, 'UNAVAILABLE') || clock.nowMs() + pauseMs > deadlineMs) throw error
+      if (!MetadataError.is(error) || !error.retryable || clock.nowMs() + pauseMs > deadlineMs) throw error
       await new Promise<void>(resolve => clock.after(pauseMs, resolve))
     }
   }

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { MetadataError } from '../errors.ts'
-import { CHANGES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX } from '../limits.ts'
+import { describeElections } from './election-conformance.ts'
+import { CHANGES_MAX, KEY_BYTES_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX } from '../limits.ts'
 import type { MetadataRecord, MetadataStore, Transaction, WatchEvent } from '../metadata-store.ts'
 
 export interface MetadataStoreUnderTest {
@@ -31,6 +32,7 @@ export function describeMetadataStore(
     describeWatches(subject)
     describeOperations(subject)
     describeLeases(subject)
+    describeElections(subject)
     if (isDurable) describeReopening(subject)
   })
 }
@@ -71,10 +73,17 @@ function describeRecords(subject: Subject): void {
 
   test('what the caller does to its bytes afterwards does not reach the store', async () => {
     const { store } = subject()
-    const value = bytes('kept')
-    await store.transact({ compares: [], changes: [{ kind: 'put', key: 'a', value }] })
-    value.fill(0)
-    assert.equal(text((await store.get('a'))?.value), 'kept')
+    for (const value of [bytes('kept'), Buffer.from('kept')]) {
+      const seen = collect()
+      const watch = await store.watch('a', seen.listener)
+      const committing = store.transact({ compares: [], changes: [{ kind: 'put', key: 'a', value }] })
+      value.fill(0)
+      await committing
+      await seen.until(1)
+      watch.close()
+      assert.equal(text((await store.get('a'))?.value), 'kept')
+      assert.equal(text(seen.batches[0]?.[0]?.value), 'kept')
+    }
   })
 
   test('a transaction is applied whole or not at all, and names every compare that failed', async () => {
@@ -196,6 +205,13 @@ function describeLimits(subject: Subject): void {
     await refused({ compares: [], changes: [put(`${key}x`)] }, 'TOO_LARGE')
     const over = new Uint8Array(VALUE_BYTES_MAX + 1)
     await refused({ compares: [], changes: [{ kind: 'put', key: 'a', value: over }] }, 'TOO_LARGE')
+    const full = Array.from({ length: TRANSACTION_BYTES_MAX / VALUE_BYTES_MAX }, (_, i) => ({
+      kind: 'put' as const,
+      key: `${i}`,
+      value: new Uint8Array(VALUE_BYTES_MAX - Buffer.byteLength(`${i}`))
+    }))
+    await commit(store, ...full)
+    await refused({ compares: [], changes: [...full, erase('x')] }, 'TOO_LARGE')
     const many = Array.from({ length: CHANGES_MAX + 1 }, (_, i) => put(`k${i}`))
     await refused({ compares: [], changes: many }, 'TOO_LARGE')
     await commit(store, ...many.slice(1))
