@@ -30,3 +30,28 @@ export {
   type StoredEntry
 } from './quorum.ts'
 export { ReadPlan, type ReadMiss, type ReadVerdict } from './read-plan.ts'
+export {
+  planRepair,
+  withRepair,
+  type EntryRange,
+  type LostStripe,
+  type EntryStripe,
+  type NodeStanding,
+  type RepairPlan,
+  type RepairTask,
+  type RepairView
+} from './repair-plan.ts'
+export {
+  collectDecision,
+  dependenceOn,
+  orphanDecision,
+  repairStance,
+  type CollectDecision,
+  type Dependence,
+  type HeldLedgerFacts,
+  type LedgerFacts,
+  type NodeAbsence,
+  type OwnershipFacts,
+  type RepairStance,
+  type StoreFacts
+} from './care.ts'
