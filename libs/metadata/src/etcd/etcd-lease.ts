@@ -3,6 +3,8 @@ import { EtcdFailure } from './etcd-failure.ts'
 import { LEASE_GRANT, LEASE_KEEP_ALIVE, LEASE_REVOKE } from './etcd-rpc.ts'
 import { backoffMs, type EtcdSession } from './etcd-session.ts'
 
+export type LeaseSession = Pick<EtcdSession, 'ask' | 'askOnce' | 'clock' | 'log'>
+
 /** A holder gives up this much before etcd can: for clocks that run at different speed, and timers that fire late. */
 export function leaseMarginMs(ttlMs: number): number {
   return Math.max(200, ttlMs / 10)
@@ -22,7 +24,7 @@ export class EtcdLease implements Lease {
   /** etcd's number of it. */
   readonly number: bigint
   readonly ttlMs: number
-  readonly #session: EtcdSession
+  readonly #session: LeaseSession
   readonly #onEnd: (lease: EtcdLease) => void
   #state: 'held' | 'lost' | 'revoked' = 'held'
   #listeners: (() => void)[] = []
@@ -32,7 +34,7 @@ export class EtcdLease implements Lease {
   #cancelDeadline: (() => void) | undefined
 
   private constructor(options: {
-    session: EtcdSession
+    session: LeaseSession
     number: bigint
     ttlMs: number
     onEnd: (lease: EtcdLease) => void
@@ -45,7 +47,7 @@ export class EtcdLease implements Lease {
   }
 
   /** A grant whose answer is lost ends by itself, so it is simply asked for again. @throws EtcdFailure */
-  static async grant(session: EtcdSession, ttlMs: number, onEnd: (lease: EtcdLease) => void): Promise<EtcdLease> {
+  static async grant(session: LeaseSession, ttlMs: number, onEnd: (lease: EtcdLease) => void): Promise<EtcdLease> {
     let sentAtMs = 0
     const request = { ttl: BigInt(Math.max(1, Math.ceil(ttlMs / 1000))) }
     const options = { mayRepeat: true, onSend: () => (sentAtMs = session.clock.nowMs()) }
