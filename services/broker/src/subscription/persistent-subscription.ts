@@ -44,6 +44,7 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
   readonly #meters = new SubscriptionMeters()
   #dispatcher: Dispatcher | undefined
   #type: SubscriptionType | undefined
+  #sampledMarkDelete: Position
   #nextSerial = 1
   #resetting: Promise<void> | undefined
   #isClosed = false
@@ -63,6 +64,7 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
     this.#host = host
     this.#log = log
     this.#turns = turns
+    this.#sampledMarkDelete = cursor.markDelete
     const { settings, clock, logger, topic, partition, dispatchPool: pool } = host
     this.#context = new DispatchContext({ topic, partition, cursor, settings, pool })
     const onTurnEnd = (): void => {
@@ -297,6 +299,7 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
     const before = this.cursor.backlogEntries()
     if (comparePositions(last, this.cursor.markDelete) <= 0) return false
     await this.#acknowledgeUpTo(last)
+    this.#meters.lastExpiredMs = this.wallMs()
     this.#meters.messagesExpired += Math.max(0, before - this.cursor.backlogEntries())
     return true
   }
@@ -359,6 +362,11 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
   /** Takes a sample of the counters for the rates, and checks that nothing stands still. */
   sample(nowMs: number): void {
     this.#meters.sample(this.#context, nowMs)
+    const { markDelete } = this.cursor
+    if (comparePositions(markDelete, this.#sampledMarkDelete) > 0) {
+      this.#meters.lastMarkDeleteAdvancedMs = this.wallMs()
+    }
+    this.#sampledMarkDelete = markDelete
     for (const member of this.members) member.sample(nowMs)
     const stall = this.stall
     if (stall === undefined) return

@@ -133,4 +133,19 @@ describe('on the log as it is', () => {
       expect(subscription.stats()).toMatchObject({ unackedMessages: 0, msgInReplay: 0 })
     })
   }
+
+  test('stats tell when the mark-delete position moved last, and when messages expired', async () => {
+    const broker = new Broker()
+    const subscription = await broker.open()
+    expect(subscription.stats()).toMatchObject({ lastMarkDeleteAdvancedTimestamp: 0, lastExpireTimestamp: 0 })
+    broker.publish(0, 20)
+    await broker.until(() => broker.backlog === 20)
+    expect(subscription.stats()).toMatchObject({ lastMarkDeleteAdvancedTimestamp: 0, lastExpireTimestamp: 0 })
+    const before = Date.now()
+    expect(await subscription.expireBefore(1000 + 10)).toBe(true)
+    const { lastMarkDeleteAdvancedTimestamp, lastExpireTimestamp, msgBacklog } = subscription.stats()
+    expect(msgBacklog).toBe(10)
+    expect(lastExpireTimestamp).toBeGreaterThanOrEqual(before)
+    expect(lastMarkDeleteAdvancedTimestamp).toBeGreaterThanOrEqual(before)
+  })
 })

@@ -9,6 +9,10 @@ export class SubscriptionMeters {
   messagesAcked = 0
   messagesExpired = 0
   messagesDropped = 0
+  /** Wall clock; 0: never. */
+  lastExpiredMs = 0
+  /** When a sample first saw the present mark-delete position; 0: it has not moved. */
+  lastMarkDeleteAdvancedMs = 0
   readonly messages = new Rate()
   readonly bytes = new Rate()
   readonly redelivered = new Rate()
@@ -87,8 +91,8 @@ export function commonStats(
     msgRateExpired: meters.expired.perSecond,
     totalMsgExpired: meters.messagesExpired,
     chunkedMessageRate: 0,
-    lastExpireTimestamp: 0,
-    lastMarkDeleteAdvancedTimestamp: 0,
+    lastExpireTimestamp: meters.lastExpiredMs,
+    lastMarkDeleteAdvancedTimestamp: meters.lastMarkDeleteAdvancedMs,
     earliestMsgPublishTimeInBacklog: 0,
     delayedMessageIndexSizeInBytes: 0,
     bucketDelayedIndexStats: {},
