@@ -314,9 +314,11 @@ describe('every command', () => {
     topics: ['create', 'delete', 'list', 'stats', 'last-message-id', 'partitions', 'unload', 'terminate', 'truncate'],
     subscriptions: ['create', 'delete', 'list', 'stats', 'skip', 'clear', 'expire', 'seek'],
     perf: ['produce', 'consume', 'read'],
+    bookies: ['list', 'describe'],
+    ledgers: ['list', 'describe', 'why', 'read', 'verify', 'recover'],
     config: ['describe']
   }
-  const single = ['standalone', 'produce', 'consume', 'read', 'completion']
+  const single = ['standalone', 'bookie', 'produce', 'consume', 'read', 'completion']
   const paths = [
     ...single,
     ...Object.entries(groups).flatMap(([group, subs]) => [group, ...subs.map(sub => `${group} ${sub}`)])

@@ -1,4 +1,5 @@
 import { describeSettings } from '@strata/base'
+import { bookieSettings } from '@strata/bookie/server'
 import { standaloneSettings } from '@strata/standalone'
 import ts from 'typescript'
 import { filesBelow, textOf, workspaces } from './repository.ts'
@@ -10,9 +11,16 @@ export function configurationPage(): string {
     '',
     "Apache Pulsar's own key names, with its meanings. Read from a `.conf` file in its format (`--conf`), then from environment",
     'variables (`STRATA_BROKER_SERVICE_PORT`, or `PULSAR_PREFIX_brokerServicePort`), then from `--set key=value`; later ones win.',
-    'An unknown or malformed key stops the start. This page is made from the table in code; a test compares.',
+    'An unknown or malformed key stops the start. This page is made from the tables in code; a test compares.',
     '',
-    describeSettings(standaloneSettings)
+    '## `strata standalone`',
+    '',
+    describeSettings(standaloneSettings),
+    '## `strata bookie`',
+    '',
+    "One storage node of a cluster, by Apache BookKeeper's key names where it has them.",
+    '',
+    describeSettings(bookieSettings)
   ].join('\n')
 }
 

@@ -14,3 +14,4 @@ export type {
 } from './contract.ts'
 export { ManagedLedgerError } from './errors.ts'
 export { createManagedLedgerFactory, type ManagedLedgerFactoryOptions } from './factory.ts'
+export { parseOwner, whyKept, type LedgerReasons } from './why-kept.ts'

@@ -77,7 +77,7 @@ async function readCursorLedger(id: number | undefined, client: LedgerClient): P
 }
 
 /** @throws CursorError MALFORMED_CURSOR_STATE, UNKNOWN_CURSOR_STATE_VERSION */
-function decodeCursors(entries: readonly Buffer[], table: LedgerTable): StoredCursor[] {
+export function decodeCursors(entries: readonly Buffer[], table: LedgerTable): StoredCursor[] {
   const cursors = new Map<number, StoredCursor>()
   for (const record of entries.flatMap(decodeCursorEntry)) {
     const { number } = record

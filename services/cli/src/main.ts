@@ -1,16 +1,20 @@
 import { Command, CommanderError } from 'commander'
 import { CommandFailure, EXIT, explain, isCoded } from './failure.ts'
+import { VERSION } from './version.ts'
 
 type AddCommand = (program: Command) => void
 
 /** Each is loaded when it is named, so that starting a server does not wait for what it does not need. */
 const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   standalone: async () => (await import('./commands/standalone.ts')).addStandalone,
+  bookie: async () => (await import('./commands/bookie.ts')).addBookie,
   produce: async () => (await import('./commands/produce.ts')).addProduce,
   consume: async () => (await import('./commands/consume.ts')).addConsume,
   read: async () => (await import('./commands/read.ts')).addRead,
   topics: async () => (await import('./commands/topics.ts')).addTopics,
   subscriptions: async () => (await import('./commands/subscriptions.ts')).addSubscriptions,
+  bookies: async () => (await import('./commands/bookies.ts')).addBookies,
+  ledgers: async () => (await import('./commands/ledgers.ts')).addLedgers,
   perf: async () => (await import('./commands/perf.ts')).addPerf,
   config: async () => (await import('./commands/config.ts')).addConfig,
   completion: async () => (await import('./commands/completion.ts')).addCompletion
@@ -40,7 +44,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function createProgram(named: string | undefined): Promise<Command> {
   const program = new Command('strata')
     .description("A messaging and streaming platform that speaks Apache Pulsar's protocols.")
-    .version('0.1.0')
+    .version(VERSION)
     .exitOverride()
     .addHelpText('after', HELP)
   const only = named === undefined || NEEDS_ALL.has(named) ? undefined : COMMANDS[named]

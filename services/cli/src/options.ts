@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
 
 export const DEFAULT_URL = 'pulsar://localhost:6650'
 export const DEFAULT_ADMIN_URL = 'http://localhost:8080'
@@ -23,6 +23,17 @@ export const SUBSCRIPTION_TYPES = ['exclusive', 'shared', 'failover', 'key-share
 
 export function typeOption(): Option {
   return new Option('--type <type>', 'of the subscription').choices(SUBSCRIPTION_TYPES).default('exclusive')
+}
+
+/** A subcommand that speaks to a cluster's metadata store and storage nodes. */
+export function clusterCommand(group: Command, usage: string, description: string): Command {
+  return group
+    .command(usage)
+    .description(description)
+    .option('--metadata <url>', 'where the metadata is: etcd:http://host:2379, or level:directory')
+    .option('--conf <file>', "settings of a storage node: where the metadata is, the cluster's secret, certificates")
+    .option('--set <key=value>', 'one of these settings; may be repeated', collect, [])
+    .option('--json', 'one JSON object a line')
 }
 
 /** Text under a command's help. */
@@ -79,4 +90,15 @@ export function byteSize(text: string): number {
   const match = /^(\d+)(k|m)?b?$/i.exec(text)
   if (match !== null) return Number(match[1]) * (BYTES_OF_UNIT[(match[2] ?? '').toLowerCase()] ?? NaN)
   throw new InvalidArgumentError('Write a size as 100, 1k or 2m.')
+}
+
+const SIZE_UNITS = ['bytes', 'KB', 'MB', 'GB', 'TB', 'PB'] as const
+
+/** A size for people, three digits. */
+export function sizeText(bytes: number): string {
+  let value = bytes
+  let unit = 0
+  for (; value >= 1_000 && unit < SIZE_UNITS.length - 1; unit++) value /= 1024
+  const digits = unit === 0 || value >= 100 ? 0 : 1
+  return `${value.toFixed(digits)} ${SIZE_UNITS[unit] ?? ''}`
 }

@@ -3,6 +3,7 @@ import {
   configErrors,
   parseConfFile,
   resolveSettings,
+  type ForeignKeys,
   type SettingSource,
   type SettingsOf,
   type SettingTable
@@ -18,6 +19,8 @@ export interface SettingInputs {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly set: readonly string[]
   readonly lenient: boolean
+  /** What to say of keys that the table has not; default: those of Apache Pulsar's broker. */
+  readonly foreign?: ForeignKeys
 }
 
 /**
@@ -33,7 +36,7 @@ export function loadSettings<Table extends SettingTable>(
     ...fromEnvironment(table, inputs.env),
     ...inputs.set.map(fromFlag)
   ]
-  return resolveSettings(table, sources, { lenient: inputs.lenient, foreign: pulsarKeys })
+  return resolveSettings(table, sources, { lenient: inputs.lenient, foreign: inputs.foreign ?? pulsarKeys })
 }
 
 function readConf(path: string): SettingSource[] {

@@ -1,7 +1,7 @@
 import { configErrors, createLogger, type LogLevel } from '@strata/base'
 import { openStandalone, standaloneSettings, unavailableSwitches, type Standalone } from '@strata/standalone'
-import { EXIT } from './failure.ts'
 import { loadSettings } from './settings.ts'
+import { stopRequest } from './stop-request.ts'
 
 export interface StandaloneFlags {
   readonly data: string
@@ -61,18 +61,4 @@ function printReady(
     '  stop        Ctrl-C (twice: at once)'
   ]
   process.stdout.write(`${lines.join('\n')}\n`)
-}
-
-/** Resolves with Ctrl-C, which drains and closes; a second one ends the process at once. */
-function stopRequest(): Promise<void> {
-  return new Promise(resolve => {
-    let stopping = false
-    const stop = (): void => {
-      if (stopping) process.exit(EXIT.interrupted)
-      stopping = true
-      resolve()
-    }
-    process.on('SIGINT', stop)
-    process.on('SIGTERM', stop)
-  })
 }
