@@ -214,6 +214,8 @@ export class LedgerRecovery {
     while (this.#due !== 'nothing' && this.#phase === 'reading') {
       const isWhole = this.#due === 'everything'
       this.#due = 'nothing'
+      if (isWhole) this.#takeIn()
+      this.#release()
       if (isWhole) this.#settleAll()
       this.#release()
       if (this.#isReading && this.#slots.size <= UNSETTLED_MAX) this.#decide(this.#slot(this.#next))
@@ -225,11 +227,15 @@ export class LedgerRecovery {
     return this.#phase === 'reading'
   }
 
-  #settleAll(): void {
+  /** What was found behind all that was found before. */
+  #takeIn(): void {
     for (let slot = this.#slot(this.#next); slot.entry !== undefined; slot = this.#slot(this.#next)) {
       this.#lengthBytes = slot.entry.lengthBytes
       this.#next = entryId(this.#next + 1)
     }
+  }
+
+  #settleAll(): void {
     for (const slot of [...this.#slots.values()]) {
       if (slot.id < this.#next && this.#isReading && !this.#isSettled(slot)) this.#settle(slot)
     }

@@ -403,6 +403,17 @@ describe('LedgerWriter', () => {
     assert.deepEqual(seen.changes, [])
   })
 
+  test('a fence that is met while entries are sent again ends it, whatever the change decided', () => {
+    const { writer, seen } = writerOf(THREE)
+    appendTo(writer, 3)
+    seen.members[0]?.onAddFailed(writer.ledgerId, entryId(0), 'UNREACHABLE')
+    seen.sendAdd = (member, add) => member.onAddFailed(writer.ledgerId, add.entryId, 'FENCED')
+    writer.onChangeDecided([{ index: 0, bookieId: bookieId('spare') }])
+    answer(seen, [1, 2], 2)
+    writer.tick(0)
+    assert.deepEqual([writer.failure, seen.failure, seen.confirmed], ['FENCED', 'FENCED', []])
+  })
+
   test('tells its LAC once nothing is appended any more, once', () => {
     const { writer, seen } = writerOf(THREE)
     appendTo(writer, 2)
