@@ -1,9 +1,9 @@
 import { strict as assert } from 'node:assert'
 import { MetadataError, transactUntilAnswered, type Transaction } from '@strata/metadata'
-import type { EtcdMetadataOptions, EtcdMetadataStore } from '@strata/metadata/etcd'
+import type { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { freshPrefix, openStore, SCRIPTS } from './etcd-store.ts'
+import { freshPrefix, openStore, openThrough, SCRIPTS } from './etcd-store.ts'
 import { FaultyProxy, type Fault } from './faulty-proxy.ts'
 
 const put = (key: string, value = key) => ({ kind: 'put', key, value: Buffer.from(value) }) as const
@@ -23,17 +23,13 @@ describe('a transaction whose answer is lost', () => {
   /** Another process, which nothing happens to. */
   let other: EtcdMetadataStore
   let opened: EtcdMetadataStore[]
-  const open = async (options: Partial<EtcdMetadataOptions> & { endpoints: string[] }): Promise<EtcdMetadataStore> => {
-    const made = await openStore({ prefix, ...options })
-    opened.push(made)
-    return made
-  }
   beforeEach(async () => {
     opened = []
     prefix = freshPrefix()
     proxy = await FaultyProxy.open(etcd.first.endpoint)
-    other = await open({ endpoints: etcd.endpoints })
-    store = await open({ endpoints: [proxy.endpoint] })
+    other = await openStore({ endpoints: etcd.endpoints, prefix })
+    store = await openThrough(proxy, { prefix })
+    opened.push(other, store)
   })
   afterEach(async () => {
     await proxy.close()
@@ -86,7 +82,8 @@ describe('a transaction whose answer is lost', () => {
   })
 
   test('is still found after the store itself gave up asking', async () => {
-    const impatient = await open({ endpoints: [proxy.endpoint], patienceMs: 500 })
+    const impatient = await openThrough(proxy, { prefix, patienceMs: 500 })
+    opened.push(impatient)
     const transaction = await increment('op')
     proxy.failNext('cut at answer', ...Array<Fault>(1_000).fill('cut at request'))
     await assert.rejects(impatient.transact(transaction), unavailable)

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { silentLogger, systemClock } from '@strata/base'
+import type { FaultyProxy } from './faulty-proxy.ts'
 import { EtcdMetadataStore, type EtcdMetadataOptions } from '@strata/metadata/etcd'
 
 /** The folder of the scripts that fetch and start peers. */
@@ -16,4 +17,16 @@ export function openStore(
   options: Partial<EtcdMetadataOptions> & Pick<EtcdMetadataOptions, 'endpoints'>
 ): Promise<EtcdMetadataStore> {
   return EtcdMetadataStore.open({ prefix: freshPrefix(), clock: systemClock, logger: silentLogger, ...options })
+}
+
+/** A store that was opened elsewhere before. All that its opening asks in the background is answered when this resolves. */
+export async function openThrough(
+  proxy: FaultyProxy,
+  options: Partial<EtcdMetadataOptions> & { prefix: string }
+): Promise<EtcdMetadataStore> {
+  const before = proxy.answerCount
+  const store = await openStore({ ...options, endpoints: [proxy.endpoint] })
+  // which store it is, and how many operation ids there are
+  await proxy.until(({ answerCount }) => answerCount === before + 2)
+  return store
 }

@@ -3,16 +3,19 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 
 const FRAME_HEADER_BYTES = 9
 const HEADERS_FRAME = 1
+const STREAM_AT = 5
 const PREFACE_BYTES = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'.length
 
 /** What happens to the next request (its first frame), or to the next answer to one. */
-export type Fault = 'cut at request' | 'hold request' | 'cut at answer'
+export type Fault = 'pass request' | 'hold request' | 'cut at request' | 'cut at answer'
 
 interface Pair {
   readonly client: Socket
   readonly server: Socket
   /** Bytes of the client that wait to be released. */
   held: Buffer[] | undefined
+  /** Requests that are not answered yet, by the number of their stream. */
+  readonly open: Set<number>
 }
 
 /**
@@ -21,7 +24,7 @@ interface Pair {
  */
 export class FaultyProxy {
   readonly #server: Server
-  readonly #target: { readonly host: string; readonly port: number }
+  #target: { readonly host: string; readonly port: number }
   readonly #pairs = new Set<Pair>()
   #faults: Fault[] = []
   #isSilent = false
@@ -39,14 +42,19 @@ export class FaultyProxy {
   }
 
   static async open(target: string): Promise<FaultyProxy> {
-    const [host = '', port = ''] = target.split(':')
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
-    return new FaultyProxy(server, { host, port: Number(port) })
+    return new FaultyProxy(server, parse(target))
   }
 
   get endpoint(): string {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  /** Connections go elsewhere from now on, and those that stand are cut. */
+  turnTo(target: string): void {
+    this.#target = parse(target)
+    this.cut()
   }
 
   /** One fault a request. */
@@ -76,10 +84,11 @@ export class FaultyProxy {
     }
   }
 
-  /** Hands held requests to the server, whose clients are gone. */
+  /** Hands held requests to the server, also those of clients that are gone. */
   release(): void {
     for (const pair of this.#pairs) {
       for (const bytes of pair.held ?? []) pair.server.write(bytes)
+      pair.held = undefined
     }
   }
 
@@ -100,13 +109,13 @@ export class FaultyProxy {
 
   #accept(client: Socket): void {
     const server = connect(this.#target)
-    const pair: Pair = { client, server, held: undefined }
+    const pair: Pair = { client, server, held: undefined, open: new Set() }
     this.#pairs.add(pair)
     this.connectionCount += 1
     const requests = new FrameReader(PREFACE_BYTES)
     const answers = new FrameReader(0)
-    client.on('data', bytes => this.#fromClient(pair, bytes, requests.hasHeaders(bytes)))
-    server.on('data', bytes => this.#fromServer(pair, bytes, answers.hasHeaders(bytes)))
+    client.on('data', bytes => this.#fromClient(pair, bytes, requests.headersIn(bytes)))
+    server.on('data', bytes => this.#fromServer(pair, bytes, answers.headersIn(bytes)))
     for (const socket of [client, server]) socket.on('error', () => undefined)
     client.on('close', () => {
       if (pair.held === undefined) server.destroy()
@@ -118,7 +127,9 @@ export class FaultyProxy {
     this.#wake()
   }
 
-  #fromClient(pair: Pair, bytes: Buffer, isRequest: boolean): void {
+  #fromClient(pair: Pair, bytes: Buffer, requests: readonly number[]): void {
+    for (const request of requests) pair.open.add(request)
+    const isRequest = requests.length > 0
     if (this.#isSilent) return
     if (pair.held !== undefined) {
       pair.held.push(bytes)
@@ -130,13 +141,17 @@ export class FaultyProxy {
       return
     }
     this.#faults.shift()
-    if (fault === 'hold request') pair.held = [bytes]
+    if (fault === 'pass request') pair.server.write(bytes)
+    else if (fault === 'hold request') pair.held = [bytes]
     else pair.client.destroy()
     this.#happened()
   }
 
-  #fromServer(pair: Pair, bytes: Buffer, isAnswer: boolean): void {
-    if (isAnswer) this.answerCount += 1
+  #fromServer(pair: Pair, bytes: Buffer, headers: readonly number[]): void {
+    // the other headers are what comes at the end of an answer
+    const answers = headers.filter(request => pair.open.delete(request))
+    const isAnswer = answers.length > 0
+    this.answerCount += answers.length
     if (this.#isSilent) return
     if (isAnswer && this.#faults[0] === 'cut at answer') {
       this.#faults.shift()
@@ -160,6 +175,11 @@ export class FaultyProxy {
   }
 }
 
+function parse(target: string): { host: string; port: number } {
+  const [host = '', port = ''] = target.split(':')
+  return { host, port: Number(port) }
+}
+
 /** Finds where frames begin in one direction of a connection. */
 class FrameReader {
   #skip: number
@@ -169,9 +189,9 @@ class FrameReader {
     this.#skip = prefaceBytes
   }
 
-  /** Does a frame that opens a request or an answer begin in `bytes`? */
-  hasHeaders(bytes: Buffer): boolean {
-    let found = false
+  /** The streams of the frames with headers that begin in `bytes`. */
+  headersIn(bytes: Buffer): number[] {
+    const found: number[] = []
     for (let at = 0; at < bytes.length;) {
       const skipped = Math.min(this.#skip, bytes.length - at)
       this.#skip -= skipped
@@ -180,7 +200,7 @@ class FrameReader {
       this.#header = Buffer.concat([this.#header, bytes.subarray(at, at + missing)])
       at += missing
       if (this.#header.length < FRAME_HEADER_BYTES) break
-      if (this.#header[3] === HEADERS_FRAME) found = true
+      if (this.#header[3] === HEADERS_FRAME) found.push(this.#header.readUInt32BE(STREAM_AT))
       this.#skip = this.#header.readUIntBE(0, 3)
       this.#header = Buffer.alloc(0)
     }

@@ -3,7 +3,7 @@ import { MetadataError, type Lease } from '@strata/metadata'
 import type { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { freshPrefix, openStore, SCRIPTS } from './etcd-store.ts'
+import { freshPrefix, openStore, openThrough, SCRIPTS } from './etcd-store.ts'
 import { FaultyProxy } from './faulty-proxy.ts'
 
 let etcd: EtcdPeers
@@ -23,8 +23,8 @@ describe('a lease', () => {
   beforeEach(async () => {
     const prefix = freshPrefix()
     proxy = await FaultyProxy.open(etcd.first.endpoint)
-    store = await openStore({ endpoints: [proxy.endpoint], prefix, attemptMs: 500 })
     other = await openStore({ endpoints: etcd.endpoints, prefix })
+    store = await openThrough(proxy, { prefix, attemptMs: 500 })
   })
   afterEach(async () => {
     await proxy.close()

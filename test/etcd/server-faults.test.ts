@@ -1,12 +1,15 @@
 import { strict as assert } from 'node:assert'
-import { cp, rename } from 'node:fs/promises'
+import { cp, rename, rm } from 'node:fs/promises'
 import { MetadataError, type TransactionResult } from '@strata/metadata'
 import type { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
 import { freshPrefix, openStore, SCRIPTS } from './etcd-store.ts'
+import { FaultyProxy } from './faulty-proxy.ts'
 
-const QUOTA_BYTES = 12 * 1024 * 1024
+const QUOTA_BYTES = 8 * 1024 * 1024
+const replaced = (error: unknown): boolean => MetadataError.is(error, 'STORE_REPLACED') && !error.retryable
+const unavailable = (error: unknown): boolean => MetadataError.is(error, 'UNAVAILABLE')
 const put = (key: string, value: string | Uint8Array = key) =>
   ({ kind: 'put', key, value: Buffer.from(value) }) as const
 
@@ -85,7 +88,7 @@ describe('a server', () => {
       await Promise.all(ids.map(async id => answers.set(id, await submit(id))))
     }
     // what was committed is known although nothing can be written
-    for (const [id, answer] of answers) {
+    for (const [id, answer] of [...answers].slice(-40)) {
       if (answer !== 'full') assert.deepEqual(await submit(id), answer)
     }
     const unnamed = store.transact({ compares: [], changes: [put('k')] })
@@ -98,7 +101,7 @@ describe('a server', () => {
     const { alarms } = await etcd.first.post<{ alarms: object[] }>('maintenance/alarm', { action: 'GET' })
     assert.equal(alarms.length, 1)
     await etcd.first.post('maintenance/alarm', { action: 'DEACTIVATE', ...alarms[0] })
-    for (const [id, answer] of answers) {
+    for (const [id, answer] of [...answers].slice(-40)) {
       const again = await submit(id)
       assert(again !== 'full' && again.committed, id)
       if (answer !== 'full') assert.deepEqual(again, answer)
@@ -124,7 +127,6 @@ describe('a server', () => {
     await rename(directory, `${directory}.newer`)
     await rename(`${directory}.copy`, directory)
     await etcd.first.start()
-    const replaced = (error: unknown): boolean => MetadataError.is(error, 'STORE_REPLACED') && !error.retryable
     await assert.rejects(store.get('lost'), replaced)
     // also when it has caught up with the revisions that were given before
     const fresh = await openStore({ endpoints: etcd.endpoints, prefix })
@@ -139,6 +141,52 @@ describe('a server', () => {
     await fresh.close()
   })
 
+  test('that lost everything is not written to, however far it has come since', async () => {
+    const last = await commit(put('lost'))
+    const { directory } = etcd.first
+    await etcd.first.kill()
+    await rm(directory, { recursive: true })
+    await etcd.first.start()
+    const fresh = await openStore({ endpoints: etcd.endpoints, prefix })
+    for (let revision = 0; revision <= last;) {
+      const result = await fresh.transact({ compares: [], changes: [put('new')] })
+      revision = result.committed ? result.revision : 0
+    }
+    await assert.rejects(store.transact({ compares: [], changes: [put('x')] }), replaced)
+    assert.equal(await fresh.get('x'), undefined)
+    await assert.rejects(store.get('lost'), replaced)
+    await fresh.close()
+  })
+
+  test('of another cluster is not believed, and forgotten when ours is back', async () => {
+    const other = await startEtcd({ scripts: SCRIPTS })
+    const proxy = await FaultyProxy.open(etcd.first.endpoint)
+    const through = await openStore({ endpoints: [proxy.endpoint], prefix, patienceMs: 700 })
+    const seen: string[] = []
+    let wake = (): void => undefined
+    await through.watch('', events => {
+      seen.push(...events.map(({ key }) => key))
+      wake()
+    })
+    await commit(put('ours'))
+    const theirs = await openStore({ endpoints: other.endpoints, prefix })
+    for (const key of ['theirs', 'ours', 'more', 'still more']) {
+      await theirs.transact({ compares: [], changes: [put(key, 'theirs')] })
+    }
+    proxy.turnTo(other.first.endpoint)
+    await assert.rejects(through.get('theirs'), unavailable)
+    const named = { compares: [], changes: [put('x')], operationId: 'x' }
+    await assert.rejects(through.transact(named), unavailable)
+    assert.equal(await theirs.get('x'), undefined)
+    proxy.turnTo(etcd.first.endpoint)
+    while ((await through.transact(named).catch(() => undefined)) === undefined) continue // it is connecting
+    assert.equal(Buffer.from((await through.get('ours'))?.value ?? []).toString(), 'ours')
+    while (!seen.includes('x')) await new Promise<void>(resolve => (wake = resolve))
+    assert.deepEqual(seen, ['ours', 'x'])
+    await Promise.all([through.close(), theirs.close()])
+    await Promise.all([proxy.close(), other.stop()])
+  })
+
   test('of another format than ours is left alone', async () => {
     await store.close()
     const key = Buffer.from(`${prefix}f`).toString('base64')
@@ -151,6 +199,6 @@ describe('a server', () => {
   test('that is not there is unavailable after a while, not absent', async () => {
     await etcd.first.kill()
     const impatient = openStore({ endpoints: etcd.endpoints, patienceMs: 200 })
-    await assert.rejects(impatient, error => MetadataError.is(error, 'UNAVAILABLE'))
+    await assert.rejects(impatient, unavailable)
   })
 })

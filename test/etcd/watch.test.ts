@@ -3,7 +3,7 @@ import type { Watch, WatchEvent } from '@strata/metadata'
 import type { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { freshPrefix, openStore, SCRIPTS } from './etcd-store.ts'
+import { freshPrefix, openStore, openThrough, SCRIPTS } from './etcd-store.ts'
 import { FaultyProxy } from './faulty-proxy.ts'
 
 let etcd: EtcdPeers
@@ -63,8 +63,8 @@ describe('a watch', () => {
   beforeEach(async () => {
     const prefix = freshPrefix()
     proxy = await FaultyProxy.open(etcd.first.endpoint)
-    store = await openStore({ endpoints: [proxy.endpoint], prefix })
     other = await openStore({ endpoints: etcd.endpoints, prefix })
+    store = await openThrough(proxy, { prefix })
     listener = new Listener()
   })
   afterEach(async () => {
@@ -191,5 +191,28 @@ describe('a watch', () => {
     const end = await put('w/a', '2')
     await live.until(() => live.lastVersion === end)
     assert.equal(listener.batches.length, 1)
+  })
+
+  test('and a page that is being read when its revision is compacted is read anew, as of one revision', async () => {
+    const keys = Array.from({ length: 200 }, (_, i) => `w/${1000 + i}`)
+    const writeAll = async (value: string): Promise<number> => {
+      let end = 0
+      for (const half of [keys.slice(0, 100), keys.slice(100)]) {
+        end = await commit(...half.map(key => ({ kind: 'put', key, value: Buffer.from(value) }) as const))
+      }
+      return end
+    }
+    await writeAll('old')
+    proxy.failNext('pass request', 'hold request') // the second request for rows of the page
+    const scanning = store.scan({ prefix: 'w/' })
+    await proxy.until(({ faultCount }) => faultCount === 2)
+    await compact(await writeAll('new'))
+    proxy.release()
+    const { records, next } = await scanning
+    assert.equal(next, undefined)
+    assert.deepEqual(
+      records.map(({ key, value }) => `${key}=${Buffer.from(value).toString()}`),
+      keys.map(key => `${key}=new`)
+    )
   })
 })

@@ -13,11 +13,11 @@ export interface EtcdRange {
  *   key                  value
  *   <prefix>d/<key>      a record: the value as it is; its version is etcd's revision of the last change (mod revision)
  *   <prefix>o/<id>       a named transaction: `c` committed, under the revision of this row; `r` refused for good
- *   <prefix>f            the format of all this: `1`
+ *   <prefix>f            `1`, the format of all this, and after a space a random id of this store
  *   <prefix>t            (empty) written by transactions that would otherwise change nothing and so have no revision
  */
 export class EtcdKeys {
-  readonly format: Buffer
+  readonly identity: Buffer
   readonly touch: Buffer
   readonly operations: EtcdRange
   readonly #prefix: string
@@ -26,7 +26,7 @@ export class EtcdKeys {
   constructor(prefix: string) {
     assert(prefix.endsWith('/') && !prefix.includes('\0'), `a prefix that ends with a slash: ${prefix}`)
     this.#prefix = prefix
-    this.format = Buffer.from(`${prefix}f`)
+    this.identity = Buffer.from(`${prefix}f`)
     this.touch = Buffer.from(`${prefix}t`)
     this.operations = rangeOf(Buffer.from(`${prefix}o/`))
     this.#dataLength = Buffer.byteLength(`${prefix}d/`)

@@ -1,3 +1,5 @@
+import { strict as assert } from 'node:assert'
+import { randomUUID } from 'node:crypto'
 import type { Clock, Logger } from '@strata/base'
 import { MetadataError } from '../errors.ts'
 import { checkKey, checkTransaction } from '../limits.ts'
@@ -46,7 +48,7 @@ export interface EtcdMetadataOptions {
 /** Longer than an election takes. */
 const ATTEMPT_MS = 3_000
 const PATIENCE_MS = 10_000
-const FORMAT = Buffer.from('1')
+const FORMAT = '1'
 
 /**
  * The store of a cluster: etcd, through its v3 API.
@@ -59,7 +61,7 @@ export class EtcdMetadataStore implements MetadataStore {
   readonly #keys: EtcdKeys
   readonly #reader: EtcdReader
   readonly #operations: EtcdOperations
-  readonly #transactor: EtcdTransactor
+  #transactor: EtcdTransactor | undefined
   readonly #attemptMs: number
   readonly #leases = new Set<EtcdLease>()
   readonly #watches = new Set<EtcdWatch>()
@@ -84,14 +86,13 @@ export class EtcdMetadataStore implements MetadataStore {
     this.#keys = keys
     this.#reader = new EtcdReader(session, keys)
     this.#operations = new EtcdOperations({ session, keys, countMax: options.operationsMax })
-    this.#transactor = new EtcdTransactor({ session, keys, reader: this.#reader, operations: this.#operations })
   }
 
   /** @throws MetadataError UNAVAILABLE, DENIED, NO_SPACE, STORE_CORRUPT (another version's format below the prefix) */
   static async open(options: EtcdMetadataOptions): Promise<EtcdMetadataStore> {
     const store = new EtcdMetadataStore(options)
     try {
-      await store.#answering(() => store.#checkFormat())
+      await store.#answering(() => store.#identify())
       store.#operations.startTrim()
       return store
     } catch (error) {
@@ -114,7 +115,9 @@ export class EtcdMetadataStore implements MetadataStore {
   async transact(transaction: Transaction): Promise<TransactionResult> {
     this.#checkOpen()
     checkTransaction(transaction)
-    return this.#answering(() => this.#transactor.transact(transaction))
+    const transactor = this.#transactor
+    assert(transactor !== undefined, 'an open store knows which one it is')
+    return this.#answering(() => transactor.transact(transaction))
   }
 
   async watch(prefix: string, listener: WatchListener): Promise<Watch> {
@@ -157,16 +160,26 @@ export class EtcdMetadataStore implements MetadataStore {
     this.#session.close()
   }
 
-  async #checkFormat(): Promise<void> {
-    const success = [putOp(this.#keys.format, FORMAT)]
-    const compare = [modEquals(this.#keys.format, 0n)]
-    let row = await this.#reader.row(this.#keys.format)
+  /** Finds out which store this is; the first one to come names it. */
+  async #identify(): Promise<void> {
+    const key = this.#keys.identity
+    let row = await this.#reader.row(key)
     if (row === undefined) {
-      await this.#session.ask(TXN, { compare, success }, { mayRepeat: true })
-      row = await this.#reader.row(this.#keys.format)
+      const value = Buffer.from(`${FORMAT} ${randomUUID()}`)
+      const naming = { compare: [modEquals(key, 0n)], success: [putOp(key, value)] }
+      await this.#session.ask(TXN, naming, { mayRepeat: true })
+      row = await this.#reader.row(key)
     }
-    const format = row === undefined ? '' : Buffer.from(row.value).toString()
-    if (!FORMAT.equals(Buffer.from(format))) throw MetadataError.create('STORE_CORRUPT', { format })
+    const value = Buffer.from(row?.value ?? [])
+    const [format] = value.toString().split(' ')
+    if (format !== FORMAT) throw MetadataError.create('STORE_CORRUPT', { format })
+    this.#transactor = new EtcdTransactor({
+      session: this.#session,
+      keys: this.#keys,
+      identity: { key, value },
+      reader: this.#reader,
+      operations: this.#operations
+    })
   }
 
   async #answering<Result>(ask: () => Promise<Result>): Promise<Result> {

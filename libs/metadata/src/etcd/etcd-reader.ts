@@ -44,7 +44,11 @@ export class EtcdReader {
 
   /** The store's revision now. @throws EtcdFailure */
   async revision(): Promise<bigint> {
-    const { header } = await this.#session.ask(RANGE, { key: this.#keys.format, countOnly: true }, { mayRepeat: true })
+    const { header } = await this.#session.ask(
+      RANGE,
+      { key: this.#keys.identity, countOnly: true },
+      { mayRepeat: true }
+    )
     return header?.revision ?? 0n
   }
 

@@ -36,6 +36,7 @@ const PAUSE_MS_MAX = 1_000
  *   - What may have been carried out is sent again only if its asker says that this does no harm.
  *   - No linearizable answer is older than one that came before it was asked. An answer that is means that the store was
  *     set back (a backup was restored): from then on nothing is believed any more, until the process starts anew.
+ *   - What another cluster answers is not believed.
  */
 export class EtcdSession {
   readonly clock: Clock
@@ -45,6 +46,7 @@ export class EtcdSession {
   #clusterId: bigint | undefined
   #newestRevision = 0n
   #isReplaced = false
+  #isStrangerKnown = false
   #isClosed = false
 
   constructor(options: EtcdSessionOptions) {
@@ -94,7 +96,7 @@ export class EtcdSession {
       try {
         const leftMs = Math.max(1, endMs - this.clock.nowMs())
         const answer = await this.#options.members.call(rpc.path, bytes, { token, timeoutMs: leftMs })
-        const response = fromBinary(rpc.response, answer)
+        const response = decode(rpc.response, answer)
         this.#checkHeader(response, rpc.isLinearizable ? floor : undefined)
         return response
       } catch (error) {
@@ -117,6 +119,16 @@ export class EtcdSession {
         listener.onEnd(failure)
       }
     })
+  }
+
+  /** Makes the failure; from now on everything fails so. */
+  replaced(reason: string): EtcdFailure {
+    this.#isReplaced = true
+    this.log.error(
+      { event: 'etcd.replaced', reason },
+      'The metadata store is not what it was: nothing is done with it any more.'
+    )
+    return new EtcdFailure('replaced', reason)
   }
 
   pause(pauseMs: number): Promise<void> {
@@ -157,7 +169,7 @@ export class EtcdSession {
     )
     try {
       const answer = await members.call(AUTHENTICATE.path, request, { token: undefined, timeoutMs: attemptMs })
-      return fromBinary(AUTHENTICATE.response, answer).token
+      return decode(AUTHENTICATE.response, answer).token
     } catch (error) {
       // a server that asks for no password takes every request without one
       if (error instanceof EtcdFailure && error.message.includes('authentication is not enabled')) return undefined
@@ -165,24 +177,36 @@ export class EtcdSession {
     }
   }
 
+  /** Another member may be one of ours; this one may be again, when what was mixed up is put right. */
+  #stranger(clusterId: bigint): EtcdFailure {
+    const reason = `cluster ${clusterId} instead of ${this.#clusterId ?? 0n}`
+    if (!this.#isStrangerKnown) {
+      this.#isStrangerKnown = true
+      this.log.error(
+        { event: 'etcd.stranger_answered', reason },
+        'A member of another etcd cluster answers; it is not believed.'
+      )
+    }
+    return new EtcdFailure('refused', reason)
+  }
+
   #checkHeader({ header }: Answer, floor: bigint | undefined): void {
     if (this.#isReplaced) throw new EtcdFailure('replaced', 'the store was set back while it was in use')
     if (header === undefined) throw new EtcdFailure('unclear', 'an answer without a header')
     this.#clusterId ??= header.clusterId
-    if (header.clusterId !== this.#clusterId) {
-      throw new EtcdFailure('replaced', `cluster ${header.clusterId} instead of ${this.#clusterId}`)
-    }
+    if (header.clusterId !== this.#clusterId) throw this.#stranger(header.clusterId)
     if (floor === undefined) return
-    if (header.revision < floor) {
-      this.#isReplaced = true
-      const reason = `revision ${header.revision} after ${floor}`
-      this.log.error(
-        { event: 'etcd.set_back', reason },
-        'The metadata store was set back: nothing is done with it any more.'
-      )
-      throw new EtcdFailure('replaced', reason)
-    }
+    if (header.revision < floor) throw this.replaced(`revision ${header.revision} after ${floor}`)
     if (header.revision > this.#newestRevision) this.#newestRevision = header.revision
+  }
+}
+
+/** @throws EtcdFailure: what came is no such message */
+export function decode<Response extends Message>(schema: GenMessage<Response>, bytes: Uint8Array): Response {
+  try {
+    return fromBinary(schema, bytes)
+  } catch (error) {
+    throw new EtcdFailure('unclear', 'an answer that is no message', error)
   }
 }
 

@@ -6,7 +6,7 @@ import type { EtcdOperations } from './etcd-operations.ts'
 import type { EtcdReader } from './etcd-reader.ts'
 import { TXN } from './etcd-rpc.ts'
 import type { EtcdSession } from './etcd-session.ts'
-import { operationState, refusalRequest, stateOf, TransactionPlan } from './transaction-plan.ts'
+import { refusalRequest, refusalState, stateOf, TransactionPlan, type StoreIdentity } from './transaction-plan.ts'
 
 /** Names of which it is remembered that an attempt may still be on its way. */
 const DOUBTS_MAX = 4_096
@@ -23,13 +23,21 @@ const DOUBTS_MAX = 4_096
 export class EtcdTransactor {
   readonly #session: EtcdSession
   readonly #keys: EtcdKeys
+  readonly #identity: StoreIdentity
   readonly #reader: EtcdReader
   readonly #operations: EtcdOperations
   readonly #doubts = new Set<string>()
 
-  constructor(options: { session: EtcdSession; keys: EtcdKeys; reader: EtcdReader; operations: EtcdOperations }) {
+  constructor(options: {
+    session: EtcdSession
+    keys: EtcdKeys
+    identity: StoreIdentity
+    reader: EtcdReader
+    operations: EtcdOperations
+  }) {
     this.#session = options.session
     this.#keys = options.keys
+    this.#identity = options.identity
     this.#reader = options.reader
     this.#operations = options.operations
   }
@@ -37,7 +45,7 @@ export class EtcdTransactor {
   /** @throws EtcdFailure. The transaction is within the limits. */
   async transact(transaction: Transaction): Promise<TransactionResult> {
     const { operationId } = transaction
-    const plan = new TransactionPlan(this.#keys, transaction)
+    const plan = new TransactionPlan(this.#keys, this.#identity, transaction)
     const leases = leasesOf(transaction)
     try {
       if (operationId !== undefined) return await this.#named(plan, operationId, leases)
@@ -45,7 +53,7 @@ export class EtcdTransactor {
       const response = await this.#session.ask(TXN, plan.request(0n), { mayRepeat: false })
       const verdict = plan.verdict(response, 0n)
       if (verdict.kind === 'decided') return verdict.result
-      throw new EtcdFailure('unclear', 'an unnamed transaction has no name to be found under')
+      throw this.#anotherStore()
     } catch (error) {
       // which of them it was, etcd does not say
       const isOnly = leases.length === 1 && error instanceof EtcdFailure && error.kind === 'no-lease'
@@ -83,6 +91,7 @@ export class EtcdTransactor {
         if (verdict.result.committed) this.#operations.onCommitted()
         return verdict.result
       }
+      if (verdict.kind === 'another-store') throw this.#anotherStore()
       const { state } = verdict
       if (state.kind === 'committed') return { committed: true, revision: state.revision }
       attempts.generation = state.kind === 'refused' ? state.generation : 0n
@@ -93,9 +102,10 @@ export class EtcdTransactor {
   async #refuse(id: string, attempts: { generation: bigint; isDoubtful: boolean }): Promise<number | undefined> {
     const operation = this.#keys.operation(id)
     for (;;) {
-      const request = refusalRequest(operation, attempts.generation)
+      const request = refusalRequest(this.#identity, operation, attempts.generation)
       const response = await this.#session.ask(TXN, request, { mayRepeat: true })
-      const state = response.succeeded ? undefined : operationState(response)
+      const state = response.succeeded ? undefined : refusalState(this.#identity, response)
+      if (state === 'another-store') throw this.#anotherStore()
       if (state?.kind === 'committed') return state.revision
       // a row that says refused is by an earlier attempt to write it
       if (state?.kind !== 'none') {
@@ -128,6 +138,10 @@ export class EtcdTransactor {
     }
     if (attempts.isDoubtful) this.#remember(id)
     return undefined
+  }
+
+  #anotherStore(): EtcdFailure {
+    return this.#session.replaced('another store below the same prefix')
   }
 
   #remember(id: string): void {

@@ -1,4 +1,4 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { create, toBinary } from '@bufbuild/protobuf'
 import type { Watch, WatchEvent, WatchListener } from '../metadata-store.ts'
 import { deliver } from '../watch-hub.ts'
 import { EtcdFailure } from './etcd-failure.ts'
@@ -6,7 +6,7 @@ import type { EtcdKeys } from './etcd-keys.ts'
 import type { EtcdStream } from './etcd-members.ts'
 import { copyOf, versionOf, type EtcdReader } from './etcd-reader.ts'
 import { WATCH_PATH } from './etcd-rpc.ts'
-import { backoffMs, type EtcdSession } from './etcd-session.ts'
+import { backoffMs, decode, type EtcdSession } from './etcd-session.ts'
 import { EventType, WatchRequestSchema, WatchResponseSchema, type WatchResponse } from './generated/etcd_pb.ts'
 import { WatchMirror } from './watch-mirror.ts'
 
@@ -73,8 +73,10 @@ export class EtcdWatch implements Watch {
   /** Until it is closed, or the store is not the one it was. Never rejects. */
   async #run(): Promise<void> {
     const { session, reader } = this.#options
-    while (!this.#isOver()) {
+    for (let isFirst = true; !this.#isOver(); isFirst = false) {
       try {
+        // another store, or one that was set back, would let us wait for what it has yet to give
+        if (!isFirst) await reader.revision()
         await this.#listen()
         await this.#resync()
       } catch (error) {
@@ -82,8 +84,6 @@ export class EtcdWatch implements Watch {
         if (!(error instanceof EtcdFailure)) throw error
         if (this.#report(error) === 'give up') return
         await session.pause(backoffMs(this.#failures++))
-        // a store that was set back would let a watch wait for revisions that it has yet to give a second time
-        await reader.revision().catch(() => undefined)
       }
     }
   }
@@ -112,7 +112,11 @@ export class EtcdWatch implements Watch {
     const fail = (failure: EtcdFailure): void => settle?.reject(failure)
     const stream = await session.stream(WATCH_PATH, {
       onMessage: bytes => {
-        const response = fromBinary(WatchResponseSchema, bytes)
+        const response = decodeResponse(bytes)
+        if (response instanceof EtcdFailure) {
+          fail(response)
+          return
+        }
         if (response.created) cancelTimer()
         if (response.canceled && response.compactRevision > 0n) settle?.resolve()
         else if (response.canceled) fail(new EtcdFailure('refused', response.cancelReason))
@@ -188,6 +192,14 @@ export class EtcdWatch implements Watch {
     }
     this.#deliver(gone)
     this.#revision = revision
+  }
+}
+
+function decodeResponse(bytes: Buffer): WatchResponse | EtcdFailure {
+  try {
+    return decode(WatchResponseSchema, bytes)
+  } catch (error) {
+    return error instanceof EtcdFailure ? error : new EtcdFailure('unclear', 'no response', error)
   }
 }
 

@@ -23,6 +23,12 @@ const COMMITTED = Buffer.from('c')
 const REFUSED = Buffer.from('r')
 const EMPTY = Buffer.alloc(0)
 
+/** The row that tells this store from all others. Every change compares it, so that none is made in another store. */
+export interface StoreIdentity {
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
 /** What the row of a named transaction says. */
 export type OperationState =
   | { readonly kind: 'none' }
@@ -32,6 +38,8 @@ export type OperationState =
 
 export type Verdict =
   | { readonly kind: 'decided'; readonly result: TransactionResult }
+  /** Not judged: another store than the one that was opened. */
+  | { readonly kind: 'another-store' }
   /** Not judged: the name was used before, under another generation than the request said. */
   | { readonly kind: 'named-before'; readonly state: OperationState }
 
@@ -44,6 +52,7 @@ export type Verdict =
  * can never be carried out.
  */
 export class TransactionPlan {
+  readonly #identity: StoreIdentity
   readonly #transaction: Transaction
   readonly #operation: Buffer | undefined
   readonly #compares: Compare[]
@@ -51,7 +60,8 @@ export class TransactionPlan {
   readonly #lookups: RequestOp[]
 
   /** Takes copies: what the caller does to its bytes afterwards does not matter. */
-  constructor(keys: EtcdKeys, transaction: Transaction) {
+  constructor(keys: EtcdKeys, identity: StoreIdentity, transaction: Transaction) {
+    this.#identity = identity
     const { operationId, compares, changes } = transaction
     this.#transaction = transaction
     this.#operation = operationId === undefined ? undefined : keys.operation(operationId)
@@ -61,11 +71,13 @@ export class TransactionPlan {
     else if (!changes.some(change => change.kind === 'put')) this.#changes.push(putOp(keys.touch, EMPTY))
     this.#lookups = compares.map(({ key }) => rangeOp(keys.data(key)))
     if (this.#operation !== undefined) this.#lookups.unshift(rangeOp(this.#operation))
+    this.#lookups.unshift(rangeOp(identity.key))
   }
 
   request(generation: bigint): TxnRequest {
     const compare = [...this.#compares]
     if (this.#operation !== undefined) compare.unshift(modEquals(this.#operation, generation))
+    compare.unshift(isStill(this.#identity))
     return { compare, success: this.#changes, failure: this.#lookups }
   }
 
@@ -76,6 +88,7 @@ export class TransactionPlan {
       return { kind: 'decided', result: { committed: true, revision } }
     }
     const found = response.responses.map(rowOf)
+    if (!isSame(this.#identity, found.shift())) return { kind: 'another-store' }
     if (this.#operation !== undefined) {
       const row = found.shift()
       if ((row?.modRevision ?? 0n) !== generation) return { kind: 'named-before', state: stateOf(row) }
@@ -93,16 +106,18 @@ export class TransactionPlan {
 }
 
 /** Makes it impossible that an attempt of `generation` is carried out from now on, unless one was: then it says so. */
-export function refusalRequest(operation: Buffer, generation: bigint): TxnRequest {
+export function refusalRequest(identity: StoreIdentity, operation: Buffer, generation: bigint): TxnRequest {
   return {
-    compare: [modEquals(operation, generation)],
+    compare: [isStill(identity), modEquals(operation, generation)],
     success: [putOp(operation, REFUSED)],
-    failure: [rangeOp(operation)]
+    failure: [rangeOp(identity.key), rangeOp(operation)]
   }
 }
 
-export function operationState(response: TxnResponse): OperationState {
-  return stateOf(response.responses.map(rowOf)[0])
+/** What stood against a refusal. */
+export function refusalState(identity: StoreIdentity, response: TxnResponse): OperationState | 'another-store' {
+  const [found, operation] = response.responses.map(rowOf)
+  return isSame(identity, found) ? stateOf(operation) : 'another-store'
 }
 
 export function stateOf(row: KeyValue | undefined): OperationState {
@@ -121,6 +136,14 @@ export function deleteOp(key: Uint8Array): RequestOp {
 
 export function putOp(key: Buffer, value: Uint8Array, lease = 0n): RequestOp {
   return { request: { case: 'put', value: { key, value, lease } } }
+}
+
+function isStill({ key, value }: StoreIdentity): Compare {
+  return { result: CompareResult.EQUAL, target: CompareTarget.VALUE, key, value }
+}
+
+function isSame({ value }: StoreIdentity, row: KeyValue | undefined): boolean {
+  return row !== undefined && value.equals(row.value)
 }
 
 function rangeOp(key: Buffer): RequestOp {
