@@ -23,6 +23,7 @@ interface Holder {
   takesWrites: boolean
   hasAuthority: boolean
   wrongEntry?: number
+  isSilent?: boolean
 }
 
 const holder = (ids: readonly number[], options: Partial<Holder> = {}): Holder => ({
@@ -67,6 +68,7 @@ class Scene implements RecoverySink {
 
   fence(bookie: BookieId): void {
     const node = this.#node(bookie)
+    if (node.isSilent === true) return
     if (node.isUp) this.recovery.onFenced(bookie, entryId(node.lac))
     else this.recovery.onUnreachable(bookie)
   }
@@ -74,6 +76,7 @@ class Scene implements RecoverySink {
   read(bookie: BookieId, first: EntryId): void {
     this.reads.push({ bookie, first })
     const node = this.#node(bookie)
+    if (node.isSilent === true) return
     if (node.isUp) this.recovery.onRead(bookie, first, this.#answer(node, first))
     else this.recovery.onUnreachable(bookie)
   }
@@ -226,6 +229,19 @@ describe('LedgerRecovery', () => {
     assert(more.ensembles.at(-1)?.bookies.includes(last))
   })
 
+  test('a node that never answers holds nobody up', () => {
+    const scene = new Scene([
+      [A, holder([0, 1, 2], { lac: 0 })],
+      [B, holder([0])],
+      [C, holder([], { isSilent: true })]
+    ]).run()
+    assert.equal(scene.end?.lastEntryId, 2)
+    assert.deepEqual(
+      scene.written.map(({ bookie, id }) => `${bookie}: ${id}`),
+      ['b: 1', 'b: 2']
+    )
+  })
+
   test('does not end before its last write-back is synced', () => {
     const scene = new Scene([
       [A, holder([0, 1], { lac: 0 })],
@@ -249,5 +265,7 @@ describe('LedgerRecovery', () => {
     ]).run()
     assert.equal(scene.end?.lastEntryId, count - 1)
     assert(scene.written.length >= count)
+    // Once for each answer of the node that has them, not for each entry.
+    for (const empty of [B, C]) assert(scene.reads.filter(({ bookie }) => bookie === empty).length <= count / 10 + 1)
   })
 })

@@ -83,6 +83,8 @@ export class LedgerRecovery {
   /** Where entries go from here on: those of the writer, and the recoverer's own. */
   #ensembles: readonly Ensemble[]
   readonly #unwritable = new Set<BookieId>()
+  /** Where a node had nothing to give: it is not asked entry by entry what it lacks, but written to. */
+  readonly #emptyFrom = new Map<BookieId, EntryId>()
   /** Found but not settled, and the next one. Ascending. */
   readonly #slots = new Map<EntryId, Slot>()
   /** Every entry up to here is on Qa nodes of its ensemble. */
@@ -136,7 +138,10 @@ export class LedgerRecovery {
       next += 1
     }
     if (isDamaged) this.#stand(bookie, entryId(next), 'unknown')
-    else if (answer.end !== 'limit') this.#stand(bookie, entryId(next), answer.end)
+    else if (answer.end !== 'limit') {
+      this.#stand(bookie, entryId(next), answer.end)
+      this.#emptyFrom.set(bookie, entryId(next))
+    }
     this.#evaluate()
   }
 
@@ -268,16 +273,22 @@ export class LedgerRecovery {
     const { ackQuorum } = this.#ledger.quorum
     const holders = this.#holdersOf(slot.id)
     const members = this.#membersOf(slot.id)
-    const asked = holders.filter(bookie => members.includes(bookie) && this.#ask(bookie, slot))
-    if (this.#copiesOf(slot, holders).length + asked.length >= ackQuorum) return
     const add = { ...entry, ledgerId: this.#ledger.ledgerId, recovery: true }
-    for (const bookie of holders) {
-      const standing = slot.standings.get(bookie)
-      if (asked.includes(bookie) || (standing !== undefined && standing !== 'absent' && standing !== 'unknown'))
-        continue
+    const write = (bookie: BookieId): void => {
       slot.standings.set(bookie, 'writing')
       this.#sink.writeBack(bookie, add)
     }
+    // At once to whoever lacks it: a silent node, which may have it, holds nobody up.
+    const lacks = (bookie: BookieId): boolean => {
+      const isEmptyHere = !members.includes(bookie) || (this.#emptyFrom.get(bookie) ?? Infinity) <= slot.id
+      const standing = slot.standings.get(bookie) ?? (isEmptyHere ? 'absent' : undefined)
+      return standing === 'absent' || standing === 'unknown'
+    }
+    for (const bookie of holders) if (lacks(bookie)) write(bookie)
+    const asked = holders.filter(bookie => this.#ask(bookie, slot))
+    const open = holders.filter(bookie => asked.includes(bookie) || slot.standings.get(bookie) === 'writing')
+    if (this.#copiesOf(slot, holders).length + open.length >= ackQuorum) return
+    for (const bookie of holders) if (!asked.includes(bookie) && !slot.standings.has(bookie)) write(bookie)
     const failed = holders.filter(bookie => slot.standings.get(bookie) === 'not written')
     if (holders.length - failed.length >= ackQuorum || this.#replace(failed)) return
     this.#block(failed.map(bookieId => ({ bookieId, entryId: slot.id, reason: 'not written' })))
