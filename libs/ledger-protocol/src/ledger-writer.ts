@@ -68,7 +68,7 @@ export interface LedgerWriterOptions {
   readonly bookies: readonly BookieId[]
   readonly sink: WriterSink
   readonly times?: Partial<WriterTimes>
-  /** Shared by the writers of a process. Without it no member is replaced for being slow. */
+  /** One for all writers here. Without it no member is replaced for being slow. */
   readonly slowBudget?: SlowBudget
 }
 
@@ -341,7 +341,7 @@ export class LedgerWriter {
       this.#state = { kind: 'writing' }
       this.#advance()
     } else if (this.quorum.ensembleSize === 1) {
-      this.#fail('NO_REPLACEMENT') // nobody is left to wait with: its owner begins anew as soon as any node takes a ledger
+      this.#fail('NO_REPLACEMENT') // nobody is left to wait with: its owner begins anew once a node takes a ledger
     }
   }
 
