@@ -57,11 +57,25 @@ function shiftOf(bytes: number): number {
   return shift
 }
 
-const BYTE_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte
-  for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ POLYNOMIAL
-  return crc
-})
+const BYTE_TABLE = byteTable()
+
+function byteTable(): Int32Array {
+  return Int32Array.from({ length: 256 }, (_, byte) => {
+    let crc = byte
+    for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ POLYNOMIAL
+    return crc
+  })
+}
+
+/** For code that computes several bytes at a time: table k gives the effect of a byte that has k more bytes behind it. */
+export function crc32cTables(count: number): readonly Int32Array[] {
+  const tables = [byteTable()]
+  while (tables.length < count) {
+    const before = tables.at(-1) as Int32Array
+    tables.push(before.map(crc => (BYTE_TABLE[crc & 0xff] as number) ^ (crc >>> 8)))
+  }
+  return tables
+}
 
 /** The checksum of what `crc` covers followed by a 32-bit word, big-endian. For heads of a few bytes. */
 export function appendWordCrc32c(crc: number, word: number): number {

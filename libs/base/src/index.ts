@@ -8,7 +8,7 @@ export {
   type EntryId,
   type LedgerId
 } from './ids.ts'
-export { appendWordCrc32c, combineCrc32c } from './crc32c.ts'
+export { appendWordCrc32c, combineCrc32c, crc32cTables } from './crc32c.ts'
 export { asError, CodedError, defineErrors, reasonOf, type ErrorFamily, type ErrorSpec } from './errors.ts'
 export { every, systemClock, type Clock } from './clock.ts'
 export { createLogger, silentLogger, type Logger, type LogLevel } from './log.ts'

@@ -1,5 +1,5 @@
 import { crc32c } from '@node-rs/crc32'
-import { combineCrc32c, type EntryId, type LedgerId } from '@strata/base'
+import { combineCrc32c, crc32cTables, type EntryId, type LedgerId } from '@strata/base'
 
 export interface DigestFields {
   readonly ledgerId: LedgerId
@@ -46,8 +46,10 @@ export function hasValidDigest(fields: DigestFields & { readonly crc32c: number 
   return entryDigest(fields) === fields.crc32c
 }
 
+type EightTables = [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array]
+
 const HIGH = 1 / 0x1_0000_0000
-const [T0, T1, T2, T3, T4, T5, T6, T7] = tables()
+const [T0, T1, T2, T3, T4, T5, T6, T7] = crc32cTables(8) as EightTables
 
 /** A safe integer as eight bytes, little-endian. */
 function addWord(state: number, value: number): number {
@@ -67,21 +69,4 @@ function addWord(state: number, value: number): number {
 
 function at(table: Int32Array, word: number): number {
   return table[word & 0xff] as number // an Int32Array of 256 has every byte
-}
-
-/** Table k gives the effect of a byte that has k more bytes behind it. */
-function tables(): [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array] {
-  const first = Int32Array.from({ length: 256 }, (_, byte) => {
-    let crc = byte
-    for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ 0x82f63b78
-    return crc
-  })
-  const next = (table: Int32Array): Int32Array => table.map(crc => at(first, crc) ^ (crc >>> 8))
-  const t1 = next(first)
-  const t2 = next(t1)
-  const t3 = next(t2)
-  const t4 = next(t3)
-  const t5 = next(t4)
-  const t6 = next(t5)
-  return [first, t1, t2, t3, t4, t5, t6, next(t6)]
 }
