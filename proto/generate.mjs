@@ -1,7 +1,7 @@
 // Turns the schemas under proto/ into TypeScript, beside the code that uses it:
 //   proto/pulsar/*.proto            -> libs/wire/src/generated
 //   proto/ledger/*.proto            -> libs/ledger-client/src/generated
-//   proto/etcd/*.proto              -> libs/metadata/src/etcd/generated
+//   proto/etcd/*.proto              -> libs/metadata/src/generated
 //   proto/storage/<package>.proto   -> libs/<package> or services/<package>, src/generated
 // The output is committed, so that a build needs neither buf nor a plugin. `--check` writes nothing and fails where the
 // committed output is not what the schemas give.
@@ -30,7 +30,7 @@ function targets() {
   const found = [
     { input: 'proto/pulsar', output: 'libs/wire/src/generated' },
     { input: 'proto/ledger', output: 'libs/ledger-client/src/generated' },
-    { input: 'proto/etcd', output: 'libs/metadata/src/etcd/generated' }
+    { input: 'proto/etcd', output: 'libs/metadata/src/generated' }
   ].map(target => ({ ...target, files: protosOf(target.input) }))
   for (const file of protosOf('proto/storage')) {
     const name = basename(file, '.proto')

@@ -5,7 +5,8 @@
  * Invariants
  *   M1  A revision is a positive safe integer; every committed transaction has a higher one than all before it, across restarts.
  *   M2  A transaction is all or nothing, durable before its promise resolves, and linearizable.
- *   M3  A watch delivers every change of its range after its start revision exactly once, in revision order.
+ *   M3  A watch delivers every change of its range after its start revision exactly once, in revision order. (Where a
+ *       store has thrown away history that a broken connection kept from a watch, the README says what is still promised.)
  *   M4  An error is never 'absent': `get` resolves to undefined only when the store read that the key is not there.
  *   M5  A committed transaction submitted again with the same operation id is not applied again and answers as before; a
  *       refused one left nothing behind and is judged anew. Operations are remembered across restarts, the newest 16,384.
@@ -86,8 +87,9 @@ export interface Watch {
 
 export interface Lease {
   readonly id: string
+  /** What was granted; it may be more than was asked for. */
   readonly ttlMs: number
-  /** Fires once, when the lease is lost (never on revoke). */
+  /** Fires once, when the lease is lost (never on revoke): before anyone else can find its records gone. */
   onLost(run: () => void): void
   readonly isLost: boolean
   revoke(): Promise<void>

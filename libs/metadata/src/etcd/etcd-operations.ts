@@ -2,7 +2,7 @@ import { OPERATIONS_MAX } from '../operation-window.ts'
 import type { EtcdKeys } from './etcd-keys.ts'
 import { RANGE, TXN } from './etcd-rpc.ts'
 import type { EtcdSession } from './etcd-session.ts'
-import { SortOrder, SortTarget } from './generated/etcd_pb.ts'
+import { SortOrder, SortTarget } from '../generated/etcd_pb.ts'
 import { deleteOp, modEquals } from './transaction-plan.ts'
 
 /** After this many named transactions a store trims. */

@@ -14,7 +14,7 @@ import {
   TxnRequestSchema,
   TxnResponseSchema,
   type ResponseHeader
-} from './generated/etcd_pb.ts'
+} from '../generated/etcd_pb.ts'
 
 export type Answer = Message & { header?: ResponseHeader }
 

@@ -7,7 +7,7 @@ import type { EtcdStream } from './etcd-members.ts'
 import { copyOf, versionOf, type EtcdReader } from './etcd-reader.ts'
 import { WATCH_PATH } from './etcd-rpc.ts'
 import { backoffMs, decode, type EtcdSession } from './etcd-session.ts'
-import { EventType, WatchRequestSchema, WatchResponseSchema, type WatchResponse } from './generated/etcd_pb.ts'
+import { EventType, WatchRequestSchema, WatchResponseSchema, type WatchResponse } from '../generated/etcd_pb.ts'
 import { WatchMirror } from './watch-mirror.ts'
 
 export interface EtcdWatchOptions {

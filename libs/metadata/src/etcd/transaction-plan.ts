@@ -13,7 +13,7 @@ import {
   type ResponseOp,
   type TxnRequestSchema,
   type TxnResponse
-} from './generated/etcd_pb.ts'
+} from '../generated/etcd_pb.ts'
 
 type RequestOp = MessageInitShape<typeof RequestOpSchema>
 type Compare = MessageInitShape<typeof CompareSchema>

@@ -27,6 +27,7 @@ export function describeMetadataStore(
     afterEach(() => under.dispose())
 
     describeRecords(subject)
+    describeRaces(subject)
     describeScans(subject)
     describeLimits(subject)
     describeWatches(subject)
@@ -104,7 +105,9 @@ function describeRecords(subject: Subject): void {
     assert(!stale.committed)
     assert.deepEqual(readable(stale.conflicts[0]?.current), { key: 'a', value: 'old', version })
   })
+}
 
+function describeRaces(subject: Subject): void {
   test('of concurrent compare-and-sets on one version exactly one wins', async () => {
     const { store } = subject()
     for (let round = 0, version = 0; round < 20; round++) {
