@@ -34,7 +34,9 @@ export interface ActorWorld {
   readonly isBeingWritten: (ledgerId: LedgerId) => boolean
 }
 
-const TIMEOUT_MS = 80
+const TIMEOUT_MS = 150
+/** Production's, shortened to the length of a run. */
+const WRITER_TIMES = { retryMsMin: 30, retryMsMax: 300, stalledMsMax: 700, slowMs: 120, slowPauseMs: 400 }
 const PAUSE_MS = 5
 const PAUSE_MS_MAX = 40
 
@@ -68,7 +70,8 @@ export class Actor {
       quorum: world.quorum,
       clock: this.process,
       logger: world.logger,
-      random: this.random.next
+      random: this.random.next,
+      times: WRITER_TIMES
     })
   }
 

@@ -63,7 +63,7 @@ const QUORUMS: readonly (readonly [number, number, number])[] = [
   [3, 2, 1],
   [4, 4, 3]
 ]
-const ACTIVE_MS = 600
+const ACTIVE_MS = 1_800
 
 /** Everything that a run is made of follows from its seed. */
 export function planOf(seed: number): Plan {
@@ -79,10 +79,10 @@ export function planOf(seed: number): Plan {
   }
   const logs = 1 + random.int(2)
   const writer: WriterPlan = {
-    entries: Math.floor(random.between(120, 260) / logs),
+    entries: Math.floor(random.between(140, 320) / logs),
     rollOverEntries: random.pick([8, 20, 50, 1_000]),
     burst: random.pick([1, 4, 12]),
-    pauseMs: random.pick([4, 10, 20]),
+    pauseMs: random.pick([8, 25, 60]),
     deleteChance: random.pick([0, 0.3, 0.8])
   }
   const faultCount = 3 + random.int(12)
@@ -113,7 +113,7 @@ export function planOf(seed: number): Plan {
 function visitOf(random: Random, logs: number): Visit {
   const log = random.int(logs)
   if (random.chance(0.35)) return { kind: 'take-over', log }
-  return { kind: 'recover', log, diesAfterMs: random.chance(0.5) ? random.skewed(0.2, 60) : undefined }
+  return { kind: 'recover', log, diesAfterMs: random.chance(0.5) ? random.skewed(0.2, 120) : undefined }
 }
 
 type Make = (random: Random, at: { node: number; log: number; forMs: number }) => Fault
@@ -158,7 +158,7 @@ function faultOf(random: Random, world: { nodes: number; logs: number; fragile: 
   const isDestruction = world.fragile.length > 0 && random.chance(0.25)
   const table = isDestruction ? DESTRUCTION : FAULTS
   const node = isDestruction ? random.pick(world.fragile) : random.int(world.nodes)
-  const at = { node, log: random.int(world.logs), forMs: random.skewed(2, 250) }
+  const at = { node, log: random.int(world.logs), forMs: random.skewed(2, 700) }
   let draw = random.int(table.reduce((total, [weight]) => total + weight, 0))
   for (const [weight, make] of table) {
     draw -= weight

@@ -74,8 +74,8 @@ async function live(world: World): Promise<void> {
       inject(world, fault)
     })
   }
-  await scheduler.run(() => false, plan.activeMs)
-  world.heal()
+  world.later(plan.activeMs, () => world.heal())
+  await scheduler.run(() => world.isHealed, Infinity)
   const isQuiet = (): boolean =>
     world.writers.every(({ actor }) => actor.isDone || actor.process.isDead) &&
     world.readers.every(reader => reader.isDone) &&

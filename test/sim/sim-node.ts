@@ -19,17 +19,17 @@ export const CLUSTER_ID = 'simulated'
 export const NODE_SETTINGS: Partial<BookieSettings> = {
   journalFileBytes: 8 * 1024,
   journalBytesMax: 24 * 1024,
-  journalAgeMsMax: 2_000,
+  journalAgeMsMax: 5_000,
   writeBufferBytes: 2 * 1024,
   writeBufferBytesMax: 8 * 1024,
   indexFlushBytes: 16 * 1024,
   indexFlushEntries: 64,
-  indexFlushMs: 150,
+  indexFlushMs: 350,
   moveChunkBytes: 8 * 1024,
   moveBytesPerSecond: 1024 * 1024,
   readAheadBytes: 4 * 1024,
   readAheadCacheBytes: 32 * 1024,
-  housekeepingMs: 60,
+  housekeepingMs: 150,
   readOnlyBelowBytes: 1,
   startFreeBytesMin: 1
 }
@@ -46,7 +46,7 @@ export interface NodeWorld {
   readonly onRegistered: (bookie: BookieId, isThere: boolean) => void
 }
 
-const RESTART_MS = 20
+const RESTART_MS = 40
 
 /** A node of the simulated cluster: the real storage engine, again and again, on one simulated disk. */
 export class SimNode {

@@ -9,7 +9,7 @@ import { Reader } from './reader.ts'
 import { SimNode } from './sim-node.ts'
 import { Writer } from './writer.ts'
 
-const REGISTRY_LAG_MS = 5
+const REGISTRY_LAG_MS = 30
 
 /** One simulated cluster with everybody who uses it. Everything in it follows from the plan. */
 export class World implements ActorWorld {
@@ -143,7 +143,7 @@ export class World implements ActorWorld {
     const reader = new Reader(this, { name, log: logOf(log), random: this.random.fork(name) })
     this.actors.push(reader)
     this.readers.push(reader)
-    reader.start(25)
+    reader.start(70)
   }
 
   /** Recovers some ledger of the log, whoever owns it. */

@@ -4,6 +4,9 @@ import { SimProcess } from './sim-process.ts'
 /** How a run ended: what was waited for came, nothing is left to happen, or time was up. */
 export type RunEnd = 'done' | 'idle' | 'late'
 
+/** Events at one and the same moment, at most: more of them is a loop that waits for time to pass without letting it. */
+const EVENTS_AT_ONCE_MAX = 20_000
+
 /**
  * Virtual time. Events run one after another in the order of their time, then of their making; between two events every
  * promise continuation of the first one runs. Time passes only from event to event.
@@ -22,6 +25,7 @@ export class Scheduler {
   #sequence = 0
   #hash = 0x811c9dc5
   #eventCount = 0
+  #eventsAtOnce = 0
   #running: SimProcess | undefined
   #failure: { readonly error: unknown } | undefined
 
@@ -104,7 +108,10 @@ export class Scheduler {
     if (isDone()) return 'done'
     const event = this.#queue.peek()
     if (event === undefined) return 'idle'
-    if (event.atMs > deadlineMs) return 'late'
+    if (event.atMs > deadlineMs) {
+      this.#nowMs = Math.max(this.#nowMs, deadlineMs)
+      return 'late'
+    }
     this.#queue.pop()
     const { owner, run } = event
     if (run === undefined || owner?.isDead === true) return undefined
@@ -112,7 +119,12 @@ export class Scheduler {
       owner.hold(event)
       return undefined
     }
-    if (event.atMs > this.#nowMs) this.#nowMs = event.atMs
+    if (event.atMs > this.#nowMs) {
+      this.#nowMs = event.atMs
+      this.#eventsAtOnce = 0
+    } else if (++this.#eventsAtOnce > EVENTS_AT_ONCE_MAX) {
+      throw new Error(`time stands still at ${this.#nowMs} ms in ${owner?.name ?? 'the world'}`)
+    }
     this.#eventCount++
     this.note(event.sequence)
     this.note(event.atMs * 1024)
