@@ -34,8 +34,9 @@ export class AddQueue {
 
   push(channel: ChannelOfAdds, request: AddRequest): void {
     const queue = channel.isRecovery ? this.#recoveries : this.#writes
-    queue.push({ channel: channel.number, request })
-    this.#bytes += addBytes(request)
+    const bytes = addBytes(request)
+    queue.push({ channel: channel.number, request, bytes })
+    this.#bytes += bytes
   }
 
   /** What the node says that may have been sent over the life of the stream. True: more may be sent than before. */
@@ -53,11 +54,10 @@ export class AddQueue {
     while (left > 0 && this.#sentBytes < this.#grantedBytes) {
       const add = this.#writes.shift() ?? this.#takeRecovery()
       if (add === undefined) break
-      const bytes = addBytes(add.request)
       taken.push(add)
-      left -= bytes
-      this.#sentBytes += bytes
-      this.#bytes -= bytes
+      left -= add.bytes
+      this.#sentBytes += add.bytes
+      this.#bytes -= add.bytes
     }
     return taken
   }
@@ -86,11 +86,11 @@ export class AddQueue {
     this.#grantedBytes = 0
   }
 
-  #takeRecovery(): ChannelAdd | undefined {
+  #takeRecovery(): QueuedAdd | undefined {
     if (this.#recoveringBytes >= this.#recoveringBytesMax) return undefined
     const add = this.#recoveries.shift()
     if (add === undefined) return undefined
-    const bytes = addBytes(add.request)
+    const { bytes } = add
     const sent = this.#recovering.get(add.channel)
     if (sent === undefined) this.#recovering.set(add.channel, [add.request.entryId, bytes])
     else sent.push(add.request.entryId, bytes)
@@ -99,19 +99,23 @@ export class AddQueue {
   }
 }
 
+interface QueuedAdd extends ChannelAdd {
+  readonly bytes: number
+}
+
 class Fifo {
-  #items: ChannelAdd[] = []
+  #items: QueuedAdd[] = []
   #head = 0
 
   get isEmpty(): boolean {
     return this.#head === this.#items.length
   }
 
-  push(add: ChannelAdd): void {
+  push(add: QueuedAdd): void {
     this.#items.push(add)
   }
 
-  shift(): ChannelAdd | undefined {
+  shift(): QueuedAdd | undefined {
     const add = this.#items[this.#head]
     if (add === undefined) return undefined
     this.#head += 1

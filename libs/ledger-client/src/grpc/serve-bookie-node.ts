@@ -88,7 +88,7 @@ export async function serveBookieNode(node: BookieNode, options: ServeOptions): 
   const service = new NodeService(node, options)
   server.addService(SERVICE, service.handlers())
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${options.host}:${options.port}`, serverCredentials(security), (error, bound) => {
+    server.bindAsync(hostPort(options.host, options.port), serverCredentials(security), (error, bound) => {
       if (error === null) resolve(bound)
       else reject(error)
     })
@@ -101,6 +101,11 @@ export async function serveBookieNode(node: BookieNode, options: ServeOptions): 
       return shutDown(server, options.drainMs ?? DRAIN_MS)
     }
   }
+}
+
+/** As addresses are written: an IPv6 host in brackets. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>

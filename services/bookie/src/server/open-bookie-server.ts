@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { systemClock, type BookieId, type Logger } from '@strata/base'
 import type { AvailableBookie } from '@strata/ledger-client'
-import { serveBookieNode, type NodeSecurity, type ServedBookieNode } from '@strata/ledger-client/grpc'
+import { hostPort, serveBookieNode, type NodeSecurity, type ServedBookieNode } from '@strata/ledger-client/grpc'
 import type { MetadataStore } from '@strata/metadata'
 import { distinctDirectories, type Bookie, type BookieDirectories } from '../bookie-types.ts'
 import { NodeAdminServer } from './admin-server.ts'
@@ -77,16 +77,16 @@ async function open(
     served,
     bookieId: bookie.bookieId,
     clusterId,
-    address: `${host}:${served.port}`,
+    address: hostPort(host, served.port),
     softwareVersion: options.softwareVersion,
     startedAtMs: systemClock.wallMs(),
     directories: distinctDirectories(directories)
   }
   const httpPort = settings.httpServerEnabled ? await openAdmin(view, options, opened) : undefined
-  const httpHost = httpPort === undefined ? '' : reachableHost(settings.httpServerHost, host)
   let onSuperseded: () => void = () => undefined
   const superseded = new Promise<void>(resolvePromise => (onSuperseded = resolvePromise))
-  const httpAddress = httpPort === undefined ? '' : `${httpHost}:${httpPort}`
+  const httpHost = reachableHost(settings.httpServerHost, host)
+  const httpAddress = httpPort === undefined ? '' : hostPort(httpHost, httpPort)
   const registration = registrationOf(view, { ...options, httpAddress, onSuperseded })
   opened.push(() => registration.close())
   await registration.start()
@@ -95,7 +95,7 @@ async function open(
   let closing: Promise<void> | undefined
   return {
     ...{ bookieId, clusterId, address, port: served.port, superseded },
-    httpUrl: httpPort === undefined ? undefined : `http://${httpHost}:${httpPort}`,
+    httpUrl: httpPort === undefined ? undefined : `http://${httpAddress}`,
     close() {
       closing ??= closeAll()
       return closing
