@@ -115,7 +115,7 @@ export class LedgerWriter {
   #stalledSinceMs: number | undefined
   #slowAtMs: number | undefined
   #tickedAtMs: number | undefined
-  /** What the last add, or a hint behind it, told nodes of the LAC. */
+  /** What hints told. With nothing pending the last add told less than the LAC, which it was not itself part of yet. */
   #toldLac: number = NO_ENTRY
   #nextAtTick = -1
 
@@ -131,7 +131,9 @@ export class LedgerWriter {
       onMemberAdded: member => this.#onAdded(member),
       onMemberFailed: member => this.#onFailed(member)
     }
-    this.#members = options.bookies.map((bookieId, index) => new WriterMember(this.#owner, { index, bookieId }))
+    this.#members = options.bookies.map((bookieId, index) => {
+      return new WriterMember(this.#owner, { index, bookieId, firstEntryId: entryId(0) })
+    })
   }
 
   get lac(): EntryId {
@@ -181,7 +183,6 @@ export class LedgerWriter {
     const id = this.#nextEntryId++ as EntryId
     this.#lengthBytes += payload.length
     this.#pendingBytes += payload.length
-    this.#toldLac = this.#lac
     const add = {
       ledgerId: this.ledgerId,
       entryId: id,
@@ -225,7 +226,7 @@ export class LedgerWriter {
       const before = this.#members[index]
       assert(before !== undefined && leaving.has(before), 'only who was proposed is replaced')
       before.failure ??= 'SLOW' // it may be alive: it is out all the same
-      this.#members[index] = new WriterMember(this.#owner, { index, bookieId }) // W6
+      this.#members[index] = new WriterMember(this.#owner, { index, bookieId, firstEntryId: change.firstEntryId }) // W6
     }
     this.#resend(new Set(replacements.map(({ index }) => index))) // answers in the course of it change nothing yet
     if (this.failure !== undefined) return
@@ -257,7 +258,6 @@ export class LedgerWriter {
     const member = this.#members[index]
     assert(member !== undefined)
     if (member.failure !== undefined || this.#state.kind === 'failed') return // W3, W6
-    member.sentThrough = add.entryId
     this.#sink.sendAdd(member, add)
   }
 
@@ -359,7 +359,7 @@ export class LedgerWriter {
 
   #replaceSlow(nowMs: number, sinceLastMs: number): void {
     if (this.#slowBudget === undefined || this.quorum.writeQuorum === 1) return
-    observeMembers(this.#members, sinceLastMs)
+    observeMembers(this.#members, { quorum: this.quorum, nextEntryId: this.nextEntryId, sinceLastMs })
     if (nowMs - (this.#slowAtMs ?? -Infinity) < this.#times.slowPauseMs || this.#isMissing) return
     const slow = slowMember(this.#members, { quorum: this.quorum, slowMs: this.#times.slowMs })
     if (slow === undefined || !this.#slowBudget.take(nowMs)) return

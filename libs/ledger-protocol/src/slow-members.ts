@@ -1,3 +1,4 @@
+import { entryId, NO_ENTRY, type EntryId } from '@strata/base'
 import { writeSet, type QuorumConfig } from './quorum.ts'
 import type { WriterMember } from './writer-member.ts'
 
@@ -32,15 +33,25 @@ export class SlowBudget {
 }
 
 /** Marks, in each member, an add that waits, and counts the time until it is answered. No work an entry. */
-export function observeMembers(members: readonly WriterMember[], sinceLastMs: number): void {
+export function observeMembers(
+  members: readonly WriterMember[],
+  { quorum, nextEntryId, sinceLastMs }: { quorum: QuorumConfig; nextEntryId: EntryId; sinceLastMs: number }
+): void {
   const passedMs = Math.min(Math.max(0, sinceLastMs), TICK_MS_MAX)
   for (const member of members) {
     if (member.ackedThrough < member.markEntry) member.waitedMs += passedMs
     else {
-      member.markEntry = member.sentThrough
+      member.markEntry = lastSentTo(member, quorum, nextEntryId)
       member.waitedMs = 0
     }
   }
+}
+
+function lastSentTo(member: WriterMember, { ensembleSize, writeQuorum }: QuorumConfig, nextEntryId: EntryId): EntryId {
+  for (let id = nextEntryId - 1; id >= Math.max(member.firstEntryId, nextEntryId - ensembleSize); id--) {
+    if ((member.index - (id % ensembleSize) + ensembleSize) % ensembleSize < writeQuorum) return entryId(id)
+  }
+  return NO_ENTRY
 }
 
 /**

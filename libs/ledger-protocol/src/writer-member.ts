@@ -16,20 +16,21 @@ export interface MemberOwner {
 export class WriterMember {
   readonly index: number
   readonly bookieId: BookieId
+  /** It gets no entry before this one. */
+  readonly firstEntryId: EntryId
   /** Every add sent to this member up to here is on its disk. */
   ackedThrough = NO_ENTRY
-  /** The last add that was sent to it. */
-  sentThrough = NO_ENTRY
   failure: MemberFailure | undefined
   // The slow rule's observations: an add that was unanswered at some tick, and how long it has been so since.
   markEntry = NO_ENTRY
   waitedMs = 0
   readonly #writer: MemberOwner
 
-  constructor(writer: MemberOwner, options: { index: number; bookieId: BookieId }) {
+  constructor(writer: MemberOwner, options: { index: number; bookieId: BookieId; firstEntryId: EntryId }) {
     this.#writer = writer
     this.index = options.index
     this.bookieId = options.bookieId
+    this.firstEntryId = options.firstEntryId
   }
 
   onAdded(_ledgerId: LedgerId, id: EntryId): void {
