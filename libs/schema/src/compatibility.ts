@@ -3,15 +3,17 @@ import { isSchemaError, schemaError } from './errors.ts'
 import { splitKeyValue } from './key-value.ts'
 import { hasAvroDefinition, isPrimitive, type SchemaDefinition } from './schema-type.ts'
 
-export type CompatibilityStrategy =
-  | 'ALWAYS_INCOMPATIBLE'
-  | 'ALWAYS_COMPATIBLE'
-  | 'BACKWARD'
-  | 'FORWARD'
-  | 'FULL'
-  | 'BACKWARD_TRANSITIVE'
-  | 'FORWARD_TRANSITIVE'
-  | 'FULL_TRANSITIVE'
+export const COMPATIBILITY_STRATEGIES = [
+  'ALWAYS_INCOMPATIBLE',
+  'ALWAYS_COMPATIBLE',
+  'BACKWARD',
+  'FORWARD',
+  'FULL',
+  'BACKWARD_TRANSITIVE',
+  'FORWARD_TRANSITIVE',
+  'FULL_TRANSITIVE'
+] as const
+export type CompatibilityStrategy = (typeof COMPATIBILITY_STRATEGIES)[number]
 
 type Direction = 'newReadsOld' | 'oldReadsNew'
 

@@ -1,5 +1,6 @@
 export {
   checkCompatible,
+  COMPATIBILITY_STRATEGIES,
   isCompatibilityStrategy,
   isSameSchema,
   validateSchema,

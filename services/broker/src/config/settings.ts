@@ -1,4 +1,5 @@
 import { boolean, number, text, type SettingsOf } from '@strata/base'
+import { COMPATIBILITY_STRATEGIES } from '@strata/schema'
 
 /** Every key of the broker, by Apache Pulsar's names and with its meaning. The only place where they are declared. */
 export const brokerSettings = {
@@ -232,16 +233,7 @@ export const brokerSettings = {
   // schemas
   schemaCompatibilityStrategy: text({
     default: 'FULL',
-    oneOf: [
-      'ALWAYS_INCOMPATIBLE',
-      'ALWAYS_COMPATIBLE',
-      'BACKWARD',
-      'FORWARD',
-      'FULL',
-      'BACKWARD_TRANSITIVE',
-      'FORWARD_TRANSITIVE',
-      'FULL_TRANSITIVE'
-    ],
+    oneOf: COMPATIBILITY_STRATEGIES,
     dynamic: true,
     doc: 'How a new schema must fit those before it.'
   }),

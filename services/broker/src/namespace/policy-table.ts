@@ -1,3 +1,5 @@
+import { COMPATIBILITY_STRATEGIES } from '@strata/schema'
+
 /** Values as the admin API takes and shows them. */
 export interface PolicyValues {
   retention: { retentionTimeInMinutes: number; retentionSizeInMB: number }
@@ -28,17 +30,7 @@ interface Policy<Value> {
   parse(value: unknown): Value | { problem: string }
 }
 
-const SCHEMA_COMPATIBILITY_STRATEGIES = [
-  'UNDEFINED',
-  'ALWAYS_INCOMPATIBLE',
-  'ALWAYS_COMPATIBLE',
-  'BACKWARD',
-  'FORWARD',
-  'FULL',
-  'BACKWARD_TRANSITIVE',
-  'FORWARD_TRANSITIVE',
-  'FULL_TRANSITIVE'
-] as const
+const SCHEMA_COMPATIBILITY_STRATEGIES = ['UNDEFINED', ...COMPATIBILITY_STRATEGIES] as const
 
 /** Every policy of a namespace, once. A policy is here only if the broker obeys it. */
 export const policyTable: { readonly [Name in PolicyName]: Policy<PolicyValues[Name]> } = {
