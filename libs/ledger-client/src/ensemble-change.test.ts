@@ -246,6 +246,19 @@ describe('a node that fails', () => {
     assert.equal((await ensembles(ledger)).length, 2)
   })
 
+  test('again and again ends the ledger before its metadata grows too large', async () => {
+    const { ledger } = await begin(ALL)
+    for (let i = 0; endedBy() === undefined; i++) {
+      assert(i < 200)
+      await append(ledger, 'x')
+      const { bookies } = (await ensembles(ledger)).at(-1) ?? assert.fail()
+      nodeOf(bookies[i % 3]).failNext('STORAGE_FAILED')
+    }
+    assert.equal(endedBy(), 'NO_REPLACEMENT')
+    assert.equal((await ensembles(ledger)).length, 100)
+    assert.equal((await connect().recover(ledger.ledgerId)).lastEntryId >= (lacs.at(-1) ?? NO_ENTRY), true)
+  })
+
   test('by being slow is replaced while the ledger goes on', async () => {
     const { ledger, members } = await begin()
     members[2]?.holdSyncs()

@@ -134,7 +134,8 @@ export class NodeLedgerAppender implements LedgerAppender, WriterSink, Ticked {
     const view = { writable: directory.writable(), avoided: failedNodes.recent(), seed: random() }
     const replacements = chooseReplacements(change, { bookies, quorum, ...view })
     if (replacements.some(({ index, bookieId }) => bookies[index] !== bookieId)) {
-      void this.#commitChange(change, replacements)
+      if (this.#metadata.hasRoomFor(change.firstEntryId)) void this.#commitChange(change, replacements)
+      else this.#writer.onChangeRefused('NO_REPLACEMENT')
     } else this.#decided(change, replacements) // nobody, or the nodes that had the places: the metadata stays
   }
 

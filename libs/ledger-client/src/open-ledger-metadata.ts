@@ -4,6 +4,11 @@ import { withEnsemble, type Ensemble, type LedgerEnd } from '@strata/ledger-prot
 import type { LedgerMetadata, VersionedLedger } from './ledger-metadata.ts'
 import type { LedgerRecord } from './ledger-records.ts'
 
+/**
+ * A record of so many ensembles stays well below what a value may have. A ledger that would have more ends, and its owner
+ * begins the next one.
+ */
+const ENSEMBLES_MAX = 100
 /** Between attempts to learn whether a change was made, while the store does not answer. */
 const ASK_AGAIN_MS = 1_000
 
@@ -36,6 +41,11 @@ export class OpenLedgerMetadata {
     this.#metadata = options.metadata
     this.#clock = options.clock
     this.#log = options.logger
+  }
+
+  /** Can there be one more, if it does not begin where the last one does? */
+  hasRoomFor(firstEntryId: EntryId): boolean {
+    return this.#known.record.ensembles.length < ENSEMBLES_MAX || this.lastEnsemble?.firstEntryId === firstEntryId
   }
 
   get lastEnsemble(): Ensemble | undefined {
