@@ -69,7 +69,7 @@ export class Housekeeper {
     const { settings, volume, directories } = options
     this.#options = options
     this.#flushedMs = options.clock.nowMs()
-    this.#collector = new DeletionCollector({ ...options, flush: () => this.#flush() })
+    this.#collector = new DeletionCollector({ ...options, flush: () => this.#flushWhole() })
     this.#relocator = new Relocator({
       ...options,
       directory: directories.entryLogs,
@@ -243,6 +243,12 @@ export class Housekeeper {
       })
     this.#flushing = flush
     return flush
+  }
+
+  /** For those who go on only when the index has everything: a broken one would make them ask again and again. */
+  async #flushWhole(): Promise<void> {
+    await this.#flush()
+    if (this.#isIndexBroken) throw new Error('the index failed and is not open again')
   }
 
   /** After a failed write the store refuses all others: it is opened again, and what it has counts. */
