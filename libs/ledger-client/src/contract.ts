@@ -1,7 +1,7 @@
 import type { BookieId, EntryId, LedgerId } from '@strata/base'
-import type { AddFailure, EntryAdd, LedgerEnd, QuorumConfig, StoredEntry } from '@strata/ledger-protocol'
+import type { AddFailure, EntryAdd, EntryRange, LedgerEnd, QuorumConfig, StoredEntry } from '@strata/ledger-protocol'
 
-export type { AddFailure, LedgerEnd, QuorumConfig, StoredEntry }
+export type { AddFailure, EntryRange, LedgerEnd, QuorumConfig, StoredEntry }
 /** One entry as a writer sends it. */
 export type AddRequest = EntryAdd
 
@@ -147,6 +147,42 @@ export interface BookieNode {
    * @throws LedgerError UNAVAILABLE, WRONG_NODE
    */
   writeLac(options: { ledgerId: LedgerId; lac: EntryId }): Promise<void>
+  /**
+   * Which entries of a stretch the node has. For those who care for copies: it is no authority, and what was added a moment
+   * ago may be left out. With `verify` each entry is read, and one that is damaged is not named; without it only those are
+   * read that the node already knows to be in trouble.
+   * @throws LedgerError UNAVAILABLE, WRONG_NODE
+   */
+  inventory(options: InventoryRequest): Promise<Inventory>
+  /**
+   * Ascending, at most `limit` ledgers whose ids are above `after` of which the node has, or had, something; what came in
+   * the last moments may be missing. @throws LedgerError UNAVAILABLE, WRONG_NODE
+   */
+  heldLedgers(options: { after: number; limit: number }): Promise<HeldLedger[]>
+}
+
+export interface InventoryRequest {
+  readonly ledgerId: LedgerId
+  /** Both inclusive. */
+  readonly first: EntryId
+  readonly last: EntryId
+  readonly verify: boolean
+}
+
+export interface Inventory {
+  /** Ascending, apart from each other. */
+  readonly held: readonly EntryRange[]
+  /** Nothing is said of entries past this one: ask again from there. At least the first one asked for, at most the last. */
+  readonly through: EntryId
+}
+
+/** A ledger of which a node has, or had, something. */
+export interface HeldLedger {
+  readonly ledgerId: LedgerId
+  /** The highest that it was given; -1: it was only fenced. */
+  readonly lastEntryId: EntryId
+  readonly lac: EntryId
+  readonly isFenced: boolean
 }
 
 export interface LacRequest {

@@ -4,6 +4,9 @@ import {
   type AddRequest,
   type AddSink,
   type BookieNode,
+  type HeldLedger,
+  type Inventory,
+  type InventoryRequest,
   type LacAnswer,
   type LacRequest,
   type ReadAnswer
@@ -55,6 +58,14 @@ export class RemoteNode implements BookieNode {
 
   writeLac(options: LacTold): Promise<void> {
     return this.#ask(node => node.writeLac(options))
+  }
+
+  inventory(options: InventoryRequest): Promise<Inventory> {
+    return this.#ask(node => node.inventory(options))
+  }
+
+  heldLedgers(options: { after: number; limit: number }): Promise<HeldLedger[]> {
+    return this.#ask(node => node.heldLedgers(options))
   }
 
   #ask<Answer>(ask: (node: BookieNode) => Promise<Answer>, waitMs = 0): Promise<Answer> {

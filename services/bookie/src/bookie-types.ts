@@ -1,4 +1,4 @@
-import type { BookieId, Clock, EntryId, LedgerId, Logger } from '@strata/base'
+import type { BookieId, Clock, Logger } from '@strata/base'
 import type { BookieNode } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import { join } from 'node:path'
@@ -58,21 +58,10 @@ export interface BookieStats {
   readonly incarnation: number
 }
 
-/** A ledger of which the node has, or had, something. */
-export interface HeldLedger {
-  readonly ledgerId: LedgerId
-  /** The highest that it was given; -1: it was only fenced. */
-  readonly lastEntryId: EntryId
-  readonly lac: EntryId
-  readonly isFenced: boolean
-}
-
 export interface Bookie extends BookieNode {
   health(): BookieHealth
   /** Refuses adds until it is said otherwise or the process ends; reads and deletes go on. */
   setReadOnly(isReadOnly: boolean): void
-  /** Ascending, at most `limit` ledgers whose ids are above `after`; what came in the last moments may be missing. */
-  heldLedgers(options: { after: number; limit: number }): Promise<HeldLedger[]>
   stats(): BookieStats
   /** One round of background work now (index, moves, deletions, compaction, disk space); resolves when it is done. */
   housekeep(): Promise<void>

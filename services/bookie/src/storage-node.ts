@@ -6,12 +6,15 @@ import {
   type AddFailure,
   type AddRequest,
   type AddSink,
+  type HeldLedger,
+  type Inventory,
+  type InventoryRequest,
   type LacAnswer,
   type LacRequest,
   type ReadAnswer
 } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
-import type { Bookie, BookieDirectories, BookieHealth, BookieStats, HeldLedger } from './bookie-types.ts'
+import type { Bookie, BookieDirectories, BookieHealth, BookieStats } from './bookie-types.ts'
 import type { Disk, DiskLane } from './disk/disk.ts'
 import { FILE_HEADER_BYTES } from './format/file-header.ts'
 import { PAYLOAD_BYTES_MAX } from './format/record.ts'
@@ -28,6 +31,7 @@ import { noteEntry, type Recovered } from './recovery.ts'
 import type { BookieSettings } from './settings.ts'
 import { EntryReader } from './storage/entry-reader.ts'
 import type { FileTable } from './storage/file-table.ts'
+import { inventoryOf, SuspectEntries } from './storage/inventory.ts'
 import type { Volume } from './volume/volume.ts'
 
 export interface StorageNodeParts {
@@ -62,6 +66,7 @@ export class StorageNode implements Bookie {
   readonly #journalFiles: JournalFiles
   readonly #journal: Journal
   readonly #reader: EntryReader
+  readonly #suspects = new SuspectEntries()
   readonly #housekeeper: Housekeeper
   readonly #lacWaiters: LacWaiters
   /** Everything before it is synced, and in a tail or the index. */
@@ -114,6 +119,7 @@ export class StorageNode implements Bookie {
       readAheadCacheBytes: settings.readAheadCacheBytes,
       onUnreadable: trouble => {
         this.#housekeeper.noteUnreadable(trouble)
+        this.#suspects.note(trouble.ledgerId, trouble.entryId)
       }
     })
   }
@@ -246,6 +252,19 @@ export class StorageNode implements Bookie {
       lac,
       isFenced
     }))
+  }
+
+  async inventory(request: InventoryRequest): Promise<Inventory> {
+    this.#checkOpen()
+    const ledger = this.#knownLedger(request.ledgerId)
+    try {
+      const { index } = this.#parts
+      return await inventoryOf(ledger, request, { index, reader: this.#reader, suspects: this.#suspects })
+    } catch (error) {
+      this.#housekeeper.noteIndexFailure(error)
+      const details = { ledgerId: request.ledgerId, reason: 'the index failed' }
+      throw LedgerError.create('UNAVAILABLE', details, error)
+    }
   }
 
   housekeep(): Promise<void> {

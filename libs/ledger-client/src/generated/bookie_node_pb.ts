@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bookie_node.proto.
  */
 export const file_bookie_node: GenFile = /*@__PURE__*/
-  fileDesc("ChFib29raWVfbm9kZS5wcm90bxINc3RyYXRhLmxlZGdlciKoAQoIQWRkQmF0Y2gSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIkCgRhZGRzGAMgAygLMhYuc3RyYXRhLmxlZGdlci5BZGRJdGVtEhoKDWFuc3dlcnNfdGFrZW4YBCABKAZIAogBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIQCg5fYW5zd2Vyc190YWtlbiK5AgoHQWRkSXRlbRIUCgdjaGFubmVsGAEgASgHSACIAQESFgoJbGVkZ2VyX2lkGAIgASgGSAGIAQESFQoIZW50cnlfaWQYAyABKAZIAogBARIcCg9jb25maXJtZWRfY291bnQYBCABKAZIA4gBARIZCgxsZW5ndGhfYnl0ZXMYBSABKAZIBIgBARITCgZjcmMzMmMYBiABKAdIBYgBARIVCghyZWNvdmVyeRgHIAEoCEgGiAEBEhQKB3BheWxvYWQYCCABKAxIB4gBAUIKCghfY2hhbm5lbEIMCgpfbGVkZ2VyX2lkQgsKCV9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50Qg8KDV9sZW5ndGhfYnl0ZXNCCQoHX2NyYzMyY0ILCglfcmVjb3ZlcnlCCgoIX3BheWxvYWQiiQEKCkFkZEFuc3dlcnMSIwoFYWRkZWQYASADKAsyFC5zdHJhdGEubGVkZ2VyLkFkZGVkEigKBmZhaWxlZBgCIAMoCzIYLnN0cmF0YS5sZWRnZXIuQWRkRmFpbGVkEhoKDWdyYW50ZWRfYnl0ZXMYAyABKAZIAIgBAUIQCg5fZ3JhbnRlZF9ieXRlcyJNCgVBZGRlZBIUCgdjaGFubmVsGAEgASgHSACIAQESFQoIZW50cnlfaWQYAiABKAZIAYgBAUIKCghfY2hhbm5lbEILCglfZW50cnlfaWQikgEKCUFkZEZhaWxlZBIUCgdjaGFubmVsGAEgASgHSACIAQESFQoIZW50cnlfaWQYAiABKAZIAYgBARIzCgdmYWlsdXJlGAMgASgOMh0uc3RyYXRhLmxlZGdlci5BZGRGYWlsdXJlQ29kZUgCiAEBQgoKCF9jaGFubmVsQgsKCV9lbnRyeV9pZEIKCghfZmFpbHVyZSLJAgoLUmVhZFJlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIWCglsZWRnZXJfaWQYAyABKAZIAogBARIbCg5maXJzdF9lbnRyeV9pZBgEIAEoBkgDiAEBEhoKDWxhc3RfZW50cnlfaWQYBSABKAZIBIgBARIWCglieXRlc19tYXgYBiABKA1IBYgBARIYCgtlbnRyaWVzX21heBgHIAEoDUgGiAEBEhIKBWZlbmNlGAggASgISAeIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCDAoKX2J5dGVzX21heEIOCgxfZW50cmllc19tYXhCCAoGX2ZlbmNlImgKCVJlYWRSZXBseRIpCgdlbnRyaWVzGAEgAygLMhguc3RyYXRhLmxlZGdlci5FbnRyeUl0ZW0SKAoDZW5kGAIgASgOMhYuc3RyYXRhLmxlZGdlci5SZWFkRW5kSACIAQFCBgoEX2VuZCLPAQoJRW50cnlJdGVtEhUKCGVudHJ5X2lkGAEgASgGSACIAQESHAoPY29uZmlybWVkX2NvdW50GAIgASgGSAGIAQESGQoMbGVuZ3RoX2J5dGVzGAMgASgGSAKIAQESEwoGY3JjMzJjGAQgASgHSAOIAQESFAoHcGF5bG9hZBgFIAEoDEgEiAEBQgsKCV9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50Qg8KDV9sZW5ndGhfYnl0ZXNCCQoHX2NyYzMyY0IKCghfcGF5bG9hZCL4AQoOUmVhZExhY1JlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIWCglsZWRnZXJfaWQYAyABKAZIAogBARISCgVmZW5jZRgEIAEoCEgDiAEBEhwKD3dhaXRfcGFzdF9jb3VudBgFIAEoBkgEiAEBEhcKCnRpbWVvdXRfbXMYBiABKA1IBYgBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIMCgpfbGVkZ2VyX2lkQggKBl9mZW5jZUISChBfd2FpdF9wYXN0X2NvdW50Qg0KC190aW1lb3V0X21zImYKDFJlYWRMYWNSZXBseRIcCg9jb25maXJtZWRfY291bnQYASABKAZIAIgBARIWCglhdXRob3JpdHkYAiABKAhIAYgBAUISChBfY29uZmlybWVkX2NvdW50QgwKCl9hdXRob3JpdHkiswEKD1dyaXRlTGFjUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhYKCWxlZGdlcl9pZBgDIAEoBkgCiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgEIAEoBkgDiAEBQg0KC19jbHVzdGVyX2lkQgoKCF9ub2RlX2lkQgwKCl9sZWRnZXJfaWRCEgoQX2NvbmZpcm1lZF9jb3VudCIPCg1Xcml0ZUxhY1JlcGx5KpQBCg5BZGRGYWlsdXJlQ29kZRIgChxBRERfRkFJTFVSRV9DT0RFX1VOU1BFQ0lGSUVEEAASGwoXQUREX0ZBSUxVUkVfQ09ERV9GRU5DRUQQARIeChpBRERfRkFJTFVSRV9DT0RFX1JFQURfT05MWRACEiMKH0FERF9GQUlMVVJFX0NPREVfU1RPUkFHRV9GQUlMRUQQAypiCgdSZWFkRW5kEhgKFFJFQURfRU5EX1VOU1BFQ0lGSUVEEAASEgoOUkVBRF9FTkRfTElNSVQQARITCg9SRUFEX0VORF9BQlNFTlQQAhIUChBSRUFEX0VORF9VTktOT1dOEAMymgIKCkJvb2tpZU5vZGUSPQoDQWRkEhcuc3RyYXRhLmxlZGdlci5BZGRCYXRjaBoZLnN0cmF0YS5sZWRnZXIuQWRkQW5zd2VycygBMAESPAoEUmVhZBIaLnN0cmF0YS5sZWRnZXIuUmVhZFJlcXVlc3QaGC5zdHJhdGEubGVkZ2VyLlJlYWRSZXBseRJFCgdSZWFkTGFjEh0uc3RyYXRhLmxlZGdlci5SZWFkTGFjUmVxdWVzdBobLnN0cmF0YS5sZWRnZXIuUmVhZExhY1JlcGx5EkgKCFdyaXRlTGFjEh4uc3RyYXRhLmxlZGdlci5Xcml0ZUxhY1JlcXVlc3QaHC5zdHJhdGEubGVkZ2VyLldyaXRlTGFjUmVwbHliBnByb3RvMw");
+  fileDesc("ChFib29raWVfbm9kZS5wcm90bxINc3RyYXRhLmxlZGdlciKoAQoIQWRkQmF0Y2gSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIkCgRhZGRzGAMgAygLMhYuc3RyYXRhLmxlZGdlci5BZGRJdGVtEhoKDWFuc3dlcnNfdGFrZW4YBCABKAZIAogBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIQCg5fYW5zd2Vyc190YWtlbiK5AgoHQWRkSXRlbRIUCgdjaGFubmVsGAEgASgHSACIAQESFgoJbGVkZ2VyX2lkGAIgASgGSAGIAQESFQoIZW50cnlfaWQYAyABKAZIAogBARIcCg9jb25maXJtZWRfY291bnQYBCABKAZIA4gBARIZCgxsZW5ndGhfYnl0ZXMYBSABKAZIBIgBARITCgZjcmMzMmMYBiABKAdIBYgBARIVCghyZWNvdmVyeRgHIAEoCEgGiAEBEhQKB3BheWxvYWQYCCABKAxIB4gBAUIKCghfY2hhbm5lbEIMCgpfbGVkZ2VyX2lkQgsKCV9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50Qg8KDV9sZW5ndGhfYnl0ZXNCCQoHX2NyYzMyY0ILCglfcmVjb3ZlcnlCCgoIX3BheWxvYWQiiQEKCkFkZEFuc3dlcnMSIwoFYWRkZWQYASADKAsyFC5zdHJhdGEubGVkZ2VyLkFkZGVkEigKBmZhaWxlZBgCIAMoCzIYLnN0cmF0YS5sZWRnZXIuQWRkRmFpbGVkEhoKDWdyYW50ZWRfYnl0ZXMYAyABKAZIAIgBAUIQCg5fZ3JhbnRlZF9ieXRlcyJNCgVBZGRlZBIUCgdjaGFubmVsGAEgASgHSACIAQESFQoIZW50cnlfaWQYAiABKAZIAYgBAUIKCghfY2hhbm5lbEILCglfZW50cnlfaWQikgEKCUFkZEZhaWxlZBIUCgdjaGFubmVsGAEgASgHSACIAQESFQoIZW50cnlfaWQYAiABKAZIAYgBARIzCgdmYWlsdXJlGAMgASgOMh0uc3RyYXRhLmxlZGdlci5BZGRGYWlsdXJlQ29kZUgCiAEBQgoKCF9jaGFubmVsQgsKCV9lbnRyeV9pZEIKCghfZmFpbHVyZSLJAgoLUmVhZFJlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIWCglsZWRnZXJfaWQYAyABKAZIAogBARIbCg5maXJzdF9lbnRyeV9pZBgEIAEoBkgDiAEBEhoKDWxhc3RfZW50cnlfaWQYBSABKAZIBIgBARIWCglieXRlc19tYXgYBiABKA1IBYgBARIYCgtlbnRyaWVzX21heBgHIAEoDUgGiAEBEhIKBWZlbmNlGAggASgISAeIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCDAoKX2J5dGVzX21heEIOCgxfZW50cmllc19tYXhCCAoGX2ZlbmNlImgKCVJlYWRSZXBseRIpCgdlbnRyaWVzGAEgAygLMhguc3RyYXRhLmxlZGdlci5FbnRyeUl0ZW0SKAoDZW5kGAIgASgOMhYuc3RyYXRhLmxlZGdlci5SZWFkRW5kSACIAQFCBgoEX2VuZCLPAQoJRW50cnlJdGVtEhUKCGVudHJ5X2lkGAEgASgGSACIAQESHAoPY29uZmlybWVkX2NvdW50GAIgASgGSAGIAQESGQoMbGVuZ3RoX2J5dGVzGAMgASgGSAKIAQESEwoGY3JjMzJjGAQgASgHSAOIAQESFAoHcGF5bG9hZBgFIAEoDEgEiAEBQgsKCV9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50Qg8KDV9sZW5ndGhfYnl0ZXNCCQoHX2NyYzMyY0IKCghfcGF5bG9hZCL4AQoOUmVhZExhY1JlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIWCglsZWRnZXJfaWQYAyABKAZIAogBARISCgVmZW5jZRgEIAEoCEgDiAEBEhwKD3dhaXRfcGFzdF9jb3VudBgFIAEoBkgEiAEBEhcKCnRpbWVvdXRfbXMYBiABKA1IBYgBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIMCgpfbGVkZ2VyX2lkQggKBl9mZW5jZUISChBfd2FpdF9wYXN0X2NvdW50Qg0KC190aW1lb3V0X21zImYKDFJlYWRMYWNSZXBseRIcCg9jb25maXJtZWRfY291bnQYASABKAZIAIgBARIWCglhdXRob3JpdHkYAiABKAhIAYgBAUISChBfY29uZmlybWVkX2NvdW50QgwKCl9hdXRob3JpdHkiswEKD1dyaXRlTGFjUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhYKCWxlZGdlcl9pZBgDIAEoBkgCiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgEIAEoBkgDiAEBQg0KC19jbHVzdGVyX2lkQgoKCF9ub2RlX2lkQgwKCl9sZWRnZXJfaWRCEgoQX2NvbmZpcm1lZF9jb3VudCIPCg1Xcml0ZUxhY1JlcGx5IoACChBJbnZlbnRvcnlSZXF1ZXN0EhcKCmNsdXN0ZXJfaWQYASABKAlIAIgBARIUCgdub2RlX2lkGAIgASgJSAGIAQESFgoJbGVkZ2VyX2lkGAMgASgGSAKIAQESGwoOZmlyc3RfZW50cnlfaWQYBCABKAZIA4gBARIaCg1sYXN0X2VudHJ5X2lkGAUgASgGSASIAQESEwoGdmVyaWZ5GAYgASgISAWIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCCQoHX3ZlcmlmeSJKCg5JbnZlbnRvcnlSZXBseRIMCgRydW5zGAEgAygEEhkKDGVuZF9lbnRyeV9pZBgCIAEoBkgAiAEBQg8KDV9lbmRfZW50cnlfaWQirAEKEkhlbGRMZWRnZXJzUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhsKDmZyb21fbGVkZ2VyX2lkGAMgASgGSAKIAQESEgoFbGltaXQYBCABKA1IA4gBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIRCg9fZnJvbV9sZWRnZXJfaWRCCAoGX2xpbWl0IkIKEEhlbGRMZWRnZXJzUmVwbHkSLgoHbGVkZ2VycxgBIAMoCzIdLnN0cmF0YS5sZWRnZXIuSGVsZExlZGdlckl0ZW0itAEKDkhlbGRMZWRnZXJJdGVtEhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhkKDGVuZF9lbnRyeV9pZBgCIAEoBkgBiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgDIAEoBkgCiAEBEhMKBmZlbmNlZBgEIAEoCEgDiAEBQgwKCl9sZWRnZXJfaWRCDwoNX2VuZF9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50QgkKB19mZW5jZWQqlAEKDkFkZEZhaWx1cmVDb2RlEiAKHEFERF9GQUlMVVJFX0NPREVfVU5TUEVDSUZJRUQQABIbChdBRERfRkFJTFVSRV9DT0RFX0ZFTkNFRBABEh4KGkFERF9GQUlMVVJFX0NPREVfUkVBRF9PTkxZEAISIwofQUREX0ZBSUxVUkVfQ09ERV9TVE9SQUdFX0ZBSUxFRBADKmIKB1JlYWRFbmQSGAoUUkVBRF9FTkRfVU5TUEVDSUZJRUQQABISCg5SRUFEX0VORF9MSU1JVBABEhMKD1JFQURfRU5EX0FCU0VOVBACEhQKEFJFQURfRU5EX1VOS05PV04QAzK6AwoKQm9va2llTm9kZRI9CgNBZGQSFy5zdHJhdGEubGVkZ2VyLkFkZEJhdGNoGhkuc3RyYXRhLmxlZGdlci5BZGRBbnN3ZXJzKAEwARI8CgRSZWFkEhouc3RyYXRhLmxlZGdlci5SZWFkUmVxdWVzdBoYLnN0cmF0YS5sZWRnZXIuUmVhZFJlcGx5EkUKB1JlYWRMYWMSHS5zdHJhdGEubGVkZ2VyLlJlYWRMYWNSZXF1ZXN0Ghsuc3RyYXRhLmxlZGdlci5SZWFkTGFjUmVwbHkSSAoIV3JpdGVMYWMSHi5zdHJhdGEubGVkZ2VyLldyaXRlTGFjUmVxdWVzdBocLnN0cmF0YS5sZWRnZXIuV3JpdGVMYWNSZXBseRJLCglJbnZlbnRvcnkSHy5zdHJhdGEubGVkZ2VyLkludmVudG9yeVJlcXVlc3QaHS5zdHJhdGEubGVkZ2VyLkludmVudG9yeVJlcGx5ElEKC0hlbGRMZWRnZXJzEiEuc3RyYXRhLmxlZGdlci5IZWxkTGVkZ2Vyc1JlcXVlc3QaHy5zdHJhdGEubGVkZ2VyLkhlbGRMZWRnZXJzUmVwbHliBnByb3RvMw");
 
 /**
  * All adds of a turn.
@@ -420,6 +420,161 @@ export const WriteLacReplySchema: GenMessage<WriteLacReply> = /*@__PURE__*/
   messageDesc(file_bookie_node, 11);
 
 /**
+ * @generated from message strata.ledger.InventoryRequest
+ */
+export type InventoryRequest = Message<"strata.ledger.InventoryRequest"> & {
+  /**
+   * @generated from field: optional string cluster_id = 1;
+   */
+  clusterId?: string;
+
+  /**
+   * @generated from field: optional string node_id = 2;
+   */
+  nodeId?: string;
+
+  /**
+   * @generated from field: optional fixed64 ledger_id = 3;
+   */
+  ledgerId?: bigint;
+
+  /**
+   * @generated from field: optional fixed64 first_entry_id = 4;
+   */
+  firstEntryId?: bigint;
+
+  /**
+   * @generated from field: optional fixed64 last_entry_id = 5;
+   */
+  lastEntryId?: bigint;
+
+  /**
+   * Read each entry; one that is damaged is not had.
+   *
+   * @generated from field: optional bool verify = 6;
+   */
+  verify?: boolean;
+};
+
+/**
+ * Describes the message strata.ledger.InventoryRequest.
+ * Use `create(InventoryRequestSchema)` to create a new message.
+ */
+export const InventoryRequestSchema: GenMessage<InventoryRequest> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 12);
+
+/**
+ * @generated from message strata.ledger.InventoryReply
+ */
+export type InventoryReply = Message<"strata.ledger.InventoryReply"> & {
+  /**
+   * From the first entry asked for on: how many are not had, how many are had, and so on by turns.
+   *
+   * @generated from field: repeated uint64 runs = 1;
+   */
+  runs: bigint[];
+
+  /**
+   * Nothing is said of entries from this one on.
+   *
+   * @generated from field: optional fixed64 end_entry_id = 2;
+   */
+  endEntryId?: bigint;
+};
+
+/**
+ * Describes the message strata.ledger.InventoryReply.
+ * Use `create(InventoryReplySchema)` to create a new message.
+ */
+export const InventoryReplySchema: GenMessage<InventoryReply> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 13);
+
+/**
+ * @generated from message strata.ledger.HeldLedgersRequest
+ */
+export type HeldLedgersRequest = Message<"strata.ledger.HeldLedgersRequest"> & {
+  /**
+   * @generated from field: optional string cluster_id = 1;
+   */
+  clusterId?: string;
+
+  /**
+   * @generated from field: optional string node_id = 2;
+   */
+  nodeId?: string;
+
+  /**
+   * Ledgers from this one on.
+   *
+   * @generated from field: optional fixed64 from_ledger_id = 3;
+   */
+  fromLedgerId?: bigint;
+
+  /**
+   * @generated from field: optional uint32 limit = 4;
+   */
+  limit?: number;
+};
+
+/**
+ * Describes the message strata.ledger.HeldLedgersRequest.
+ * Use `create(HeldLedgersRequestSchema)` to create a new message.
+ */
+export const HeldLedgersRequestSchema: GenMessage<HeldLedgersRequest> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 14);
+
+/**
+ * @generated from message strata.ledger.HeldLedgersReply
+ */
+export type HeldLedgersReply = Message<"strata.ledger.HeldLedgersReply"> & {
+  /**
+   * @generated from field: repeated strata.ledger.HeldLedgerItem ledgers = 1;
+   */
+  ledgers: HeldLedgerItem[];
+};
+
+/**
+ * Describes the message strata.ledger.HeldLedgersReply.
+ * Use `create(HeldLedgersReplySchema)` to create a new message.
+ */
+export const HeldLedgersReplySchema: GenMessage<HeldLedgersReply> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 15);
+
+/**
+ * @generated from message strata.ledger.HeldLedgerItem
+ */
+export type HeldLedgerItem = Message<"strata.ledger.HeldLedgerItem"> & {
+  /**
+   * @generated from field: optional fixed64 ledger_id = 1;
+   */
+  ledgerId?: bigint;
+
+  /**
+   * The highest entry it was given plus one; 0: it was only fenced.
+   *
+   * @generated from field: optional fixed64 end_entry_id = 2;
+   */
+  endEntryId?: bigint;
+
+  /**
+   * @generated from field: optional fixed64 confirmed_count = 3;
+   */
+  confirmedCount?: bigint;
+
+  /**
+   * @generated from field: optional bool fenced = 4;
+   */
+  fenced?: boolean;
+};
+
+/**
+ * Describes the message strata.ledger.HeldLedgerItem.
+ * Use `create(HeldLedgerItemSchema)` to create a new message.
+ */
+export const HeldLedgerItemSchema: GenMessage<HeldLedgerItem> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 16);
+
+/**
  * @generated from enum strata.ledger.AddFailureCode
  */
 export const AddFailureCode = {
@@ -531,6 +686,26 @@ export const BookieNode: GenService<{
     methodKind: "unary";
     input: typeof WriteLacRequestSchema;
     output: typeof WriteLacReplySchema;
+  },
+  /**
+   * Which entries of a stretch the node has.
+   *
+   * @generated from rpc strata.ledger.BookieNode.Inventory
+   */
+  inventory: {
+    methodKind: "unary";
+    input: typeof InventoryRequestSchema;
+    output: typeof InventoryReplySchema;
+  },
+  /**
+   * Of which ledgers the node has, or had, something; ascending, page by page.
+   *
+   * @generated from rpc strata.ledger.BookieNode.HeldLedgers
+   */
+  heldLedgers: {
+    methodKind: "unary";
+    input: typeof HeldLedgersRequestSchema;
+    output: typeof HeldLedgersReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_bookie_node, 0);

@@ -2,7 +2,18 @@ import { strict as assert } from 'node:assert'
 import { Client, status, type ClientDuplexStream, type Metadata, type ServiceError } from '@grpc/grpc-js'
 
 import type { BookieId, Clock, EntryId, LedgerId, Logger } from '@strata/base'
-import type { AddFailure, AddRequest, AddSink, BookieNode, LacAnswer, LacRequest, ReadAnswer } from '../contract.ts'
+import type {
+  AddFailure,
+  AddRequest,
+  AddSink,
+  BookieNode,
+  HeldLedger,
+  Inventory,
+  InventoryRequest,
+  LacAnswer,
+  LacRequest,
+  ReadAnswer
+} from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 import { AddChannels } from './add-channels.ts'
 import { AddQueue } from './add-queue.ts'
@@ -18,6 +29,13 @@ import {
   PATHS,
   type ReadOptions
 } from './service.ts'
+import {
+  decodeHeldLedgers,
+  decodeInventory,
+  encodeHeldLedgersRequest,
+  encodeInventoryRequest,
+  type HeldLedgersPage
+} from './survey-messages.ts'
 
 export interface GrpcBookieNodeOptions {
   readonly bookieId: BookieId
@@ -111,6 +129,14 @@ export class GrpcBookieNode implements BookieNode {
 
   async writeLac(options: { ledgerId: LedgerId; lac: EntryId }): Promise<void> {
     await this.#ask(PATHS.writeLac, encodeLacHint(this.#names, options))
+  }
+
+  async inventory(request: InventoryRequest): Promise<Inventory> {
+    return decodeInventory(request, await this.#ask(PATHS.inventory, encodeInventoryRequest(this.#names, request)))
+  }
+
+  async heldLedgers(page: HeldLedgersPage): Promise<HeldLedger[]> {
+    return decodeHeldLedgers(await this.#ask(PATHS.heldLedgers, encodeHeldLedgersRequest(this.#names, page)))
   }
 
   /** Fails what is pending. */

@@ -18,6 +18,12 @@ import {
   PATHS,
   SERVICE
 } from './service.ts'
+import {
+  decodeHeldLedgersRequest,
+  decodeInventoryRequest,
+  encodeHeldLedgers,
+  encodeInventory
+} from './survey-messages.ts'
 
 export interface ServeOptions {
   readonly clusterId: string
@@ -65,6 +71,8 @@ const READ_BYTES_MAX = 8 * 1024 * 1024
 const ADD_BYTES_MAX = 64 * 1024 * 1024
 const READS_MAX = 16
 const RECOVERY_READS_MAX = 16
+/** Those who care for copies can wait. */
+const SURVEYS_MAX = 2
 const WAITING_MAX = 4_096
 const STREAMS_MAX = 256
 /** A call may not wait longer than this, whatever its peer asked for. */
@@ -121,6 +129,7 @@ class NodeService {
   readonly #reads: RequestGate
   /** Fences, and reads of recovery. */
   readonly #recoveryReads = new RequestGate({ runningMax: RECOVERY_READS_MAX, waitingMax: WAITING_MAX })
+  readonly #surveys = new RequestGate({ runningMax: SURVEYS_MAX, waitingMax: WAITING_MAX })
   readonly #streams = new Set<ServerAddStream>()
   readonly #counts = { adds: 0, addBytes: 0, failedAdds: 0, reads: 0 }
 
@@ -133,7 +142,7 @@ class NodeService {
     this.#reads = new RequestGate({ runningMax: options.readsMax ?? READS_MAX, waitingMax: WAITING_MAX })
   }
 
-  handlers(): { add: (call: AddCall) => void; read: Unary; readLac: Unary; writeLac: Unary } {
+  handlers(): { add: (call: AddCall) => void } & Record<Exclude<keyof typeof SERVICE, 'add'>, Unary> {
     return {
       add: call => this.#openStream(call),
       read: unary(async call => {
@@ -156,6 +165,17 @@ class NodeService {
         this.#checkMeant(names)
         await this.#node.writeLac(options)
         return encodeLacHintReply()
+      }),
+      inventory: unary(async call => {
+        const { names, options } = decodeInventoryRequest(call.request)
+        this.#checkMeant(names)
+        const inventory = await this.#surveys.run(wanted(call), () => this.#node.inventory(options))
+        return encodeInventory(options.first, inventory)
+      }),
+      heldLedgers: unary(async call => {
+        const { names, options } = decodeHeldLedgersRequest(call.request)
+        this.#checkMeant(names)
+        return encodeHeldLedgers(await this.#surveys.run(wanted(call), () => this.#node.heldLedgers(options)))
       })
     }
   }

@@ -26,7 +26,9 @@ export const PATHS = {
   add: '/strata.ledger.BookieNode/Add',
   read: '/strata.ledger.BookieNode/Read',
   readLac: '/strata.ledger.BookieNode/ReadLac',
-  writeLac: '/strata.ledger.BookieNode/WriteLac'
+  writeLac: '/strata.ledger.BookieNode/WriteLac',
+  inventory: '/strata.ledger.BookieNode/Inventory',
+  heldLedgers: '/strata.ledger.BookieNode/HeldLedgers'
 } as const
 
 export const asBuffer = (message: Buffer): Buffer => message
@@ -36,7 +38,9 @@ export const SERVICE = {
   add: methodOf(PATHS.add, { isStream: true }),
   read: methodOf(PATHS.read, { isStream: false }),
   readLac: methodOf(PATHS.readLac, { isStream: false }),
-  writeLac: methodOf(PATHS.writeLac, { isStream: false })
+  writeLac: methodOf(PATHS.writeLac, { isStream: false }),
+  inventory: methodOf(PATHS.inventory, { isStream: false }),
+  heldLedgers: methodOf(PATHS.heldLedgers, { isStream: false })
 } satisfies ServiceDefinition
 
 function methodOf(path: string, { isStream }: { isStream: boolean }) {

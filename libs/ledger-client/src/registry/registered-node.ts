@@ -1,5 +1,15 @@
 import type { BookieId } from '@strata/base'
-import type { AddRequest, AddSink, BookieNode, LacAnswer, LacRequest, ReadAnswer } from '../contract.ts'
+import type {
+  AddRequest,
+  AddSink,
+  BookieNode,
+  HeldLedger,
+  Inventory,
+  InventoryRequest,
+  LacAnswer,
+  LacRequest,
+  ReadAnswer
+} from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 
 export interface NodeConnection extends BookieNode {
@@ -59,6 +69,14 @@ export class RegisteredNode implements BookieNode {
 
   async writeLac(options: Parameters<BookieNode['writeLac']>[0]): Promise<void> {
     await this.#connected().writeLac(options)
+  }
+
+  async inventory(options: InventoryRequest): Promise<Inventory> {
+    return this.#connected().inventory(options)
+  }
+
+  async heldLedgers(options: { after: number; limit: number }): Promise<HeldLedger[]> {
+    return this.#connected().heldLedgers(options)
   }
 
   #connected(): NodeConnection {

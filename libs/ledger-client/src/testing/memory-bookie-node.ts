@@ -1,11 +1,16 @@
 import { strict as assert } from 'node:assert'
 import { NO_ENTRY, systemClock, type BookieId, type Clock, type EntryId, type LedgerId } from '@strata/base'
+import { hasValidDigest } from '@strata/ledger-protocol'
 import type {
   AddFailure,
   AddRequest,
   AddSink,
   BookieDirectory,
   BookieNode,
+  EntryRange,
+  HeldLedger,
+  Inventory,
+  InventoryRequest,
   LacAnswer,
   LacRequest,
   ReadAnswer,
@@ -99,6 +104,31 @@ export class MemoryBookieNode implements BookieNode {
     this.#checkUp()
     const ledger = this.#ledgers.get(ledgerId)
     if (ledger !== undefined) this.#raiseLac(ledgerId, ledger, lac)
+  }
+
+  async inventory({ ledgerId, first, last, verify }: InventoryRequest): Promise<Inventory> {
+    this.#checkUp()
+    const held: EntryRange[] = []
+    for (const id of this.entryIds(ledgerId)) {
+      const entry = this.#ledgers.get(ledgerId)?.entries.get(id)
+      if (id < first || id > last || entry === undefined) continue
+      if (verify && !hasValidDigest({ ledgerId, ...entry })) continue
+      const open = held.at(-1)
+      if (open?.last === id - 1) held[held.length - 1] = { first: open.first, last: id }
+      else held.push({ first: id, last: id })
+    }
+    return { held, through: last }
+  }
+
+  async heldLedgers({ after, limit }: { after: number; limit: number }): Promise<HeldLedger[]> {
+    this.#checkUp()
+    return [...this.#ledgers]
+      .filter(([ledgerId]) => ledgerId > after)
+      .sort(([a], [b]) => a - b)
+      .slice(0, limit)
+      .map(([ledgerId, { lac, isFenced }]) => {
+        return { ledgerId, lastEntryId: this.entryIds(ledgerId).at(-1) ?? NO_ENTRY, lac, isFenced }
+      })
   }
 
   // ------------------------------------------------------------ what a test may do

@@ -29,6 +29,7 @@ export function describeBookieNode(
     describeReads(subject)
     describeLacs(subject)
     describeFences(subject)
+    describeInventories(subject)
     if (isDurable) describeRestarts(subject)
   })
 }
@@ -322,6 +323,57 @@ function describeFences(subject: Subject): void {
       const synced = (writer.added.at(-1) ?? NO_ENTRY) + 1
       assert((answers[i]?.entries.length ?? 0) >= synced, `ledger ${writer.ledgerId}: ${synced} synced`)
     })
+  })
+}
+
+function describeInventories(subject: Subject): void {
+  const heldIn = async (first: number, last: number, verify = false): Promise<[number, number][]> => {
+    const held: [number, number][] = []
+    for (let next = first; next <= last;) {
+      const request = { ledgerId: ledgerId(1), first: entryId(next), last: entryId(last), verify }
+      const answer = await subject().node.inventory(request)
+      held.push(...answer.held.map((range): [number, number] => [range.first, range.last]))
+      assert(answer.through >= next && answer.through <= last)
+      next = answer.through + 1
+    }
+    return held
+  }
+
+  test('an inventory names what is there, cut to the stretch that was asked for', async () => {
+    assert.deepEqual(await heldIn(0, 1_000_000), [])
+    const writer = new TestWriter(subject().node)
+    for (const entry of [0, 1, 2, 5, 6, 300, 301, 700]) await writer.append(text(`entry ${entry}`), { entry })
+    for (const verify of [false, true]) {
+      assert.deepEqual(await heldIn(0, 1_000_000, verify), [
+        [0, 2],
+        [5, 6],
+        [300, 301],
+        [700, 700]
+      ])
+      assert.deepEqual(await heldIn(1, 300, verify), [
+        [1, 2],
+        [5, 6],
+        [300, 300]
+      ])
+      assert.deepEqual(await heldIn(3, 4, verify), [])
+      assert.deepEqual(await heldIn(701, 702, verify), [])
+    }
+  })
+
+  test('the ledgers of a node are listed page by page, those too that were only fenced', async () => {
+    const { node } = subject()
+    for (const ledger of [9, 4]) await new TestWriter(node, ledger).append(text('x'), { entry: 3, lac: 2 })
+    await node.readLac({ ledgerId: ledgerId(6), fence: true })
+    const both = await node.heldLedgers({ after: -1, limit: 2 })
+    const rest = await node.heldLedgers({ after: both.at(-1)?.ledgerId ?? -1, limit: 2 })
+    assert.deepEqual(
+      [...both, ...rest],
+      [
+        { ledgerId: 4, lastEntryId: 3, lac: 2, isFenced: false },
+        { ledgerId: 6, lastEntryId: NO_ENTRY, lac: NO_ENTRY, isFenced: true },
+        { ledgerId: 9, lastEntryId: 3, lac: 2, isFenced: false }
+      ]
+    )
   })
 }
 

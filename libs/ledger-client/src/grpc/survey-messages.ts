@@ -1,0 +1,128 @@
+import { create, fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
+import { entryId, ledgerId, NO_ENTRY, type EntryId } from '@strata/base'
+import type { EntryRange, HeldLedger, Inventory, InventoryRequest } from '../contract.ts'
+import { LedgerError } from '../errors.ts'
+import {
+  HeldLedgersReplySchema,
+  HeldLedgersRequestSchema,
+  InventoryReplySchema,
+  InventoryRequestSchema
+} from '../generated/bookie_node_pb.ts'
+
+/** What is asked of a node by those who care for copies: which ledgers it has, and which of their entries. */
+
+interface Names {
+  readonly clusterId: string
+  readonly nodeId: string
+}
+
+export interface HeldLedgersPage {
+  readonly after: number
+  readonly limit: number
+}
+
+const PAGE_LEDGERS_MAX = 10_000
+
+export function encodeInventoryRequest(names: Names, request: InventoryRequest): Buffer {
+  const message = create(InventoryRequestSchema, {
+    ...names,
+    ledgerId: BigInt(request.ledgerId),
+    firstEntryId: BigInt(request.first),
+    lastEntryId: BigInt(request.last),
+    verify: request.verify
+  })
+  return Buffer.from(toBinary(InventoryRequestSchema, message))
+}
+
+/** @throws LedgerError MALFORMED_MESSAGE */
+export function decodeInventoryRequest(bytes: Buffer): { names: Partial<Names>; options: InventoryRequest } {
+  const names = decoded(InventoryRequestSchema, bytes)
+  const first = safe(names.firstEntryId)
+  const last = safe(names.lastEntryId)
+  if (last < first) refuse('a stretch that ends before it begins')
+  const ledger = ledgerId(safe(names.ledgerId))
+  return {
+    names,
+    options: { ledgerId: ledger, first: entryId(first), last: entryId(last), verify: names.verify ?? false }
+  }
+}
+
+export function encodeInventory(first: EntryId, { held, through }: Inventory): Buffer {
+  const runs: bigint[] = []
+  let next: number = first
+  for (const range of held) {
+    runs.push(BigInt(range.first - next), BigInt(range.last + 1 - range.first))
+    next = range.last + 1
+  }
+  const message = create(InventoryReplySchema, { runs, endEntryId: BigInt(through + 1) })
+  return Buffer.from(toBinary(InventoryReplySchema, message))
+}
+
+/** @throws LedgerError MALFORMED_MESSAGE */
+export function decodeInventory({ first, last }: InventoryRequest, bytes: Buffer): Inventory {
+  const { runs, endEntryId } = decoded(InventoryReplySchema, bytes)
+  const through = safe(endEntryId) - 1
+  if (through < first || through > last) refuse('an answer about other entries')
+  const held: EntryRange[] = []
+  let next: number = first
+  for (let i = 0; i + 1 < runs.length; i += 2) {
+    const start = next + safe(runs[i])
+    next = start + safe(runs[i + 1])
+    if (next <= start || next > through + 1) refuse('a run of entries that is none')
+    held.push({ first: entryId(start), last: entryId(next - 1) })
+  }
+  return { held, through: entryId(through) }
+}
+
+export function encodeHeldLedgersRequest(names: Names, { after, limit }: HeldLedgersPage): Buffer {
+  const page = { fromLedgerId: BigInt(after + 1), limit: Math.min(limit, PAGE_LEDGERS_MAX) }
+  return Buffer.from(toBinary(HeldLedgersRequestSchema, create(HeldLedgersRequestSchema, { ...names, ...page })))
+}
+
+/** @throws LedgerError MALFORMED_MESSAGE */
+export function decodeHeldLedgersRequest(bytes: Buffer): { names: Partial<Names>; options: HeldLedgersPage } {
+  const names = decoded(HeldLedgersRequestSchema, bytes)
+  const limit = Math.min(names.limit ?? 0, PAGE_LEDGERS_MAX)
+  if (limit < 1) refuse('a page without room')
+  return { names, options: { after: safe(names.fromLedgerId) - 1, limit } }
+}
+
+export function encodeHeldLedgers(ledgers: readonly HeldLedger[]): Buffer {
+  const message = create(HeldLedgersReplySchema, {
+    ledgers: ledgers.map(({ ledgerId: id, lastEntryId, lac, isFenced }) => ({
+      $typeName: 'strata.ledger.HeldLedgerItem' as const,
+      ledgerId: BigInt(id),
+      endEntryId: BigInt(lastEntryId + 1),
+      confirmedCount: BigInt(lac + 1),
+      fenced: isFenced
+    }))
+  })
+  return Buffer.from(toBinary(HeldLedgersReplySchema, message))
+}
+
+/** @throws LedgerError MALFORMED_MESSAGE */
+export function decodeHeldLedgers(bytes: Buffer): HeldLedger[] {
+  return decoded(HeldLedgersReplySchema, bytes).ledgers.map(item => ({
+    ledgerId: ledgerId(safe(item.ledgerId)),
+    lastEntryId: (safe(item.endEntryId) + NO_ENTRY) as EntryId,
+    lac: (safe(item.confirmedCount) + NO_ENTRY) as EntryId,
+    isFenced: item.fenced ?? false
+  }))
+}
+
+function decoded<Desc extends DescMessage>(schema: Desc, bytes: Buffer): MessageShape<Desc> {
+  try {
+    return fromBinary(schema, bytes)
+  } catch (error) {
+    throw LedgerError.create('MALFORMED_MESSAGE', { reason: 'not a message' }, error)
+  }
+}
+
+function safe(value: bigint | undefined): number {
+  const number = Number(value ?? 0n)
+  return Number.isSafeInteger(number) ? number : refuse('a number past 2^53')
+}
+
+function refuse(reason: string): never {
+  throw LedgerError.create('MALFORMED_MESSAGE', { reason })
+}
