@@ -420,6 +420,29 @@ describe('a reader', () => {
     assert.equal(asked(), 2)
   })
 
+  test('follows a closed ledger to the nodes that repair gave it', async () => {
+    start(5)
+    const { ledger, members } = await begin()
+    await append(ledger, 'a')
+    await ledger.close()
+    const reader = await client.open(ledger.ledgerId)
+    const others = nodes.filter(node => !members.includes(node))
+    const limits = { first: entryId(0), last: entryId(0), bytesMax: 100, entriesMax: 1 }
+    const [kept, ...gone] = members
+    const copy = await kept?.read({ ledgerId: ledger.ledgerId, ...limits, fence: false })
+    const [entry] = copy?.entries ?? []
+    const writer = new TestWriter(others[0] ?? assert.fail(), ledger.ledgerId)
+    writer.send({ ...(entry ?? assert.fail()), ledgerId: ledger.ledgerId, recovery: true })
+    await writer.settled(0)
+    for (const node of [...gone, kept]) node?.stop()
+    await assert.rejects(reader.read(limits), error => LedgerError.is(error, 'UNAVAILABLE'))
+    const before = (await metadata.read(ledger.ledgerId)) ?? assert.fail()
+    const bookies = [...others.map(node => node.bookieId), kept?.bookieId ?? assert.fail()]
+    const repaired = [{ firstEntryId: entryId(0), bookies }]
+    await metadata.replace(ledger.ledgerId, before, { ...before.record, ensembles: repaired })
+    assert.equal((await reader.read(limits))[0]?.payload.toString(), 'a')
+  })
+
   test('takes another copy for a damaged one, and says which', async () => {
     const { ledger, members } = await begin()
     await append(ledger, 'a')

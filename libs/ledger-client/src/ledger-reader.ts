@@ -123,10 +123,10 @@ export class NodeLedgerReader implements LedgerFollower {
     return found
   }
 
-  /** At least one entry from `first` on, from one node; after a miss the metadata may know newer places. */
+  /** At least one entry from `first` on, from one node; after a miss the metadata may know newer places, also of a closed ledger. */
   async #readRun(limits: ReadLimits): Promise<StoredEntry[] | ReadVerdict> {
     const run = await this.#askMembers(limits)
-    if (typeof run !== 'string' || this.#ledger.record.state === 'closed') return run
+    if (typeof run !== 'string') return run
     const before = this.#ledger.version
     await this.#readMetadata()
     return this.#ledger.version === before ? run : this.#askMembers(limits)
