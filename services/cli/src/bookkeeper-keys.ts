@@ -46,6 +46,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
 export const bookkeeperKeys: ForeignKeys = {
   explain(key) {
     const instead = INSTEAD[key]
-    return instead === undefined ? undefined : `Strata does not have this key of Apache BookKeeper: ${instead}`
+    if (instead === undefined) return 'there is no such setting; see strata config describe bookie'
+    return `Strata does not have this key of Apache BookKeeper: ${instead}`
   }
 }

@@ -8,7 +8,6 @@ import {
   type SettingsOf,
   type SettingTable
 } from '@strata/base'
-import { pulsarKeys } from '@strata/broker'
 
 /** Variables that are no settings of a server: of the command line's own flags, and of other programs of this project. */
 const FOREIGN_VARIABLES = /^STRATA_((PEERS|ETCD|TEST)_|(URL|ADMIN_URL|DATA)$)/
@@ -19,8 +18,8 @@ export interface SettingInputs {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly set: readonly string[]
   readonly lenient: boolean
-  /** What to say of keys that the table has not; default: those of Apache Pulsar's broker. */
-  readonly foreign?: ForeignKeys
+  /** What to say of keys that the table has not. A parameter: who runs one server does not load another one's keys. */
+  readonly foreign: ForeignKeys
 }
 
 /**
@@ -36,7 +35,7 @@ export function loadSettings<Table extends SettingTable>(
     ...fromEnvironment(table, inputs.env),
     ...inputs.set.map(fromFlag)
   ]
-  return resolveSettings(table, sources, { lenient: inputs.lenient, foreign: inputs.foreign ?? pulsarKeys })
+  return resolveSettings(table, sources, { lenient: inputs.lenient, foreign: inputs.foreign })
 }
 
 function readConf(path: string): SettingSource[] {

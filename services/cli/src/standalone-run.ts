@@ -1,4 +1,5 @@
 import { configErrors, createLogger, type LogLevel } from '@strata/base'
+import { pulsarKeys } from '@strata/broker'
 import { openStandalone, standaloneSettings, unavailableSwitches, type Standalone } from '@strata/standalone'
 import { loadSettings } from './settings.ts'
 import { stopRequest } from './stop-request.ts'
@@ -16,7 +17,8 @@ export async function runStandalone(flags: StandaloneFlags): Promise<void> {
     conf: flags.conf,
     env: process.env,
     set: flags.set,
-    lenient: flags.lenient ?? false
+    lenient: flags.lenient ?? false,
+    foreign: pulsarKeys
   })
   const unavailable = unavailableSwitches(settings)
   if (unavailable.length > 0) {

@@ -97,6 +97,7 @@ async function open(
     ...{ bookieId, clusterId, address, port: served.port, superseded },
     httpUrl: httpPort === undefined ? undefined : `http://${httpAddress}`,
     close() {
+      if (closing === undefined) logger.info({ event: 'bookie.stopping', bookieId }, 'the node leaves its cluster')
       closing ??= closeAll()
       return closing
     }
