@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { MetadataError } from '@strata/metadata'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { openStore, SCRIPTS } from './etcd-store.ts'
+import { openStore, SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
 
 const put = (key: string) => ({ kind: 'put', key, value: Buffer.from(key) }) as const
 const denied = (error: unknown): boolean => MetadataError.is(error, 'DENIED') && !error.retryable
@@ -27,7 +27,7 @@ describe('with a password', () => {
     await admin('auth/user/add', { name: login.username, password: login.password })
     await admin('auth/user/grant', { user: login.username, role: 'strata' })
     await admin('auth/enable', {})
-  })
+  }, START_TIMEOUT_MS)
   afterAll(() => etcd.stop())
   const admin = (path: string, body: object, token?: string) => etcd.first.post(path, body, token)
   const open = (options: { username?: string; password?: string; prefix?: string }) =>
@@ -115,7 +115,7 @@ describe('over TLS', () => {
     const tls = { cert: path('server.pem'), key: path('server.key'), clientCa: path('ca.pem') }
     etcd = await startEtcd({ scripts: SCRIPTS, tls })
     endpoints = [etcd.first.endpoint.replace('127.0.0.1', 'localhost')]
-  })
+  }, START_TIMEOUT_MS)
   afterAll(async () => {
     await etcd.stop()
     await rm(folder, { recursive: true })

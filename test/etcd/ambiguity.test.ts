@@ -3,7 +3,7 @@ import { MetadataError, transactUntilAnswered, type Transaction } from '@strata/
 import type { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { freshPrefix, openStore, openThrough, SCRIPTS } from './etcd-store.ts'
+import { freshPrefix, openStore, openThrough, SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
 import { FaultyProxy, type Fault } from './faulty-proxy.ts'
 
 const put = (key: string, value = key) => ({ kind: 'put', key, value: Buffer.from(value) }) as const
@@ -12,7 +12,7 @@ const unavailable = (error: unknown): boolean => MetadataError.is(error, 'UNAVAI
 let etcd: EtcdPeers
 beforeAll(async () => {
   etcd = await startEtcd({ scripts: SCRIPTS })
-})
+}, START_TIMEOUT_MS)
 afterAll(() => etcd.stop())
 
 describe('a transaction whose answer is lost', () => {

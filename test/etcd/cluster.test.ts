@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import { updateRecord } from '@strata/metadata'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { freshPrefix, openStore, SCRIPTS } from './etcd-store.ts'
+import { freshPrefix, openStore, SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
 
 let etcd: EtcdPeers
 beforeAll(async () => {
@@ -11,7 +11,7 @@ beforeAll(async () => {
     members: 3,
     arguments: ['--heartbeat-interval=100', '--election-timeout=800']
   })
-})
+}, START_TIMEOUT_MS)
 afterAll(() => etcd.stop())
 
 describe('three members', () => {

@@ -2,12 +2,12 @@ import type { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { describeMetadataStore } from '@strata/metadata/testing'
 import { afterAll, beforeAll } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { freshPrefix, openStore, SCRIPTS } from './etcd-store.ts'
+import { freshPrefix, openStore, SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
 
 let etcd: EtcdPeers
 beforeAll(async () => {
   etcd = await startEtcd({ scripts: SCRIPTS })
-})
+}, START_TIMEOUT_MS)
 afterAll(() => etcd.stop())
 
 describeMetadataStore('EtcdMetadataStore', async () => {

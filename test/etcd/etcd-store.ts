@@ -8,6 +8,9 @@ import { EtcdMetadataStore, type EtcdMetadataOptions } from '@strata/metadata/et
 /** The folder of the scripts that fetch and start peers. */
 export const SCRIPTS = join(dirname(fileURLToPath(import.meta.url)), '..', 'peers')
 
+/** The first start of an etcd builds or fetches it. */
+export const START_TIMEOUT_MS = 300_000
+
 export function freshPrefix(): string {
   return `/strata/${randomUUID()}/`
 }

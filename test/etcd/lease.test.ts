@@ -3,14 +3,14 @@ import { MetadataError, type Lease } from '@strata/metadata'
 import type { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { freshPrefix, openStore, openThrough, SCRIPTS } from './etcd-store.ts'
+import { freshPrefix, openStore, openThrough, SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
 import { FaultyProxy } from './faulty-proxy.ts'
 
 let etcd: EtcdPeers
 beforeAll(async () => {
   // the least time of a lease is one and a half election time-outs, in whole seconds
   etcd = await startEtcd({ scripts: SCRIPTS, arguments: ['--heartbeat-interval=50', '--election-timeout=500'] })
-})
+}, START_TIMEOUT_MS)
 afterAll(() => etcd.stop())
 
 const TTL_MS = 1_000

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { freshPrefix, openStore, SCRIPTS } from './etcd-store.ts'
+import { freshPrefix, openStore, SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
 
 const REMEMBERED = 30
 const STORES = 3
@@ -10,7 +10,7 @@ const EACH = 70
 let etcd: EtcdPeers
 beforeAll(async () => {
   etcd = await startEtcd({ scripts: SCRIPTS })
-})
+}, START_TIMEOUT_MS)
 afterAll(() => etcd.stop())
 
 describe('operation ids', () => {

@@ -4,7 +4,7 @@ import { MetadataError, type TransactionResult } from '@strata/metadata'
 import type { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { freshPrefix, openStore, SCRIPTS } from './etcd-store.ts'
+import { freshPrefix, openStore, SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
 import { FaultyProxy } from './faulty-proxy.ts'
 
 const QUOTA_BYTES = 8 * 1024 * 1024
@@ -21,7 +21,7 @@ describe('a server', () => {
     etcd = await startEtcd({ scripts: SCRIPTS, arguments: [`--quota-backend-bytes=${QUOTA_BYTES}`] })
     prefix = freshPrefix()
     store = await openStore({ endpoints: etcd.endpoints, prefix })
-  })
+  }, START_TIMEOUT_MS)
   afterEach(async () => {
     await Promise.all([store.close(), etcd.stop()])
   })

@@ -3,13 +3,13 @@ import type { Watch, WatchEvent } from '@strata/metadata'
 import type { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { freshPrefix, openStore, openThrough, SCRIPTS } from './etcd-store.ts'
+import { freshPrefix, openStore, openThrough, SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
 import { FaultyProxy } from './faulty-proxy.ts'
 
 let etcd: EtcdPeers
 beforeAll(async () => {
   etcd = await startEtcd({ scripts: SCRIPTS })
-})
+}, START_TIMEOUT_MS)
 afterAll(() => etcd.stop())
 
 /** What a watch told, and what is there according to it. */

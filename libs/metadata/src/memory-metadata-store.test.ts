@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { test } from 'vitest'
+import { campaign } from './election.ts'
 import { MemoryMetadataStore } from './memory-metadata-store.ts'
 import { describeMetadataStore } from './testing/index.ts'
 
@@ -22,4 +23,19 @@ test('a lost lease tells its holder and takes its records', async () => {
   assert.equal(losses, 1)
   assert.equal(lease.isLost, true)
   assert.equal(await store.get('a'), undefined)
+})
+
+test('a leader whose lease is lost leads no more, and the next one does', async () => {
+  const store = new MemoryMetadataStore()
+  const candidate = (id: string) => campaign({ store, key: 'leader', id, ttlMs: 1_000 })
+  const first = await candidate('first')
+  let losses = 0
+  first.onLost(() => (losses += 1))
+  const waiting = candidate('second')
+  store.loseLeases()
+  assert.equal(losses, 1)
+  assert.equal(first.isLost, true)
+  const second = await waiting
+  assert(second.version > first.version)
+  assert.equal(second.isLost, false)
 })
