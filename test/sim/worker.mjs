@@ -1,22 +1,14 @@
-// One thread of a run: takes ranges of seeds, and answers with what they came to. With a mutant it loads patched code.
-import { parentPort, workerData } from 'node:worker_threads'
+// One thread of a run: takes ranges of seeds, and answers with what they came to.
+import { parentPort } from 'node:worker_threads'
 
-if (workerData.mutant !== undefined) {
-  const { installMutant } = await import('../dist/sim/mutate.js')
-  installMutant(workerData.mutant)
-}
-const { planOf } = await import('../dist/sim/plan.js')
-const { emptyTally, explain, tally } = await import('../dist/sim/report.js')
-const { runPlan } = await import('../dist/sim/run-seed.js')
+import { planOf } from '../dist/sim/plan.js'
+import { emptyTally, tally } from '../dist/sim/report.js'
+import { runPlan } from '../dist/sim/run-seed.js'
 
-parentPort.on('message', async ({ from, to, untilFailure }) => {
+parentPort.on('message', async ({ from, to }) => {
   const all = emptyTally()
   for (let seed = from; seed < to; seed++) {
-    const result = await runPlan(planOf(seed))
-    tally(all, result)
-    if (result.failure !== undefined && untilFailure === true) break
+    tally(all, await runPlan(planOf(seed)))
   }
   parentPort.postMessage({ from, to, tally: all })
 })
-
-export { explain }

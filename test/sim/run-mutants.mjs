@@ -1,0 +1,64 @@
+// Every mutant must die within the seeds, by an invariant that it names; the control (no patch) must live.
+// node test/sim/run-mutants.mjs [--seeds N] [--from M] [--threads T] [--only TEXT]
+import { execFile } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { mutants } from './mutants.mjs'
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '400' },
+    from: { type: 'string', default: '1' },
+    threads: { type: 'string', default: String(availableParallelism()) },
+    only: { type: 'string', default: '' }
+  }
+})
+const child = fileURLToPath(new URL('./mutant-child.mjs', import.meta.url))
+const from = Number(values.from)
+const waiting = mutants.filter(({ name }) => name.includes(values.only))
+const control = { name: 'control', edits: [], diesBy: [] }
+if (values.only === '') waiting.unshift(control)
+const triggered = new Set()
+let failed = 0
+
+function run(mutant) {
+  // The control runs a few seeds only: all of them are what run.mjs is for.
+  const to = from + (mutant === control ? 40 : Number(values.seeds))
+  return new Promise(resolve => {
+    execFile(
+      process.execPath,
+      [child, mutant.name, String(from), String(to)],
+      { encoding: 'utf8' },
+      (error, out, err) => {
+        resolve(
+          error === null
+            ? JSON.parse(out)
+            : { name: mutant.name, seeds: 0, seconds: 0, failure: { invariant: 'did not run', message: err } }
+        )
+      }
+    )
+  })
+}
+
+async function thread() {
+  for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+    const { seeds, seconds, failure } = await run(mutant)
+    const isExpected = mutant === control ? failure === undefined : mutant.diesBy.includes(failure?.invariant)
+    if (isExpected && failure !== undefined) triggered.add(failure.invariant)
+    if (!isExpected) failed++
+    const how =
+      failure === undefined
+        ? `lives through ${seeds} seeds`
+        : `dies in seed ${from + seeds - 1} by ${failure.invariant}`
+    process.stdout.write(`${isExpected ? 'ok  ' : 'FAIL'} ${mutant.name}: ${how} (${seconds.toFixed(1)} s)\n`)
+    if (!isExpected && failure !== undefined)
+      process.stdout.write(`     ${failure.message.split('\n').slice(0, 4).join('\n     ')}\n`)
+  }
+}
+
+await Promise.all(Array.from({ length: Number(values.threads) }, thread))
+process.stdout.write(
+  `${mutants.length} mutants, ${failed} not as expected; invariants seen: ${[...triggered].sort().join(', ')}\n`
+)
+process.exitCode = failed === 0 ? 0 : 1
