@@ -11,14 +11,29 @@ export interface BookieDirectories {
   readonly journal: string
   readonly entryLogs: string
   readonly index: string
+  /** Further disks of the journal: each takes the adds of some ledgers, whatever the others do. */
+  readonly moreJournals?: readonly string[]
+  /** Further disks of entry logs: the one with most room takes the next. */
+  readonly moreEntryLogs?: readonly string[]
 }
 
 export function bookieDirectories(root: string): BookieDirectories {
   return { journal: join(root, 'journal'), entryLogs: join(root, 'entry-logs'), index: join(root, 'index') }
 }
 
-export function distinctDirectories({ journal, entryLogs, index }: BookieDirectories): string[] {
-  return [...new Set([journal, entryLogs, index])]
+export function journalDirectories({ journal, moreJournals = [] }: BookieDirectories): string[] {
+  return [...new Set([journal, ...moreJournals])]
+}
+
+export function entryLogDirectories({ entryLogs, moreEntryLogs = [] }: BookieDirectories): string[] {
+  return [...new Set([entryLogs, ...moreEntryLogs])]
+}
+
+export function distinctDirectories(directories: BookieDirectories): string[] {
+  const { journal, entryLogs, index } = directories
+  return [
+    ...new Set([journal, entryLogs, index, ...journalDirectories(directories), ...entryLogDirectories(directories)])
+  ]
 }
 
 export interface BookieOptions {
@@ -54,6 +69,14 @@ export interface BookieStats {
   readonly sequence: number
   readonly unindexedBytes: number
   readonly writeBufferBytes: number
+  /** Of the last writes, kept for readers at the tail; and how many reads found them. */
+  readonly recentBytes: number
+  readonly recentReads: number
+  /** Since the start. What came, as payloads; what was written for it: to the journal, by moves, to the index. */
+  readonly addedBytes: number
+  readonly journalWrittenBytes: number
+  readonly movedBytes: number
+  readonly indexWrittenBytes: number
   readonly quarantinedLedgers: number
   readonly incarnation: number
 }

@@ -1,15 +1,15 @@
 import { join } from 'node:path'
 import { reasonOf, type Clock, type Logger } from '@strata/base'
 import type { MetadataStore } from '@strata/metadata'
-import { distinctDirectories, type BookieDirectories, type BookieHealth } from './bookie-types.ts'
+import type { BookieDirectories, BookieHealth } from './bookie-types.ts'
 import type { Disk } from './disk/disk.ts'
+import { freeForWrites, roomiestLogDirectory } from './disk/free-space.ts'
 import { bookieErrors, systemCode } from './errors.ts'
 import type { EntryIndex } from './index/entry-index.ts'
 import type { IndexStore } from './index/index-store.ts'
 import type { IndexWriter } from './index/index-writer.ts'
 import { decodeFileRow, fileKey, type Checkpoint } from './index/rows.ts'
-import type { JournalFiles } from './journal/journal-files.ts'
-import type { Journal } from './journal/journal.ts'
+import type { JournalMember, JournalSet } from './journal/journal-set.ts'
 import type { BookieSettings } from './settings.ts'
 import { DeletionCollector } from './storage/deletion-collector.ts'
 import type { FileTable, StoredFile } from './storage/file-table.ts'
@@ -25,8 +25,7 @@ export interface HousekeeperOptions {
   readonly files: FileTable
   readonly index: EntryIndex
   readonly writer: IndexWriter
-  readonly journal: Journal
-  readonly journalFiles: JournalFiles
+  readonly journals: JournalSet
   readonly nextNumber: () => number
   readonly position: () => Checkpoint
   readonly reopenStore: () => Promise<IndexStore>
@@ -57,22 +56,20 @@ export class Housekeeper {
   #flushedMs: number
   #unindexedBytes = 0
   #isLowOnSpace = false
-  #journalFailure: unknown
-  /** The journal failed for want of space. */
-  #isDiskFull = false
+  readonly #journalFailures = new Map<JournalMember, unknown>()
   #isIndexBroken = false
   #isClosing = false
   /** Until this process ends, or somebody says otherwise. */
   isDeclaredReadOnly = false
 
   constructor(options: HousekeeperOptions) {
-    const { settings, volume, directories } = options
+    const { settings, volume, disk, directories } = options
     this.#options = options
     this.#flushedMs = options.clock.nowMs()
     this.#collector = new DeletionCollector({ ...options, flush: () => this.#flushWhole() })
     this.#relocator = new Relocator({
       ...options,
-      directory: directories.entryLogs,
+      chooseDirectory: () => roomiestLogDirectory(disk, directories),
       volumeId: volume.volumeId,
       chunkBytes: settings.moveChunkBytes,
       bytesPerSecond: settings.moveBytesPerSecond,
@@ -97,6 +94,15 @@ export class Housekeeper {
     return this.#isLowOnSpace || this.#isDiskFull || this.isDeclaredReadOnly
   }
 
+  /** A journal failed for want of space. */
+  get #isDiskFull(): boolean {
+    return [...this.#journalFailures.values()].some(isForWantOfSpace)
+  }
+
+  get movedBytes(): number {
+    return this.#relocator.movedBytes
+  }
+
   noteSynced(bytes: number): void {
     this.#unindexedBytes += bytes
     const { settings, writer } = this.#options
@@ -105,9 +111,9 @@ export class Housekeeper {
     if (isDue && this.#flushing === undefined && !this.#isIndexBroken) void this.#step('index', () => this.#flush())
   }
 
-  noteJournalFailure(error: Error): void {
-    this.#setJournalFailure(error)
-    const fields = { event: 'journal.failed', err: error }
+  noteJournalFailure(error: Error, member: JournalMember): void {
+    this.#journalFailures.set(member, error)
+    const fields = { event: 'journal.failed', directory: member.directory, err: error }
     this.#options.log.error(fields, 'a journal write or sync failed: adds are refused until the disk takes one again')
   }
 
@@ -127,13 +133,13 @@ export class Housekeeper {
 
   health(): BookieHealth {
     const reasons = [...this.#troubles].map(([step, reason]) => `${step}: ${reason}`)
-    if (this.#journalFailure !== undefined) reasons.push(`journal: ${describe(this.#journalFailure)}`)
+    for (const failure of this.#journalFailures.values()) reasons.push(`journal: ${describe(failure)}`)
     if (this.isDeclaredReadOnly) reasons.push('an operator made the node read-only')
     if (this.#isLowOnSpace) reasons.push('disk: free space is below readOnlyBelowBytes')
     if (this.quarantinedCount > 0) reasons.push(`${this.quarantinedCount} ledgers are unknown to the metadata store`)
     reasons.push(...this.#unreadable.values())
     if (this.isReadOnly) return { state: 'read-only', reasons }
-    return { state: this.#options.journal.isRunning && !this.#isIndexBroken ? 'writable' : 'failed', reasons }
+    return { state: this.#options.journals.isRunning && !this.#isIndexBroken ? 'writable' : 'failed', reasons }
   }
 
   /** Starts what is due and not under way. */
@@ -164,13 +170,13 @@ export class Housekeeper {
   }
 
   async #care(): Promise<void> {
-    const { clock, settings, journal } = this.#options
+    const { clock, settings, journals } = this.#options
     await this.#step('disk', () => this.#checkSpace())
     if (this.#isIndexBroken) await this.#step('index', () => this.#reopenIndex())
-    if (!journal.isRunning) await this.#resumeJournal()
+    for (const member of journals.members) if (!member.journal.isRunning) await this.#resumeJournal(member)
     const isDue = clock.nowMs() - this.#flushedMs >= settings.indexFlushMs
     if (isDue && !this.#isIndexBroken) await this.#step('index', () => this.#flush())
-    journal.shrink()
+    for (const { journal } of journals.members) journal.shrink()
   }
 
   async #work(): Promise<void> {
@@ -196,8 +202,7 @@ export class Housekeeper {
 
   async #checkSpace(): Promise<void> {
     const { disk, directories, settings, log } = this.#options
-    const free = await Promise.all(distinctDirectories(directories).map(path => disk.freeBytes(path)))
-    const freeBytes = Math.min(...free)
+    const freeBytes = await freeForWrites(disk, directories)
     const limit = this.#isLowOnSpace ? settings.readOnlyBelowBytes * 1.5 : settings.readOnlyBelowBytes
     const isLow = freeBytes < limit
     if (isLow === this.#isLowOnSpace) return
@@ -206,22 +211,17 @@ export class Housekeeper {
     else log.info({ event: 'bookie.writable', freeBytes }, 'the disk has room again: adds are taken')
   }
 
-  async #resumeJournal(): Promise<void> {
-    const { journal, journalFiles, log } = this.#options
+  async #resumeJournal(member: JournalMember): Promise<void> {
+    const { journal, files } = member
     if (this.#isLowOnSpace || !journal.isIdle) return
     try {
-      await journalFiles.startAfresh()
+      await files.startAfresh()
       journal.resume()
-      this.#setJournalFailure(undefined)
-      log.info({ event: 'journal.resumed', file: journalFiles.active.number }, 'the disk takes writes again')
+      this.#journalFailures.delete(member)
+      this.#options.log.info({ event: 'journal.resumed', file: files.active.number }, 'the disk takes writes again')
     } catch (error) {
-      this.#setJournalFailure(error)
+      this.#journalFailures.set(member, error)
     }
-  }
-
-  #setJournalFailure(error: unknown): void {
-    this.#journalFailure = error
-    this.#isDiskFull = systemCode(rootCause(error)) === 'ENOSPC'
   }
 
   /** Everything synced by now is in the index when it resolves: one under way began too early for that. */
@@ -273,24 +273,25 @@ export class Housekeeper {
 
   /** The oldest journal files whose turn has come: too many bytes, too old, or nothing live. */
   async #moveJournals(): Promise<void> {
-    const { files, settings, journalFiles, journal, clock } = this.#options
+    const { files, settings, journals, clock } = this.#options
     const oldestMs = clock.nowMs() - settings.journalAgeMsMax
-    const { active } = journalFiles
-    if (active.sinceMs < oldestMs && active.position > active.start) journal.roll()
+    for (const { files: own, journal } of journals.members) {
+      if (own.active.sinceMs < oldestMs && own.active.position > own.active.start) journal.roll()
+    }
     for (;;) {
-      const sealed = [...files.all].filter(file => file.kind === 'journal' && journalFiles.isSealed(file.number))
+      const sealed = [...files.all].filter(file => file.kind === 'journal' && this.#isSealed(file))
       const able = sealed.filter(file => !this.#damaged.has(file.number)).sort((a, b) => a.number - b.number)
       const isOver = this.#journalBytes() > settings.journalBytesMax
-      const isIndexed = (file: StoredFile): boolean => file.number < this.#indexedGeneration
-      const due = able.find(file => isOver || file.sinceMs < oldestMs || (file.liveBytes <= 0 && isIndexed(file)))
+      const isIndexed = this.#unindexedBytes === 0 && this.#flushing === undefined
+      const due = able.find(file => isOver || file.sinceMs < oldestMs || (file.liveBytes <= 0 && isIndexed))
       if (due === undefined || this.#isClosing || this.#isIndexBroken) return
       if (!(await this.#relocate([due]))) return
     }
   }
 
-  /** Every journal file before it is wholly in the index. */
-  get #indexedGeneration(): number {
-    return this.#unindexedBytes === 0 && this.#flushing === undefined ? this.#options.journalFiles.active.number : 0
+  /** Nothing is written to the journal file any more. One of a directory that is no journal's now is not. */
+  #isSealed({ directory, number }: StoredFile): boolean {
+    return this.#options.journals.in(directory)?.files.isSealed(number) ?? true
   }
 
   async #compact(): Promise<void> {
@@ -329,23 +330,28 @@ export class Housekeeper {
 
   /** Nothing refers to the file any more, durably. A journal file waits for reuse if there is need of it. */
   async #drop(file: StoredFile): Promise<void> {
-    const { disk, files, directories, journalFiles, onFileGone } = this.#options
+    const { disk, files, journals, onFileGone } = this.#options
     files.remove(file.number)
     onFileGone(file.number)
-    if (file.kind === 'journal' && journalFiles.hasRoomForSpares) {
+    const journalFiles = file.kind === 'journal' ? journals.in(file.directory)?.files : undefined
+    if (journalFiles?.hasRoomForSpares === true) {
       const name = `${String(file.number).padStart(10, '0')}.spare`
-      await disk.rename(file.path, join(directories.journal, name))
-      await disk.syncDirectory(directories.journal)
+      await disk.rename(file.path, join(file.directory, name))
+      await disk.syncDirectory(file.directory)
       journalFiles.addSpare(name)
       return
     }
     await disk.remove(file.path)
-    await disk.syncDirectory(file.kind === 'journal' ? directories.journal : directories.entryLogs)
+    await disk.syncDirectory(file.directory)
   }
 }
 
 function rootCause(error: unknown): unknown {
   return error instanceof Error && error.cause !== undefined ? rootCause(error.cause) : error
+}
+
+function isForWantOfSpace(error: unknown): boolean {
+  return systemCode(rootCause(error)) === 'ENOSPC'
 }
 
 function describe(error: unknown): string {

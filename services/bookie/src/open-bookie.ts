@@ -1,6 +1,7 @@
-import { distinctDirectories, type Bookie, type BookieOptions } from './bookie-types.ts'
+import { distinctDirectories, type Bookie, type BookieDirectories, type BookieOptions } from './bookie-types.ts'
 import { CodedError } from '@strata/base'
 import type { Disk } from './disk/disk.ts'
+import { freeForWrites } from './disk/free-space.ts'
 import { NodeDisk } from './disk/node-disk.ts'
 import { bookieErrors, systemCode } from './errors.ts'
 import { numberOfName } from './format/file-header.ts'
@@ -25,7 +26,7 @@ export async function openBookie(options: BookieOptions): Promise<Bookie> {
   const disk = options.disk ?? new NodeDisk()
   const settings: BookieSettings = { ...defaultBookieSettings, ...options.settings }
   const directories = distinctDirectories(options.directories)
-  await prepareDirectories(disk, directories, settings)
+  await prepareDirectories(disk, options.directories, settings)
   const unlocks: (() => Promise<void>)[] = []
   const unlock = async (): Promise<void> => {
     for (const release of unlocks.splice(0)) await release()
@@ -39,17 +40,18 @@ export async function openBookie(options: BookieOptions): Promise<Bookie> {
   }
 }
 
-async function prepareDirectories(disk: Disk, directories: string[], settings: BookieSettings): Promise<void> {
-  for (const directory of directories) {
+async function prepareDirectories(disk: Disk, directories: BookieDirectories, settings: BookieSettings): Promise<void> {
+  for (const directory of distinctDirectories(directories)) {
     try {
       await disk.makeDirectory(directory)
     } catch (error) {
       throw bookieErrors.create('DIRECTORY_UNWRITABLE', { directory, reason: systemCode(error) }, error)
     }
-    const freeBytes = await disk.freeBytes(directory)
-    if (freeBytes < settings.startFreeBytesMin) {
-      throw bookieErrors.create('DISK_TOO_SMALL', { directory, freeBytes, neededBytes: settings.startFreeBytesMin })
-    }
+  }
+  const freeBytes = await freeForWrites(disk, directories)
+  const { startFreeBytesMin: neededBytes } = settings
+  if (freeBytes < neededBytes) {
+    throw bookieErrors.create('DISK_TOO_SMALL', { directory: directories.journal, freeBytes, neededBytes })
   }
 }
 
@@ -59,7 +61,7 @@ async function openLocked(
 ): Promise<Bookie> {
   const { disk, directories, bookieId, clusterId, metadata, logger, clock } = options
   const { settings } = inner
-  const names = [...(await disk.list(directories.journal)), ...(await disk.list(directories.entryLogs))]
+  const names = (await Promise.all(inner.directories.map(directory => disk.list(directory)))).flat()
   const holdsData = names.some(name => numberOfName('journal', name) ?? numberOfName('entry-log', name))
   const identity = {
     disk,
@@ -81,11 +83,14 @@ async function openLocked(
     const { volumeId } = volume
     const flushEntries = settings.indexFlushEntries
     const parts = { disk, directories, volumeId, files, index, writer, clock, log: logger }
-    const recovered = await recover({ ...parts, flushEntries }, checkpoint)
+    const recovered = await recover(
+      { ...parts, flushEntries, directoryNumber: directory => volume.directoryNumber(directory) },
+      checkpoint
+    )
     if (recovered.isSuspect) await volume.loseAuthority()
     const fields = {
       event: 'bookie.recovered',
-      records: recovered.replay.recordCount,
+      records: recovered.journals.reduce((sum, { replay }) => sum + replay.recordCount, 0),
       rebuilt: checkpoint === undefined
     }
     logger.info(fields, 'storage is up to its journal')

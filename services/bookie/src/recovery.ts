@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Clock, Logger } from '@strata/base'
-import type { BookieDirectories } from './bookie-types.ts'
+import { distinctDirectories, entryLogDirectories, journalDirectories, type BookieDirectories } from './bookie-types.ts'
 import type { Disk } from './disk/disk.ts'
 import { isDigestRight } from './format/digest.ts'
 import { decodeFileHeader, FILE_HEADER_BYTES, numberOfName } from './format/file-header.ts'
@@ -32,15 +32,24 @@ export interface RecoveryOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly flushEntries: number
+  /** Number of a directory within the volume. */
+  readonly directoryNumber: (directory: string) => number
 }
 
-export interface Recovered {
+/** The journal of one directory, up to its end. */
+export interface RecoveredJournal {
+  readonly directory: string
   readonly replay: Replay
-  readonly nextNumber: number
   /** Files of former use that wait in the journal's directory. */
   readonly spares: string[]
   /** The last journal file, where it may be written on: the node closed it in good order. */
   readonly continued: ReplayedFile | undefined
+}
+
+export interface Recovered {
+  /** One for each journal directory, in their order. */
+  readonly journals: readonly RecoveredJournal[]
+  readonly nextNumber: number
   /** The index was made from the files, and an entry log ended before its end. */
   readonly isSuspect: boolean
 }
@@ -64,9 +73,28 @@ export async function trustedCheckpoint(store: IndexStore, volumeId: string): Pr
  */
 export async function recover(options: RecoveryOptions, checkpoint: Checkpoint | undefined): Promise<Recovered> {
   const { disk, directories } = options
-  const journalNames = await disk.list(directories.journal)
-  const logNames = await disk.list(directories.entryLogs)
-  const isSuspect = await findEntryLogs(options, logNames, checkpoint !== undefined)
+  const names = (await Promise.all(distinctDirectories(directories).map(directory => disk.list(directory)))).flat()
+  let isSuspect = false
+  for (const { directory, name } of await entryLogsOf(options)) {
+    if (!(await findEntryLog(options, { directory, name, isTrusted: checkpoint !== undefined }))) isSuspect = true
+  }
+  const journals: RecoveredJournal[] = []
+  for (const directory of journalDirectories(directories)) {
+    journals.push(await recoverJournal(options, directory, checkpoint))
+  }
+  if (checkpoint !== undefined) await reportMissing(options)
+  const numbers = names.map(name => Number.parseInt(name, 10)).filter(Number.isSafeInteger)
+  const nextNumber = Math.max(checkpoint?.nextNumber ?? 1, ...numbers.map(number => number + 1))
+  return { journals, nextNumber, isSuspect }
+}
+
+async function recoverJournal(
+  options: RecoveryOptions,
+  directory: string,
+  checkpoint: Checkpoint | undefined
+): Promise<RecoveredJournal> {
+  const { disk, directoryNumber } = options
+  const journalNames = await disk.list(directory)
   const rows = new Map<number, FileRecord>()
   for (const name of journalNames) {
     const number = numberOfName('journal', name)
@@ -74,47 +102,55 @@ export async function recover(options: RecoveryOptions, checkpoint: Checkpoint |
     const row = await options.index.store.get(fileKey(number))
     if (row !== undefined && checkpoint !== undefined) rows.set(number, decodeFileRow(row))
     const liveBytes = rows.get(number)?.liveBytes ?? 0
-    const path = join(directories.journal, name)
+    const path = join(directory, name)
     const sinceMs = options.clock.nowMs()
-    options.files.add({ kind: 'journal', number, path, end: 0, liveBytes, totalBytes: 0, sinceMs })
+    options.files.add({ kind: 'journal', number, directory, path, end: 0, liveBytes, totalBytes: 0, sinceMs })
   }
   const replay = await replayJournal({
     disk,
-    directory: directories.journal,
+    directory,
     volumeId: options.volumeId,
-    from: checkpoint ?? NOWHERE,
+    from: checkpoint?.positions.find(position => position.directory === directoryNumber(directory)) ?? NOWHERE,
     onRecord: (header, offset, file) => note(options, header, { file, offset })
   })
-  if (checkpoint !== undefined) await reportMissing(options)
   const { spares, continued } = await settleFiles(options, replay, rows)
   spares.push(...journalNames.filter(name => name.endsWith('.spare')))
-  const numbers = [...journalNames, ...logNames].map(name => Number.parseInt(name, 10)).filter(Number.isSafeInteger)
-  const nextNumber = Math.max(checkpoint?.nextNumber ?? 1, ...numbers.map(number => number + 1))
-  return { replay, nextNumber, spares, continued, isSuspect }
+  return { directory, replay, spares, continued }
 }
 
-/** With a trusted index, an entry log without a row was never finished: what it holds is still in the journal. */
-async function findEntryLogs(options: RecoveryOptions, names: string[], isTrusted: boolean): Promise<boolean> {
-  const { disk, directories, index, files, clock, log } = options
-  let isSuspect = false
-  for (const name of names) {
-    const number = numberOfName('entry-log', name)
-    if (number === undefined) continue
-    const path = join(directories.entryLogs, name)
-    const row = await index.store.get(fileKey(number))
-    if (isTrusted && row === undefined) {
-      log.info({ event: 'entry_log.orphan_removed', file: path }, 'removed an entry log that was never finished')
-      await disk.remove(path)
-      continue
+/** In the order in which they were made, so that of two copies of an entry the later one counts. */
+async function entryLogsOf({ disk, directories }: RecoveryOptions): Promise<{ directory: string; name: string }[]> {
+  const found: { directory: string; name: string; number: number }[] = []
+  for (const directory of entryLogDirectories(directories)) {
+    for (const name of await disk.list(directory)) {
+      const number = numberOfName('entry-log', name)
+      if (number !== undefined) found.push({ directory, name, number })
     }
-    if (isTrusted && row !== undefined) {
-      const { end, liveBytes, totalBytes } = decodeFileRow(row)
-      files.add({ kind: 'entry-log', number, path, end, liveBytes, totalBytes, sinceMs: clock.nowMs() })
-      continue
-    }
-    if (!(await indexEntryLog(options, number, path))) isSuspect = true
   }
-  return isSuspect
+  return found.sort((a, b) => a.number - b.number)
+}
+
+/**
+ * With a trusted index, an entry log without a row was never finished: what it holds is still in the journal.
+ * False: it is not certain what it holds.
+ */
+async function findEntryLog(
+  options: RecoveryOptions,
+  { directory, name, isTrusted }: { directory: string; name: string; isTrusted: boolean }
+): Promise<boolean> {
+  const { disk, index, files, clock, log } = options
+  const number = numberOfName('entry-log', name) ?? 0
+  const path = join(directory, name)
+  if (!isTrusted) return indexEntryLog(options, { number, directory, path })
+  const row = await index.store.get(fileKey(number))
+  if (row === undefined) {
+    log.info({ event: 'entry_log.orphan_removed', file: path }, 'removed an entry log that was never finished')
+    await disk.remove(path)
+    return true
+  }
+  const { end, liveBytes, totalBytes } = decodeFileRow(row)
+  files.add({ kind: 'entry-log', number, directory, path, end, liveBytes, totalBytes, sinceMs: clock.nowMs() })
+  return true
 }
 
 /** What a missing file held is unreadable, so 'unknown'; a person should know at once. */
@@ -129,7 +165,10 @@ async function reportMissing({ index, files, log }: RecoveryOptions): Promise<vo
 }
 
 /** Every record of the entry log into the index. False: it ends before its file does, or has no header. */
-async function indexEntryLog(options: RecoveryOptions, number: number, path: string): Promise<boolean> {
+async function indexEntryLog(
+  options: RecoveryOptions,
+  { number, directory, path }: { number: number; directory: string; path: string }
+): Promise<boolean> {
   const { disk, files, clock, volumeId } = options
   const file = await disk.open(path, { create: false })
   try {
@@ -137,7 +176,8 @@ async function indexEntryLog(options: RecoveryOptions, number: number, path: str
     await file.read(head, 0)
     const header = decodeFileHeader(head, path)
     const size = await file.sizeBytes()
-    files.add({ kind: 'entry-log', number, path, end: size, liveBytes: 0, totalBytes: 0, sinceMs: clock.nowMs() })
+    const base = { number, directory, path, liveBytes: 0, totalBytes: 0, sinceMs: clock.nowMs() }
+    files.add({ kind: 'entry-log', end: size, ...base })
     if (header?.volumeId !== volumeId) return false
     const scan = new RecordScan((into, offset) => file.read(into, offset))
     let end = FILE_HEADER_BYTES

@@ -21,6 +21,8 @@ export interface BookieSettings {
   readonly compactBelowLiveRatio: number
   readonly readAheadBytes: number
   readonly readAheadCacheBytes: number
+  /** Memory for the last writes, which readers at the tail ask for; 0: none, where the broker is in the same process. */
+  readonly recentBytes: number
   /** How often deletions, compaction, disk space and (while failed) a new journal file are tried. */
   readonly housekeepingMs: number
   /** Free bytes below which adds are refused; reads and deletes go on. They are taken again at one and a half times as much. */
@@ -45,6 +47,7 @@ export const defaultBookieSettings: BookieSettings = {
   compactBelowLiveRatio: 0.5,
   readAheadBytes: 1 * MIB,
   readAheadCacheBytes: 16 * MIB,
+  recentBytes: 0,
   housekeepingMs: 2_000,
   readOnlyBelowBytes: 512 * MIB,
   startFreeBytesMin: 256 * MIB

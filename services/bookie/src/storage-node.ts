@@ -15,7 +15,7 @@ import {
 } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import type { Bookie, BookieDirectories, BookieHealth, BookieStats } from './bookie-types.ts'
-import type { Disk, DiskLane } from './disk/disk.ts'
+import type { Disk } from './disk/disk.ts'
 import { FILE_HEADER_BYTES } from './format/file-header.ts'
 import { PAYLOAD_BYTES_MAX } from './format/record.ts'
 import type { EntryIndex } from './index/entry-index.ts'
@@ -24,8 +24,10 @@ import type { IndexWriter } from './index/index-writer.ts'
 import { LedgerState } from './index/ledger-state.ts'
 import type { Checkpoint } from './index/rows.ts'
 import { Housekeeper } from './housekeeper.ts'
-import { JournalFiles, type JournalFile } from './journal/journal-files.ts'
-import { Journal } from './journal/journal.ts'
+import type { JournalFile } from './journal/journal-files.ts'
+import { JournalSet } from './journal/journal-set.ts'
+import type { Journal } from './journal/journal.ts'
+import { RecentWrites } from './journal/recent-writes.ts'
 import { RECORD_STRIDE, type WriteBatch } from './journal/write-batch.ts'
 import { noteEntry, type Recovered } from './recovery.ts'
 import type { BookieSettings } from './settings.ts'
@@ -62,50 +64,39 @@ export interface StorageNodeParts {
 export class StorageNode implements Bookie {
   readonly bookieId: BookieId
   readonly #parts: StorageNodeParts
-  readonly #lane: DiskLane
-  readonly #journalFiles: JournalFiles
-  readonly #journal: Journal
+  readonly #journals: JournalSet
+  readonly #recent: RecentWrites | undefined
   readonly #reader: EntryReader
   readonly #suspects = new SuspectEntries()
   readonly #housekeeper: Housekeeper
   readonly #lacWaiters: LacWaiters
-  /** Everything before it is synced, and in a tail or the index. */
-  #position: Omit<Checkpoint, 'volumeId' | 'nextNumber'>
   readonly #numbers: NumberSource
   #closing: Promise<void> | undefined
   #stopTicking: () => void = () => undefined
 
-  private constructor(
-    parts: StorageNodeParts,
-    inner: { lane: DiskLane; journalFiles: JournalFiles; numbers: NumberSource }
-  ) {
-    const { lane, journalFiles, numbers } = inner
-    const { settings, files, index, recovered } = parts
+  private constructor(parts: StorageNodeParts, inner: { journals: JournalSet; numbers: NumberSource }) {
+    const { journals, numbers } = inner
+    const { settings, files, index } = parts
     this.bookieId = parts.bookieId
     this.#parts = parts
-    this.#lane = lane
-    this.#journalFiles = journalFiles
+    this.#journals = journals
     this.#numbers = numbers
     this.#lacWaiters = new LacWaiters(parts.clock)
-    const { number, position } = journalFiles.active
-    this.#position = { generation: number, offset: position, sequence: recovered.replay.sequence }
-    this.#journal = new Journal({
-      lane,
-      files: journalFiles,
-      sequence: recovered.replay.sequence,
+    this.#recent = settings.recentBytes > 0 ? new RecentWrites(settings.recentBytes) : undefined
+    journals.begin({
       bufferBytes: settings.writeBufferBytes,
       bufferBytesMax: settings.writeBufferBytesMax,
+      recent: this.#recent,
       onSynced: batch => {
         this.#onSynced(batch)
       },
-      onFailed: error => {
-        this.#housekeeper.noteJournalFailure(error)
+      onFailed: (error, member) => {
+        this.#housekeeper.noteJournalFailure(error, member)
       }
     })
     this.#housekeeper = new Housekeeper({
       ...parts,
-      journal: this.#journal,
-      journalFiles,
+      journals,
       nextNumber: numbers.take,
       position: () => this.#checkpoint(),
       onFileGone: file => {
@@ -117,6 +108,7 @@ export class StorageNode implements Bookie {
       files,
       readAheadBytes: settings.readAheadBytes,
       readAheadCacheBytes: settings.readAheadCacheBytes,
+      recent: this.#recent,
       onUnreadable: trouble => {
         this.#housekeeper.noteUnreadable(trouble)
         this.#suspects.note(trouble.ledgerId, trouble.entryId)
@@ -125,32 +117,18 @@ export class StorageNode implements Bookie {
   }
 
   static async start(parts: StorageNodeParts): Promise<StorageNode> {
-    const { disk, directories, volume, settings, clock, log, recovered, files } = parts
+    const { disk, volume, settings, clock, log, recovered, files } = parts
     const numbers = numbersFrom(recovered.nextNumber)
-    const lane = disk.openLane()
-    const journalFiles = new JournalFiles({
-      disk,
-      lane,
-      directory: directories.journal,
-      volumeId: volume.volumeId,
+    const journals = await JournalSet.open({
+      ...{ disk, clock, log, volumeId: volume.volumeId, journals: recovered.journals },
       fileBytes: settings.journalFileBytes,
       nextNumber: numbers.take,
-      nowMs: () => clock.nowMs(),
-      log,
-      onActive: file => {
-        registerJournalFile(files, file)
-      },
-      spares: recovered.spares
+      directoryNumber: directory => volume.directoryNumber(directory),
+      onActive: (file, directory) => {
+        registerJournalFile(files, file, directory)
+      }
     })
-    const continued = recovered.continued
-    const sequence = recovered.replay.sequence
-    try {
-      await journalFiles.start(continued === undefined ? undefined : { ...continued, sequence })
-    } catch (error) {
-      await lane.close()
-      throw error
-    }
-    const started = new StorageNode(parts, { lane, journalFiles, numbers })
+    const started = new StorageNode(parts, { journals, numbers })
     await started.#housekeeper.start()
     started.#stopTicking = every(clock, settings.housekeepingMs, () => {
       void started.#housekeeper.tick()
@@ -161,11 +139,12 @@ export class StorageNode implements Bookie {
   add(request: AddRequest, sink: AddSink): void {
     const { ledgerId, entryId } = request
     const ledger = this.#ledgerOf(ledgerId)
-    const failure = ledger === undefined ? 'STORAGE_FAILED' : this.#refusalOf(request, ledger)
-    if (failure === undefined && ledger !== undefined) this.#journal.add(ledger, request, sink)
+    const journal = this.#journals.of(ledgerId)
+    const failure = ledger === undefined ? 'STORAGE_FAILED' : this.#refusalOf(request, ledger, journal)
+    if (failure === undefined && ledger !== undefined) journal.add(ledger, request, sink)
     else {
       const refused = ledger ?? new LedgerState(ledgerId)
-      this.#journal.refuse({ ledger: refused, entryId, failure: failure ?? 'STORAGE_FAILED', sink })
+      journal.refuse({ ledger: refused, entryId, failure: failure ?? 'STORAGE_FAILED', sink })
     }
   }
 
@@ -231,9 +210,15 @@ export class StorageNode implements Bookie {
       entryLogs: logs.length,
       entryLogBytes: sum(logs.map(file => file.end)),
       liveBytes: sum(all.map(file => file.liveBytes)),
-      sequence: this.#journal.syncedSequence,
+      sequence: this.#journals.syncedSequence,
       unindexedBytes: this.#housekeeper.unindexedBytes,
-      writeBufferBytes: this.#journal.bufferBytes,
+      writeBufferBytes: this.#journals.bufferBytes,
+      recentBytes: this.#recent?.bytes ?? 0,
+      recentReads: this.#recent?.hits ?? 0,
+      addedBytes: this.#journals.entryBytes,
+      journalWrittenBytes: this.#journals.writtenBytes,
+      movedBytes: this.#housekeeper.movedBytes,
+      indexWrittenBytes: this.#parts.writer.writtenBytes,
       quarantinedLedgers: this.#housekeeper.quarantinedCount,
       incarnation: volume.incarnation
     }
@@ -280,12 +265,10 @@ export class StorageNode implements Bookie {
     const { files, index, unlock } = this.#parts
     this.#stopTicking()
     this.#lacWaiters.releaseAll()
-    await this.#journal.drain()
+    await this.#journals.drain()
     await this.#housekeeper.close()
     // Behind the last checkpoint, so that the next start reads it and knows that nothing can follow.
-    await this.#journal.close()
-    await this.#journalFiles.close()
-    await this.#lane.close()
+    await this.#journals.close()
     await files.close()
     await index.store.close()
     await unlock()
@@ -313,10 +296,12 @@ export class StorageNode implements Bookie {
     return ledger
   }
 
-  #refusalOf(request: AddRequest, ledger: LedgerState): AddFailure | undefined {
+  #refusalOf(request: AddRequest, ledger: LedgerState, journal: Journal): AddFailure | undefined {
     if (this.#closing !== undefined) return 'STORAGE_FAILED'
-    if (!this.#journal.isRunning) return this.#housekeeper.isReadOnly ? 'READ_ONLY' : 'STORAGE_FAILED'
+    if (!journal.isRunning) return this.#housekeeper.isReadOnly ? 'READ_ONLY' : 'STORAGE_FAILED'
     if (ledger.isFenced && (!request.recovery || ledger.isDeleted)) return 'FENCED'
+    // What was lost may have been a fence: its writer gets no acknowledgement here that a recoverer was told cannot come.
+    if (!request.recovery && !this.#hasAuthority(ledger)) return 'STORAGE_FAILED'
     if (this.#housekeeper.isReadOnly) return 'READ_ONLY'
     return request.payload.length > PAYLOAD_BYTES_MAX ? 'STORAGE_FAILED' : undefined
   }
@@ -327,9 +312,10 @@ export class StorageNode implements Bookie {
     ledger.isFenced = true
     this.#lacWaiters.release(ledgerId)
     if (ledger.isFenceSynced && ledger.pendingRecords === 0) return
-    if (!this.#journal.isRunning) throw LedgerError.create('UNAVAILABLE', { ledgerId, reason: 'STORAGE_FAILED' })
+    const journal = this.#journals.of(ledgerId)
+    if (!journal.isRunning) throw LedgerError.create('UNAVAILABLE', { ledgerId, reason: 'STORAGE_FAILED' })
     await new Promise<void>((resolve, reject) => {
-      this.#journal.fence(ledger, error => {
+      journal.fence(ledger, error => {
         if (error === undefined) resolve()
         else reject(LedgerError.create('UNAVAILABLE', { ledgerId, reason: 'STORAGE_FAILED' }, error))
       })
@@ -347,7 +333,6 @@ export class StorageNode implements Bookie {
     assert(stored !== undefined)
     stored.end = file.syncedEnd
     stored.totalBytes = stored.end - FILE_HEADER_BYTES
-    this.#position = { generation: file.number, offset: file.syncedEnd, sequence: batch.endSequence }
     for (let i = 0; i < ledgers.length; i++) {
       const ledger = ledgers[i] as LedgerState // within bounds
       const at = i * RECORD_STRIDE
@@ -376,7 +361,8 @@ export class StorageNode implements Bookie {
   }
 
   #checkpoint(): Checkpoint {
-    return { ...this.#position, volumeId: this.#parts.volume.volumeId, nextNumber: this.#numbers.peek() }
+    const { volumeId } = this.#parts.volume
+    return { positions: this.#journals.positions, volumeId, nextNumber: this.#numbers.peek() }
   }
 }
 
@@ -391,10 +377,11 @@ function numbersFrom(first: number): NumberSource {
   return { take: () => next++, peek: () => next }
 }
 
-function registerJournalFile(files: FileTable, file: JournalFile): void {
+function registerJournalFile(files: FileTable, file: JournalFile, directory: string): void {
   if (files.get(file.number) !== undefined) return
   const { number, start, sinceMs } = file
-  files.add({ kind: 'journal', number, path: file.file.path, end: start, liveBytes: 0, totalBytes: 0, sinceMs })
+  const base = { number, directory, path: file.file.path, liveBytes: 0, totalBytes: 0, sinceMs }
+  files.add({ kind: 'journal', end: start, ...base })
 }
 
 function sum(values: readonly number[]): number {

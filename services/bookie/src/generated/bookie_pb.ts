@@ -8,15 +8,15 @@
 // Version history
 //   1  first version
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bookie.proto.
  */
 export const file_bookie: GenFile = /*@__PURE__*/
-  fileDesc("Cgxib29raWUucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJvb2tpZSK0AQoOQm9va2llSWRlbnRpdHkSDwoHdmVyc2lvbhgBIAEoDRIRCglib29raWVfaWQYAiABKAkSEgoKY2x1c3Rlcl9pZBgDIAEoCRIRCgl2b2x1bWVfaWQYBCABKAkSEwoLaW5jYXJuYXRpb24YBSABKAQSGQoRcGVuZGluZ19vcGVyYXRpb24YBiABKAkSFQoNdW5rbm93bl9iZWxvdxgHIAEoBBIQCghyZXZpc2lvbhgIIAEoBCJxChJCb29raWVSZWdpc3RyYXRpb24SDwoHdmVyc2lvbhgBIAEoDRIRCgl2b2x1bWVfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQSEQoJb3BlcmF0aW9uGAQgASgJEg8KB3NlcnZpbmcYBSABKAgihAEKD0luZGV4Q2hlY2twb2ludBIPCgd2ZXJzaW9uGAEgASgNEhIKCmdlbmVyYXRpb24YAiABKA0SDgoGb2Zmc2V0GAMgASgNEhAKCHNlcXVlbmNlGAQgASgEEhEKCXZvbHVtZV9pZBgFIAEoCRIXCg9uZXh0X2dlbmVyYXRpb24YBiABKA0iXwoJTGVkZ2VyUm93Eg8KB3ZlcnNpb24YASABKA0SDgoGZmVuY2VkGAIgASgIEhsKE2xhc3RfZW50cnlfcGx1c19vbmUYAyABKAQSFAoMbGFjX3BsdXNfb25lGAQgASgEIl4KB0ZpbGVSb3cSDwoHdmVyc2lvbhgBIAEoDRIMCgRraW5kGAIgASgNEhMKC3RvdGFsX2J5dGVzGAMgASgEEhIKCmxpdmVfYnl0ZXMYBCABKAQSCwoDZW5kGAUgASgEYgZwcm90bzM");
+  fileDesc("Cgxib29raWUucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJvb2tpZSKIAgoOQm9va2llSWRlbnRpdHkSDwoHdmVyc2lvbhgBIAEoDRIRCglib29raWVfaWQYAiABKAkSEgoKY2x1c3Rlcl9pZBgDIAEoCRIRCgl2b2x1bWVfaWQYBCABKAkSEwoLaW5jYXJuYXRpb24YBSABKAQSGQoRcGVuZGluZ19vcGVyYXRpb24YBiABKAkSFQoNdW5rbm93bl9iZWxvdxgHIAEoBBIQCghyZXZpc2lvbhgIIAEoBBIYChBkaXJlY3RvcnlfbnVtYmVyGAkgASgNEhcKD2RpcmVjdG9yeV9jb3VudBgKIAEoDRIfChdkaXJlY3RvcnlfbnVtYmVyc19naXZlbhgLIAEoDSJxChJCb29raWVSZWdpc3RyYXRpb24SDwoHdmVyc2lvbhgBIAEoDRIRCgl2b2x1bWVfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQSEQoJb3BlcmF0aW9uGAQgASgJEg8KB3NlcnZpbmcYBSABKAgiuwEKD0luZGV4Q2hlY2twb2ludBIPCgd2ZXJzaW9uGAEgASgNEhIKCmdlbmVyYXRpb24YAiABKA0SDgoGb2Zmc2V0GAMgASgNEhAKCHNlcXVlbmNlGAQgASgEEhEKCXZvbHVtZV9pZBgFIAEoCRIXCg9uZXh0X2dlbmVyYXRpb24YBiABKA0SNQoFbGFuZXMYByADKAsyJi5zdHJhdGEuc3RvcmFnZS5ib29raWUuSm91cm5hbFBvc2l0aW9uIloKD0pvdXJuYWxQb3NpdGlvbhIRCglkaXJlY3RvcnkYASABKA0SEgoKZ2VuZXJhdGlvbhgCIAEoDRIOCgZvZmZzZXQYAyABKA0SEAoIc2VxdWVuY2UYBCABKAQiXwoJTGVkZ2VyUm93Eg8KB3ZlcnNpb24YASABKA0SDgoGZmVuY2VkGAIgASgIEhsKE2xhc3RfZW50cnlfcGx1c19vbmUYAyABKAQSFAoMbGFjX3BsdXNfb25lGAQgASgEIl4KB0ZpbGVSb3cSDwoHdmVyc2lvbhgBIAEoDRIMCgRraW5kGAIgASgNEhMKC3RvdGFsX2J5dGVzGAMgASgEEhIKCmxpdmVfYnl0ZXMYBCABKAQSCwoDZW5kGAUgASgEIsgBChJOb2RlRGVjbGFyYXRpb25Sb3cSQAoLZGVjbGFyYXRpb24YASABKA4yJi5zdHJhdGEuc3RvcmFnZS5ib29raWUuTm9kZURlY2xhcmF0aW9uSACIAQESGwoOZGVjbGFyZWRfYXRfbXMYAiABKARIAYgBARIcCg9jb21wbGV0ZWRfYXRfbXMYAyABKARIAogBAUIOCgxfZGVjbGFyYXRpb25CEQoPX2RlY2xhcmVkX2F0X21zQhIKEF9jb21wbGV0ZWRfYXRfbXMijwEKDUxlZGdlckxvc3NSb3cSMAoEbG9zdBgBIAMoCzIiLnN0cmF0YS5zdG9yYWdlLmJvb2tpZS5Mb3N0RW50cmllcxISCgVjYXVzZRgCIAEoCUgAiAEBEhsKDnJlcG9ydGVkX2F0X21zGAMgASgESAGIAQFCCAoGX2NhdXNlQhEKD19yZXBvcnRlZF9hdF9tcyKvAQoLTG9zdEVudHJpZXMSGwoOZmlyc3RfZW50cnlfaWQYASABKARIAIgBARIaCg1sYXN0X2VudHJ5X2lkGAIgASgESAGIAQESFgoJcmVtYWluZGVyGAMgASgNSAKIAQESEgoFZXZlcnkYBCABKA1IA4gBAUIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCDAoKX3JlbWFpbmRlckIICgZfZXZlcnkqcQoPTm9kZURlY2xhcmF0aW9uEiAKHE5PREVfREVDTEFSQVRJT05fVU5TUEVDSUZJRUQQABIcChhOT0RFX0RFQ0xBUkFUSU9OX0xFQVZJTkcQARIeChpOT0RFX0RFQ0xBUkFUSU9OX0RFU1RST1lFRBACYgZwcm90bzM");
 
 /**
  * `identity` in every directory of the volume, and (without the volume's own state) at `bookies/<id>/identity` in the
@@ -72,6 +72,27 @@ export type BookieIdentity = Message<"strata.storage.bookie.BookieIdentity"> & {
    * @generated from field: uint64 revision = 8;
    */
   revision: bigint;
+
+  /**
+   * Which directory of the volume this is: given when the directory was taken in, to no other one ever. 0: by its place.
+   *
+   * @generated from field: uint32 directory_number = 9;
+   */
+  directoryNumber: number;
+
+  /**
+   * How many directories the volume has: fewer that carry its identity means that one was lost. 0: not told.
+   *
+   * @generated from field: uint32 directory_count = 10;
+   */
+  directoryCount: number;
+
+  /**
+   * The highest number given to a directory.
+   *
+   * @generated from field: uint32 directory_numbers_given = 11;
+   */
+  directoryNumbersGiven: number;
 };
 
 /**
@@ -125,7 +146,7 @@ export const BookieRegistrationSchema: GenMessage<BookieRegistration> = /*@__PUR
   messageDesc(file_bookie, 1);
 
 /**
- * Row `c`: everything before this position of the journal is in the index.
+ * Row `c`: everything before these positions is in the index: of the journal's one directory, or of each in `lanes`.
  *
  * @generated from message strata.storage.bookie.IndexCheckpoint
  */
@@ -161,6 +182,11 @@ export type IndexCheckpoint = Message<"strata.storage.bookie.IndexCheckpoint"> &
    * @generated from field: uint32 next_generation = 6;
    */
   nextGeneration: number;
+
+  /**
+   * @generated from field: repeated strata.storage.bookie.JournalPosition lanes = 7;
+   */
+  lanes: JournalPosition[];
 };
 
 /**
@@ -169,6 +195,40 @@ export type IndexCheckpoint = Message<"strata.storage.bookie.IndexCheckpoint"> &
  */
 export const IndexCheckpointSchema: GenMessage<IndexCheckpoint> = /*@__PURE__*/
   messageDesc(file_bookie, 2);
+
+/**
+ * @generated from message strata.storage.bookie.JournalPosition
+ */
+export type JournalPosition = Message<"strata.storage.bookie.JournalPosition"> & {
+  /**
+   * `directory_number` of the journal directory.
+   *
+   * @generated from field: uint32 directory = 1;
+   */
+  directory: number;
+
+  /**
+   * @generated from field: uint32 generation = 2;
+   */
+  generation: number;
+
+  /**
+   * @generated from field: uint32 offset = 3;
+   */
+  offset: number;
+
+  /**
+   * @generated from field: uint64 sequence = 4;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message strata.storage.bookie.JournalPosition.
+ * Use `create(JournalPositionSchema)` to create a new message.
+ */
+export const JournalPositionSchema: GenMessage<JournalPosition> = /*@__PURE__*/
+  messageDesc(file_bookie, 3);
 
 /**
  * Row `l` + ledger id.
@@ -204,7 +264,7 @@ export type LedgerRow = Message<"strata.storage.bookie.LedgerRow"> & {
  * Use `create(LedgerRowSchema)` to create a new message.
  */
 export const LedgerRowSchema: GenMessage<LedgerRow> = /*@__PURE__*/
-  messageDesc(file_bookie, 3);
+  messageDesc(file_bookie, 4);
 
 /**
  * Row `f` + file number: a journal file or an entry log, both numbered by one counter.
@@ -249,5 +309,135 @@ export type FileRow = Message<"strata.storage.bookie.FileRow"> & {
  * Use `create(FileRowSchema)` to create a new message.
  */
 export const FileRowSchema: GenMessage<FileRow> = /*@__PURE__*/
-  messageDesc(file_bookie, 4);
+  messageDesc(file_bookie, 5);
+
+/**
+ * In the metadata store, after one byte of format version (1): what an operator says of a node.
+ *   bookie-declarations/<id>   id: an encoded segment
+ *
+ * @generated from message strata.storage.bookie.NodeDeclarationRow
+ */
+export type NodeDeclarationRow = Message<"strata.storage.bookie.NodeDeclarationRow"> & {
+  /**
+   * @generated from field: optional strata.storage.bookie.NodeDeclaration declaration = 1;
+   */
+  declaration?: NodeDeclaration;
+
+  /**
+   * @generated from field: optional uint64 declared_at_ms = 2;
+   */
+  declaredAtMs?: bigint;
+
+  /**
+   * Set when nothing depends on the node any more.
+   *
+   * @generated from field: optional uint64 completed_at_ms = 3;
+   */
+  completedAtMs?: bigint;
+};
+
+/**
+ * Describes the message strata.storage.bookie.NodeDeclarationRow.
+ * Use `create(NodeDeclarationRowSchema)` to create a new message.
+ */
+export const NodeDeclarationRowSchema: GenMessage<NodeDeclarationRow> = /*@__PURE__*/
+  messageDesc(file_bookie, 6);
+
+/**
+ * In the metadata store, after one byte of format version (1): entries of a ledger that nobody has any more.
+ *   ledger-losses/<id>         id: 16 decimal digits
+ *
+ * @generated from message strata.storage.bookie.LedgerLossRow
+ */
+export type LedgerLossRow = Message<"strata.storage.bookie.LedgerLossRow"> & {
+  /**
+   * @generated from field: repeated strata.storage.bookie.LostEntries lost = 1;
+   */
+  lost: LostEntries[];
+
+  /**
+   * @generated from field: optional string cause = 2;
+   */
+  cause?: string;
+
+  /**
+   * @generated from field: optional uint64 reported_at_ms = 3;
+   */
+  reportedAtMs?: bigint;
+};
+
+/**
+ * Describes the message strata.storage.bookie.LedgerLossRow.
+ * Use `create(LedgerLossRowSchema)` to create a new message.
+ */
+export const LedgerLossRowSchema: GenMessage<LedgerLossRow> = /*@__PURE__*/
+  messageDesc(file_bookie, 7);
+
+/**
+ * @generated from message strata.storage.bookie.LostEntries
+ */
+export type LostEntries = Message<"strata.storage.bookie.LostEntries"> & {
+  /**
+   * @generated from field: optional uint64 first_entry_id = 1;
+   */
+  firstEntryId?: bigint;
+
+  /**
+   * Not set: whatever was behind it.
+   *
+   * @generated from field: optional uint64 last_entry_id = 2;
+   */
+  lastEntryId?: bigint;
+
+  /**
+   * Of these, only those that leave `remainder` when divided by `every`.
+   *
+   * @generated from field: optional uint32 remainder = 3;
+   */
+  remainder?: number;
+
+  /**
+   * @generated from field: optional uint32 every = 4;
+   */
+  every?: number;
+};
+
+/**
+ * Describes the message strata.storage.bookie.LostEntries.
+ * Use `create(LostEntriesSchema)` to create a new message.
+ */
+export const LostEntriesSchema: GenMessage<LostEntries> = /*@__PURE__*/
+  messageDesc(file_bookie, 8);
+
+/**
+ * @generated from enum strata.storage.bookie.NodeDeclaration
+ */
+export const NodeDeclaration = {
+  /**
+   * @generated from enum value: NODE_DECLARATION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It is to leave: what it holds gets another home.
+   *
+   * @generated from enum value: NODE_DECLARATION_LEAVING = 1;
+   */
+  LEAVING: 1,
+
+  /**
+   * It will not come back, nor what it held.
+   *
+   * @generated from enum value: NODE_DECLARATION_DESTROYED = 2;
+   */
+  DESTROYED: 2,
+} as const;
+
+export type NodeDeclaration = (typeof NodeDeclaration)[keyof typeof NodeDeclaration];
+
+/**
+ * Describes the enum strata.storage.bookie.NodeDeclaration.
+ */
+export const NodeDeclarationSchema: GenEnum<NodeDeclaration> = /*@__PURE__*/
+  enumDesc(file_bookie, 0);
 

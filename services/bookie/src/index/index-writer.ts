@@ -32,6 +32,8 @@ export class IndexWriter {
   readonly #dirty = new Set<LedgerState>()
   /** Entries in tails, about: for whoever decides when to flush. */
   unflushedEntries = 0
+  /** Keys and values since the start, as they were handed to the store. */
+  writtenBytes = 0
 
   constructor(index: EntryIndex, files: FileTable) {
     this.#index = index
@@ -49,7 +51,12 @@ export class IndexWriter {
 
   /** Runs `work` alone. */
   exclusive<T>(work: (edit: IndexEdit) => Promise<T>): Promise<T> {
-    const result = this.#queue.then(() => work(new IndexEdit(this.#index, this.#files)))
+    const result = this.#queue.then(() => {
+      const onWritten = (bytes: number): void => {
+        this.writtenBytes += bytes
+      }
+      return work(new IndexEdit(this.#index, this.#files, onWritten))
+    })
     this.#queue = result.catch(() => undefined)
     return result
   }
@@ -137,6 +144,7 @@ interface HeldPage {
 export class IndexEdit {
   readonly #index: EntryIndex
   readonly #files: FileTable
+  readonly #onWritten: (bytes: number) => void
   readonly #changes: IndexChange[] = []
   readonly #pages = new Map<string, HeldPage>()
   readonly #touched = new Set<StoredFile>()
@@ -145,9 +153,10 @@ export class IndexEdit {
   #lastNumber = -1
   #lastPage: IndexPage | undefined
 
-  constructor(index: EntryIndex, files: FileTable) {
+  constructor(index: EntryIndex, files: FileTable, onWritten: (bytes: number) => void) {
     this.#index = index
     this.#files = files
+    this.#onWritten = onWritten
   }
 
   /** The page of the entry, if it was the one used last. */
@@ -216,6 +225,7 @@ export class IndexEdit {
     }
     for (const file of this.#removed) this.put(fileKey(file.number), undefined)
     await this.#index.store.write(this.#changes, options)
+    this.#onWritten(this.#changes.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0))
     this.#index.noteCommitted(this.#pages.values())
   }
 

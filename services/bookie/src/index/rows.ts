@@ -16,11 +16,18 @@ import type { LedgerState } from './ledger-state.ts'
 const VERSION = 1
 export const CHECKPOINT_KEY = Buffer.from('c')
 
-export interface Checkpoint {
-  readonly volumeId: string
+/** Everything before it, of the journal in one directory. */
+export interface JournalPosition {
+  /** Number of the directory within the volume. */
+  readonly directory: number
   readonly generation: number
   readonly offset: number
   readonly sequence: number
+}
+
+export interface Checkpoint {
+  readonly volumeId: string
+  readonly positions: readonly JournalPosition[]
   /** No file ever had this number or a higher one. */
   readonly nextNumber: number
 }
@@ -56,15 +63,24 @@ export function rangeOf(letter: 'f' | 'l' | 'p'): { readonly from: Buffer; reado
 }
 
 export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
-  const { generation, offset, volumeId, nextNumber, sequence } = checkpoint
-  const row = { version: VERSION, generation, offset, sequence: BigInt(sequence), volumeId, nextGeneration: nextNumber }
+  const { positions, volumeId, nextNumber } = checkpoint
+  const lanes = positions.map(position => ({ ...position, sequence: BigInt(position.sequence) }))
+  const row = { version: VERSION, volumeId, nextGeneration: nextNumber, lanes }
   return Buffer.from(toBinary(IndexCheckpointSchema, create(IndexCheckpointSchema, row)))
 }
 
 export function decodeCheckpoint(bytes: Buffer): Checkpoint {
-  const { version, generation, offset, sequence, volumeId, nextGeneration } = fromBinary(IndexCheckpointSchema, bytes)
-  checkVersion(version)
-  return { volumeId, generation, offset, sequence: Number(sequence), nextNumber: nextGeneration }
+  const row = fromBinary(IndexCheckpointSchema, bytes)
+  checkVersion(row.version)
+  const { generation, offset, sequence, volumeId, nextGeneration } = row
+  const lanes = row.lanes.length > 0 ? row.lanes : [{ directory: 1, generation, offset, sequence }]
+  const positions = lanes.map(lane => ({
+    directory: lane.directory,
+    generation: lane.generation,
+    offset: lane.offset,
+    sequence: Number(lane.sequence)
+  }))
+  return { volumeId, positions, nextNumber: nextGeneration }
 }
 
 export function encodeLedgerRow(ledger: LedgerState): Buffer {

@@ -15,6 +15,7 @@ import {
 } from '../format/record.ts'
 import type { LedgerState } from '../index/ledger-state.ts'
 import type { JournalFile, JournalFiles } from './journal-files.ts'
+import type { RecentWrites } from './recent-writes.ts'
 import { RECORD_STRIDE, WriteBatch } from './write-batch.ts'
 
 /** What waits because both buffers are full (or the batch must end). */
@@ -36,6 +37,8 @@ export interface JournalOptions {
   readonly sequence: number
   readonly bufferBytes: number
   readonly bufferBytesMax: number
+  /** Takes what was synced, for readers at the tail. */
+  readonly recent: RecentWrites | undefined
   /** The batch is synced. Called before its receipts go out, so that what is acknowledged can be read. */
   readonly onSynced: (batch: WriteBatch) => void
   /** A write or sync failed: everything pending has been failed. Nothing is written before `resume`. */
@@ -69,6 +72,9 @@ export class Journal {
   readonly #spareBatches: WriteBatch[] = []
   #growPending = false
   #peakBytes = 0
+  /** Since the start: synced to the disk, in whole blocks, and the payloads in it. */
+  #writtenBytes = 0
+  #entryBytes = 0
   #idleWaiters: (() => void)[] = []
   readonly #stamp: RecordStamp = { kind: RECORD_KIND.entry, generation: 0, sequence: 0, unsynced: 0 }
   readonly #submitTick = (): void => {
@@ -103,6 +109,14 @@ export class Journal {
 
   get bufferBytes(): number {
     return this.#memory.bytes.length + this.#idleMemory.bytes.length
+  }
+
+  get writtenBytes(): number {
+    return this.#writtenBytes
+  }
+
+  get entryBytes(): number {
+    return this.#entryBytes
   }
 
   /** Must be running. */
@@ -314,6 +328,9 @@ export class Journal {
     this.#syncedSequence = batch.endSequence
     batch.file.syncedEnd = batch.fileOffset + batch.bytes
     batch.file.endSequence = batch.endSequence
+    this.#writtenBytes += toBlocks(batch.head + batch.bytes)
+    this.#entryBytes += batch.payloadBytes
+    if (this.#options.recent !== undefined && batch.bytes > 0) this.#keepRecent(batch, this.#options.recent)
     // The disk is set to work again before receipts are given out.
     this.#submit()
     this.#files.closeRetired(this.#writingFile())
@@ -328,6 +345,14 @@ export class Journal {
       else sink.onAddFailed(ledger.ledgerId, highest, failure)
     }
     this.#spareBatches.push(batch)
+  }
+
+  /** The memory it was written from is idle now, and may stay with those who read. */
+  #keepRecent({ file, fileOffset, head, bytes }: WriteBatch, recent: RecentWrites): void {
+    const memory = this.#idleMemory.bytes
+    const written = { file: file.number, start: fileOffset, memory, from: head, bytes, lane: this.#options.lane }
+    const next = recent.keep(written)
+    if (next !== memory) this.#idleMemory = recordMemory(next)
   }
 
   #fail(batch: WriteBatch, cause: Error): void {

@@ -35,6 +35,7 @@ export class WriteBatch {
   head = 0
   firstSequence = 0
   bytes = 0
+  payloadBytes = 0
   recordCount = 0
   /** Entries only; fences are in `fenced`. */
   readonly ledgers: LedgerState[] = []
@@ -55,6 +56,7 @@ export class WriteBatch {
     this.head = this.fileOffset % BLOCK_BYTES
     this.firstSequence = options.firstSequence
     this.bytes = 0
+    this.payloadBytes = 0
     this.recordCount = 0
     this.ledgers.length = 0
     this.receipts.length = 0
@@ -81,6 +83,7 @@ export class WriteBatch {
     this.numbers[at] = entryId
     this.numbers[at + 1] = this.fileOffset + this.bytes
     this.numbers[at + 2] = payloadBytes
+    this.payloadBytes += payloadBytes
     this.ledgers.push(ledger)
   }
 

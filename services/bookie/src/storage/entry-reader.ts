@@ -6,6 +6,7 @@ import type { Location } from '../format/page.ts'
 import { decodeRecordHeader, HEADER_BYTES, recordBytes } from '../format/record.ts'
 import type { EntryIndex } from '../index/entry-index.ts'
 import type { LedgerState } from '../index/ledger-state.ts'
+import type { RecentWrites } from '../journal/recent-writes.ts'
 import type { FileTable } from './file-table.ts'
 import { ReadAheadCache, type Region } from './read-ahead.ts'
 
@@ -14,6 +15,7 @@ export interface EntryReaderOptions {
   readonly files: FileTable
   readonly readAheadBytes: number
   readonly readAheadCacheBytes: number
+  readonly recent: RecentWrites | undefined
   /** An entry that the index names could not be read, twice. */
   readonly onUnreadable: (trouble: {
     readonly ledgerId: number
@@ -105,6 +107,16 @@ export class EntryReader {
       if (nextEnd - offset > REGION_BYTES_MAX) break
       end = nextEnd
       usedBytes += nextEnd - next.offset
+    }
+    const { recent } = this.#options
+    const held = recent?.endOf(file, offset) ?? 0
+    if (recent !== undefined && held >= firstEnd) {
+      return {
+        file,
+        start: offset,
+        isSparse: usedBytes * 2 < end - offset,
+        bytes: recent.copy(file, offset, Math.min(end, held))
+      }
     }
     const isSparse = usedBytes * 2 < end - offset
     const { readAheadBytes, files } = this.#options

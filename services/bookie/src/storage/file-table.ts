@@ -6,6 +6,7 @@ import type { FileKind } from '../format/file-header.ts'
 export interface StoredFile {
   readonly kind: FileKind
   readonly number: number
+  readonly directory: string
   readonly path: string
   /** Where its readable (synced) records end. */
   end: number

@@ -13,7 +13,8 @@ import type { FileTable, StoredFile } from './file-table.ts'
 
 export interface RelocatorOptions {
   readonly disk: Disk
-  readonly directory: string
+  /** Where the next entry log goes. */
+  readonly chooseDirectory: () => Promise<string>
   readonly volumeId: string
   readonly files: FileTable
   readonly index: EntryIndex
@@ -48,6 +49,8 @@ const MOVES_PER_SLICE = 4_000
 export class Relocator {
   readonly #options: RelocatorOptions
   #hurry: (() => void) | undefined
+  /** Written since the start. */
+  movedBytes = 0
 
   constructor(options: RelocatorOptions) {
     this.#options = options
@@ -143,9 +146,9 @@ export class Relocator {
     return location?.file === source && location.offset === from
   }
 
-  #createLog(): Promise<EntryLogWriter> {
-    const { disk, directory, volumeId, nextNumber } = this.#options
-    return EntryLogWriter.create({ disk, directory, volumeId, number: nextNumber() })
+  async #createLog(): Promise<EntryLogWriter> {
+    const { disk, chooseDirectory, volumeId, nextNumber } = this.#options
+    return EntryLogWriter.create({ disk, directory: await chooseDirectory(), volumeId, number: nextNumber() })
   }
 
   async #commit(
@@ -157,9 +160,10 @@ export class Relocator {
     let made: StoredFile | undefined
     if (log !== undefined) {
       const totalBytes = log.end - FILE_HEADER_BYTES
-      const { number, path, end } = log
-      made = { kind: 'entry-log', number, path, end, liveBytes: 0, totalBytes, sinceMs: clock.nowMs() }
+      const { number, directory, path, end } = log
+      made = { kind: 'entry-log', number, directory, path, end, liveBytes: 0, totalBytes, sinceMs: clock.nowMs() }
       files.add(made)
+      this.movedBytes += end
     }
     const target = made
     await writer.exclusive(async edit => {

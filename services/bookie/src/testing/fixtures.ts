@@ -108,10 +108,11 @@ export class TestNode {
 export function openOn(
   disk: RecordingDisk,
   metadata: MemoryMetadataStore,
-  settings: BookieOptions['settings'] = SMALL
+  settings: BookieOptions['settings'] = SMALL,
+  directories = bookieDirectories('/data')
 ): Promise<Bookie> {
   return openBookie({
-    directories: bookieDirectories('/data'),
+    directories,
     bookieId: BOOKIE,
     clusterId: CLUSTER,
     metadata,

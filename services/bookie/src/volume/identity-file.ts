@@ -31,6 +31,11 @@ export interface Identity {
   readonly unknownBelow: number
   /** Highest revision of the metadata store seen. */
   readonly revision: number
+  /** Which directory of the volume this is; 0: by its place, as long as nothing else was said. */
+  readonly directoryNumber: number
+  /** How many directories the volume had; 0: not told. */
+  readonly directoryCount: number
+  readonly directoryNumbersGiven: number
 }
 
 /** undefined: there is none. @throws UNKNOWN_FORMAT, WRONG_VOLUME if it is damaged */
@@ -55,7 +60,10 @@ export async function readIdentity(disk: Disk, directory: string): Promise<Ident
     incarnation: Number(row.incarnation),
     pendingOperation: row.pendingOperation,
     unknownBelow: Number(row.unknownBelow),
-    revision: Number(row.revision)
+    revision: Number(row.revision),
+    directoryNumber: row.directoryNumber,
+    directoryCount: row.directoryCount,
+    directoryNumbersGiven: row.directoryNumbersGiven
   }
 }
 

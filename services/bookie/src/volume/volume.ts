@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { BookieId, Clock, Logger } from '@strata/base'
@@ -34,11 +35,18 @@ export const CLUSTER_ID_KEY = 'cluster-id'
  */
 export class Volume {
   readonly #options: VolumeOptions
-  #identity: Identity
+  #identity: Omit<Identity, 'directoryNumber'>
+  /** By directory. */
+  readonly #numbers: ReadonlyMap<string, number>
 
-  private constructor(options: VolumeOptions, identity: Identity) {
+  private constructor(
+    options: VolumeOptions,
+    identity: Omit<Identity, 'directoryNumber'>,
+    numbers: ReadonlyMap<string, number>
+  ) {
     this.#options = options
     this.#identity = identity
+    this.#numbers = numbers
   }
 
   /**
@@ -55,7 +63,7 @@ export class Volume {
     const key = registrationKey(options.bookieId)
     const record = await options.metadata.get(key)
     const registration = record === undefined ? undefined : fromBinary(BookieRegistrationSchema, record.value)
-    const isWhole = present.length === found.length
+    const isWhole = isComplete(options.directories, present)
     const isOurs = isWhole && isCurrent(present, registration)
     const isFresh = present.length === 0 && registration === undefined
     const unknownBelow = isOurs || isFresh ? 0 : await idAfterLastLedger(options.metadata)
@@ -64,15 +72,19 @@ export class Volume {
       options.log.error(fields, 'the volume was replaced or rolled back: what it lacks is unknown, not absent')
     }
     const first = present[0]
-    const volume = new Volume(options, {
+    const numbers = numbersOf(options.directories, found)
+    const identity = {
       bookieId: options.bookieId,
       clusterId: options.clusterId,
       volumeId: first?.volumeId ?? randomBytes(16).toString('hex'),
       incarnation: Math.max(...present.map(identity => identity.incarnation), 0),
       pendingOperation: '',
       unknownBelow: Math.max(unknownBelow, ...present.map(identity => identity.unknownBelow)),
-      revision: Math.max(...present.map(identity => identity.revision), 0)
-    })
+      revision: Math.max(...present.map(identity => identity.revision), 0),
+      directoryCount: options.directories.length,
+      directoryNumbersGiven: numbers.given
+    }
+    const volume = new Volume(options, identity, numbers.byDirectory)
     await volume.#raise(registration, record?.version ?? 0)
     return volume
   }
@@ -87,6 +99,13 @@ export class Volume {
 
   get unknownBelow(): number {
     return this.#identity.unknownBelow
+  }
+
+  /** Which of the volume's directories it is: the same wherever it is mounted, and never another one's. */
+  directoryNumber(directory: string): number {
+    const number = this.#numbers.get(directory)
+    assert(number !== undefined, 'not a directory of the volume')
+    return number
   }
 
   /** From now on nothing older than the newest ledger can be called absent. */
@@ -151,9 +170,29 @@ export class Volume {
   async #write(change: Partial<Identity>): Promise<void> {
     this.#identity = { ...this.#identity, ...change }
     for (const directory of this.#options.directories) {
-      await writeIdentity(this.#options.disk, directory, this.#identity)
+      const directoryNumber = this.directoryNumber(directory)
+      await writeIdentity(this.#options.disk, directory, { ...this.#identity, directoryNumber })
     }
   }
+}
+
+/**
+ * Does every directory that the volume had stand here? More than it had may: those are taken in. While that is being written,
+ * some directories name the old count and some the new one: the lower one holds, since data comes only after all are written.
+ */
+function isComplete(directories: readonly string[], present: readonly Identity[]): boolean {
+  const counts = present.map(identity => identity.directoryCount).filter(count => count > 0)
+  return present.length >= (counts.length === 0 ? directories.length : Math.min(...counts))
+}
+
+function numbersOf(
+  directories: readonly string[],
+  found: readonly (Identity | undefined)[]
+): { byDirectory: Map<string, number>; given: number } {
+  const known = found.map((identity, i) => identity?.directoryNumber || (identity === undefined ? 0 : i + 1))
+  let given = Math.max(0, ...known, ...found.map(identity => identity?.directoryNumbersGiven ?? 0))
+  const numbers = known.map(number => (number > 0 ? number : ++given))
+  return { byDirectory: new Map(directories.map((directory, i) => [directory, numbers[i] ?? 0])), given }
 }
 
 function registrationKey(bookieId: BookieId): string {
