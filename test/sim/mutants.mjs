@@ -251,8 +251,8 @@ export const mutants = [
       { file: `${PROTOCOL}ledger-recovery.js`, from: '.length >= this.#ledger.quorum.ackQuorum;', to: '.length >= 1;' },
       {
         file: `${PROTOCOL}ledger-recovery.js`,
-        from: '.length + asked.length >= ackQuorum)',
-        to: '.length + asked.length >= 1)'
+        from: '.length + open.length >= ackQuorum)',
+        to: '.length + open.length >= 1)'
       }
     ],
     diesBy: ['acked-kept', 'end-covers']

@@ -70,7 +70,9 @@ export class NodeWatch {
         if (options.fence) this.#known(options.ledgerId).fencesAnswered++
         return answer
       },
-      writeLac: options => node.writeLac(options)
+      writeLac: options => node.writeLac(options),
+      inventory: options => node.inventory(options),
+      heldLedgers: options => node.heldLedgers(options)
     }
   }
 
