@@ -302,6 +302,8 @@ export class StorageNode implements Bookie {
     if (ledger.isFenced && (!request.recovery || ledger.isDeleted)) return 'FENCED'
     // What was lost may have been a fence: its writer gets no acknowledgement here that a recoverer was told cannot come.
     if (!request.recovery && !this.#hasAuthority(ledger)) return 'STORAGE_FAILED'
+    // What was lost may have been a fence: its writer gets no acknowledgement here that a recoverer was told cannot come.
+    if (!request.recovery && !this.#hasAuthority(ledger)) return 'STORAGE_FAILED'
     if (this.#housekeeper.isReadOnly) return 'READ_ONLY'
     return request.payload.length > PAYLOAD_BYTES_MAX ? 'STORAGE_FAILED' : undefined
   }

@@ -89,6 +89,23 @@ test('a volume that was lost answers unknown for what it may have held, absent f
   await third.close()
 })
 
+test('a node that may have lost a fence takes nothing from the writer of that ledger, only write-backs', async () => {
+  const bookie = await node.open()
+  await nameLedger(node.metadata, 7)
+  await bookie.readLac({ ledgerId: 7 as LedgerId, fence: true })
+  await bookie.close()
+  for (const name of await readdir(node.root)) await rm(join(node.root, name), { recursive: true })
+  const again = await node.open()
+  const sink = new WaitingSink()
+  again.add(addOf(7, 0, Buffer.from('late')), sink)
+  await sink.failed(1)
+  assert.deepEqual(sink.failures, [{ ledgerId: 7, entryId: 0, failure: 'STORAGE_FAILED' }])
+  again.add(addOf(7, 0, Buffer.from('found'), { recovery: true }), sink)
+  await sink.acknowledgedUpTo(7, 0)
+  await addOne(again, 8)
+  await again.close()
+})
+
 test('a volume that was rolled back answers unknown', async () => {
   await (await node.open()).close()
   const copies = new Map<string, Buffer>()
