@@ -4,7 +4,7 @@ import { distinctDirectories, entryLogDirectories, journalDirectories, type Book
 import type { Disk } from './disk/disk.ts'
 import { isDigestRight } from './format/digest.ts'
 import { decodeFileHeader, FILE_HEADER_BYTES, numberOfName } from './format/file-header.ts'
-import { RECORD_KIND, recordBytes, type RecordHeader } from './format/record.ts'
+import { RECORD_ALIGNMENT, RECORD_KIND, recordBytes, type RecordHeader } from './format/record.ts'
 import type { EntryIndex } from './index/entry-index.ts'
 import type { IndexStore } from './index/index-store.ts'
 import type { IndexWriter } from './index/index-writer.ts'
@@ -50,6 +50,8 @@ export interface Recovered {
   /** One for each journal directory, in their order. */
   readonly journals: readonly RecoveredJournal[]
   readonly nextNumber: number
+  /** Files that the index refers to and that are not there. */
+  readonly missingFiles: readonly number[]
   /** The index was made from the files, and an entry log ended before its end. */
   readonly isSuspect: boolean
 }
@@ -82,10 +84,10 @@ export async function recover(options: RecoveryOptions, checkpoint: Checkpoint |
   for (const directory of journalDirectories(directories)) {
     journals.push(await recoverJournal(options, directory, checkpoint))
   }
-  if (checkpoint !== undefined) await reportMissing(options)
+  const missingFiles = checkpoint === undefined ? [] : await reportMissing(options)
   const numbers = names.map(name => Number.parseInt(name, 10)).filter(Number.isSafeInteger)
   const nextNumber = Math.max(checkpoint?.nextNumber ?? 1, ...numbers.map(number => number + 1))
-  return { journals, nextNumber, isSuspect }
+  return { journals, nextNumber, missingFiles, isSuspect }
 }
 
 async function recoverJournal(
@@ -114,6 +116,8 @@ async function recoverJournal(
     onRecord: (header, offset, file) => note(options, header, { file, offset })
   })
   const { spares, continued } = await settleFiles(options, replay, rows)
+  // A spare's content is written over. Where its new name is lost with the power, what had its old name must still be there.
+  await disk.syncDirectory(directory)
   spares.push(...journalNames.filter(name => name.endsWith('.spare')))
   return { directory, replay, spares, continued }
 }
@@ -154,14 +158,17 @@ async function findEntryLog(
 }
 
 /** What a missing file held is unreadable, so 'unknown'; a person should know at once. */
-async function reportMissing({ index, files, log }: RecoveryOptions): Promise<void> {
+async function reportMissing({ index, files, log }: RecoveryOptions): Promise<number[]> {
+  const missing: number[] = []
   const { from, to } = rangeOf('f')
   for (const { key, value } of await index.store.scan({ from, to, limit: 1_000_000 })) {
     const file = key.readUInt32BE(1)
     const { kind, liveBytes } = decodeFileRow(value)
     if (files.get(file) !== undefined || liveBytes <= 0) continue
     log.error({ event: 'file.missing', file, kind, liveBytes }, 'a file that the index refers to is missing')
+    missing.push(file)
   }
+  return missing
 }
 
 /** Every record of the entry log into the index. False: it ends before its file does, or has no header. */
@@ -181,9 +188,22 @@ async function indexEntryLog(
     if (header?.volumeId !== volumeId) return false
     const scan = new RecordScan((into, offset) => file.read(into, offset))
     let end = FILE_HEADER_BYTES
-    for (let record = await scan.next(); record !== undefined; record = await scan.next()) {
-      if (record.header.kind === RECORD_KIND.entry && !isDigestRight(record.header, record.payload)) break
-      await note(options, record.header, { file: number, offset: record.offset })
+    let isWhole = true
+    while (scan.offset < size) {
+      const record = await scan.next()
+      if (record === undefined) {
+        // Which entries stood here, nobody can tell.
+        isWhole = false
+        if ((await scan.seekHeader()) === undefined) break
+        scan.offset -= RECORD_ALIGNMENT
+        continue
+      }
+      const { header, payload } = record
+      const isRight = header.kind !== RECORD_KIND.entry || isDigestRight(header, payload)
+      // A damaged entry is named all the same, so that it is unknown and not absent, unless a right copy is named already.
+      if (isRight || !(await isNamed(options.index, header))) {
+        await note(options, header, { file: number, offset: record.offset })
+      }
       end = scan.offset
     }
     await file.sync()
@@ -192,10 +212,14 @@ async function indexEntryLog(
       stored.end = end
       stored.totalBytes = end - FILE_HEADER_BYTES
     }
-    return end === size
+    return isWhole
   } finally {
     await file.close()
   }
+}
+
+async function isNamed(index: EntryIndex, { ledgerId, entryId }: RecordHeader): Promise<boolean> {
+  return (await index.locate(index.ledger(ledgerId), entryId)) !== undefined
 }
 
 /** One synced record into the tails; now and then they are written to the index. */
