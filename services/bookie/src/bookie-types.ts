@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Disk } from './disk/disk.ts'
 import type { IndexStore } from './index/index-store.ts'
 import type { BookieSettings } from './settings.ts'
+import type { DamagedRange } from './storage/damage.ts'
 
 export interface BookieDirectories {
   /** Give it its own disk if there is one. */
@@ -77,6 +78,11 @@ export interface BookieStats {
   readonly journalWrittenBytes: number
   readonly movedBytes: number
   readonly indexWrittenBytes: number
+  /** Entries known to be damaged and not repaired. */
+  readonly damagedEntries: number
+  /** Since the start: compared with digests, and how often all of it was. */
+  readonly scrubbedBytes: number
+  readonly scrubRounds: number
   readonly quarantinedLedgers: number
   readonly incarnation: number
 }
@@ -86,6 +92,10 @@ export interface Bookie extends BookieNode {
   /** Refuses adds until it is said otherwise or the process ends; reads and deletes go on. */
   setReadOnly(isReadOnly: boolean): void
   stats(): BookieStats
+  /** What cannot be read here, to be added again with `recovery` from other nodes: then it is no longer in the list. */
+  damaged(): Promise<DamagedRange[]>
+  /** One round of comparing everything with its digest, from now on if none is under way; resolves at its end. */
+  scrub(): Promise<void>
   /** One round of background work now (index, moves, deletions, compaction, disk space); resolves when it is done. */
   housekeep(): Promise<void>
   /** Refuses new adds, syncs what is pending, brings the index up to date. Idempotent. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { reasonOf, type Clock, type Logger } from '@strata/base'
 import type { MetadataStore } from '@strata/metadata'
-import type { BookieDirectories, BookieHealth } from './bookie-types.ts'
+import type { BookieDirectories, BookieHealth, BookieStats } from './bookie-types.ts'
 import type { Disk } from './disk/disk.ts'
 import { freeForWrites, roomiestLogDirectory } from './disk/free-space.ts'
 import { bookieErrors, systemCode } from './errors.ts'
@@ -10,10 +10,13 @@ import type { IndexStore } from './index/index-store.ts'
 import type { IndexWriter } from './index/index-writer.ts'
 import { decodeFileRow, fileKey, type Checkpoint } from './index/rows.ts'
 import type { JournalMember, JournalSet } from './journal/journal-set.ts'
+import type { Recovered } from './recovery.ts'
 import type { BookieSettings } from './settings.ts'
+import { DamageTable, type DamagedEntry, type DamagedRange } from './storage/damage.ts'
 import { DeletionCollector } from './storage/deletion-collector.ts'
 import type { FileTable, StoredFile } from './storage/file-table.ts'
 import { Relocator } from './storage/relocator.ts'
+import { Scrubber } from './storage/scrubber.ts'
 import type { Volume } from './volume/volume.ts'
 
 export interface HousekeeperOptions {
@@ -30,11 +33,12 @@ export interface HousekeeperOptions {
   readonly position: () => Checkpoint
   readonly reopenStore: () => Promise<IndexStore>
   readonly onFileGone: (file: number) => void
+  readonly onDamaged: (entry: DamagedEntry) => void
+  readonly recovered: Recovered
   readonly clock: Clock
   readonly log: Logger
 }
 
-const UNREADABLE_MAX = 100
 const COMPACTED_BYTES_MAX = 256 * 1024 * 1024
 
 /**
@@ -46,8 +50,10 @@ export class Housekeeper {
   readonly #options: HousekeeperOptions
   readonly #collector: DeletionCollector
   readonly #relocator: Relocator
-  readonly #unreadable = new Map<string, string>()
-  readonly #damaged = new Set<number>()
+  readonly #scrubber: Scrubber
+  readonly #damage = new DamageTable()
+  /** Files that could not be moved, and how much had been repaired by then: after another repair they are tried again. */
+  readonly #blocked = new Map<number, number>()
   /** What failed last in each strand's steps; cleared when the step succeeds. */
   readonly #troubles = new Map<string, string>()
   #caring: Promise<void> | undefined
@@ -66,6 +72,16 @@ export class Housekeeper {
     const { settings, volume, disk, directories } = options
     this.#options = options
     this.#flushedMs = options.clock.nowMs()
+    this.#scrubber = new Scrubber({
+      ...options,
+      damage: this.#damage,
+      bytesPerSecond: settings.scrubBytesPerSecond,
+      intervalMs: settings.scrubIntervalMs,
+      missing: options.recovered.missingFiles,
+      onDamaged: entry => {
+        this.noteDamaged(entry)
+      }
+    })
     this.#collector = new DeletionCollector({ ...options, flush: () => this.#flushWhole() })
     this.#relocator = new Relocator({
       ...options,
@@ -99,8 +115,23 @@ export class Housekeeper {
     return [...this.#journalFailures.values()].some(isForWantOfSpace)
   }
 
-  get movedBytes(): number {
-    return this.#relocator.movedBytes
+  stats(): Pick<BookieStats, 'movedBytes' | 'damagedEntries' | 'scrubbedBytes' | 'scrubRounds'> {
+    return {
+      movedBytes: this.#relocator.movedBytes,
+      damagedEntries: this.#damage.size,
+      scrubbedBytes: this.#scrubber.scrubbedBytes,
+      scrubRounds: this.#scrubber.rounds
+    }
+  }
+
+  /** What is damaged now. @throws what the index throws */
+  async damaged(): Promise<DamagedRange[]> {
+    await this.#damage.review(this.#options.index)
+    return this.#damage.ranges
+  }
+
+  scrub(): Promise<void> {
+    return this.#scrubber.run()
   }
 
   noteSynced(bytes: number): void {
@@ -124,11 +155,10 @@ export class Housekeeper {
     this.#troubles.set('index', describe(error))
   }
 
-  noteUnreadable(trouble: { ledgerId: number; entryId: number; file: string; offset: number; reason: string }): void {
-    const key = `${trouble.ledgerId}:${trouble.entryId}`
-    if (this.#unreadable.has(key) || this.#unreadable.size >= UNREADABLE_MAX) return
-    this.#unreadable.set(key, `entry ${key} is unreadable in ${trouble.file} at ${trouble.offset}: ${trouble.reason}`)
-    this.#options.log.error({ event: 'entry.unreadable', ...trouble }, 'an entry that the node holds cannot be read')
+  noteDamaged(entry: DamagedEntry): void {
+    this.#options.onDamaged(entry)
+    if (!this.#damage.note(entry)) return
+    this.#options.log.error({ event: 'entry.unreadable', ...entry }, 'an entry that the node holds cannot be read')
   }
 
   health(): BookieHealth {
@@ -137,7 +167,7 @@ export class Housekeeper {
     if (this.isDeclaredReadOnly) reasons.push('an operator made the node read-only')
     if (this.#isLowOnSpace) reasons.push('disk: free space is below readOnlyBelowBytes')
     if (this.quarantinedCount > 0) reasons.push(`${this.quarantinedCount} ledgers are unknown to the metadata store`)
-    reasons.push(...this.#unreadable.values())
+    reasons.push(...this.#damage.reasons)
     if (this.isReadOnly) return { state: 'read-only', reasons }
     return { state: this.#options.journals.isRunning && !this.#isIndexBroken ? 'writable' : 'failed', reasons }
   }
@@ -151,6 +181,7 @@ export class Housekeeper {
     this.#working ??= this.#work().finally(() => {
       this.#working = undefined
     })
+    this.#scrubber.startIfDue()
     await Promise.all([this.#caring, this.#working])
   }
 
@@ -165,7 +196,7 @@ export class Housekeeper {
     this.#isClosing = true
     this.#collector.close()
     this.#relocator.hurry()
-    await Promise.all([this.#caring, this.#working])
+    await Promise.all([this.#caring, this.#working, this.#scrubber.close()])
     await this.#step('index', () => this.#flush())
   }
 
@@ -182,6 +213,7 @@ export class Housekeeper {
   async #work(): Promise<void> {
     await this.#step('deletions', () => this.#collector.round())
     if (this.#isIndexBroken) return
+    if (this.#damage.size > 0) await this.#step('damage', () => this.#damage.review(this.#options.index))
     await this.#step('move', () => this.#moveJournals())
     await this.#step('compaction', () => this.#compact())
   }
@@ -280,7 +312,7 @@ export class Housekeeper {
     }
     for (;;) {
       const sealed = [...files.all].filter(file => file.kind === 'journal' && this.#isSealed(file))
-      const able = sealed.filter(file => !this.#damaged.has(file.number)).sort((a, b) => a.number - b.number)
+      const able = sealed.filter(file => !this.#isBlocked(file)).sort((a, b) => a.number - b.number)
       const isOver = this.#journalBytes() > settings.journalBytesMax
       const isIndexed = this.#unindexedBytes === 0 && this.#flushing === undefined
       const due = able.find(file => isOver || file.sinceMs < oldestMs || (file.liveBytes <= 0 && isIndexed))
@@ -298,7 +330,7 @@ export class Housekeeper {
     const { files, settings } = this.#options
     const ratio = settings.compactBelowLiveRatio
     const sparse = [...files.all]
-      .filter(file => file.kind === 'entry-log' && !this.#damaged.has(file.number))
+      .filter(file => file.kind === 'entry-log' && !this.#isBlocked(file))
       .filter(file => file.liveBytes < file.totalBytes * ratio)
       .sort((a, b) => a.liveBytes / a.totalBytes - b.liveBytes / b.totalBytes)
     const chosen: StoredFile[] = []
@@ -320,18 +352,29 @@ export class Housekeeper {
     } catch (error) {
       const isDamage = bookieErrors.is(error, 'JOURNAL_DAMAGED') || bookieErrors.is(error, 'ENTRY_LOG_DAMAGED')
       if (!isDamage) throw error
-      for (const file of sources) if (file.path === error.details['file']) this.#damaged.add(file.number)
+      for (const file of sources) {
+        if (file.path === error.details['file']) this.#blocked.set(file.number, this.#damage.acquitted)
+      }
       this.#troubles.set(`file ${String(error.details['file'])}`, describe(error))
       return false
     }
-    for (const file of sources) await this.#drop(file)
+    for (const file of sources) {
+      this.#troubles.delete(`file ${file.path}`)
+      await this.#drop(file)
+    }
     return true
+  }
+
+  /** It could not be moved, and nothing was repaired since. */
+  #isBlocked({ number }: StoredFile): boolean {
+    return this.#blocked.get(number) === this.#damage.acquitted
   }
 
   /** Nothing refers to the file any more, durably. A journal file waits for reuse if there is need of it. */
   async #drop(file: StoredFile): Promise<void> {
     const { disk, files, journals, onFileGone } = this.#options
     files.remove(file.number)
+    this.#blocked.delete(file.number)
     onFileGone(file.number)
     const journalFiles = file.kind === 'journal' ? journals.in(file.directory)?.files : undefined
     if (journalFiles?.hasRoomForSpares === true) {

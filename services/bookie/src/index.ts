@@ -6,6 +6,7 @@ export {
   type BookieOptions,
   type BookieStats
 } from './bookie-types.ts'
+export type { DamagedRange } from './storage/damage.ts'
 export { bookieErrors } from './errors.ts'
 export { lockDirectory } from './disk/directory-lock.ts'
 export { openBookie } from './open-bookie.ts'

@@ -194,6 +194,7 @@ async function indexEntryLog(
       if (record === undefined) {
         // Which entries stood here, nobody can tell.
         isWhole = false
+        scan.offset += RECORD_ALIGNMENT
         if ((await scan.seekHeader()) === undefined) break
         scan.offset -= RECORD_ALIGNMENT
         continue

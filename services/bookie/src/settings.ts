@@ -19,6 +19,10 @@ export interface BookieSettings {
   readonly moveBytesPerSecond: number
   /** Sparse entry logs are merged when less than this part of them is live. */
   readonly compactBelowLiveRatio: number
+  /** Bound on reading everything to compare it with its digests; 0: only when it is asked for. */
+  readonly scrubBytesPerSecond: number
+  /** From the end of such a round (or the start) to the next one. */
+  readonly scrubIntervalMs: number
   readonly readAheadBytes: number
   readonly readAheadCacheBytes: number
   /** Memory for the last writes, which readers at the tail ask for; 0: none, where the broker is in the same process. */
@@ -45,6 +49,8 @@ export const defaultBookieSettings: BookieSettings = {
   moveChunkBytes: 32 * MIB,
   moveBytesPerSecond: 96 * MIB,
   compactBelowLiveRatio: 0.5,
+  scrubBytesPerSecond: 4 * MIB,
+  scrubIntervalMs: 6 * 3_600_000,
   readAheadBytes: 1 * MIB,
   readAheadCacheBytes: 16 * MIB,
   recentBytes: 0,

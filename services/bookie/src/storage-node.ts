@@ -32,6 +32,7 @@ import { RECORD_STRIDE, type WriteBatch } from './journal/write-batch.ts'
 import { noteEntry, type Recovered } from './recovery.ts'
 import type { BookieSettings } from './settings.ts'
 import { EntryReader } from './storage/entry-reader.ts'
+import type { DamagedRange } from './storage/damage.ts'
 import type { FileTable } from './storage/file-table.ts'
 import { inventoryOf, SuspectEntries } from './storage/inventory.ts'
 import type { Volume } from './volume/volume.ts'
@@ -101,6 +102,9 @@ export class StorageNode implements Bookie {
       position: () => this.#checkpoint(),
       onFileGone: file => {
         this.#reader.forgetFile(file)
+      },
+      onDamaged: ({ ledgerId, entryId }) => {
+        this.#suspects.note(ledgerId, entryId)
       }
     })
     this.#reader = new EntryReader({
@@ -109,9 +113,8 @@ export class StorageNode implements Bookie {
       readAheadBytes: settings.readAheadBytes,
       readAheadCacheBytes: settings.readAheadCacheBytes,
       recent: this.#recent,
-      onUnreadable: trouble => {
-        this.#housekeeper.noteUnreadable(trouble)
-        this.#suspects.note(trouble.ledgerId, trouble.entryId)
+      onUnreadable: entry => {
+        this.#housekeeper.noteDamaged(entry)
       }
     })
   }
@@ -217,7 +220,7 @@ export class StorageNode implements Bookie {
       recentReads: this.#recent?.hits ?? 0,
       addedBytes: this.#journals.entryBytes,
       journalWrittenBytes: this.#journals.writtenBytes,
-      movedBytes: this.#housekeeper.movedBytes,
+      ...this.#housekeeper.stats(),
       indexWrittenBytes: this.#parts.writer.writtenBytes,
       quarantinedLedgers: this.#housekeeper.quarantinedCount,
       incarnation: volume.incarnation
@@ -250,6 +253,16 @@ export class StorageNode implements Bookie {
       const details = { ledgerId: request.ledgerId, reason: 'the index failed' }
       throw LedgerError.create('UNAVAILABLE', details, error)
     }
+  }
+
+  /** @throws LedgerError UNAVAILABLE */
+  async damaged(): Promise<DamagedRange[]> {
+    this.#checkOpen()
+    return this.#housekeeper.damaged()
+  }
+
+  scrub(): Promise<void> {
+    return this.#housekeeper.scrub()
   }
 
   housekeep(): Promise<void> {
@@ -300,8 +313,6 @@ export class StorageNode implements Bookie {
     if (this.#closing !== undefined) return 'STORAGE_FAILED'
     if (!journal.isRunning) return this.#housekeeper.isReadOnly ? 'READ_ONLY' : 'STORAGE_FAILED'
     if (ledger.isFenced && (!request.recovery || ledger.isDeleted)) return 'FENCED'
-    // What was lost may have been a fence: its writer gets no acknowledgement here that a recoverer was told cannot come.
-    if (!request.recovery && !this.#hasAuthority(ledger)) return 'STORAGE_FAILED'
     // What was lost may have been a fence: its writer gets no acknowledgement here that a recoverer was told cannot come.
     if (!request.recovery && !this.#hasAuthority(ledger)) return 'STORAGE_FAILED'
     if (this.#housekeeper.isReadOnly) return 'READ_ONLY'

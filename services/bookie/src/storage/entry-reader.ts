@@ -7,6 +7,7 @@ import { decodeRecordHeader, HEADER_BYTES, recordBytes } from '../format/record.
 import type { EntryIndex } from '../index/entry-index.ts'
 import type { LedgerState } from '../index/ledger-state.ts'
 import type { RecentWrites } from '../journal/recent-writes.ts'
+import type { DamagedEntry } from './damage.ts'
 import type { FileTable } from './file-table.ts'
 import { ReadAheadCache, type Region } from './read-ahead.ts'
 
@@ -17,13 +18,7 @@ export interface EntryReaderOptions {
   readonly readAheadCacheBytes: number
   readonly recent: RecentWrites | undefined
   /** An entry that the index names could not be read, twice. */
-  readonly onUnreadable: (trouble: {
-    readonly ledgerId: number
-    readonly entryId: number
-    readonly file: string
-    readonly offset: number
-    readonly reason: string
-  }) => void
+  readonly onUnreadable: (entry: DamagedEntry) => void
 }
 
 export interface ReadRange {
@@ -163,8 +158,9 @@ export class EntryReader {
         reason = systemCode(error)
       }
     }
-    const file = files.get(last.file)?.path ?? 'a file that was removed'
-    onUnreadable({ ledgerId: ledger.ledgerId, entryId, file, offset: last.offset, reason })
+    const { file, offset } = last
+    const path = files.get(file)?.path ?? 'a file that was removed'
+    onUnreadable({ ledgerId: ledger.ledgerId, entryId, file, path, offset, reason })
     return undefined
   }
 }

@@ -116,10 +116,12 @@ export class Relocator {
         await this.#options.files.read(source.number, chunk, offset)
       }
       const payload = chunk.subarray(at + HEADER_BYTES, at + HEADER_BYTES + (header?.payloadBytes ?? 0))
-      if (header === undefined || (header.kind === RECORD_KIND.entry && !isDigestRight(header, payload))) {
-        refuse(source, offset + at)
-      }
-      moves.push({ header, source: source.number, from: offset + at, at, to: 0 })
+      if (header === undefined) refuse(source, offset + at)
+      const move = { header, source: source.number, from: offset + at, at, to: 0 }
+      // What is damaged may be of no account: dead, or added again from another node.
+      const isRight = header.kind !== RECORD_KIND.entry || isDigestRight(header, payload)
+      if (isRight) moves.push(move)
+      else if (await this.#isLive(move)) refuse(source, offset + at)
       at += total
       if (moves.length % MOVES_PER_SLICE === 0) await breath()
     }
