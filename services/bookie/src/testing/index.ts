@@ -1,0 +1,1 @@
+export { describeIndexStore, type IndexStoreUnderTest } from './index-store-conformance.ts'
