@@ -2,12 +2,14 @@ export type * from './contract.ts'
 export { LedgerError } from './errors.ts'
 export { LAC_WAIT_MS_MAX, LacWaiters } from './lac-waiters.ts'
 export { createLedgerClient, type LedgerClientOptions } from './ledger-client.ts'
+export { LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
 export {
   decodeDeletion,
   decodeLedger,
   LEDGER_DELETIONS_PREFIX,
   ledgerDeletionKey,
   ledgerIdOfKey,
+  ledgerKey,
   LEDGERS_PREFIX,
   type LedgerDeletion,
   type LedgerRecord
@@ -22,3 +24,4 @@ export {
 } from './registry/bookie-records.ts'
 export type { NodeConnection } from './registry/registered-node.ts'
 export { RegistryBookieDirectory, type RegistryOptions } from './registry/registry-bookie-directory.ts'
+export { WatchedRows } from './registry/watched-rows.ts'

@@ -20,14 +20,18 @@ export interface VersionedLedger {
 /**
  * The metadata of ledgers. Every change is a compare-and-set that carries a random operation id, in the transaction and
  * in the record, so that its author learns after any ambiguity whether it was made.
+ * @throws LedgerError NOT_LEADER: a guard does not hold
  */
 export class LedgerMetadata {
   readonly #store: MetadataStore
   readonly #clock: Clock
+  readonly #guards: readonly Compare[]
 
-  constructor(store: MetadataStore, clock: Clock) {
+  /** `guards`: what must hold beside for any change to be made, such as the leadership of who makes it. */
+  constructor(store: MetadataStore, clock: Clock, guards: readonly Compare[] = []) {
     this.#store = store
     this.#clock = clock
+    this.#guards = guards
   }
 
   async read(id: LedgerId): Promise<VersionedLedger | undefined> {
@@ -100,8 +104,12 @@ export class LedgerMetadata {
     transaction: { compares: Compare[]; changes: Change[] }
   ): Promise<number | undefined> {
     const options = { clock: this.#clock, operationId: () => operationId }
-    const result = await transactUntilAnswered(this.#store, transaction, options)
-    return result.committed ? result.revision : undefined
+    const compares = [...transaction.compares, ...this.#guards]
+    const result = await transactUntilAnswered(this.#store, { ...transaction, compares }, options)
+    if (result.committed) return result.revision
+    const lost = result.conflicts.find(({ key }) => this.#guards.some(guard => guard.key === key))
+    if (lost !== undefined) throw LedgerError.create('NOT_LEADER', { key: lost.key })
+    return undefined
   }
 }
 

@@ -14,4 +14,5 @@ export type {
 } from './contract.ts'
 export { ManagedLedgerError } from './errors.ts'
 export { createManagedLedgerFactory, type ManagedLedgerFactoryOptions } from './factory.ts'
+export { listingOf, type Listing } from './listing.ts'
 export { parseOwner, whyKept, type LedgerReasons } from './why-kept.ts'
