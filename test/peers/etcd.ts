@@ -42,6 +42,11 @@ export class EtcdMember {
     this.endpoint = `127.0.0.1:${options.ports.client}`
   }
 
+  /** Of the process, or the script that runs it; undefined: it does not run. */
+  get pid(): number | undefined {
+    return this.#process?.child.pid
+  }
+
   /** Starts it on the data that it has. Returns when it listens and has a leader. */
   async start(): Promise<void> {
     const { client, peer } = this.#ports

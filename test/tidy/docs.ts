@@ -1,5 +1,6 @@
 import { describeSettings } from '@strata/base'
 import { bookieSettings } from '@strata/bookie/server'
+import { clusterBrokerSettings } from '@strata/broker'
 import { standaloneSettings } from '@strata/standalone'
 import ts from 'typescript'
 import { filesBelow, textOf, workspaces } from './repository.ts'
@@ -16,6 +17,11 @@ export function configurationPage(): string {
     '## `strata standalone`',
     '',
     describeSettings(standaloneSettings),
+    '## `strata broker`',
+    '',
+    'The broker of a cluster: all of the above that is about clients and topics, and where the rest of the cluster is.',
+    '',
+    describeSettings(clusterBrokerSettings),
     '## `strata bookie`',
     '',
     "One storage node of a cluster, by Apache BookKeeper's key names where it has them.",

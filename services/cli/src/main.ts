@@ -7,6 +7,7 @@ type AddCommand = (program: Command) => void
 /** Each is loaded when it is named, so that starting a server does not wait for what it does not need. */
 const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   standalone: async () => (await import('./commands/standalone.ts')).addStandalone,
+  broker: async () => (await import('./commands/broker.ts')).addBroker,
   bookie: async () => (await import('./commands/bookie.ts')).addBookie,
   produce: async () => (await import('./commands/produce.ts')).addProduce,
   consume: async () => (await import('./commands/consume.ts')).addConsume,

@@ -1,6 +1,7 @@
-import { configErrors, createLogger, type LogLevel } from '@strata/base'
+import { createLogger, type LogLevel } from '@strata/base'
 import { pulsarKeys } from '@strata/broker'
-import { openStandalone, standaloneSettings, unavailableSwitches, type Standalone } from '@strata/standalone'
+import { openStandalone, standaloneSettings, type Standalone } from '@strata/standalone'
+import { refuseUnavailable } from './broker-switches.ts'
 import { loadSettings } from './settings.ts'
 import { stopRequest } from './stop-request.ts'
 
@@ -20,12 +21,7 @@ export async function runStandalone(flags: StandaloneFlags): Promise<void> {
     lenient: flags.lenient ?? false,
     foreign: pulsarKeys
   })
-  const unavailable = unavailableSwitches(settings)
-  if (unavailable.length > 0) {
-    const error = configErrors.create('BAD_SETTING', { unavailable })
-    error.message = unavailable.join('\n')
-    throw error
-  }
+  refuseUnavailable(settings)
   const json = flags.json ?? false
   const logger = createLogger({ level: settings.strataLogLevel as LogLevel, ...(json ? { pretty: false } : {}) })
   for (const warning of warnings) logger.warn({ event: 'config.key_ignored', warning }, 'a setting was ignored')

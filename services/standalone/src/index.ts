@@ -1,3 +1,3 @@
 export { standaloneErrors } from './errors.ts'
-export { standaloneSettings, unavailableSwitches, type StandaloneSettings } from './settings.ts'
+export { standaloneSettings, type StandaloneSettings } from './settings.ts'
 export { openStandalone, type Standalone, type StandaloneOptions } from './standalone.ts'

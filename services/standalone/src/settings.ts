@@ -1,5 +1,5 @@
 import { number, text, type SettingsOf } from '@strata/base'
-import { brokerSettings, UNAVAILABLE_SWITCHES } from '@strata/broker'
+import { brokerSettings } from '@strata/broker'
 
 /** Settings of the storage node inside a standalone. */
 const storageSettings = {
@@ -35,10 +35,3 @@ const storageSettings = {
 export const standaloneSettings = { ...brokerSettings, ...storageSettings }
 
 export type StandaloneSettings = SettingsOf<typeof standaloneSettings>
-
-/** Switches that are on but name something Strata does not have: one sentence each. */
-export function unavailableSwitches(settings: StandaloneSettings): string[] {
-  return UNAVAILABLE_SWITCHES.filter(key => settings[key]).map(
-    key => `${key}=true: Strata does not have this yet; set ${key}=false or leave it out`
-  )
-}

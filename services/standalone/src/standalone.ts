@@ -1,15 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { bookieId, systemClock, type BookieId, type Logger } from '@strata/base'
 import { bookieDirectories, CLUSTER_ID_KEY, lockDirectory, openBookie, type Bookie } from '@strata/bookie'
-import { createAdminServer, createBroker, type AdminServer, type Broker } from '@strata/broker'
-import { createLedgerClient, type BookieDirectory } from '@strata/ledger-client'
-import { createManagedLedgerFactory } from '@strata/managed-ledger'
+import { openServing, probeBrokerPorts } from '@strata/broker'
+import type { BookieDirectory } from '@strata/ledger-client'
 import { LevelMetadataStore, updateRecord, type MetadataStore } from '@strata/metadata'
-import { dataError, listenError } from './errors.ts'
+import { dataError } from './errors.ts'
 import type { StandaloneSettings } from './settings.ts'
 
 export interface StandaloneOptions {
@@ -44,14 +41,20 @@ export async function openStandalone(options: StandaloneOptions): Promise<Standa
     for (const close of opened.splice(0).reverse()) await close()
   }
   try {
-    await probePorts(options.settings)
+    const { settings, logger } = options
+    await probeBrokerPorts(settings)
     const { metadata, bookie } = await openStorage(data, options, opened)
-    const { broker, admin } = await openServing(metadata, bookie, options, opened)
-    const host = options.settings.bindAddress === '0.0.0.0' ? '127.0.0.1' : options.settings.bindAddress
+    const serving = await openServing({
+      ...{ settings, metadata, logger, directory: onlyNode(bookie), quorum: ONE_COPY, clock: systemClock },
+      // one node: there is nothing to choose
+      random: () => 0,
+      storageTroubles: () => troublesOf(bookie)
+    })
+    opened.push(() => serving.close())
     let closing: Promise<void> | undefined
     return {
-      brokerUrl: `pulsar://${host}:${broker.ports.broker}`,
-      webUrl: `http://${host}:${admin.port}`,
+      brokerUrl: serving.brokerUrl,
+      webUrl: serving.webUrl,
       data,
       close() {
         closing ??= closeAll()
@@ -61,22 +64,6 @@ export async function openStandalone(options: StandaloneOptions): Promise<Standa
   } catch (error) {
     await closeAll()
     throw error
-  }
-}
-
-/** Before anything is opened, so that a taken port touches no data. Whoever takes one in between is told of at the end. */
-async function probePorts(settings: StandaloneSettings): Promise<void> {
-  const { bindAddress: address } = settings
-  for (const port of ['brokerServicePort', 'webServicePort'] as const) {
-    const probe = createServer()
-    try {
-      probe.listen(settings[port], address)
-      await once(probe, 'listening')
-    } catch (error) {
-      throw listenError(error, { port, portValue: settings[port], address })
-    } finally {
-      probe.close()
-    }
   }
 }
 
@@ -110,43 +97,6 @@ async function openStorage(
   } catch (error) {
     throw dataError(error, data)
   }
-}
-
-async function openServing(
-  metadata: MetadataStore,
-  bookie: Bookie,
-  { settings, logger }: StandaloneOptions,
-  opened: (() => Promise<void>)[]
-): Promise<{ broker: Broker; admin: AdminServer }> {
-  const ledgers = createLedgerClient({
-    metadata,
-    directory: onlyNode(bookie),
-    quorum: ONE_COPY,
-    clock: systemClock,
-    logger,
-    // one node: there is nothing to choose
-    random: () => 0
-  })
-  const logs = createManagedLedgerFactory({
-    metadata,
-    ledgers,
-    cacheBytesMax: settings.managedLedgerCacheSizeMB * MIB,
-    clock: systemClock,
-    log: logger
-  })
-  opened.push(() => logs.close())
-  const broker = await createBroker({ settings, metadata, logs, clock: systemClock, logger })
-  opened.push(() => broker.close())
-  const { bindAddress: address, brokerServicePort, webServicePort } = settings
-  await broker.start().catch((error: unknown) => {
-    throw listenError(error, { port: 'brokerServicePort', portValue: brokerServicePort, address })
-  })
-  const admin = createAdminServer({ broker, clock: systemClock, logger, storageTroubles: () => troublesOf(bookie) })
-  opened.push(() => admin.close())
-  await admin.start().catch((error: unknown) => {
-    throw listenError(error, { port: 'webServicePort', portValue: webServicePort, address })
-  })
-  return { broker, admin }
 }
 
 function troublesOf(bookie: Bookie): readonly string[] {

@@ -11,11 +11,19 @@ export interface CredentialFiles {
   readonly authority: string
 }
 
+/** The settings that name them, where they are other than a node's own. */
+export type CredentialKeys = Omit<CredentialFiles, 'secretFile'>
+
 const SECRET_CHARS_MIN = 32
+const NODE_KEYS: CredentialKeys = {
+  certificate: 'tlsCertificatePath',
+  key: 'tlsKeyStore',
+  authority: 'tlsTrustStore'
+}
 
 /** Reads what nodes and their clients know each other by. @throws CREDENTIALS_UNUSABLE, one line that names the key */
-export async function loadNodeSecurity(files: CredentialFiles): Promise<NodeSecurity> {
-  return { secrets: await readSecrets(files.secretFile), tls: await readTls(files) }
+export async function loadNodeSecurity(files: CredentialFiles, keys = NODE_KEYS): Promise<NodeSecurity> {
+  return { secrets: await readSecrets(files.secretFile), tls: await readTls(files, keys) }
 }
 
 async function readSecrets(path: string): Promise<string[]> {
@@ -27,16 +35,20 @@ async function readSecrets(path: string): Promise<string[]> {
   throw startError('CREDENTIALS_UNUSABLE', `strataClusterSecretFile ${path}: it must hold ${wanted}`)
 }
 
-async function readTls({ certificate, key, authority }: CredentialFiles): Promise<NodeTls | undefined> {
+async function readTls(
+  { certificate, key, authority }: CredentialFiles,
+  keys: CredentialKeys
+): Promise<NodeTls | undefined> {
   const given = [certificate, key, authority].filter(path => path !== '').length
   if (given === 0) return undefined
   if (given < 3) {
-    throw startError('CREDENTIALS_UNUSABLE', 'TLS needs all of tlsCertificatePath, tlsKeyStore and tlsTrustStore')
+    const wanted = `${keys.certificate}, ${keys.key} and ${keys.authority}`
+    throw startError('CREDENTIALS_UNUSABLE', `TLS needs all of ${wanted}`)
   }
   return {
-    certificate: await readPem(certificate, 'tlsCertificatePath', 'CERTIFICATE'),
-    key: await readPem(key, 'tlsKeyStore', 'PRIVATE KEY'),
-    authority: await readPem(authority, 'tlsTrustStore', 'CERTIFICATE')
+    certificate: await readPem(certificate, keys.certificate, 'CERTIFICATE'),
+    key: await readPem(key, keys.key, 'PRIVATE KEY'),
+    authority: await readPem(authority, keys.authority, 'CERTIFICATE')
   }
 }
 

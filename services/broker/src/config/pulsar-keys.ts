@@ -195,3 +195,22 @@ export const pulsarKeys: ForeignKeys = {
     return undefined
   }
 }
+
+/** What the settings of one process in one directory say differently. */
+const INSTEAD_IN_CLUSTER: Readonly<Record<string, string>> = {
+  zookeeperServers: 'use metadataStoreUrl',
+  configurationMetadataStoreUrl: 'use metadataStoreUrl',
+  configurationStoreServers: 'use metadataStoreUrl',
+  globalZookeeperServers: 'use metadataStoreUrl',
+  bookkeeperMetadataServiceUri: 'use metadataStoreUrl: brokers and storage nodes share it'
+}
+
+/** The same for a broker of a cluster. */
+export const pulsarClusterKeys: ForeignKeys = {
+  explain(key) {
+    const instead = INSTEAD_IN_CLUSTER[key]
+    return instead === undefined
+      ? pulsarKeys.explain(key)
+      : `Strata does not have this key of Apache Pulsar: ${instead}`
+  }
+}

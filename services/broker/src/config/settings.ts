@@ -344,7 +344,7 @@ export const brokerSettings = {
 export type BrokerSettings = SettingsOf<typeof brokerSettings>
 
 /** Switches that must stay off: a `true` is refused by name, never ignored. */
-export const UNAVAILABLE_SWITCHES = [
+const UNAVAILABLE_SWITCHES = [
   'authenticationEnabled',
   'authorizationEnabled',
   'brokerDeduplicationEnabled',
@@ -353,6 +353,13 @@ export const UNAVAILABLE_SWITCHES = [
   'webSocketServiceEnabled',
   'functionsWorkerEnabled'
 ] as const satisfies readonly (keyof BrokerSettings)[]
+
+/** Switches that are on but name something Strata does not have: one sentence each. */
+export function unavailableSwitches(settings: BrokerSettings): string[] {
+  return UNAVAILABLE_SWITCHES.filter(key => settings[key]).map(
+    key => `${key}=true: Strata does not have this yet; set ${key}=false or leave it out`
+  )
+}
 
 /** Every key with its default. */
 export function defaultBrokerSettings(): BrokerSettings {

@@ -13,6 +13,7 @@
 //   topics/<tenant>/<namespace>/<domain>/<local name>      TopicRow      local names are percent-encoded
 //   topic-deletions/<tenant>/<namespace>/<domain>/<…>      (empty)       exists while TopicRow.deleting is set
 //   dynamic-settings/<key>                                 SettingRow    set at run time, over files and flags
+//   serving-broker                                         ServingRow    under the lease of the broker that serves all topics
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -22,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file broker.proto.
  */
 export const file_broker: GenFile = /*@__PURE__*/
-  fileDesc("Cgxicm9rZXIucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJyb2tlciL8AQoKQ2x1c3RlclJvdxIYCgtzZXJ2aWNlX3VybBgBIAEoCUgAiAEBEhwKD3NlcnZpY2VfdXJsX3RscxgCIAEoCUgBiAEBEh8KEmJyb2tlcl9zZXJ2aWNlX3VybBgDIAEoCUgCiAEBEiMKFmJyb2tlcl9zZXJ2aWNlX3VybF90bHMYBCABKAlIA4gBARIaChJwZWVyX2NsdXN0ZXJfbmFtZXMYBSADKAlCDgoMX3NlcnZpY2VfdXJsQhIKEF9zZXJ2aWNlX3VybF90bHNCFQoTX2Jyb2tlcl9zZXJ2aWNlX3VybEIZChdfYnJva2VyX3NlcnZpY2VfdXJsX3RscyI6CglUZW5hbnRSb3cSEwoLYWRtaW5fcm9sZXMYASADKAkSGAoQYWxsb3dlZF9jbHVzdGVycxgCIAMoCSKqAQoMTmFtZXNwYWNlUm93EhoKDWNyZWF0ZWRfYXRfbXMYASABKARIAIgBARIZCgxidW5kbGVfY291bnQYAiABKA1IAYgBARIcChRyZXBsaWNhdGlvbl9jbHVzdGVycxgDIAMoCRIVCghkZWxldGluZxgEIAEoCEgCiAEBQhAKDl9jcmVhdGVkX2F0X21zQg8KDV9idW5kbGVfY291bnRCCwoJX2RlbGV0aW5nIicKCVBvbGljeVJvdxIRCgRqc29uGAEgASgJSACIAQFCBwoFX2pzb24ipAIKCFRvcGljUm93EhcKCmdlbmVyYXRpb24YASABKAlIAIgBARIXCgpwYXJ0aXRpb25zGAIgASgNSAGIAQESQwoKcHJvcGVydGllcxgDIAMoCzIvLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5Ub3BpY1Jvdy5Qcm9wZXJ0aWVzRW50cnkSGgoNY3JlYXRlZF9hdF9tcxgEIAEoBEgCiAEBEhUKCGRlbGV0aW5nGAUgASgISAOIAQEaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2dlbmVyYXRpb25CDQoLX3BhcnRpdGlvbnNCEAoOX2NyZWF0ZWRfYXRfbXNCCwoJX2RlbGV0aW5nIioKClNldHRpbmdSb3cSEgoFdmFsdWUYASABKAlIAIgBAUIICgZfdmFsdWViBnByb3RvMw");
+  fileDesc("Cgxicm9rZXIucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJyb2tlciL8AQoKQ2x1c3RlclJvdxIYCgtzZXJ2aWNlX3VybBgBIAEoCUgAiAEBEhwKD3NlcnZpY2VfdXJsX3RscxgCIAEoCUgBiAEBEh8KEmJyb2tlcl9zZXJ2aWNlX3VybBgDIAEoCUgCiAEBEiMKFmJyb2tlcl9zZXJ2aWNlX3VybF90bHMYBCABKAlIA4gBARIaChJwZWVyX2NsdXN0ZXJfbmFtZXMYBSADKAlCDgoMX3NlcnZpY2VfdXJsQhIKEF9zZXJ2aWNlX3VybF90bHNCFQoTX2Jyb2tlcl9zZXJ2aWNlX3VybEIZChdfYnJva2VyX3NlcnZpY2VfdXJsX3RscyI6CglUZW5hbnRSb3cSEwoLYWRtaW5fcm9sZXMYASADKAkSGAoQYWxsb3dlZF9jbHVzdGVycxgCIAMoCSKqAQoMTmFtZXNwYWNlUm93EhoKDWNyZWF0ZWRfYXRfbXMYASABKARIAIgBARIZCgxidW5kbGVfY291bnQYAiABKA1IAYgBARIcChRyZXBsaWNhdGlvbl9jbHVzdGVycxgDIAMoCRIVCghkZWxldGluZxgEIAEoCEgCiAEBQhAKDl9jcmVhdGVkX2F0X21zQg8KDV9idW5kbGVfY291bnRCCwoJX2RlbGV0aW5nIicKCVBvbGljeVJvdxIRCgRqc29uGAEgASgJSACIAQFCBwoFX2pzb24ipAIKCFRvcGljUm93EhcKCmdlbmVyYXRpb24YASABKAlIAIgBARIXCgpwYXJ0aXRpb25zGAIgASgNSAGIAQESQwoKcHJvcGVydGllcxgDIAMoCzIvLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5Ub3BpY1Jvdy5Qcm9wZXJ0aWVzRW50cnkSGgoNY3JlYXRlZF9hdF9tcxgEIAEoBEgCiAEBEhUKCGRlbGV0aW5nGAUgASgISAOIAQEaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2dlbmVyYXRpb25CDQoLX3BhcnRpdGlvbnNCEAoOX2NyZWF0ZWRfYXRfbXNCCwoJX2RlbGV0aW5nIioKClNldHRpbmdSb3cSEgoFdmFsdWUYASABKAlIAIgBAUIICgZfdmFsdWUihwEKClNlcnZpbmdSb3cSEAoIaW5zdGFuY2UYASABKAkSDAoEaG9zdBgCIAEoCRILCgNwaWQYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SEgoKYnJva2VyX3VybBgFIAEoCRIPCgd3ZWJfdXJsGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKARiBnByb3RvMw");
 
 /**
  * @generated from message strata.storage.broker.ClusterRow
@@ -199,4 +200,59 @@ export type SettingRow = Message<"strata.storage.broker.SettingRow"> & {
  */
 export const SettingRowSchema: GenMessage<SettingRow> = /*@__PURE__*/
   messageDesc(file_broker, 5);
+
+/**
+ * @generated from message strata.storage.broker.ServingRow
+ */
+export type ServingRow = Message<"strata.storage.broker.ServingRow"> & {
+  /**
+   * Random, of one start of one process.
+   *
+   * @generated from field: string instance = 1;
+   */
+  instance: string;
+
+  /**
+   * @generated from field: string host = 2;
+   */
+  host: string;
+
+  /**
+   * @generated from field: uint32 pid = 3;
+   */
+  pid: number;
+
+  /**
+   * How long after it fell silent it stops to count.
+   *
+   * @generated from field: uint32 lease_ms = 4;
+   */
+  leaseMs: number;
+
+  /**
+   * pulsar://host:port where clients reach it; empty while it starts.
+   *
+   * @generated from field: string broker_url = 5;
+   */
+  brokerUrl: string;
+
+  /**
+   * http://host:port
+   *
+   * @generated from field: string web_url = 6;
+   */
+  webUrl: string;
+
+  /**
+   * @generated from field: uint64 started_at_ms = 7;
+   */
+  startedAtMs: bigint;
+};
+
+/**
+ * Describes the message strata.storage.broker.ServingRow.
+ * Use `create(ServingRowSchema)` to create a new message.
+ */
+export const ServingRowSchema: GenMessage<ServingRow> = /*@__PURE__*/
+  messageDesc(file_broker, 6);
 

@@ -2,18 +2,19 @@ import { Argument, type Command } from 'commander'
 import { examples } from '../options.ts'
 import { print } from '../output.ts'
 
-type Server = 'standalone' | 'bookie'
+const SERVERS = ['standalone', 'broker', 'bookie'] as const
+type Server = (typeof SERVERS)[number]
 
 export function addConfig(program: Command): void {
   const config = program.command('config').description('What can be set, and what it means.')
   config
     .command('describe')
     .description('Print every setting: type, unit, default, bounds, whether it changes at run time, meaning.')
-    .addArgument(new Argument('[server]', 'whose settings').choices(['standalone', 'bookie']).default('standalone'))
+    .addArgument(new Argument('[server]', 'whose settings').choices(SERVERS).default('standalone'))
     .option('--json', 'one JSON object for each setting')
     .addHelpText(
       'after',
-      examples('strata config describe', 'strata config describe bookie', 'strata config describe --json')
+      examples('strata config describe', 'strata config describe broker', 'strata config describe --json')
     )
     .action(async (server: Server, flags: { json?: boolean }) => {
       const { describeSettings } = await import('@strata/base')
@@ -26,5 +27,6 @@ export function addConfig(program: Command): void {
 
 async function tableOf(server: Server) {
   if (server === 'standalone') return (await import('@strata/standalone')).standaloneSettings
+  if (server === 'broker') return (await import('@strata/broker')).clusterBrokerSettings
   return (await import('@strata/bookie/server')).bookieSettings
 }

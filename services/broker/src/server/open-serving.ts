@@ -1,0 +1,103 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { Clock, Logger } from '@strata/base'
+import { createLedgerClient, type BookieDirectory, type QuorumConfig } from '@strata/ledger-client'
+import { createManagedLedgerFactory } from '@strata/managed-ledger'
+import type { MetadataStore } from '@strata/metadata'
+import { createAdminServer, type AdminServer } from '../admin/server.ts'
+import { createBroker, type Broker } from '../broker.ts'
+import type { BrokerSettings } from '../config/settings.ts'
+import { listenError } from './errors.ts'
+
+export interface ServingOptions {
+  readonly settings: BrokerSettings
+  readonly metadata: MetadataStore
+  /** The storage nodes: one in this process, or those of a cluster. */
+  readonly directory: BookieDirectory
+  readonly quorum: QuorumConfig
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Uniform in [0, 1): spreads ledgers over nodes. */
+  readonly random: () => number
+  /** Why storage takes no messages now, one line each; empty while it takes them. */
+  readonly storageTroubles: () => readonly string[]
+}
+
+/** A broker that serves: its topics over ledgers, its port for clients, its HTTP. */
+export interface Serving {
+  readonly brokerUrl: string
+  readonly webUrl: string
+  /** Takes no more, drains within `brokerShutdownTimeoutMs`, closes logs. What it stands on stays open. Idempotent. */
+  close(): Promise<void>
+}
+
+const MIB = 1024 * 1024
+const PORTS = ['brokerServicePort', 'webServicePort'] as const
+
+/** Before anything is opened, so that a taken port touches no data. Whoever takes one in between is told of at the end. */
+export async function probeBrokerPorts(settings: BrokerSettings): Promise<void> {
+  const { bindAddress: address } = settings
+  for (const key of PORTS) {
+    const probe = createServer()
+    try {
+      probe.listen(settings[key], address)
+      await once(probe, 'listening')
+    } catch (error) {
+      throw listenError(error, { key, port: settings[key], address })
+    } finally {
+      probe.close()
+    }
+  }
+}
+
+/**
+ * Opens ledgers, logs, broker and HTTP over metadata and storage nodes that the caller has open, and closes them in the
+ * other order; a failure on the way up closes what was open.
+ * @throws CodedError PORT_TAKEN, ADDRESS_REFUSED with one line; MetadataError
+ */
+export async function openServing(options: ServingOptions): Promise<Serving> {
+  const opened: (() => Promise<void>)[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.splice(0).reverse()) await close()
+  }
+  try {
+    const { broker, admin } = await open(options, opened)
+    const { bindAddress } = options.settings
+    const host = bindAddress === '0.0.0.0' ? '127.0.0.1' : bindAddress
+    let closing: Promise<void> | undefined
+    return {
+      brokerUrl: `pulsar://${host}:${broker.ports.broker}`,
+      webUrl: `http://${host}:${admin.port}`,
+      close() {
+        closing ??= closeAll()
+        return closing
+      }
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function open(
+  options: ServingOptions,
+  opened: (() => Promise<void>)[]
+): Promise<{ broker: Broker; admin: AdminServer }> {
+  const { settings, metadata, directory, quorum, clock, logger, random, storageTroubles } = options
+  const ledgers = createLedgerClient({ metadata, directory, quorum, clock, logger, random })
+  const cacheBytesMax = settings.managedLedgerCacheSizeMB * MIB
+  const logs = createManagedLedgerFactory({ metadata, ledgers, cacheBytesMax, clock, log: logger })
+  opened.push(() => logs.close())
+  const broker = await createBroker({ settings, metadata, logs, clock, logger })
+  opened.push(() => broker.close())
+  const { bindAddress: address, brokerServicePort, webServicePort } = settings
+  await broker.start().catch((error: unknown) => {
+    throw listenError(error, { key: 'brokerServicePort', port: brokerServicePort, address })
+  })
+  const admin = createAdminServer({ broker, clock, logger, storageTroubles })
+  opened.push(() => admin.close())
+  await admin.start().catch((error: unknown) => {
+    throw listenError(error, { key: 'webServicePort', port: webServicePort, address })
+  })
+  return { broker, admin }
+}
