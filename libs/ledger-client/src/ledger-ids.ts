@@ -1,4 +1,4 @@
-import { ledgerId, type LedgerId } from '@strata/base'
+import { ledgerId, type Clock, type LedgerId } from '@strata/base'
 import { updateRecord, type AnswerOptions, type MetadataStore } from '@strata/metadata'
 import { decodeNextLedgerId, encodeNextLedgerId, LEDGER_IDS_KEY } from './ledger-records.ts'
 
@@ -42,4 +42,16 @@ export class LedgerIds {
     this.#end = record === undefined ? 0 : decodeNextLedgerId(record.value)
     this.#next = Math.max(this.#next, this.#end - BLOCK_IDS)
   }
+}
+
+/** From now on no id up to `above` is given out: for what holds ledgers that the metadata may not know. @throws MetadataError */
+export async function raiseLedgerIds(
+  metadata: MetadataStore,
+  { above, clock }: { above: LedgerId; clock: Clock }
+): Promise<void> {
+  const decide = (current: { value: Uint8Array } | undefined): { put: Uint8Array } | undefined => {
+    const next = current === undefined ? 0 : decodeNextLedgerId(current.value)
+    return next > above ? undefined : { put: encodeNextLedgerId(above + 1) }
+  }
+  await updateRecord(metadata, LEDGER_IDS_KEY, decide, { clock })
 }

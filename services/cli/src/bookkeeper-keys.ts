@@ -38,8 +38,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
   statsProviderClass: 'leave it out: /metrics is served with HTTP',
   prometheusStatsHttpPort: 'use httpServerPort: metrics are served there',
   httpServerClass: 'leave it out',
-  extraServerComponents: 'leave it out',
-  autoRecoveryDaemonEnabled: 'leave it out'
+  extraServerComponents: 'leave it out'
 }
 
 /** Answers for keys of BookKeeper's configuration that a node does not have. */

@@ -39,6 +39,7 @@ export class NodeAdminServer {
     this.#addHealth()
     this.#addState()
     this.#addStorage()
+    this.#addCare()
     this.#app.setErrorHandler((error, _request, reply) => this.#refuse(error, reply))
   }
 
@@ -129,6 +130,28 @@ export class NodeAdminServer {
       this.#app.put(url, housekeep)
       this.#app.post(url, housekeep)
     }
+  }
+
+  /** What the one node does that leads the care for copies; the others say who that is. */
+  #addCare(): void {
+    const { care } = this.#view
+    this.#app.get('/api/v1/autorecovery/status', async () => {
+      const status = care.auditor?.auditor.status()
+      const leader = (await care.auditor?.leader()) ?? null
+      return { enabled: care.auditor !== undefined, leads: status !== undefined, leader, ...status }
+    })
+    this.#app.get('/api/v1/autorecovery/who_is_auditor', async (_request, reply) => {
+      const leader = await care.auditor?.leader()
+      if (leader === undefined) return reply.code(404).send({ reason: 'nobody leads now' })
+      return reply.send({ Auditor: leader })
+    })
+    this.#app.put('/api/v1/autorecovery/trigger_audit', (request, reply) => {
+      const { verify = 'false' } = request.query as { verify?: string }
+      if (care.auditor?.auditor.trigger(verify === 'true' ? 'verify' : 'check') === true) {
+        return reply.send({ triggered: true })
+      }
+      return reply.code(409).send({ reason: 'another node leads: see /api/v1/autorecovery/who_is_auditor' })
+    })
   }
 
   #refuse(error: unknown, reply: FastifyReply): FastifyReply {

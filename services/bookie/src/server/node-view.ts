@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises'
 import type { BookieId } from '@strata/base'
 import type { ServedBookieNode } from '@strata/ledger-client/grpc'
 import type { Bookie } from '../bookie-types.ts'
+import type { NodeAuditor } from './node-auditor.ts'
 
 /** What the admin door and the metrics show of a running node. */
 export interface NodeView {
@@ -14,6 +15,8 @@ export interface NodeView {
   readonly softwareVersion: string
   readonly startedAtMs: number
   readonly directories: readonly string[]
+  /** Undefined: the node does not stand for election, or not yet. */
+  readonly care: { auditor: NodeAuditor | undefined }
 }
 
 export interface DiskSpace {

@@ -9,8 +9,11 @@ import type { MetadataStore } from '@strata/metadata'
 import { distinctDirectories, type Bookie, type BookieDirectories } from '../bookie-types.ts'
 import { NodeAdminServer } from './admin-server.ts'
 import { isLoopback, loadNodeSecurity } from './credentials.ts'
+import { HeldIds } from './held-ids.ts'
 import { diskError, listenError, startError } from './errors.ts'
 import { diskSpaceOf, fullestOf, type NodeView } from './node-view.ts'
+import { openNodeAuditor } from './node-auditor.ts'
+import { OwnDeclaration } from './own-declaration.ts'
 import { openForCluster, ownBookieId } from './own-names.ts'
 import { NodeRegistration } from './registration.ts'
 import type { BookieServerSettings } from './settings.ts'
@@ -80,17 +83,21 @@ async function open(
     address: hostPort(host, served.port),
     softwareVersion: options.softwareVersion,
     startedAtMs: systemClock.wallMs(),
-    directories: distinctDirectories(directories)
+    directories: distinctDirectories(directories),
+    care: { auditor: undefined }
   }
   const httpPort = settings.httpServerEnabled ? await openAdmin(view, options, opened) : undefined
   let onSuperseded: () => void = () => undefined
   const superseded = new Promise<void>(resolvePromise => (onSuperseded = resolvePromise))
   const httpHost = reachableHost(settings.httpServerHost, host)
   const httpAddress = httpPort === undefined ? '' : hostPort(httpHost, httpPort)
-  const registration = registrationOf(view, { ...options, httpAddress, onSuperseded })
-  opened.push(() => registration.close())
-  await registration.start()
   const { bookieId, address } = view
+  await register(view, { ...options, httpAddress, onSuperseded }, opened)
+  if (settings.autoRecoveryDaemonEnabled) {
+    const auditor = await openNodeAuditor({ ...options, clusterId, bookieId, security })
+    opened.push(() => auditor.close())
+    view.care.auditor = auditor
+  }
   logger.info({ event: 'bookie.started', bookieId, clusterId, address }, 'the node serves')
   let closing: Promise<void> | undefined
   return {
@@ -214,28 +221,43 @@ async function openAdmin(
   })
 }
 
-function registrationOf(
+/** Keeps the node's row in the registry, with what operators declared of it. */
+async function register(
   view: NodeView,
-  options: BookieServerOptions & { httpAddress: string; onSuperseded: () => void }
-): NodeRegistration {
+  options: BookieServerOptions & { httpAddress: string; onSuperseded: () => void },
+  opened: (() => Promise<void>)[]
+): Promise<void> {
   const { settings, metadata, logger, httpAddress, onSuperseded } = options
-  return new NodeRegistration({
-    ...{ metadata, clock: systemClock, logger, onSuperseded },
-    leaseMs: settings.metadataStoreSessionTimeoutMillis,
-    describe: () => availableNow(view, { httpAddress, rack: settings.strataRack })
+  const { bookieId } = view
+  let onDeclared = (): void => undefined
+  const declaration = await OwnDeclaration.open(metadata, { bookieId, logger, onChange: () => onDeclared() })
+  opened.push(() => {
+    declaration.close()
+    return Promise.resolve()
   })
+  const heldIds = new HeldIds(view.bookie, metadata)
+  const registration = new NodeRegistration({
+    ...{ metadata, clock: systemClock, logger, onSuperseded },
+    beforeJoining: () => heldIds.raise(),
+    leaseMs: settings.metadataStoreSessionTimeoutMillis,
+    describe: () => availableNow(view, { httpAddress, rack: settings.strataRack, isLeaving: declaration.isLeaving })
+  })
+  onDeclared = (): void => registration.look()
+  opened.push(() => registration.close())
+  await registration.start()
 }
 
 async function availableNow(
   view: NodeView,
-  { httpAddress, rack }: { httpAddress: string; rack: string }
+  { httpAddress, rack, isLeaving }: { httpAddress: string; rack: string; isLeaving: boolean }
 ): Promise<AvailableBookie> {
   const { state, reasons } = view.bookie.health()
+  const writable = isLeaving ? 'decommissioning' : 'writable'
   return {
     ...{ bookieId: view.bookieId, address: view.address, httpAddress, rack, host: hostname() },
     ...fullestOf(await diskSpaceOf(view.directories)),
     // a node that failed takes no adds, and may be read from
-    state: state === 'writable' ? 'writable' : 'read-only',
+    state: state === 'writable' ? writable : 'read-only',
     softwareVersion: view.softwareVersion,
     incarnation: view.bookie.stats().incarnation,
     startedAtMs: view.startedAtMs,

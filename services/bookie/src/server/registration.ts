@@ -1,4 +1,4 @@
-import { every, type BookieId, type Clock, type Logger } from '@strata/base'
+import { CodedError, every, type BookieId, type Clock, type Logger } from '@strata/base'
 import {
   availableBookieKey,
   decodeAvailableBookie,
@@ -21,6 +21,8 @@ export interface RegistrationOptions {
   readonly leaseMs: number
   /** The node as it is now. Looked at every second. */
   readonly describe: () => Promise<AvailableBookie>
+  /** The row is not there, or not any more: what must be true in the metadata before others count with this node. */
+  readonly beforeJoining?: () => Promise<void>
   /** Another process runs this node on a newer incarnation: this one must end. Called at most once. */
   readonly onSuperseded: () => void
 }
@@ -98,7 +100,7 @@ export class NodeRegistration {
   }
 
   async #announce(now: AvailableBookie): Promise<void> {
-    const { metadata, clock } = this.#options
+    const { metadata, clock, beforeJoining } = this.#options
     const key = availableBookieKey(now.bookieId)
     for (let attempt = 1; ; attempt++) {
       const record = await metadata.get(key)
@@ -106,6 +108,7 @@ export class NodeRegistration {
         this.#supersede()
         return
       }
+      if (record === undefined) await beforeJoining?.()
       try {
         const lease = await this.#heldLease()
         const result = await transactUntilAnswered(
@@ -156,11 +159,11 @@ export class NodeRegistration {
   }
 
   #noteFailure(error: unknown): void {
-    if (!MetadataError.is(error)) throw error
+    if (!(error instanceof CodedError)) throw error
     if (this.#isFailing) return
     this.#isFailing = true
     const fields = { event: 'bookie.registration_failed', err: error }
-    this.#options.logger.warn(fields, 'the metadata store does not take what the node says of itself')
+    this.#options.logger.warn(fields, 'the node cannot say of itself in the metadata store what it is')
   }
 }
 

@@ -90,6 +90,54 @@ export const bookieSettings = {
   }),
   strataReadsMax: number({ default: 16, min: 1, max: 1024, doc: 'Reads that the disk works on at once; others wait.' }),
 
+  // the care for copies, by the one node of the cluster that leads
+  autoRecoveryDaemonEnabled: boolean({
+    default: true,
+    doc: 'Stand for election as the node that brings lost copies back, for all nodes.'
+  }),
+  lostBookieRecoveryDelay: number({
+    default: 300,
+    max: 604_800,
+    unit: 's',
+    doc: 'How long a node may be away before what it held is copied anew.'
+  }),
+  openLedgerRereplicationGracePeriod: number({
+    default: 30_000,
+    max: 86_400_000,
+    unit: 'ms',
+    doc: 'How long a ledger that is not closed, and has a member that is gone or leaving, is left to its writer.'
+  }),
+  auditorPeriodicBookieCheckInterval: number({
+    default: 86_400,
+    max: 2_000_000,
+    unit: 's',
+    doc: 'How often nodes are asked which entries they have; 0: only when something happened to them.'
+  }),
+  auditorPeriodicCheckInterval: number({
+    default: 604_800,
+    max: 2_000_000,
+    unit: 's',
+    doc: 'How often nodes are asked to read every entry that they have; 0: never.'
+  }),
+  rwRereplicateBackoffMs: number({
+    default: 5_000,
+    min: 100,
+    max: 3_600_000,
+    unit: 'ms',
+    doc: 'First pause before what could not be copied is tried again; it doubles, up to five minutes.'
+  }),
+  replicationRateByBytes: number({
+    default: 52_428_800,
+    unit: 'bytes/s',
+    doc: 'How fast copies are made, over all of them; 0: as fast as it goes.'
+  }),
+  strataOrphanLedgerGraceSec: number({
+    default: 86_400,
+    max: 31_536_000,
+    unit: 's',
+    doc: 'A ledger that its owner does not list for so long is deleted; 0: never.'
+  }),
+
   strataShutdownTimeoutMs: number({
     default: 2000,
     max: 600_000,

@@ -1,0 +1,64 @@
+import { randomInt } from 'node:crypto'
+import { systemClock, type BookieId, type Logger } from '@strata/base'
+import { createLedgerClient } from '@strata/ledger-client'
+import { openBookieRegistry, type NodeSecurity } from '@strata/ledger-client/grpc'
+import type { MetadataStore } from '@strata/metadata'
+import type { AuditTimes } from '../auditor/audit-term.ts'
+import { Auditor } from '../auditor/auditor.ts'
+import { AUDITOR_LEADER_KEY } from '../auditor/care-records.ts'
+import type { BookieServerSettings } from './settings.ts'
+
+export interface NodeAuditor {
+  readonly auditor: Auditor
+  /** The node that leads now, as far as the metadata says. @throws MetadataError */
+  leader(): Promise<string | undefined>
+  /** Lets another node lead. */
+  close(): Promise<void>
+}
+
+/** It recovers ledgers and makes none. */
+const NO_NEW_LEDGERS = { ensembleSize: 1, writeQuorum: 1, ackQuorum: 1 }
+
+/** This node as one of those that may lead the care for copies, with the cluster's secret or certificate. @throws MetadataError */
+export async function openNodeAuditor(options: {
+  settings: BookieServerSettings
+  metadata: MetadataStore
+  logger: Logger
+  clusterId: string
+  bookieId: BookieId
+  security: NodeSecurity
+}): Promise<NodeAuditor> {
+  const { settings, metadata, logger, clusterId, bookieId, security } = options
+  const doors = { metadata, logger, clock: systemClock }
+  const directory = await openBookieRegistry({ ...doors, clusterId, security })
+  const random = (): number => randomInt(2 ** 32) / 2 ** 32
+  const ledgers = createLedgerClient({ ...doors, directory, random, quorum: NO_NEW_LEDGERS })
+  const auditor = Auditor.start({
+    ...{ ...doors, directory, ledgers, random, bookieId },
+    leaseMs: settings.metadataStoreSessionTimeoutMillis,
+    times: timesOf(settings)
+  })
+  return {
+    auditor,
+    leader: async () => {
+      const record = await metadata.get(AUDITOR_LEADER_KEY)
+      return record === undefined ? undefined : Buffer.from(record.value).toString()
+    },
+    close: async () => {
+      await auditor.close()
+      directory.close()
+    }
+  }
+}
+
+function timesOf(settings: BookieServerSettings): AuditTimes {
+  return {
+    lostAfterMs: settings.lostBookieRecoveryDelay * 1000,
+    openLedgerGraceMs: settings.openLedgerRereplicationGracePeriod,
+    checkMs: settings.auditorPeriodicBookieCheckInterval * 1000,
+    verifyMs: settings.auditorPeriodicCheckInterval * 1000,
+    orphanGraceMs: settings.strataOrphanLedgerGraceSec === 0 ? -1 : settings.strataOrphanLedgerGraceSec * 1000,
+    retryMs: settings.rwRereplicateBackoffMs,
+    bytesPerSecond: settings.replicationRateByBytes
+  }
+}
