@@ -9,7 +9,14 @@ import {
   type QuorumConfig
 } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
-import type { Random, Scheduler, SimMetadata, SimNetwork, SimProcess } from '@strata/sim'
+import {
+  RemoteNode,
+  type Random,
+  type Scheduler,
+  type SimMetadata,
+  type SimNetwork,
+  type SimProcess
+} from '@strata/sim'
 import type { History, LedgerHistory } from './history.ts'
 import { LogStore } from './log-record.ts'
 
@@ -62,7 +69,10 @@ export class Actor {
     this.metadata = world.metadata.handle(this.process)
     this.log = new LogStore(options.log, this.metadata, this.process)
     for (const bookie of world.registry.all) {
-      this.#nodes.set(bookie, world.network.connect(this.process, bookie, TIMEOUT_MS))
+      this.#nodes.set(
+        bookie,
+        new RemoteNode(world.network, { process: this.process, bookieId: bookie, timeoutMs: TIMEOUT_MS })
+      )
     }
     this.client = createLedgerClient({
       metadata: this.metadata,

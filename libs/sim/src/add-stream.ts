@@ -27,7 +27,7 @@ interface Answer {
  * One stream of adds from a process to a node. Those of a turn go in one message, and so do the answers.
  *
  * Invariants
- *   A1  Messages arrive in order, each once.
+ *   A1  Messages arrive in order, each once; behind a lost one, none.
  *   A2  When it breaks, everything unanswered fails at once; later answers are dropped, while messages under way may
  *       still reach the node.
  */
@@ -39,6 +39,8 @@ export class AddStream {
   readonly #channels = new Map<number, Channel>()
   #next = 1
   #isBroken = false
+  /** A message was lost: no later one arrives. */
+  #isCutOff = false
   #outgoing: Sent[] = []
   #lastArrivalMs = 0
   #server: ServerEnd | undefined
@@ -112,13 +114,16 @@ export class AddStream {
   #arrive(batch: readonly Sent[]): void {
     const network = this.#network
     const listener = network.listenerOf(this.#bookieId)
+    if (this.#isCutOff) return // A1
     if (network.random.chance(network.trouble.broken)) {
       this.#breakSoon()
-      if (network.random.chance(0.5)) return // the message was lost with it
+      this.#isCutOff = network.random.chance(0.5) // the message is lost with it, and so are those behind
+      if (this.#isCutOff) return
     }
     this.#server ??= listener === undefined ? undefined : new ServerEnd(network, { stream: this, ...listener })
     // A node that was started again knows nothing of a stream to the one before it.
     if (listener === undefined || this.#server?.process !== listener.process) {
+      this.#isCutOff = true
       this.#breakSoon()
       return
     }

@@ -1,7 +1,6 @@
 import { CodedError, type BookieId } from '@strata/base'
 import type { BookieNode } from '@strata/ledger-client'
 import type { Random } from './random.ts'
-import { RemoteNode } from './remote-node.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { SimProcess } from './sim-process.ts'
 
@@ -58,11 +57,6 @@ export class SimNetwork {
   listenerOf(bookie: BookieId): Listening | undefined {
     const listening = this.#listening.get(bookie)
     return listening === undefined || listening.process.isDead ? undefined : listening
-  }
-
-  /** The node as `process` sees it. */
-  connect(process: SimProcess, bookie: BookieId, timeoutMs: number): BookieNode {
-    return new RemoteNode(this, { process, bookieId: bookie, timeoutMs })
   }
 
   cut(from: string, to: string): void {

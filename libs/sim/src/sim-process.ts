@@ -1,6 +1,16 @@
 import type { Clock } from '@strata/base'
-import type { SimEvent } from './event-queue.ts'
-import type { Scheduler } from './scheduler.ts'
+
+/** Virtual time, as a process uses it. */
+export interface Timeline {
+  readonly nowMs: number
+  post(owner: SimProcess, delayMs: number, run: () => void): () => void
+  runAs(owner: SimProcess, run: () => void): void
+}
+
+/** Something that came due while the process was paused; undefined: it was cancelled meanwhile. */
+export interface Held {
+  readonly run: (() => void) | undefined
+}
 
 /** 2026-01-01T00:00:00Z, so that wall times look like wall times. */
 const WALL_ORIGIN_MS = 1_767_225_600_000
@@ -11,12 +21,12 @@ const WALL_ORIGIN_MS = 1_767_225_600_000
  */
 export class SimProcess implements Clock {
   readonly name: string
-  readonly #scheduler: Scheduler
+  readonly #scheduler: Timeline
   #state: 'running' | 'paused' | 'dead' = 'running'
-  #held: SimEvent[] = []
+  #held: Held[] = []
   #wallOffsetMs = 0
 
-  constructor(scheduler: Scheduler, name: string) {
+  constructor(scheduler: Timeline, name: string) {
     this.#scheduler = scheduler
     this.name = name
   }
@@ -71,11 +81,11 @@ export class SimProcess implements Clock {
     this.#state = 'running'
     const held = this.#held
     this.#held = []
-    for (const event of held) this.post(0, () => event.run?.()) // unless it was cancelled meanwhile
+    for (const event of held) this.post(0, () => event.run?.())
   }
 
   /** For the scheduler. */
-  hold(event: SimEvent): void {
+  hold(event: Held): void {
     this.#held.push(event)
   }
 }

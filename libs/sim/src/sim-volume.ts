@@ -1,6 +1,6 @@
 import { basename, dirname, join } from 'node:path'
 import type { Random } from './random.ts'
-import { SimIndexVolume } from './sim-index-store.ts'
+import { SimIndexVolume } from './sim-index-volume.ts'
 import { SimInode } from './sim-inode.ts'
 
 type NameChange =
