@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { median } from './perf.ts'
-import { rows, type Figures, type Row } from './rows.ts'
+import type { Figures, Row } from './row.ts'
+import { rows } from './rows.ts'
 import { startServer, type ServerName } from './servers.ts'
 
 /*
@@ -31,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const chosen = values.rows === undefined ? rows : rows.filter(row => values.rows?.split(',').includes(row.name))
   const measured: Measured[] = []
   for (const row of chosen) {
-    const servers = (['strata', ...row.against] as ServerName[]).filter(name => values.only?.includes(name) ?? true)
+    const servers = [oursOf(row), ...row.against].filter(name => values.only?.includes(name) ?? true)
     measured.push({ row, figures: await measureRow(row, servers, Number(values.rounds)) })
     process.stdout.write(table(measured.slice(-1)))
   }
@@ -74,11 +75,15 @@ async function measureOnce(row: Row, name: ServerName): Promise<Figures> {
   }
 }
 
+function oursOf(row: Row): ServerName {
+  return row.ours ?? 'strata'
+}
+
 function table(measured: readonly Measured[]): string {
   const lines = measured.flatMap(({ row, figures }) =>
     row.against.flatMap(yardstick =>
       row.goals.flatMap(goal => {
-        const ours = figures.get('strata')?.[goal.figure]
+        const ours = figures.get(oursOf(row))?.[goal.figure]
         const theirs = figures.get(yardstick)?.[goal.figure]
         if (ours === undefined) return []
         const ratio = theirs === undefined ? NaN : ours / theirs

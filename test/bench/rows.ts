@@ -1,60 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { clusterRows } from './cluster-rows.ts'
 import { ConsumeLoad } from './load/consume.ts'
-import { produceLoad, type ProduceOptions } from './load/produce.ts'
+import { produceLoad } from './load/produce.ts'
 import { median, startPerf } from './perf.ts'
-import type { Server, ServerName } from './servers.ts'
-
-/** One measured figure of one server in one round. */
-export type Figures = Readonly<Record<string, number>>
-
-export interface Goal {
-  readonly figure: string
-  readonly unit: string
-  /** `min`: at least this many times the yardstick; `max`: at most. */
-  readonly min?: number
-  readonly max?: number
-}
-
-export interface Row {
-  readonly name: string
-  readonly what: string
-  readonly against: readonly ServerName[]
-  readonly goals: readonly Goal[]
-  measure(server: Server): Promise<Figures>
-}
+import { light, lightRate, MAX_RATE, perfRate, SECONDS, type Row } from './row.ts'
+import type { Server } from './servers.ts'
 
 /** What 500 producers need until all of them are there. */
 const SLOW_START_SECONDS = 15
-const SECONDS = Number(process.env['STRATA_TEST_BENCH_SECONDS'] ?? 25)
-
-async function perfRate(server: Server, args: readonly string[]): Promise<Figures> {
-  const run = startPerf(server, 'produce', ['-time', `${SECONDS}`, ...args])
-  const result = await run.done
-  return { rate: median(result.rates), medianMs: result.medianMs, p99Ms: result.p99Ms }
-}
-
-const light = (server: Server, topic: string, options: Partial<ProduceOptions>): ProduceOptions => ({
-  port: server.brokerPort,
-  topic: `persistent://public/default/${topic}`,
-  connections: 1,
-  producers: 1,
-  batch: 1,
-  bytes: 1024,
-  window: 5000,
-  rate: 0,
-  warmUpSeconds: 5,
-  seconds: 10,
-  keys: 0,
-  ...options
-})
-
-async function lightRate(server: Server, topic: string, options: Partial<ProduceOptions>): Promise<Figures> {
-  const result = await produceLoad(light(server, topic, options))
-  return { rate: result.messagesPerSecond, medianMs: result.medianMs, p99Ms: result.p99Ms }
-}
-
-const MAX_RATE = '3000000'
-
 export const rows: readonly Row[] = [
   {
     name: 'publish-batched',
@@ -124,22 +77,9 @@ export const rows: readonly Row[] = [
     goals: [{ figure: 'rate', unit: 'msg/s', min: 1.1 }],
     async measure(server) {
       await fillBacklog(server, 'bench-catch-up')
-      const run = startPerf(server, 'consume', [
-        '-sp',
-        'Earliest',
-        '-ss',
-        'backlog',
-        '-n',
-        '1',
-        '-time',
-        '20',
-        '-q',
-        '5000',
-        'bench-catch-up'
-      ])
-      const result = await run.done.catch(() => undefined)
-      const flowing = (result?.rates ?? []).filter(rate => rate > 1000)
-      return { rate: median(flowing) }
+      const from = ['-sp', 'Earliest', '-ss', 'backlog', '-n', '1', '-q', '5000', '-m', `${BACKLOG_MESSAGES}`]
+      const { overallRate } = await startPerf(server, 'consume', [...from, '-time', '60', 'bench-catch-up']).done
+      return { rate: overallRate }
     }
   },
   {
@@ -232,7 +172,8 @@ export const rows: readonly Row[] = [
       await consumer.done
       return { cpuSeconds: (used / (rate * seconds)) * 1_000_000, rate }
     }
-  }
+  },
+  ...clusterRows
 ]
 
 const BACKLOG_MESSAGES = 2_000_000

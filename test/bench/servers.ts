@@ -1,38 +1,60 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { createServer, connect } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { startCluster } from '../support/cluster-process.ts'
 import { startStrata } from '../support/strata-process.ts'
 import { ROOT } from '../tidy/repository.ts'
+import { usageOf, type Usage } from './processes.ts'
+import { startPulsarCluster } from './pulsar-cluster.ts'
 
 export const PULSAR = join(ROOT, 'test', 'peers', 'pulsar')
 
-export type ServerName = 'strata' | 'pulsar' | 'pulsar-lite'
+/** `-cluster`: three storage nodes, a metadata store and a broker, E=3 Qw=3 Qa=2; `-small`: with the smallest heaps that do. */
+export type ServerName =
+  'strata' | 'pulsar' | 'pulsar-lite' | 'strata-cluster' | 'pulsar-cluster' | 'pulsar-cluster-small'
 
-export interface Server {
+export interface Server extends Usage {
   readonly name: ServerName
   readonly brokerPort: number
   readonly webPort: number
   /** From the start of the process until its health check passed, ms. */
   readonly readyMs: number
-  /** User and system time of all of its processes so far, seconds. */
-  cpuSeconds(): number
-  residentBytes(): number
   stop(): Promise<void>
 }
 
 export async function startServer(name: ServerName, data: string, set: Record<string, string> = {}): Promise<Server> {
   const startedAt = performance.now()
-  if (name === 'strata') {
-    const strata = await startStrata({ data, set })
-    const stop = async (): Promise<void> => {
-      await strata.stop()
+  const of = (started: Omit<Started, 'startedAt'>): Server => serverOf(name, { ...started, startedAt })
+  switch (name) {
+    case 'strata': {
+      const strata = await startStrata({ data, set })
+      const { brokerPort, webPort } = strata
+      const stop = async (): Promise<void> => {
+        await strata.stop()
+      }
+      return of({ pids: () => [strata.pid], brokerPort, webPort, stop })
     }
-    return serverOf(name, strata.pid, strata.brokerPort, strata.webPort, performance.now() - startedAt, stop)
+    case 'strata-cluster':
+      return of(await startStrataCluster(data, set))
+    case 'pulsar-cluster':
+      return of(await startPulsarCluster({ script: PULSAR, data, memory: DEFAULT_HEAPS }))
+    case 'pulsar-cluster-small':
+      return of(await startPulsarCluster({ script: PULSAR, data, memory: SMALL_HEAPS }))
+    case 'pulsar':
+    case 'pulsar-lite':
+      return of(await startAlone(name, data, set))
   }
+}
+
+async function startAlone(
+  name: 'pulsar' | 'pulsar-lite',
+  data: string,
+  set: Record<string, string>
+): Promise<Omit<Started, 'startedAt'>> {
   const [brokerPort, webPort] = [await freePort(), await freePort()]
   const child = name === 'pulsar' ? startPulsar(data, brokerPort, webPort, set) : startLite(data, brokerPort)
   if (name === 'pulsar') await healthy(webPort, 120_000)
@@ -42,7 +64,7 @@ export async function startServer(name: ServerName, data: string, set: Record<st
     process.kill(-(child.pid as number), 'SIGKILL')
     await exited
   }
-  return serverOf(name, child.pid as number, brokerPort, webPort, performance.now() - startedAt, stop)
+  return { pids: () => [child.pid as number], brokerPort, webPort, stop }
 }
 
 function startPulsar(data: string, brokerPort: number, webPort: number, set: Record<string, string>): ChildProcess {
@@ -66,66 +88,37 @@ function startLite(data: string, brokerPort: number): ChildProcess {
   })
 }
 
-function serverOf(
-  name: ServerName,
-  pid: number,
-  brokerPort: number,
-  webPort: number,
-  readyMs: number,
-  stop: () => Promise<void>
-): Server {
-  const processes = (): number[] => treeOf(pid)
+interface Started {
+  readonly pids: () => readonly number[]
+  readonly brokerPort: number
+  readonly webPort: number
+  readonly startedAt: number
+  readonly stop: () => Promise<void>
+}
+
+function serverOf(name: ServerName, { pids, startedAt, ...started }: Started): Server {
+  return { name, ...started, ...usageOf(pids), readyMs: performance.now() - startedAt }
+}
+
+/** Etcd syncs as it does in a cluster that means it. */
+async function startStrataCluster(data: string, set: Record<string, string>): Promise<Omit<Started, 'startedAt'>> {
+  const scripts = join(ROOT, 'test', 'peers')
+  const cluster = await startCluster({ scripts, data, set, etcdArguments: ['--unsafe-no-fsync=false'] })
+  const { brokerUrl, webUrl } = cluster.broker.ready
   return {
-    name,
-    brokerPort,
-    webPort,
-    readyMs,
-    stop,
-    cpuSeconds: () => processes().reduce((sum, id) => sum + cpuOf(id), 0),
-    residentBytes: () => processes().reduce((sum, id) => sum + residentOf(id), 0)
+    pids: () => cluster.pids(),
+    brokerPort: Number(new URL(brokerUrl).port),
+    webPort: Number(new URL(webUrl).port),
+    stop: () => cluster.stop()
   }
 }
 
-/** A process and its descendants: a start script is not the server. */
-function treeOf(root: number): number[] {
-  const parents = new Map<number, number>()
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue
-    const stat = readProc(`/proc/${name}/stat`)
-    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-    parents.set(Number(name), parent)
-  }
-  const tree = new Set([root])
-  for (let grew = true; grew;) {
-    grew = false
-    for (const [id, parent] of parents) {
-      if (!tree.has(parent) || tree.has(id)) continue
-      tree.add(id)
-      grew = true
-    }
-  }
-  return [...tree]
-}
-
-const TICKS_PER_SECOND = 100
-
-function cpuOf(pid: number): number {
-  const stat = readProc(`/proc/${pid}/stat`)
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND
-}
-
-function residentOf(pid: number): number {
-  const match = /VmRSS:\s+(\d+) kB/.exec(readProc(`/proc/${pid}/status`))
-  return match === null ? 0 : Number(match[1]) * 1024
-}
-
-function readProc(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
+const DEFAULT_HEAPS = { zookeeper: '', bookie: '', broker: '' }
+/** To be chosen so that the rates are those of the default heaps. */
+const SMALL_HEAPS = {
+  zookeeper: process.env['STRATA_TEST_BENCH_ZOOKEEPER_MEM'] ?? '-Xms64m -Xmx64m -XX:MaxDirectMemorySize=64m',
+  bookie: process.env['STRATA_TEST_BENCH_BOOKIE_MEM'] ?? '-Xms384m -Xmx384m -XX:MaxDirectMemorySize=512m',
+  broker: process.env['STRATA_TEST_BENCH_BROKER_MEM'] ?? '-Xms512m -Xmx512m -XX:MaxDirectMemorySize=512m'
 }
 
 export async function freePort(): Promise<number> {

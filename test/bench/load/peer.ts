@@ -4,16 +4,17 @@ import {
   commandTypeOf,
   decodeCommand,
   encodeCommand,
-  FrameDecoder,
-  frameBytesMaxOf,
-  MESSAGE_BYTES_MAX_DEFAULT,
   PROTOCOL_VERSION,
   type CommandInit,
   type CommandName
 } from '@strata/wire'
+import { FrameHeads } from './frame-heads.ts'
 
 /** Frames of one type, by where they stand in a shared buffer: read them during the call only. */
 export type FrameCallback = (buffer: Buffer, start: number, end: number) => void
+
+/** Read into again and again: what comes is not kept. */
+const READ_BYTES = 256 * 1024
 
 /**
  * A client connection without a client: sends bytes that were encoded before, and hands out frames as they come. It
@@ -29,13 +30,7 @@ export class Peer {
 
   private constructor(socket: Socket) {
     this.socket = socket
-    const decoder = new FrameDecoder({ frameBytesMax: frameBytesMaxOf(MESSAGE_BYTES_MAX_DEFAULT) })
-    const handler = { onFrame: (buffer: Buffer, start: number, end: number) => this.#onFrame(buffer, start, end) }
     socket.setNoDelay(true)
-    socket.on('data', (chunk: Buffer) => {
-      decoder.push(chunk, handler)
-      this.onChunk()
-    })
     socket.on('error', error => {
       this.failure = error
     })
@@ -46,12 +41,22 @@ export class Peer {
 
   /** `localAddress`: one of the loopback's, for more connections than one address has ports. */
   static async open(port: number, options: { localAddress?: string } = {}): Promise<Peer> {
-    const socket = connect({ port, host: '127.0.0.1', ...options })
+    let peer: Peer | undefined
+    const heads = new FrameHeads((buffer, start, end) => {
+      if (peer !== undefined) peer.#onFrame(buffer, start, end)
+    })
+    const buffer = Buffer.alloc(READ_BYTES)
+    const callback = (bytes: number): boolean => {
+      heads.push(buffer.subarray(0, bytes))
+      peer?.onChunk()
+      return true
+    }
+    const socket = connect({ port, host: '127.0.0.1', ...options, onread: { buffer, callback } })
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)
       socket.once('error', reject)
     })
-    const peer = new Peer(socket)
+    peer = new Peer(socket)
     await peer.ask(
       'connect',
       { clientVersion: 'strata-load', protocolVersion: PROTOCOL_VERSION },
