@@ -13,7 +13,9 @@ export default defineConfig({
       'test/tidy/*.test.ts',
       'test/integration/*.test.ts',
       'test/sim/*.test.ts',
-      'test/etcd/*.test.ts'
+      'test/etcd/*.test.ts',
+      'test/explorer/*.test.ts',
+      'test/chaos/*.test.ts'
     ],
     pool: 'forks',
     maxWorkers: 2,
