@@ -301,6 +301,7 @@ describe('LedgerWriter', () => {
   })
 
   const THREE = { ensembleSize: 3, writeQuorum: 3, ackQuorum: 2 }
+  const TWO_OF_TWO = { ensembleSize: 2, writeQuorum: 2, ackQuorum: 2 }
   const appendTo = (writer: LedgerWriter, count: number): void => {
     for (let i = 0; i < count; i++) writer.append(Buffer.from('x'))
   }
@@ -359,6 +360,20 @@ describe('LedgerWriter', () => {
     writer.tick(1_000)
     assert.equal(seen.failure, 'NO_REPLACEMENT')
     assert.deepEqual(seen.confirmed, [])
+  })
+
+  test('who comes back to its place only to fail again does not keep the writer waiting for ever', () => {
+    const { writer, seen } = writerOf(TWO_OF_TWO, { times: { stalledMsMax: 1_000, retryMsMin: 100 } })
+    appendTo(writer, 1)
+    answer(seen, [0], 0)
+    for (let nowMs = 0; nowMs < 1_000; nowMs += 250) {
+      seen.members[1]?.onAddFailed(writer.ledgerId, entryId(0), 'STORAGE_FAILED')
+      writer.onChangeDecided([{ index: 1, bookieId: bookieId('b1') }])
+      writer.tick(nowMs)
+      assert.equal(writer.failure, undefined)
+    }
+    writer.tick(1_000)
+    assert.equal(seen.failure, 'NO_REPLACEMENT')
   })
 
   test('a member that lags behind the others is replaced, one at a time, and not if two of three lag', () => {

@@ -92,7 +92,8 @@ type State =
  *   W6  A member that failed gets nothing more and counts for nothing, until another takes its place. Who takes a place
  *       (the same node included) begins with nothing: it gets everything past the LAC again.
  *   W7  A slow member goes on counting and getting adds until somebody has its place.
- *   W8  While a member is missing the writer proposes again, ever more seldom; without an ack quorum it fails in the end.
+ *   W8  While a member is missing the writer proposes again, ever more seldom; without an ack quorum, or while those who
+ *       take the places fail as well and nothing is confirmed, it fails in the end.
  */
 export class LedgerWriter {
   readonly ledgerId: LedgerId
@@ -112,6 +113,8 @@ export class LedgerWriter {
   #state: State = { kind: 'writing' }
   /** Of proposals for members that are still missing. `atMs` is set by the next tick. */
   #retry: { readonly attempt: number; atMs: number | undefined } | undefined
+  /** A member failed, and nothing was confirmed since. */
+  #isTroubled = false
   #stalledSinceMs: number | undefined
   #slowAtMs: number | undefined
   #tickedAtMs: number | undefined
@@ -204,7 +207,9 @@ export class LedgerWriter {
     const sinceLastMs = nowMs - (this.#tickedAtMs ?? nowMs)
     this.#tickedAtMs = nowMs
     if (this.#state.kind === 'writing') this.#replaceSlow(nowMs, sinceLastMs)
-    if (this.#state.kind === 'stalled') this.#giveUpInTime(nowMs)
+    // Who takes a place may fail at once, again and again: only what is confirmed ends the waiting.
+    const isStuck = this.#state.kind === 'writing' && this.#isTroubled && this.hasPending
+    if (this.#state.kind === 'stalled' || isStuck) this.#giveUpInTime(nowMs)
     this.#retryInTime(nowMs)
     this.#tellLac()
   }
@@ -275,6 +280,7 @@ export class LedgerWriter {
     else if (ensembleSize === writeQuorum) this.#lac = Math.max(before, this.#quorumWatermark())
     else while (this.#lac + 1 < this.#nextEntryId && this.#hasCopies(this.#lac + 1)) this.#lac += 1 // W1
     if (this.#lac === before) return
+    this.#endTrouble()
     this.#release(this.#lac - before)
     this.#sink.onConfirmed(this.#lac as EntryId)
   }
@@ -330,6 +336,7 @@ export class LedgerWriter {
     const failed = leaving.map(({ index, bookieId, failure = 'SLOW' }) => ({ index, bookieId, failure }))
     const change = { firstEntryId: entryId(this.#lac + 1), failed, attempt: this.#retry?.attempt ?? 0 }
     this.#state = { kind: 'changing', change, leaving: new Set(leaving) }
+    this.#isTroubled ||= this.#isMissing
     this.#sink.proposeChange(change)
   }
 
@@ -337,12 +344,17 @@ export class LedgerWriter {
   #settle(): void {
     const isLive = (index: number): boolean => this.#members[index]?.failure === undefined
     if (everyWriteSetHas(this.quorum.ackQuorum, this.quorum, isLive)) {
-      this.#stalledSinceMs = undefined
       this.#state = { kind: 'writing' }
+      if (!this.hasPending) this.#endTrouble()
       this.#advance()
     } else if (this.quorum.ensembleSize === 1) {
       this.#fail('NO_REPLACEMENT') // nobody is left to wait with: its owner begins anew once a node takes a ledger
     }
+  }
+
+  #endTrouble(): void {
+    this.#isTroubled = false
+    this.#stalledSinceMs = undefined
   }
 
   #giveUpInTime(nowMs: number): void {
