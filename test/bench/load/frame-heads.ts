@@ -8,21 +8,19 @@ const HEAD_BYTES_MAX = 16 * 1024
  */
 export class FrameHeads {
   readonly #head = Buffer.alloc(HEAD_BYTES_MAX)
-  readonly #onFrame: (buffer: Buffer, start: number, end: number) => void
+  /** Gets a frame without its length, cut off where the head ends; the buffer is used again after the call. */
+  onFrame: (buffer: Buffer, start: number, end: number) => void = () => undefined
+  onChunk: () => void = () => undefined
   readonly #length = Buffer.alloc(LENGTH_BYTES)
   #lengthBytes = 0
   #frameBytes = 0
   #seenBytes = 0
 
-  /** `onFrame` gets the frame without its length, cut off where the head ends; the buffer is used again after the call. */
-  constructor(onFrame: (buffer: Buffer, start: number, end: number) => void) {
-    this.#onFrame = onFrame
-  }
-
   push(chunk: Buffer): void {
     for (let at = 0; at < chunk.length;) {
       at = this.#lengthBytes < LENGTH_BYTES ? this.#readLength(chunk, at) : this.#readFrame(chunk, at)
     }
+    this.onChunk()
   }
 
   #readLength(chunk: Buffer, at: number): number {
@@ -40,14 +38,14 @@ export class FrameHeads {
     const end = Math.min(chunk.length, at + this.#frameBytes - this.#seenBytes)
     if (this.#seenBytes === 0 && end - at === this.#frameBytes) {
       this.#lengthBytes = 0
-      this.#onFrame(chunk, at, end)
+      this.onFrame(chunk, at, end)
       return end
     }
     if (this.#seenBytes < HEAD_BYTES_MAX) chunk.copy(this.#head, this.#seenBytes, at, end)
     this.#seenBytes += end - at
     if (this.#seenBytes === this.#frameBytes) {
       this.#lengthBytes = 0
-      this.#onFrame(this.#head, 0, Math.min(this.#frameBytes, HEAD_BYTES_MAX))
+      this.onFrame(this.#head, 0, Math.min(this.#frameBytes, HEAD_BYTES_MAX))
     }
     return end
   }

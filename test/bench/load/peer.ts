@@ -28,8 +28,14 @@ export class Peer {
   onChunk: () => void = () => undefined
   failure: Error | undefined
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, heads: FrameHeads) {
     this.socket = socket
+    heads.onFrame = (buffer, start, end) => {
+      this.#onFrame(buffer, start, end)
+    }
+    heads.onChunk = () => {
+      this.onChunk()
+    }
     socket.setNoDelay(true)
     socket.on('error', error => {
       this.failure = error
@@ -41,14 +47,10 @@ export class Peer {
 
   /** `localAddress`: one of the loopback's, for more connections than one address has ports. */
   static async open(port: number, options: { localAddress?: string } = {}): Promise<Peer> {
-    let peer: Peer | undefined
-    const heads = new FrameHeads((buffer, start, end) => {
-      if (peer !== undefined) peer.#onFrame(buffer, start, end)
-    })
+    const heads = new FrameHeads()
     const buffer = Buffer.alloc(READ_BYTES)
     const callback = (bytes: number): boolean => {
       heads.push(buffer.subarray(0, bytes))
-      peer?.onChunk()
       return true
     }
     const socket = connect({ port, host: '127.0.0.1', ...options, onread: { buffer, callback } })
@@ -56,7 +58,7 @@ export class Peer {
       socket.once('connect', resolve)
       socket.once('error', reject)
     })
-    peer = new Peer(socket)
+    const peer = new Peer(socket, heads)
     await peer.ask(
       'connect',
       { clientVersion: 'strata-load', protocolVersion: PROTOCOL_VERSION },
