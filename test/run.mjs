@@ -53,9 +53,9 @@ async function vitest(folders) {
   return { passed: numPassedTests, failed }
 }
 
-async function conformance(driver) {
-  const report = join(work, `conformance-${driver}.json`)
-  const args = ['test/conformance/run.mjs', '--against', 'strata', '--driver', driver, '--json', report]
+async function conformance(driver, against = ['strata']) {
+  const report = join(work, `conformance-${driver}-${against[0]}.json`)
+  const args = ['test/conformance/run.mjs', '--against', ...against, '--driver', driver, '--json', report]
   const code = await run(process.execPath, args)
   if (!existsSync(report)) return { passed: 0, failed: 1 }
   const { passed, failed } = JSON.parse(readFileSync(report, 'utf8'))
@@ -74,6 +74,7 @@ await stage('integration', () => vitest(['test/integration']))
 await stage('conformance: strata', () => conformance('strata'))
 if (spawnSync(join(root, 'test/peers/etcd'), ['install'], { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0) {
   await stage('metadata on etcd', () => vitest(['test/etcd']))
+  await stage('conformance: cluster', () => conformance('strata', ['strata-cluster', '--kill-bookies', '10']))
 } else notRun.push('metadata on a real etcd: install Go 1.23 or newer')
 for (const { driver, ready, install } of foreign) {
   if (ready()) await stage(`conformance: ${driver}`, () => conformance(driver))

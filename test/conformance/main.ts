@@ -1,4 +1,4 @@
-// The command: `npm run conformance -- --against pulsar|pulsar-next|strata [--driver NAME]… [--only TEXT]…`.
+// The command: `npm run conformance -- --against pulsar|pulsar-next|strata|strata-cluster [--driver NAME]… [--only TEXT]…`.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -9,11 +9,12 @@ import { runTable, type ReadyDriver, type Result } from './runner.ts'
 import { table } from './table.ts'
 import { targetOf } from './targets.ts'
 
-const USAGE = `usage: npm run conformance -- [--against strata|pulsar|pulsar-next] [options]
+const USAGE = `usage: npm run conformance -- [--against strata|strata-cluster|pulsar|pulsar-next] [options]
 
   --against NAME      what to run against (default strata); or a running broker:
   --broker-url URL    its binary address, together with
   --web-url URL       its HTTP address
+  --kill-bookies N    of strata-cluster: kill -9 one storage node after the other, one each N seconds
   --driver NAME       ${driverSpecs.map(({ name }) => name).join(', ')}; may be repeated (default: all at hand)
   --only TEXT         rows whose name holds TEXT; may be repeated
   --at-once N         rows run at a time (default 8)
@@ -25,6 +26,7 @@ const OPTIONS = {
   against: { type: 'string', default: 'strata' },
   'broker-url': { type: 'string' },
   'web-url': { type: 'string' },
+  'kill-bookies': { type: 'string' },
   driver: { type: 'string', multiple: true },
   only: { type: 'string', multiple: true },
   'at-once': { type: 'string', default: '8' },
@@ -40,6 +42,11 @@ function parse(argv: readonly string[]) {
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`)
+}
+
+/** Only a cluster has storage nodes of its own to kill. */
+function isKillable(against: string, killBookiesMs: number | undefined): boolean {
+  return killBookiesMs === undefined || (against === 'strata-cluster' && killBookiesMs > 0)
 }
 
 /** Drivers that could be prepared, and what is missing for the others. */
@@ -79,10 +86,20 @@ export async function main(argv: readonly string[], options: { testFolder: strin
   if (values.help) say(USAGE)
   if (values.list || values.help) return 0
   const { testFolder } = options
-  const target = targetOf(values.against, { testFolder, brokerUrl: values['broker-url'], webUrl: values['web-url'] })
+  const killBookiesMs = values['kill-bookies'] === undefined ? undefined : Number(values['kill-bookies']) * 1000
+  const target = targetOf(values.against, {
+    ...{ testFolder, killBookiesMs },
+    ...{ brokerUrl: values['broker-url'], webUrl: values['web-url'] }
+  })
   const rowsAtOnce = Number(values['at-once'])
   const unknown = values.driver?.find(name => !driverSpecs.some(spec => spec.name === name))
-  if (target === undefined || rows.length === 0 || !(rowsAtOnce >= 1) || unknown !== undefined) {
+  if (
+    target === undefined ||
+    rows.length === 0 ||
+    !(rowsAtOnce >= 1) ||
+    unknown !== undefined ||
+    !isKillable(values.against, killBookiesMs)
+  ) {
     say(USAGE)
     return 64
   }

@@ -68,6 +68,7 @@ export async function runTable(run: Run): Promise<Result[]> {
       }
     } finally {
       await target.stop()
+      if (target.report !== undefined) run.say(target.report())
     }
   }
   return results

@@ -1,8 +1,11 @@
 // What the table can be run against.
-import { createInterface } from 'node:readline'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePorts, peerDirectory, startPeer, waitReady } from '../peers/process.ts'
+import { freePorts, peerDirectory } from '../peers/process.ts'
 import { PULSAR_SETTINGS, startPulsar, type PulsarVersion } from '../peers/pulsar.ts'
+import { BookieKiller } from '../support/bookie-killer.ts'
+import { startCluster } from '../support/cluster-process.ts'
+import { startStrata } from '../support/strata-process.ts'
 import type { Oracle, Profile } from './row.ts'
 
 export interface RunningTarget {
@@ -12,6 +15,8 @@ export interface RunningTarget {
   readonly mappedPort?: number
   log(): Promise<string>
   stop(): Promise<void>
+  /** What there is to tell of the run, after it was stopped. */
+  report?(): string
 }
 
 export interface Target {
@@ -73,29 +78,62 @@ const SHARED_SETTINGS = [
   'maxMessageSize'
 ] as const
 
-/** @param launcher The program that starts Strata. */
-function strata(launcher: string): Target {
+function strataSettings(
+  profile: Profile,
+  { broker, web, mapped }: { broker: number; web: number; mapped: number }
+): Record<string, string> {
+  const settings: Record<string, string> = { brokerServicePort: `${broker}`, webServicePort: `${web}` }
+  for (const key of SHARED_SETTINGS) settings[key] = PULSAR_SETTINGS[key] ?? ''
+  return { ...settings, ...settingsOf(profile, { broker, mapped }) }
+}
+
+const strata: Target = {
+  name: 'strata',
+  start: async profile => {
+    const [broker = 0, web = 0, mapped = 0] = await freePorts(3)
+    const directory = await peerDirectory('conformance')
+    const set = strataSettings(profile, { broker, web, mapped })
+    const { brokerUrl, webUrl, log, stop } = await startStrata({ data: join(directory, 'data'), set })
+    return {
+      ...{ brokerUrl, webUrl, mappedPort: mapped },
+      log: () => Promise.resolve(log()),
+      async stop() {
+        await stop()
+        await rm(directory, { recursive: true, force: true })
+      }
+    }
+  }
+}
+
+const BOOKIES = 3
+
+/** Etcd, three storage nodes and one broker. @param killEveryMs One node after the other is killed; undefined: none. */
+function strataCluster(scripts: string, killEveryMs: number | undefined): Target {
   return {
-    name: 'strata',
+    name: 'strata-cluster',
     start: async profile => {
       const [broker = 0, web = 0, mapped = 0] = await freePorts(3)
-      const settings: Record<string, string> = { brokerServicePort: `${broker}`, webServicePort: `${web}` }
-      for (const key of SHARED_SETTINGS) settings[key] = PULSAR_SETTINGS[key] ?? ''
-      Object.assign(settings, settingsOf(profile, { broker, mapped }))
-      const directory = await peerDirectory('conformance')
-      const sets = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
-      const command = ['standalone', '--json', '--data', join(directory, 'data'), ...sets]
-      const peer = await startPeer([process.execPath, launcher, ...command], { directory })
-      let ready: { brokerUrl: string; webUrl: string } | undefined
-      if (peer.child.stdout !== null) {
-        createInterface({ input: peer.child.stdout }).on('line', line => {
-          if (line.includes('"event":"ready"')) ready = JSON.parse(line) as { brokerUrl: string; webUrl: string }
-        })
+      const data = await peerDirectory('conformance')
+      const set = strataSettings(profile, { broker, web, mapped })
+      const cluster = await startCluster({ scripts, data, set, bookieCount: BOOKIES })
+      const killer =
+        killEveryMs === undefined
+          ? undefined
+          : new BookieKiller(cluster.bookies, { everyMs: killEveryMs, count: BOOKIES })
+      const { brokerUrl, webUrl } = cluster.broker.ready
+      return {
+        ...{ brokerUrl, webUrl, mappedPort: mapped },
+        log: () => Promise.resolve(cluster.broker.log()),
+        async stop() {
+          try {
+            await killer?.stop()
+          } finally {
+            await cluster.stop()
+            await rm(data, { recursive: true, force: true })
+          }
+        },
+        ...(killer === undefined ? {} : { report: () => `storage nodes were killed ${killer.kills} times` })
       }
-      await waitReady(peer, () => Promise.resolve(ready !== undefined), { timeoutMs: 60_000 })
-      if (ready === undefined) throw new Error('ready without saying so')
-      const { brokerUrl, webUrl } = ready
-      return { brokerUrl, webUrl, mappedPort: mapped, log: () => peer.log(), stop: () => peer.stop() }
     }
   }
 }
@@ -112,7 +150,12 @@ function running(brokerUrl: string, webUrl: string): Target {
 /** @param testFolder The `test` workspace. @returns undefined for a name that is none. */
 export function targetOf(
   against: string,
-  options: { testFolder: string; brokerUrl: string | undefined; webUrl: string | undefined }
+  options: {
+    testFolder: string
+    brokerUrl: string | undefined
+    webUrl: string | undefined
+    killBookiesMs: number | undefined
+  }
 ): Target | undefined {
   const scripts = join(options.testFolder, 'peers')
   if (options.brokerUrl !== undefined && options.webUrl !== undefined) return running(options.brokerUrl, options.webUrl)
@@ -122,7 +165,9 @@ export function targetOf(
     case 'pulsar-next':
       return pulsar('pulsar-next', '5.0.0-M1', scripts)
     case 'strata':
-      return strata(join(options.testFolder, '..', 'services', 'cli', 'bin', 'strata.js'))
+      return strata
+    case 'strata-cluster':
+      return strataCluster(scripts, options.killBookiesMs)
     default:
       return undefined
   }

@@ -42,6 +42,12 @@ export async function startServerProcess<Ready extends { readonly pid: number }>
     log = (log + chunk.toString()).slice(-LOG_CHARS_MAX)
   })
   const exited = once(child, 'exit')
+  // a test run that ends early must not leave servers behind
+  const orphaned = (): void => {
+    child.kill('SIGKILL')
+  }
+  process.once('exit', orphaned)
+  child.once('exit', () => process.off('exit', orphaned))
   const ready = await new Promise<Ready>((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', code => reject(new Error(`strata ${args[0]} ended with ${code} before it was ready:\n${log}`)))

@@ -59,7 +59,8 @@ export async function runBroker(flags: BrokerFlags): Promise<void> {
   try {
     await serve({ settings, metadata, logger, json, stopped, signal: stopping.signal })
   } catch (error) {
-    if (!stopping.signal.aborted) throw metadataFailure(error, url)
+    // stopped while it waited for its turn: that is no failure
+    if (error !== stopping.signal.reason) throw metadataFailure(error, url)
   } finally {
     await metadata.close()
   }

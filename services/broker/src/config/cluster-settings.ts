@@ -53,7 +53,12 @@ const clusterSettings = {
 } as const
 
 /** Everything that a broker of a cluster can be told; the documentation is made from it. */
-export const clusterBrokerSettings = { ...brokerSettings, ...clusterSettings }
+export const clusterBrokerSettings = {
+  ...brokerSettings,
+  ...clusterSettings,
+  // with what stands around it, an entry goes to a storage node in one message of gRPC
+  maxMessageSize: { ...brokerSettings.maxMessageSize, max: 60 * 1024 * 1024 }
+}
 
 export type ClusterBrokerSettings = SettingsOf<typeof clusterBrokerSettings>
 

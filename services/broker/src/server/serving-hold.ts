@@ -11,6 +11,7 @@ import {
   type MetadataStore
 } from '@strata/metadata'
 import { ServingRowSchema, type ServingRow } from '../generated/broker_pb.ts'
+import { isBrokerError } from '../errors.ts'
 import { decodeRow, encodeRow } from '../namespace/rows.ts'
 import { startError } from './errors.ts'
 
@@ -173,17 +174,25 @@ export class ServingHold {
     return true
   }
 
+  /** A row that this version cannot read is another's too. */
   #isOthers(record: MetadataRecord): boolean {
-    const other = decodeRow(ServingRowSchema, record)
-    if (other.instance === this.#row.instance) return false
+    const other = readable(record)
+    if (other?.instance === this.#row.instance) return false
     this.#isOver = true
-    const line = `${nameOf(other)} took the topics of this cluster over while this one was out of touch: this one ends`
-    this.#options.logger.error(
-      { event: 'serving.superseded', host: other.host, pid: other.pid },
-      'another broker serves'
-    )
+    const who = other === undefined ? 'a broker of another version' : nameOf(other)
+    const line = `${who} took the topics of this cluster over while this one was out of touch: this one ends`
+    this.#options.logger.error({ event: 'serving.superseded', by: who }, 'another broker serves')
     this.#onSuperseded(startError('BROKER_SUPERSEDED', line))
     return true
+  }
+}
+
+function readable(record: MetadataRecord): ServingRow | undefined {
+  try {
+    return decodeRow(ServingRowSchema, record)
+  } catch (error) {
+    if (isBrokerError(error)) return undefined
+    throw error
   }
 }
 
