@@ -1,4 +1,5 @@
 import { bookieId, type BookieId } from '@strata/base'
+import { bookieOfDeclaration, DECLARATIONS_PREFIX, decodeDeclaration, type Declaration } from '@strata/bookie/server'
 import { decodeLedger, LEDGERS_PREFIX, type AvailableBookie } from '@strata/ledger-client'
 import { decodeSegment } from '@strata/metadata'
 import { rowsBelow, withCluster, type Cluster, type ClusterFlags } from './cluster.ts'
@@ -11,20 +12,47 @@ export async function listBookies(flags: ClusterFlags): Promise<void> {
   await withCluster(flags, async cluster => {
     const available = new Map(cluster.directory.bookies().map(bookie => [bookie.bookieId, bookie]))
     const away = (await joinedBookies(cluster)).filter(id => !available.has(id))
+    const declared = await declaredBookies(cluster)
     if (flags.json === true) {
-      for (const bookie of available.values()) await printJson(bookie)
-      for (const id of away) await printJson({ bookieId: id, state: 'away' })
+      for (const bookie of available.values()) await printJson({ ...bookie, ...declared.get(bookie.bookieId) })
+      for (const id of away) await printJson({ bookieId: id, state: 'away', ...declared.get(id) })
       return
     }
+    const stateOf = (id: BookieId, state: string): string => {
+      const row = declared.get(id)
+      return row === undefined ? state : `${state}, ${row.declared}${row.done ? ' (done)' : ''}`
+    }
     const rows = [...available.values()].map(bookie => [
-      ...[bookie.bookieId, bookie.state, bookie.address, bookie.rack === '' ? '-' : bookie.rack],
+      ...[
+        bookie.bookieId,
+        stateOf(bookie.bookieId, bookie.state),
+        bookie.address,
+        bookie.rack === '' ? '-' : bookie.rack
+      ],
       `${sizeText(bookie.freeBytes)} of ${sizeText(bookie.totalBytes)}`
     ])
-    printTable(['node', 'state', 'address', 'rack', 'free'], [...rows, ...away.map(id => [id, 'away', '-', '-', '-'])])
+    printTable(
+      ['node', 'state', 'address', 'rack', 'free'],
+      [...rows, ...away.map(id => [id, stateOf(id, 'away'), '-', '-', '-'])]
+    )
   })
 }
 
-async function joinedBookies({ metadata }: Cluster): Promise<BookieId[]> {
+/** What operators declared; `done`: nothing depends on the node any more. */
+async function declaredBookies({
+  metadata
+}: Cluster): Promise<Map<BookieId, { declared: Declaration['kind']; done: boolean }>> {
+  const found = new Map<BookieId, { declared: Declaration['kind']; done: boolean }>()
+  for await (const { key, value } of rowsBelow(metadata, DECLARATIONS_PREFIX)) {
+    const id = bookieOfDeclaration(key)
+    if (id === undefined) continue
+    const { kind, completedAtMs } = decodeDeclaration(value)
+    found.set(id, { declared: kind, done: completedAtMs !== undefined })
+  }
+  return found
+}
+
+export async function joinedBookies({ metadata }: Cluster): Promise<BookieId[]> {
   const found: BookieId[] = []
   for await (const { key } of rowsBelow(metadata, 'bookies/', { keysOnly: true })) {
     const [, segment = '', kind] = key.split('/')

@@ -10,7 +10,7 @@ import {
 import { rowsBelow, withCluster, type Cluster, type ClusterFlags } from './cluster.ts'
 import { CommandFailure } from './failure.ts'
 import { sizeText } from './options.ts'
-import { note, print, printFields, printJson, printLine, printTable, startProgress } from './output.ts'
+import { note, print, printFields, printJson, printLine, printTable } from './output.ts'
 
 export interface ListFlags extends ClusterFlags {
   readonly owner?: string
@@ -158,23 +158,4 @@ async function printEntry(
     .toString('latin1')
     .replace(/[^\x20-\x7e]/g, '.')
   return await printLine(`${String(entry).padStart(10)}  ${String(payload.length).padStart(8)} bytes  ${preview}`)
-}
-
-/** Takes the ledger over from whoever writes it, and closes it. */
-export async function recoverLedger(id: number, flags: ClusterFlags): Promise<void> {
-  await withCluster(flags, async cluster => {
-    const before = await describedLedger(ledgerId(id), cluster)
-    const progress = startProgress(() => `recovering ledger ${id}`)
-    try {
-      const end = await cluster.ledgers.recover(before.ledgerId)
-      const was = before.state
-      if (flags.json === true) await printJson({ ledgerId: id, was, state: 'closed', ...end })
-      else
-        await printLine(
-          `ledger ${id} is closed at entry ${end.lastEntryId}, ${sizeText(end.lengthBytes)} (it was ${was})`
-        )
-    } finally {
-      progress.stop()
-    }
-  })
 }

@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   subscriptions: async () => (await import('./commands/subscriptions.ts')).addSubscriptions,
   bookies: async () => (await import('./commands/bookies.ts')).addBookies,
   ledgers: async () => (await import('./commands/ledgers.ts')).addLedgers,
+  fsck: async () => (await import('./commands/fsck.ts')).addFsck,
   perf: async () => (await import('./commands/perf.ts')).addPerf,
   config: async () => (await import('./commands/config.ts')).addConfig,
   completion: async () => (await import('./commands/completion.ts')).addCompletion

@@ -10,7 +10,7 @@ import {
   type VersionedLedger
 } from '@strata/ledger-client'
 import { repairStance, type RepairStance } from '@strata/ledger-protocol'
-import type { Leadership, MetadataStore } from '@strata/metadata'
+import type { Leadership, MetadataStore, Watch, WatchEvent } from '@strata/metadata'
 import { PassMeter, type AuditStatus, type PassProgress } from './audit-status.ts'
 import { ByteRate } from './byte-rate.ts'
 import { Departures } from './departures.ts'
@@ -78,9 +78,12 @@ export class AuditTerm {
   #isVerifyDue = false
   #isRetryDue = false
   #unfinished = new Map<LedgerId, Unfinished>()
+  /** Of ledgers that their writers still had when these were looked at, it is seen when they are closed what is missing. */
+  readonly #everSuspect = new Set<BookieId>()
   #overflowed = false
   #retryMs: number
   #cancelRetry: () => void = () => undefined
+  #isRetryPlanned = false
   #meter: PassMeter | undefined
   #lastPass: PassProgress | null = null
   #isOver = false
@@ -149,9 +152,11 @@ export class AuditTerm {
   async run(): Promise<void> {
     const { clock, times } = this.#doors
     this.#leadership.onLost(() => this.end())
+    let watch: Watch | undefined
     this.#repeat(times.checkMs, () => this.trigger('check'))
     this.#repeat(times.verifyMs, () => this.trigger('verify'))
     try {
+      watch = await this.#doors.metadata.watch(LEDGERS_PREFIX, events => this.#onLedgers(events))
       while (!this.#hasEnded) {
         if (this.#isDue) await this.#passNow(clock.wallMs())
         else {
@@ -161,6 +166,7 @@ export class AuditTerm {
       }
     } finally {
       this.#isOver = true
+      watch?.close()
       this.#cancelRetry()
       for (const cancel of this.#timers.splice(0)) cancel()
       this.#nodes.close()
@@ -232,7 +238,9 @@ export class AuditTerm {
   }
 
   async #lookAtAll(kind: Exclude<PassProgress['kind'], 'retry'>, meter: PassMeter): Promise<void> {
-    const wants = this.#selector(kind, this.#nodes.takeSuspects())
+    const suspects = this.#nodes.takeSuspects()
+    for (const id of suspects) this.#everSuspect.add(id)
+    const wants = this.#selector(kind, suspects)
     const leftBefore = this.#unfinished
     if (kind === 'copies') await this.#estimate(meter)
     this.#unfinished = new Map()
@@ -326,14 +334,28 @@ export class AuditTerm {
     else this.#unfinished.set(id, unfinished)
   }
 
+  #onLedgers(events: readonly WatchEvent[]): void {
+    if (this.#everSuspect.size === 0) return
+    for (const { key, value } of events) {
+      const id = ledgerIdOfKey(key)
+      const record = id === undefined || value === undefined ? undefined : this.#decoded(id, value)
+      if (id === undefined || record?.state !== 'closed') continue
+      if (!record.ensembles.some(({ bookies }) => bookies.some(bookie => this.#everSuspect.has(bookie)))) continue
+      this.#leave(id, { why: 'it was closed, and a node may hold less of it than it did', retry: true })
+      if (!this.#isBusy && !this.#isRetryPlanned) this.#planRetry()
+    }
+  }
+
   #planRetry(): void {
     this.#cancelRetry()
-    this.#cancelRetry = () => undefined
+    this.#isRetryPlanned = false
     const mayHelp = this.#overflowed || [...this.#unfinished.values()].some(({ retry }) => retry)
     if (!mayHelp || this.#hasEnded) return
     const waitMs = this.#retryMs
     this.#retryMs = Math.min(waitMs * 2, RETRY_MS_MAX)
+    this.#isRetryPlanned = true
     this.#cancelRetry = this.#doors.clock.after(waitMs, () => {
+      this.#isRetryPlanned = false
       this.#isRetryDue = true
       this.#wake()
     })

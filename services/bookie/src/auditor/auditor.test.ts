@@ -223,6 +223,24 @@ describe('ledgers that are not closed', () => {
   })
 })
 
+describe('a node that lost what its writer still appends to', () => {
+  test('gets it back when the ledger is closed', async () => {
+    world = await AuditWorld.create(3)
+    const writer = await world.write(20)
+    const auditor = await world.startAuditor()
+    await world.takeAway(N1)
+    await world.bringBack(N1, { isEmpty: true })
+    await auditor.settled()
+    assert.equal((await world.record(writer.ledgerId)).state, 'open')
+    await world.client.recover(writer.ledgerId)
+    for (let i = 0; i < 3; i++) {
+      world.clock.advance(TIMES.retryMs)
+      await auditor.settled()
+    }
+    await world.checkWhole(writer.ledgerId, 19)
+  })
+})
+
 describe('a node that is to leave', () => {
   test('is read from until others have all it had, and then let go', async () => {
     world = await AuditWorld.create(4)

@@ -12,6 +12,8 @@ const codec = rowCodec({
 /** The record that the leading auditor holds; its value is the node in whose process it runs. */
 export const AUDITOR_LEADER_KEY = 'auditor/leader'
 export const DECLARATIONS_PREFIX = 'bookie-declarations/'
+/** Below it each node that ever joined has its identity. */
+export const JOINED_PREFIX = 'bookies/'
 const LOSSES_PREFIX = 'ledger-losses/'
 const ID_DIGITS = 16
 
@@ -44,6 +46,13 @@ export const lossKey = (id: LedgerId): string => LOSSES_PREFIX + String(id).padS
 export function bookieOfDeclaration(key: string): BookieId | undefined {
   const id = decodeSegment(key.slice(DECLARATIONS_PREFIX.length))
   return id === undefined || id === '' ? undefined : bookieId(id)
+}
+
+/** The node whose identity is at a key below `JOINED_PREFIX`; undefined: it is no identity. */
+export function joinedBookie(key: string): BookieId | undefined {
+  const [, segment = '', kind] = key.split('/')
+  const id = decodeSegment(segment)
+  return kind !== 'identity' || id === undefined || id === '' ? undefined : bookieId(id)
 }
 
 export function encodeDeclaration({ kind, declaredAtMs, completedAtMs }: Declaration): Buffer {

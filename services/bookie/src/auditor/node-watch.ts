@@ -1,8 +1,15 @@
 import type { BookieId, Clock, Logger } from '@strata/base'
 import { WatchedRows, type AvailableBookie, type BookieDirectory } from '@strata/ledger-client'
 import type { NodeAbsence, NodeStanding } from '@strata/ledger-protocol'
-import { decodeSegment, type MetadataStore } from '@strata/metadata'
-import { bookieOfDeclaration, DECLARATIONS_PREFIX, decodeDeclaration, type Declaration } from './care-records.ts'
+import type { MetadataStore } from '@strata/metadata'
+import {
+  bookieOfDeclaration,
+  DECLARATIONS_PREFIX,
+  decodeDeclaration,
+  joinedBookie,
+  JOINED_PREFIX,
+  type Declaration
+} from './care-records.ts'
 import { auditorErrors } from './errors.ts'
 
 /** A directory that tells what nodes say of themselves. */
@@ -28,8 +35,6 @@ interface Seen {
   /** Since when its lease is not there; undefined: it is. */
   awaySinceMs: number | undefined
 }
-
-const JOINED_PREFIX = 'bookies/'
 
 /**
  * How every node of the cluster stands: by the registry, by what operators declared, and by how long it is away.
@@ -163,11 +168,10 @@ export class NodeWatch {
   }
 
   #onJoined(key: string, value: Uint8Array | undefined): void {
-    const [, segment = '', kind] = key.split('/')
-    const id = decodeSegment(segment)
-    if (kind !== 'identity' || id === undefined || id === '') return
-    if (value === undefined) this.#joined.delete(id as BookieId)
-    else this.#joined.add(id as BookieId)
+    const id = joinedBookie(key)
+    if (id === undefined) return
+    if (value === undefined) this.#joined.delete(id)
+    else this.#joined.add(id)
     this.#changed()
   }
 

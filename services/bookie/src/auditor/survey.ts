@@ -1,6 +1,7 @@
 import { CodedError, entryId, type BookieId, type LedgerId } from '@strata/base'
 import type { BookieDirectory, BookieNode, LedgerRecord } from '@strata/ledger-client'
 import { writeSet, type Ensemble, type EntryRange, type LedgerEnd, type QuorumConfig } from '@strata/ledger-protocol'
+import { heldOn } from './held.ts'
 
 /** What of a ledger does not change any more but for repair: all of a closed one, all but the last ensemble of another. */
 export interface SettledPart {
@@ -75,13 +76,7 @@ export async function missingOn(
 ): Promise<EntryRange[]> {
   const missing: EntryRange[] = []
   for (const place of places) {
-    const held: EntryRange[] = []
-    for (let next: number = place.first; next <= place.last;) {
-      const request = { ledgerId, first: entryId(next), last: place.last, verify }
-      const inventory = await node.inventory(request)
-      held.push(...inventory.held)
-      next = inventory.through + 1
-    }
+    const held = await heldOn(node, { ledgerId, first: place.first, last: place.last, verify })
     missing.push(...missingAt(place, held))
   }
   return missing

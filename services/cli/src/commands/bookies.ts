@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { DecommissionFlags } from '../bookie-care.ts'
 import type { ClusterFlags } from '../cluster.ts'
 import { clusterCommand, examples } from '../options.ts'
 
@@ -21,5 +22,32 @@ export function addBookies(program: Command): void {
     .action(async (node: string, flags: ClusterFlags) => {
       const { describeBookie } = await import('../bookie-view.ts')
       await describeBookie(node, flags)
+    })
+  addCare(bookies)
+}
+
+function addCare(bookies: Command): void {
+  const node = 'as `strata bookies list` shows it'
+  clusterCommand(bookies, 'decommission', 'Let a node leave: others get what it holds; then it may be switched off.')
+    .argument('<node>', node)
+    .option('--destroyed', 'it will never come back, nor what it held')
+    .option('--wait', 'until nothing depends on it')
+    .addHelpText('after', examples('strata bookies decommission bookie-1 --wait --metadata etcd:http://localhost:2379'))
+    .action(async (name: string, flags: DecommissionFlags) => {
+      const { decommissionBookie } = await import('../bookie-care.ts')
+      await decommissionBookie(name, flags)
+    })
+  clusterCommand(bookies, 'recommission', 'Take back that a node is to leave, or is destroyed.')
+    .argument('<node>', node)
+    .addHelpText('after', examples('strata bookies recommission bookie-1 --metadata etcd:http://localhost:2379'))
+    .action(async (name: string, flags: ClusterFlags) => {
+      const { recommissionBookie } = await import('../bookie-care.ts')
+      await recommissionBookie(name, flags)
+    })
+  clusterCommand(bookies, 'care', 'What is being done to bring copies back, and what is in the way.')
+    .addHelpText('after', examples('strata bookies care --json --metadata etcd:http://localhost:2379'))
+    .action(async (flags: ClusterFlags) => {
+      const { showCare } = await import('../bookie-care.ts')
+      await showCare(flags)
     })
 }

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander'
 import type { ClusterFlags } from '../cluster.ts'
+import type { RecoverFlags } from '../ledger-recover.ts'
 import type { ListFlags, ReadFlags } from '../ledger-view.ts'
 import { clusterCommand, examples, wholeNumber } from '../options.ts'
 
@@ -66,10 +67,13 @@ function addReading(ledgers: Command): void {
       await verifyLedger(id, flags)
     }
   )
-  withLedger(ledgers, 'recover', 'Take a ledger over from whoever writes it, and close it.').action(
-    async (id: number, flags: ClusterFlags) => {
-      const { recoverLedger } = await import('../ledger-view.ts')
+  withLedger(ledgers, 'recover', 'Take a ledger over from whoever writes it, and close it.')
+    .option(
+      '--accept-loss',
+      'close it where that is impossible since nodes are declared destroyed; what is lost is recorded'
+    )
+    .action(async (id: number, flags: RecoverFlags) => {
+      const { recoverLedger } = await import('../ledger-recover.ts')
       await recoverLedger(id, flags)
-    }
-  )
+    })
 }

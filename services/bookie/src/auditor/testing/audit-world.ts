@@ -78,14 +78,21 @@ export class AuditWorld {
     return id
   }
 
+  /** When it leads, and has looked at everything once. */
   async startAuditor(times: Partial<AuditTimes> = {}): Promise<Auditor> {
+    const auditor = this.addCandidate('n0', times)
+    await auditor.settled()
+    return auditor
+  }
+
+  /** Leads when nobody else does. */
+  addCandidate(name: string, times: Partial<AuditTimes> = {}): Auditor {
     const { metadata, directory, clock } = this
     const auditor = Auditor.start({
       ...{ metadata, directory, clock, ledgers: this.client, logger: silentLogger, random: () => 0.5 },
-      ...{ bookieId: bookieId('n0'), leaseMs: 10_000, times: { ...TIMES, ...times } }
+      ...{ bookieId: bookieId(name), leaseMs: 10_000, times: { ...TIMES, ...times } }
     })
     this.#auditors.push(auditor)
-    await auditor.settled()
     return auditor
   }
 
@@ -116,10 +123,18 @@ export class AuditWorld {
   async write(count: number, options: { quorum?: QuorumConfig; owner?: string } = {}): Promise<LedgerAppender> {
     let wake = (): void => undefined
     const { owner = 'test', quorum = QUORUM } = options
-    const listener = { onConfirmed: () => wake(), onFailed: (error: Error) => assert.fail(error) }
+    let failure: Error | undefined
+    const onFailed = (error: Error): void => {
+      failure = error // later on it may lose its ledger to a recoverer
+      wake()
+    }
+    const listener = { onConfirmed: () => wake(), onFailed }
     const writer = await this.client.create({ owner, quorum, listener })
     for (let i = 0; i < count; i++) writer.append(Buffer.from(`entry ${i}`))
-    while (writer.lastAddConfirmed < count - 1) await new Promise<void>(resolve => (wake = resolve))
+    while (writer.lastAddConfirmed < count - 1) {
+      if (failure !== undefined) throw failure
+      await new Promise<void>(resolve => (wake = resolve))
+    }
     return writer
   }
 
