@@ -78,6 +78,8 @@ export interface BookieStats {
   readonly journalWrittenBytes: number
   readonly movedBytes: number
   readonly indexWrittenBytes: number
+  /** Room kept back for deletes on a full disk, in all directories. */
+  readonly reserveBytes: number
   /** Entries known to be damaged and not repaired. */
   readonly damagedEntries: number
   /** Since the start: compared with digests, and how often all of it was. */

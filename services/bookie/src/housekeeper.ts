@@ -3,7 +3,7 @@ import { reasonOf, type Clock, type Logger } from '@strata/base'
 import type { MetadataStore } from '@strata/metadata'
 import type { BookieDirectories, BookieHealth, BookieStats } from './bookie-types.ts'
 import type { Disk } from './disk/disk.ts'
-import { freeForWrites, roomiestLogDirectory } from './disk/free-space.ts'
+import { roomiestLogDirectory } from './disk/free-space.ts'
 import { bookieErrors, systemCode } from './errors.ts'
 import type { EntryIndex } from './index/entry-index.ts'
 import type { IndexStore } from './index/index-store.ts'
@@ -17,6 +17,7 @@ import { DeletionCollector } from './storage/deletion-collector.ts'
 import type { FileTable, StoredFile } from './storage/file-table.ts'
 import { Relocator } from './storage/relocator.ts'
 import { Scrubber } from './storage/scrubber.ts'
+import { SpaceKeeper } from './volume/space-keeper.ts'
 import type { Volume } from './volume/volume.ts'
 
 export interface HousekeeperOptions {
@@ -39,6 +40,9 @@ export interface HousekeeperOptions {
   readonly log: Logger
 }
 
+/** A whole file may be gone: `damaged` lists what the log leaves out. */
+const LOGGED_DAMAGE_MAX = 100
+const REVIEWED_PER_ROUND = 1_000
 const COMPACTED_BYTES_MAX = 256 * 1024 * 1024
 
 /**
@@ -50,10 +54,16 @@ export class Housekeeper {
   readonly #options: HousekeeperOptions
   readonly #collector: DeletionCollector
   readonly #relocator: Relocator
+  readonly #space: SpaceKeeper
   readonly #scrubber: Scrubber
   readonly #damage = new DamageTable()
   /** Files that could not be moved, and how much had been repaired by then: after another repair they are tried again. */
   readonly #blocked = new Map<number, number>()
+  /**
+   * Entry logs made here, and what was live in them: until that changes, all that is in them is needed, fences included,
+   * which no counter counts.
+   */
+  readonly #settled = new Map<number, number>()
   /** What failed last in each strand's steps; cleared when the step succeeds. */
   readonly #troubles = new Map<string, string>()
   #caring: Promise<void> | undefined
@@ -61,9 +71,10 @@ export class Housekeeper {
   #flushing: Promise<void> | undefined
   #flushedMs: number
   #unindexedBytes = 0
-  #isLowOnSpace = false
   readonly #journalFailures = new Map<JournalMember, unknown>()
   #isIndexBroken = false
+  /** The index failed for want of space. */
+  #isIndexFull = false
   #isClosing = false
   /** Until this process ends, or somebody says otherwise. */
   isDeclaredReadOnly = false
@@ -72,6 +83,7 @@ export class Housekeeper {
     const { settings, volume, disk, directories } = options
     this.#options = options
     this.#flushedMs = options.clock.nowMs()
+    this.#space = new SpaceKeeper(options)
     this.#scrubber = new Scrubber({
       ...options,
       damage: this.#damage,
@@ -89,7 +101,10 @@ export class Housekeeper {
       volumeId: volume.volumeId,
       chunkBytes: settings.moveChunkBytes,
       bytesPerSecond: settings.moveBytesPerSecond,
-      isUrgent: () => this.#isClosing || this.#isLowOnSpace || this.#journalBytes() > settings.journalBytesMax * 2
+      onDamaged: entry => {
+        this.noteDamaged(entry)
+      },
+      isUrgent: () => this.#isClosing || this.#space.isLow || this.#journalBytes() > settings.journalBytesMax * 2
     })
   }
 
@@ -107,7 +122,7 @@ export class Housekeeper {
 
   /** Adds are refused until there is room again. */
   get isReadOnly(): boolean {
-    return this.#isLowOnSpace || this.#isDiskFull || this.isDeclaredReadOnly
+    return this.#space.isLow || this.#isDiskFull || this.isDeclaredReadOnly
   }
 
   /** A journal failed for want of space. */
@@ -115,8 +130,9 @@ export class Housekeeper {
     return [...this.#journalFailures.values()].some(isForWantOfSpace)
   }
 
-  stats(): Pick<BookieStats, 'movedBytes' | 'damagedEntries' | 'scrubbedBytes' | 'scrubRounds'> {
+  stats(): Pick<BookieStats, 'reserveBytes' | 'movedBytes' | 'damagedEntries' | 'scrubbedBytes' | 'scrubRounds'> {
     return {
+      reserveBytes: this.#space.reserveBytes,
       movedBytes: this.#relocator.movedBytes,
       damagedEntries: this.#damage.size,
       scrubbedBytes: this.#scrubber.scrubbedBytes,
@@ -152,12 +168,13 @@ export class Housekeeper {
     if (!this.#isIndexBroken)
       this.#options.log.error({ event: 'index.failed', err: error }, 'the index failed: it is opened again')
     this.#isIndexBroken = true
+    this.#isIndexFull = isForWantOfSpace(error)
     this.#troubles.set('index', describe(error))
   }
 
   noteDamaged(entry: DamagedEntry): void {
     this.#options.onDamaged(entry)
-    if (!this.#damage.note(entry)) return
+    if (!this.#damage.note(entry) || this.#damage.size > LOGGED_DAMAGE_MAX) return
     this.#options.log.error({ event: 'entry.unreadable', ...entry }, 'an entry that the node holds cannot be read')
   }
 
@@ -165,7 +182,7 @@ export class Housekeeper {
     const reasons = [...this.#troubles].map(([step, reason]) => `${step}: ${reason}`)
     for (const failure of this.#journalFailures.values()) reasons.push(`journal: ${describe(failure)}`)
     if (this.isDeclaredReadOnly) reasons.push('an operator made the node read-only')
-    if (this.#isLowOnSpace) reasons.push('disk: free space is below readOnlyBelowBytes')
+    if (this.#space.isLow) reasons.push('disk: free space is below readOnlyBelowBytes')
     if (this.quarantinedCount > 0) reasons.push(`${this.quarantinedCount} ledgers are unknown to the metadata store`)
     reasons.push(...this.#damage.reasons)
     if (this.isReadOnly) return { state: 'read-only', reasons }
@@ -202,7 +219,7 @@ export class Housekeeper {
 
   async #care(): Promise<void> {
     const { clock, settings, journals } = this.#options
-    await this.#step('disk', () => this.#checkSpace())
+    await this.#step('disk', () => this.#space.check({ isIndexFull: this.#isIndexFull }))
     if (this.#isIndexBroken) await this.#step('index', () => this.#reopenIndex())
     for (const member of journals.members) if (!member.journal.isRunning) await this.#resumeJournal(member)
     const isDue = clock.nowMs() - this.#flushedMs >= settings.indexFlushMs
@@ -213,7 +230,8 @@ export class Housekeeper {
   async #work(): Promise<void> {
     await this.#step('deletions', () => this.#collector.round())
     if (this.#isIndexBroken) return
-    if (this.#damage.size > 0) await this.#step('damage', () => this.#damage.review(this.#options.index))
+    const { index } = this.#options
+    if (this.#damage.size > 0) await this.#step('damage', () => this.#damage.review(index, REVIEWED_PER_ROUND))
     await this.#step('move', () => this.#moveJournals())
     await this.#step('compaction', () => this.#compact())
   }
@@ -232,20 +250,9 @@ export class Housekeeper {
     }
   }
 
-  async #checkSpace(): Promise<void> {
-    const { disk, directories, settings, log } = this.#options
-    const freeBytes = await freeForWrites(disk, directories)
-    const limit = this.#isLowOnSpace ? settings.readOnlyBelowBytes * 1.5 : settings.readOnlyBelowBytes
-    const isLow = freeBytes < limit
-    if (isLow === this.#isLowOnSpace) return
-    this.#isLowOnSpace = isLow
-    if (isLow) log.warn({ event: 'bookie.read_only', freeBytes }, 'the disk is nearly full: adds are refused')
-    else log.info({ event: 'bookie.writable', freeBytes }, 'the disk has room again: adds are taken')
-  }
-
   async #resumeJournal(member: JournalMember): Promise<void> {
     const { journal, files } = member
-    if (this.#isLowOnSpace || !journal.isIdle) return
+    if (this.#space.isLow || !journal.isIdle) return
     try {
       await files.startAfresh()
       journal.resume()
@@ -294,6 +301,7 @@ export class Housekeeper {
       file.liveBytes = row === undefined ? 0 : decodeFileRow(row).liveBytes
     }
     this.#isIndexBroken = false
+    this.#isIndexFull = false
     await this.#flush()
   }
 
@@ -331,6 +339,7 @@ export class Housekeeper {
     const ratio = settings.compactBelowLiveRatio
     const sparse = [...files.all]
       .filter(file => file.kind === 'entry-log' && !this.#isBlocked(file))
+      .filter(file => this.#settled.get(file.number) !== file.liveBytes)
       .filter(file => file.liveBytes < file.totalBytes * ratio)
       .sort((a, b) => a.liveBytes / a.totalBytes - b.liveBytes / b.totalBytes)
     const chosen: StoredFile[] = []
@@ -348,7 +357,8 @@ export class Housekeeper {
     await this.#flush()
     if (this.#isIndexBroken) return false
     try {
-      await this.#relocator.relocate(sources)
+      const made = await this.#relocator.relocate(sources)
+      if (made !== undefined) this.#settled.set(made.number, made.liveBytes)
     } catch (error) {
       const isDamage = bookieErrors.is(error, 'JOURNAL_DAMAGED') || bookieErrors.is(error, 'ENTRY_LOG_DAMAGED')
       if (!isDamage) throw error
@@ -375,6 +385,7 @@ export class Housekeeper {
     const { disk, files, journals, onFileGone } = this.#options
     files.remove(file.number)
     this.#blocked.delete(file.number)
+    this.#settled.delete(file.number)
     onFileGone(file.number)
     const journalFiles = file.kind === 'journal' ? journals.in(file.directory)?.files : undefined
     if (journalFiles?.hasRoomForSpares === true) {

@@ -48,10 +48,10 @@ async function prepareDirectories(disk: Disk, directories: BookieDirectories, se
       throw bookieErrors.create('DIRECTORY_UNWRITABLE', { directory, reason: systemCode(error) }, error)
     }
   }
-  const freeBytes = await freeForWrites(disk, directories)
+  const { directory, freeBytes } = await freeForWrites(disk, directories)
   const { startFreeBytesMin: neededBytes } = settings
   if (freeBytes < neededBytes) {
-    throw bookieErrors.create('DISK_TOO_SMALL', { directory: directories.journal, freeBytes, neededBytes })
+    throw bookieErrors.create('DISK_TOO_SMALL', { directory, freeBytes, neededBytes })
   }
 }
 

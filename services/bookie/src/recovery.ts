@@ -228,9 +228,9 @@ function note(
   options: RecoveryOptions,
   header: RecordHeader,
   at: { file: number; offset: number }
-): void | Promise<void> {
+): Promise<void> | undefined {
   const { index, writer, flushEntries } = options
-  if (header.kind === RECORD_KIND.seal) return
+  if (header.kind === RECORD_KIND.seal) return undefined
   const ledger = index.ledger(header.ledgerId)
   writer.noteDirty(ledger)
   ledger.isRowStale = true
@@ -238,12 +238,12 @@ function note(
   if (header.kind === RECORD_KIND.fence) {
     ledger.isFenced = true
     ledger.isFenceSynced = true
-    return
+    return undefined
   }
   noteEntry(ledger, { entryId: header.entryId, payloadBytes: header.payloadBytes, ...at })
   const stored = options.files.get(at.file)
   if (stored !== undefined) stored.end = at.offset + recordBytes(header.payloadBytes)
-  if (++writer.unflushedEntries >= flushEntries) return writer.flushTails()
+  return ++writer.unflushedEntries >= flushEntries ? writer.flushTails() : undefined
 }
 
 /** A synced entry into the ledger's tail. */

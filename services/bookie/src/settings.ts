@@ -31,6 +31,11 @@ export interface BookieSettings {
   readonly housekeepingMs: number
   /** Free bytes below which adds are refused; reads and deletes go on. They are taken again at one and a half times as much. */
   readonly readOnlyBelowBytes: number
+  /**
+   * A file of this size in the index's directory, and a small one in the others, are given up when the disk is full, so that
+   * deletes can make room. Much less than `readOnlyBelowBytes`, or their room would be taken for room. 0: none.
+   */
+  readonly reserveBytes: number
   /** Free bytes needed to start. */
   readonly startFreeBytesMin: number
 }
@@ -56,5 +61,6 @@ export const defaultBookieSettings: BookieSettings = {
   recentBytes: 0,
   housekeepingMs: 2_000,
   readOnlyBelowBytes: 512 * MIB,
+  reserveBytes: 0,
   startFreeBytesMin: 256 * MIB
 }

@@ -13,7 +13,7 @@ export interface ReplayOptions {
   /** Where the index ends: only what is behind it is read. Sequence 0: everything. */
   readonly from: { readonly generation: number; readonly offset: number; readonly sequence: number }
   /** Records in order, each synced by the time `replayJournal` resolves. */
-  readonly onRecord: (header: RecordHeader, offset: number, file: number) => void | Promise<void>
+  readonly onRecord: (header: RecordHeader, offset: number, file: number) => Promise<void> | undefined
 }
 
 export interface ReplayedFile {
@@ -141,14 +141,15 @@ class Replayer {
     const from = this.#options.from
     const start = number === from.generation ? Math.max(from.offset, FILE_HEADER_BYTES) : FILE_HEADER_BYTES
     if (number > from.generation) this.#begin(sighting)
-    const scan = new RecordScan((into, offset) => file.read(into, offset), { offset: start })
+    const scan = new RecordScan((into, offset) => file.read(into, offset), { offset: start, readsAhead: true })
     let end = start
     let isSealed = false
     for (;;) {
-      const record = await scan.next()
+      const record = scan.held() ?? (await scan.next())
       if (record === undefined || !this.#isNext(record.header, number, limit)) break
       if (record.header.kind === RECORD_KIND.entry && !isDigestRight(record.header, record.payload)) break
-      await this.#take(record.header, record.offset, number)
+      const taken = this.#take(record.header, record.offset, number)
+      if (taken !== undefined) await taken
       end = scan.offset
       isSealed = record.header.kind === RECORD_KIND.seal
     }
@@ -177,11 +178,11 @@ class Replayer {
     return header.generation === generation && header.sequence === this.#sequence && header.sequence < limit
   }
 
-  async #take(header: RecordHeader, offset: number, file: number): Promise<void> {
+  #take(header: RecordHeader, offset: number, file: number): Promise<void> | undefined {
     this.#proven = Math.max(this.#proven, header.provenSequence)
     this.#sequence++
     this.#recordCount++
-    await this.#options.onRecord(header, offset, file)
+    return this.#options.onRecord(header, offset, file)
   }
 
   /** What stands behind the end: a record that proves more than was read turns a torn tail into damage. */

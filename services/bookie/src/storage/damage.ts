@@ -61,12 +61,19 @@ export class DamageTable {
     for (const [key, entry] of this.#entries) if (entry.file === file && !stillDamaged.has(key)) this.#acquit(key)
   }
 
-  /** Forgets what was added again since, and what was deleted. @throws what the index throws */
-  async review(index: EntryIndex): Promise<void> {
-    for (const [key, entry] of [...this.#entries]) {
+  /** Forgets what was added again since, and what was deleted; of `max` entries, in turn. @throws what the index throws */
+  async review(index: EntryIndex, max = Infinity): Promise<void> {
+    for (const [key, entry] of [...this.#entries].slice(0, max)) {
       const ledger = index.ledger(entry.ledgerId)
       const location = ledger.isDeleted ? undefined : await index.locate(ledger, entry.entryId)
-      if (location?.file !== entry.file || location.offset !== entry.offset) this.#acquit(key)
+      if (this.#entries.get(key) !== entry) continue
+      const isStillThere = location?.file === entry.file && location.offset === entry.offset
+      if (!isStillThere) this.#acquit(key)
+      else if (max < this.#entries.size) {
+        // Behind all that have not had their turn.
+        this.#entries.delete(key)
+        this.#entries.set(key, entry)
+      }
     }
   }
 

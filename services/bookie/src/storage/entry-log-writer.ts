@@ -12,7 +12,7 @@ export class EntryLogWriter {
   readonly path: string
   readonly number: number
   readonly #disk: Disk
-  readonly directory: string
+  readonly #directory: string
   readonly #file: DiskFile
   readonly #buffer = Buffer.allocUnsafeSlow(WRITE_BYTES)
   #buffered: number
@@ -21,7 +21,7 @@ export class EntryLogWriter {
   private constructor(options: { disk: Disk; directory: string; number: number; volumeId: string; file: DiskFile }) {
     const { disk, directory, number, volumeId, file } = options
     this.#disk = disk
-    this.directory = directory
+    this.#directory = directory
     this.number = number
     this.path = file.path
     this.#file = file
@@ -38,6 +38,10 @@ export class EntryLogWriter {
     const path = join(options.directory, fileName('entry-log', options.number))
     const file = await options.disk.open(path, { create: true })
     return new EntryLogWriter({ ...options, file })
+  }
+
+  get directory(): string {
+    return this.#directory
   }
 
   /** Where the next record goes. */
@@ -62,7 +66,7 @@ export class EntryLogWriter {
     await this.#flush()
     await this.#file.sync()
     await this.#file.close()
-    await this.#disk.syncDirectory(this.directory)
+    await this.#disk.syncDirectory(this.#directory)
   }
 
   async abandon(): Promise<void> {

@@ -24,27 +24,40 @@ const WINDOW_BYTES = 1024 * 1024
 export class RecordScan {
   readonly #read: ReadAt
   readonly #windowBytes: number
+  readonly #readsAhead: boolean
   #window = Buffer.alloc(0)
   #windowAt = 0
+  /** What follows the window, on its way. */
+  #ahead: { readonly offset: number; readonly bytes: Promise<Buffer | undefined> } | undefined
   offset: number
 
-  constructor(read: ReadAt, { offset = FILE_HEADER_BYTES, windowBytes = WINDOW_BYTES } = {}) {
+  /** `readsAhead`: the next window is read while the records of one are looked at. */
+  constructor(read: ReadAt, { offset = FILE_HEADER_BYTES, windowBytes = WINDOW_BYTES, readsAhead = false } = {}) {
     this.#read = read
     this.#windowBytes = windowBytes
+    this.#readsAhead = readsAhead
     this.offset = offset
   }
 
   /** The digest of the payload is for the caller to check. */
   async next(): Promise<ScannedRecord | undefined> {
+    const held = this.held()
+    if (held !== undefined) return held
     const start = await this.#at(this.offset, HEADER_BYTES)
     const header = decodeRecordHeader(this.#window, start)
     if (header === undefined) return undefined
-    const total = recordBytes(header.payloadBytes)
-    const at = await this.#at(this.offset, total)
-    if (at + HEADER_BYTES + header.payloadBytes > this.#window.length) return undefined
+    await this.#at(this.offset, recordBytes(header.payloadBytes))
+    return this.held()
+  }
+
+  /** The next record, if all of it was read already; undefined: only `next` knows. */
+  held(): ScannedRecord | undefined {
+    const at = this.offset - this.#windowAt
+    const header = at < 0 ? undefined : decodeRecordHeader(this.#window, at)
+    if (header === undefined || at + HEADER_BYTES + header.payloadBytes > this.#window.length) return undefined
     const payload = this.#window.subarray(at + HEADER_BYTES, at + HEADER_BYTES + header.payloadBytes)
-    const offset = this.offset
-    this.offset += total
+    const { offset } = this
+    this.offset += recordBytes(header.payloadBytes)
     return { header, offset, payload }
   }
 
@@ -73,10 +86,37 @@ export class RecordScan {
   async #at(offset: number, bytes: number): Promise<number> {
     const start = offset - this.#windowAt
     if (start >= 0 && start + bytes <= this.#window.length) return start
+    if (this.#readsAhead && (await this.#takeAhead(offset, bytes))) return 0
     const window = Buffer.allocUnsafe(Math.max(this.#windowBytes, bytes))
     const count = await this.#read(window, offset)
     this.#window = window.subarray(0, count)
     this.#windowAt = offset
+    if (this.#readsAhead && count === window.length) this.#readAhead()
     return 0
+  }
+
+  /** What is left of the window, and what was read behind it. False: that is not enough. */
+  async #takeAhead(offset: number, bytes: number): Promise<boolean> {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    const left = offset - this.#windowAt
+    if (left < 0 || left > this.#window.length || ahead?.offset !== this.#windowAt + this.#window.length) return false
+    const next = await ahead.bytes
+    if (next === undefined || this.#window.length - left + next.length < bytes) return false
+    this.#window = Buffer.concat([this.#window.subarray(left), next])
+    this.#windowAt = offset
+    if (next.length === this.#windowBytes) this.#readAhead()
+    return true
+  }
+
+  #readAhead(): void {
+    const offset = this.#windowAt + this.#window.length
+    const window = Buffer.allocUnsafe(this.#windowBytes)
+    const bytes = this.#read(window, offset).then(
+      count => window.subarray(0, count),
+      // Read again when its turn comes: then it tells.
+      () => undefined
+    )
+    this.#ahead = { offset, bytes }
   }
 }

@@ -5,11 +5,22 @@ import { bookieErrors } from '../errors.ts'
 import { isDigestRight } from '../format/digest.ts'
 import { FILE_HEADER_BYTES } from '../format/file-header.ts'
 import { PAGE_SLOTS } from '../format/page.ts'
-import { decodeRecordHeader, HEADER_BYTES, RECORD_KIND, recordBytes, type RecordHeader } from '../format/record.ts'
+import {
+  decodeRecordHeader,
+  HEADER_BYTES,
+  RECORD_ALIGNMENT,
+  RECORD_KIND,
+  recordBytes,
+  type RecordHeader
+} from '../format/record.ts'
 import type { EntryIndex } from '../index/entry-index.ts'
 import { breath, type IndexWriter } from '../index/index-writer.ts'
+import { liveWithin } from '../index/live-within.ts'
+import type { DamagedEntry } from './damage.ts'
 import { EntryLogWriter } from './entry-log-writer.ts'
+import { fenceRecords } from './fence-records.ts'
 import type { FileTable, StoredFile } from './file-table.ts'
+import { RecordScan } from './record-scan.ts'
 
 export interface RelocatorOptions {
   readonly disk: Disk
@@ -23,6 +34,8 @@ export interface RelocatorOptions {
   readonly clock: Clock
   readonly chunkBytes: number
   readonly bytesPerSecond: number
+  /** A live entry is not right: its file stays as it is. */
+  readonly onDamaged: (entry: DamagedEntry) => void
   /** There is no time to be gentle. */
   readonly isUrgent: () => boolean
 }
@@ -83,6 +96,11 @@ export class Relocator {
     for (let offset = FILE_HEADER_BYTES; offset < source.end;) {
       const startedMs = this.#options.clock.nowMs()
       const { records, bytes } = await this.#readChunk(source, offset, chunk)
+      if (bytes === 0) {
+        offset = await this.#passGap(source, offset)
+        await this.#keepFences(source, target)
+        continue
+      }
       const live = await this.#liveOf(records.moves)
       live.sort((a, b) => a.header.ledgerId - b.header.ledgerId || a.header.entryId - b.header.entryId)
       for (const move of live) {
@@ -96,7 +114,34 @@ export class Relocator {
     }
   }
 
-  /** Whole records from `offset` on, as many as the chunk takes; one that is larger than it is read alone. */
+  /** Returns where records go on behind a place where none stands. Throws if the index has anything live there. */
+  async #passGap(source: StoredFile, offset: number): Promise<number> {
+    const { files, index, onDamaged } = this.#options
+    const read = (into: Uint8Array, at: number): Promise<number> => files.read(source.number, into, at)
+    const scan = new RecordScan(read, { offset: offset + RECORD_ALIGNMENT })
+    const header = await scan.seekHeader()
+    const next = header === undefined ? source.end : Math.min(scan.offset - RECORD_ALIGNMENT, source.end)
+    const placed = await liveWithin(index, { file: source.number, from: offset, to: next })
+    const live = placed.filter(({ ledgerId }) => !index.ledger(ledgerId).isDeleted)
+    for (const { ledgerId, entryId, offset: at } of live) {
+      onDamaged({ ledgerId, entryId, file: source.number, path: source.path, offset: at, reason: 'digest' })
+    }
+    if (live.length > 0) refuse(source, offset)
+    return next
+  }
+
+  /** What stood in a gap may have been a fence. */
+  async #keepFences(source: StoredFile, target: { log: EntryLogWriter | undefined }): Promise<void> {
+    for await (const record of fenceRecords(this.#options.index, source.number)) {
+      target.log ??= await this.#createLog()
+      await target.log.append(record)
+    }
+  }
+
+  /**
+   * Whole records from `offset` on, as many as the chunk takes; one that is larger than it is read alone. No bytes: what
+   * stands at `offset` is no record.
+   */
   async #readChunk(
     source: StoredFile,
     offset: number,
@@ -109,19 +154,24 @@ export class Relocator {
     let at = 0
     while (offset + at < source.end) {
       const header = decodeRecordHeader(chunk, at)
-      const total = header === undefined ? HEADER_BYTES : recordBytes(header.payloadBytes)
+      if (header === undefined) break
+      const total = recordBytes(header.payloadBytes)
       if (at + total > chunk.length && at > 0) break
-      if (header !== undefined && total > chunk.length) {
+      if (total > chunk.length) {
         chunk = Buffer.allocUnsafeSlow(total)
         await this.#options.files.read(source.number, chunk, offset)
       }
-      const payload = chunk.subarray(at + HEADER_BYTES, at + HEADER_BYTES + (header?.payloadBytes ?? 0))
-      if (header === undefined) refuse(source, offset + at)
+      const payload = chunk.subarray(at + HEADER_BYTES, at + HEADER_BYTES + header.payloadBytes)
       const move = { header, source: source.number, from: offset + at, at, to: 0 }
       // What is damaged may be of no account: dead, or added again from another node.
       const isRight = header.kind !== RECORD_KIND.entry || isDigestRight(header, payload)
       if (isRight) moves.push(move)
-      else if (await this.#isLive(move)) refuse(source, offset + at)
+      else if (await this.#isLive(move)) {
+        const { ledgerId, entryId } = header
+        const where = { file: source.number, path: source.path, offset: move.from }
+        this.#options.onDamaged({ ledgerId, entryId, ...where, reason: 'digest' })
+        refuse(source, move.from)
+      }
       at += total
       if (moves.length % MOVES_PER_SLICE === 0) await breath()
     }

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { EntryId, LedgerId } from '@strata/base'
+import { ledgerDeletionKey } from '@strata/ledger-client'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { afterEach, beforeEach, test } from 'vitest'
 import type { Bookie } from '../bookie-types.ts'
@@ -163,4 +164,51 @@ test('an index made anew from the files names damaged entries too, and not the c
   for (const entry of [9, 11, 30, COUNT - 1]) assert.equal(await endAt(entry, again), 'there', `${entry}`)
   assert.equal(await endAt(COUNT, again), 'absent')
   await again.close()
+})
+
+test('a file with an unreadable stretch can go once its entries were added again, and no fence is lost with it', async () => {
+  const path = firstJournal()
+  await bookie.readLac({ ledgerId: 7 as LedgerId, fence: true })
+  flip(path, offsetOf(20) + 24)
+  flip(path, offsetOf(COUNT) + 24)
+  let next = 0
+  const fillUp = async (): Promise<void> => {
+    for (const stop = next + 240; next < stop; next += 30) {
+      await add(2, next, next + 29)
+      await bookie.housekeep()
+    }
+  }
+  await fillUp()
+  await fillUp()
+  assert.ok(disk.paths.includes(path), 'entry 20 is live there')
+  assert.deepEqual(await ranges(), [[1, 20, 20]])
+  await add(1, 20, 20, { recovery: true })
+  await fillUp()
+  assert.ok(!disk.paths.includes(path))
+  const image = disk.crashImage(disk.operations.length, seededRandom(2))
+  image.dropIndex()
+  const again = await openOn(image, await copyMetadata(metadata), SMALL)
+  const { payloads } = await readAll(again, 1, COUNT - 1)
+  assert.equal(payloads.length, COUNT)
+  const sink = new WaitingSink()
+  again.add(addOf(7, 0, payload(7, 0)), sink)
+  await sink.failed(1)
+  assert.equal(sink.failures[0]?.failure, 'FENCED')
+  await again.close()
+})
+
+test('an entry log that holds nothing but what is needed is not written again and again', async () => {
+  await bookie.readLac({ ledgerId: 7 as LedgerId, fence: true })
+  for (let round = 0; round < 8; round++) {
+    await add(2, round * 30, round * 30 + 29)
+    await bookie.housekeep()
+  }
+  const key = ledgerDeletionKey(1 as LedgerId)
+  await metadata.transact({ compares: [], changes: [{ kind: 'put', key, value: Buffer.of(1) }] })
+  for (let round = 0; round < 4; round++) await bookie.housekeep()
+  const logs = (): string[] => disk.paths.filter(path => path.endsWith('.entries'))
+  const before = logs()
+  assert.ok(before.length > 0)
+  for (let round = 0; round < 4; round++) await bookie.housekeep()
+  assert.deepEqual(logs(), before)
 })

@@ -24,6 +24,16 @@ export interface ScrubberOptions {
   readonly onDamaged: (entry: DamagedEntry) => void
 }
 
+/** One look at one file. */
+interface Pass {
+  readonly file: StoredFile
+  /** Where its records ended when it began. */
+  readonly end: number
+  /** ledger:entry */
+  readonly damaged: Set<string>
+  scan: RecordScan
+}
+
 /** Read at once; what follows a read that failed is looked for behind it. */
 const WINDOW_BYTES = 1024 * 1024
 
@@ -84,27 +94,28 @@ export class Scrubber {
   }
 
   async #scrubFile(file: StoredFile): Promise<void> {
-    const { files, damage } = this.#options
-    const { end } = file
-    const damaged = new Set<string>()
+    const { files, damage, clock } = this.#options
+    const pass: Pass = { file, end: file.end, damaged: new Set(), scan: this.#scanFrom(file, FILE_HEADER_BYTES) }
     const isThere = (): boolean => files.get(file.number) === file && !this.#isClosing
-    for (let offset = FILE_HEADER_BYTES; offset < end && isThere();) {
-      const startedMs = this.#options.clock.nowMs()
-      const next = await this.#scrubWindow(file, { offset, end, damaged })
-      await this.#pace(next - offset, startedMs)
-      offset = next
+    while (pass.scan.offset < pass.end && isThere()) {
+      const startedMs = clock.nowMs()
+      const from = pass.scan.offset
+      await this.#scrubWindow(pass)
+      await this.#pace(pass.scan.offset - from, startedMs)
     }
-    if (isThere()) damage.acquitOthersOf(file.number, damaged)
+    if (isThere()) damage.acquitOthersOf(file.number, pass.damaged)
   }
 
-  /** Returns where the next record is looked for. */
-  async #scrubWindow(
-    file: StoredFile,
-    { offset, end, damaged }: { offset: number; end: number; damaged: Set<string> }
-  ): Promise<number> {
+  #scanFrom(file: StoredFile, offset: number): RecordScan {
     const { files } = this.#options
-    const scan = new RecordScan((into, at) => files.read(file.number, into, at), { offset, windowBytes: WINDOW_BYTES })
-    const stop = Math.min(offset + WINDOW_BYTES, end)
+    return new RecordScan((into, at) => files.read(file.number, into, at), { offset, windowBytes: WINDOW_BYTES })
+  }
+
+  /** Goes on by about a window. */
+  async #scrubWindow(pass: Pass): Promise<void> {
+    const { file, end, scan } = pass
+    const from = scan.offset
+    const stop = Math.min(from + WINDOW_BYTES, end)
     try {
       while (scan.offset < stop) {
         const record = await scan.next()
@@ -112,39 +123,40 @@ export class Scrubber {
         const { header, payload } = record
         this.scrubbedBytes += recordBytes(header.payloadBytes)
         if (header.kind !== RECORD_KIND.entry || isDigestRight(header, payload)) continue
-        await this.#examine(file, { ...header, offset: record.offset }, damaged)
+        await this.#examine(pass, { ...header, offset: record.offset })
       }
-      if (scan.offset >= stop) return scan.offset
+      if (scan.offset < stop) await this.#passBadHeader(pass)
     } catch (error) {
-      if (files.get(file.number) !== file) return end
-      this.#options.log.warn(
-        { event: 'scrub.read_failed', file: file.path, err: error },
-        'a part of a file is unreadable'
-      )
-      await this.#examineAll(file, { from: scan.offset, to: stop, damaged })
-      return Math.ceil(stop / RECORD_ALIGNMENT) * RECORD_ALIGNMENT
+      const isGone = this.#options.files.get(file.number) !== file
+      const to = isGone ? end : Math.min(Math.max(stop, scan.offset), end)
+      if (!isGone) {
+        const fields = { event: 'scrub.read_failed', file: file.path, offset: scan.offset, err: error }
+        this.#options.log.warn(fields, 'a part of a file is unreadable')
+        await this.#examineAll(pass, { from, to })
+      }
+      pass.scan = this.#scanFrom(file, toAlignment(to))
     }
+  }
+
+  async #passBadHeader(pass: Pass): Promise<void> {
+    const { end, scan } = pass
     const from = scan.offset
     // Not the header at `from` itself, whose payload the file may be too short for.
     scan.offset += RECORD_ALIGNMENT
-    const header = await scan.seekHeader().catch(() => 'unreadable' as const)
-    const next = scan.offset - RECORD_ALIGNMENT
-    const to = header === undefined ? end : header === 'unreadable' ? from + WINDOW_BYTES : next
-    await this.#examineAll(file, { from, to: Math.min(to, end), damaged })
-    return to
+    const header = await scan.seekHeader()
+    const to = header === undefined ? end : Math.min(scan.offset - RECORD_ALIGNMENT, end)
+    scan.offset = to
+    await this.#examineAll(pass, { from, to })
   }
 
   /** No record can be followed there: the index says what should stand. */
-  async #examineAll(
-    file: StoredFile,
-    { from, to, damaged }: { from: number; to: number; damaged: Set<string> }
-  ): Promise<void> {
-    const placed = await liveWithin(this.#options.index, { file: file.number, from, to })
-    for (const entry of placed) await this.#examine(file, entry, damaged)
+  async #examineAll(pass: Pass, { from, to }: { from: number; to: number }): Promise<void> {
+    const placed = await liveWithin(this.#options.index, { file: pass.file.number, from, to })
+    for (const entry of placed) await this.#examine(pass, entry)
   }
 
   /** Reads the one record once more, and notes it if it is live and still not right. */
-  async #examine(file: StoredFile, entry: PlacedEntry, damaged: Set<string>): Promise<void> {
+  async #examine({ file, damaged }: Pass, entry: PlacedEntry): Promise<void> {
     const { files, index } = this.#options
     const { ledgerId, entryId, offset, payloadBytes } = entry
     const ledger = index.ledger(ledgerId)
@@ -181,6 +193,10 @@ export class Scrubber {
     })
     this.#hurry = undefined
   }
+}
+
+function toAlignment(offset: number): number {
+  return Math.ceil(offset / RECORD_ALIGNMENT) * RECORD_ALIGNMENT
 }
 
 function isRight(
