@@ -11,6 +11,7 @@ import {
   type NodeAbsence,
   type OwnershipFacts
 } from './care.ts'
+import type { Ensemble } from './quorum.ts'
 import { planRepair, withRepair } from './repair-plan.ts'
 
 const names = Array.from({ length: 9 }, (_, i) => bookieId(`n${i}`))
@@ -102,7 +103,10 @@ describe('a node that is to leave', () => {
         })
         assert.equal(plan.tasks.length, bookies.includes(leaving) ? 1 : 0)
         assert.deepEqual(plan.lost, [])
-        const ensembles = plan.tasks.reduce((sofar, task) => withRepair(sofar, task), [...facts.ensembles])
+        const ensembles = plan.tasks.reduce<readonly Ensemble[]>(
+          (sofar, task) => withRepair(sofar, task),
+          facts.ensembles
+        )
         assert.deepEqual(dependenceOn(leaving, { ...facts, ensembles }), [])
       })
     )

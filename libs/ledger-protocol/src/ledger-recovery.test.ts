@@ -107,6 +107,10 @@ class Scene implements RecoverySink {
     return this.spares.shift()
   }
 
+  get hasEnded(): boolean {
+    return this.end !== undefined
+  }
+
   onEnd(end: LedgerEnd, ensembles: readonly Ensemble[]): void {
     assert(this.end === undefined && this.blockers === undefined)
     this.end = end
@@ -250,7 +254,7 @@ describe('LedgerRecovery', () => {
     ])
     scene.held = []
     scene.run()
-    assert.equal(scene.end, undefined)
+    assert(!scene.hasEnded)
     for (const answer of scene.held) answer()
     assert.equal(scene.end?.lastEntryId, 1)
   })

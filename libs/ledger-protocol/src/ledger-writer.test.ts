@@ -74,7 +74,7 @@ type Command =
   | { kind: 'append'; bytes: number }
   | { kind: 'ack'; of: number; count: number }
   | { kind: 'fail'; of: number }
-  | { kind: 'change'; replaced: boolean[] }
+  | { kind: 'change'; replaced: readonly boolean[] }
   | { kind: 'tick'; ms: number }
 
 const commandArb: fc.Arbitrary<Command> = fc.oneof(
@@ -88,7 +88,7 @@ const commandArb: fc.Arbitrary<Command> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant('change' as const),
-      replaced: fc.oneof(fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }), fc.constant([]))
+      replaced: fc.oneof(fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }), fc.constant<boolean[]>([]))
     })
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('tick' as const), ms: fc.nat(1_000) }) }
@@ -152,7 +152,7 @@ class Play {
       case 'fail': {
         const member = seen.members[command.of % this.#quorum.ensembleSize]
         const place = member && model.places[member.index]
-        if (member?.failure !== undefined || place === undefined) break // who has its place now was sent nothing yet
+        if (member === undefined || member.failure !== undefined || place === undefined) break // who has its place now was sent nothing yet
         place.isFailed = true
         member.onAddFailed(writer.ledgerId, entryId(0), 'UNREACHABLE')
         break
@@ -200,7 +200,7 @@ class Play {
     for (const { index } of leaving) {
       // W6: everything past the LAC at the decision, none before it.
       const again = seen.sent.slice(before).filter(({ member }) => member.index === index)
-      const due = model.sizes.flatMap((_, id) =>
+      const due: number[] = model.sizes.flatMap((_, id): number[] =>
         id >= change.firstEntryId && writeSet(entryId(id), this.#quorum).includes(index) ? [id] : []
       )
       assert.deepEqual(
