@@ -210,6 +210,6 @@ export class History {
   }
 }
 
-export function nameOfEntry(bookie: BookieId, ledgerId: LedgerId, entryId: number): string {
+function nameOfEntry(bookie: BookieId, ledgerId: LedgerId, entryId: number): string {
   return `${bookie} ${ledgerId}:${entryId}`
 }
