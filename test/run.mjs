@@ -72,10 +72,15 @@ await stage('build', async () => asOne(await run(bin('tsc'), ['-b'])))
 await stage('tidy and unit', () => vitest(['libs', 'services', 'test/tidy']))
 await stage('integration', () => vitest(['test/integration']))
 await stage('conformance: strata', () => conformance('strata'))
-if (spawnSync(join(root, 'test/peers/etcd'), ['install'], { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0) {
+const fetches = script =>
+  spawnSync(join(root, script), ['install'], { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
+if (fetches('test/explorer/tlc')) await stage('model of the protocol', () => vitest(['test/explorer']))
+else notRun.push('the ledger protocol as a model: install a JDK of 17 or newer, and Maven')
+if (fetches('test/peers/etcd')) {
   await stage('metadata on etcd', () => vitest(['test/etcd']))
+  await stage('chaos', () => vitest(['test/chaos']))
   await stage('conformance: cluster', () => conformance('strata', ['strata-cluster', '--kill-bookies', '10']))
-} else notRun.push('metadata on a real etcd: install Go 1.23 or newer')
+} else notRun.push('metadata on a real etcd, and chaos over it: install Go 1.23 or newer')
 for (const { driver, ready, install } of foreign) {
   if (ready()) await stage(`conformance: ${driver}`, () => conformance(driver))
   else notRun.push(`conformance with the ${driver} client: install ${install}`)
