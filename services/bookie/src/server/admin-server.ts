@@ -5,7 +5,7 @@ import { reasonOf, type Logger } from '@strata/base'
 import type { HeldLedger } from '@strata/ledger-client'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { nodeMetrics, PROMETHEUS_TYPE } from './metrics.ts'
-import { diskSpaceOf, fullestOf, type NodeView } from './node-view.ts'
+import { diskSpaceOf, roomOf, type NodeView } from './node-view.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
 const PAGE_LEDGERS = 1_000
@@ -96,7 +96,7 @@ export class NodeAdminServer {
       }
     })
     this.#app.get('/api/v1/bookie/info', async () => {
-      const { freeBytes, totalBytes } = fullestOf(await diskSpaceOf(this.#view.directories))
+      const { freeBytes, totalBytes } = await roomOf(this.#view)
       return { freeSpace: freeBytes, totalSpace: totalBytes }
     })
     this.#app.get('/api/v1/bookie/state/readonly', () => ({ readOnly: bookie.health().state !== 'writable' }))
@@ -121,6 +121,14 @@ export class NodeAdminServer {
       const last = ledgers.length === page.limit ? ledgers.at(-1)?.ledgerId : undefined
       return reply.send({ ledgers: ledgers.map(viewOf), ...(last === undefined ? {} : { next: last }) })
     })
+    this.#app.get('/api/v1/bookie/damaged', async () => ({ damaged: await bookie.damaged() }))
+    // A round may take hours: it is begun, and `state` says what it found.
+    const scrub = (_request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+      void bookie.scrub()
+      return reply.code(202).send({ started: true, storage: bookie.stats() })
+    }
+    this.#app.put('/api/v1/bookie/scrub', scrub)
+    this.#app.post('/api/v1/bookie/scrub', scrub)
     const housekeep = async (_request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
       await bookie.housekeep()
       return reply.send({ done: true, storage: bookie.stats(), reasons: bookie.health().reasons })

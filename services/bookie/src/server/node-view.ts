@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import type { BookieId } from '@strata/base'
 import type { ServedBookieNode } from '@strata/ledger-client/grpc'
-import type { Bookie } from '../bookie-types.ts'
+import { entryLogDirectories, journalDirectories, type Bookie, type BookieDirectories } from '../bookie-types.ts'
 import type { NodeAuditor } from './node-auditor.ts'
 
 /** What the admin door and the metrics show of a running node. */
@@ -14,7 +14,9 @@ export interface NodeView {
   readonly address: string
   readonly softwareVersion: string
   readonly startedAtMs: number
+  /** Each once. */
   readonly directories: readonly string[]
+  readonly storage: BookieDirectories
   /** Undefined: the node does not stand for election, or not yet. */
   readonly care: { auditor: NodeAuditor | undefined }
 }
@@ -39,10 +41,14 @@ export async function diskSpaceOf(directories: readonly string[]): Promise<DiskS
   )
 }
 
-/** Of the fullest one: where the node stops first. */
-export function fullestOf(spaces: readonly DiskSpace[]): { freeBytes: number; totalBytes: number } {
-  return spaces.reduce((least, space) => (space.freeBytes < least.freeBytes ? space : least), {
-    freeBytes: Infinity,
-    totalBytes: 0
-  })
+/** Where the node stops first: on the fullest disk of journal and index, or the emptiest that entry logs can go to. */
+export async function roomOf({ storage }: NodeView): Promise<{ freeBytes: number; totalBytes: number }> {
+  const needed = await diskSpaceOf([...journalDirectories(storage), storage.index])
+  const logs = await diskSpaceOf(entryLogDirectories(storage))
+  const roomiest = logs.reduce((most, space) => (space.freeBytes > most.freeBytes ? space : most))
+  const { freeBytes, totalBytes } = needed.reduce(
+    (least, space) => (space.freeBytes < least.freeBytes ? space : least),
+    roomiest
+  )
+  return { freeBytes, totalBytes }
 }

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { hostname } from 'node:os'
-import { resolve } from 'node:path'
 import { systemClock, type BookieId, type Logger } from '@strata/base'
 import type { AvailableBookie } from '@strata/ledger-client'
 import { hostPort, serveBookieNode, type NodeSecurity, type ServedBookieNode } from '@strata/ledger-client/grpc'
@@ -11,12 +10,13 @@ import { NodeAdminServer } from './admin-server.ts'
 import { isLoopback, loadNodeSecurity } from './credentials.ts'
 import { HeldIds } from './held-ids.ts'
 import { diskError, listenError, startError } from './errors.ts'
-import { diskSpaceOf, fullestOf, type NodeView } from './node-view.ts'
+import { roomOf, type NodeView } from './node-view.ts'
 import { openNodeAuditor } from './node-auditor.ts'
 import { OwnDeclaration } from './own-declaration.ts'
 import { openForCluster, ownBookieId } from './own-names.ts'
 import { NodeRegistration } from './registration.ts'
 import type { BookieServerSettings } from './settings.ts'
+import { directoriesOf, storageSettingsOf } from './storage-settings.ts'
 
 export interface BookieServerOptions {
   readonly settings: BookieServerSettings
@@ -84,6 +84,7 @@ async function open(
     softwareVersion: options.softwareVersion,
     startedAtMs: systemClock.wallMs(),
     directories: distinctDirectories(directories),
+    storage: directories,
     care: { auditor: undefined }
   }
   const httpPort = settings.httpServerEnabled ? await openAdmin(view, options, opened) : undefined
@@ -153,25 +154,10 @@ async function probePorts(settings: BookieServerSettings): Promise<void> {
   }
 }
 
-function directoriesOf(settings: BookieServerSettings): BookieDirectories {
-  const journal = oneDirectory(settings.journalDirectories, 'journalDirectories')
-  const entryLogs = oneDirectory(settings.ledgerDirectories, 'ledgerDirectories')
-  const index =
-    settings.indexDirectories === '' ? entryLogs : oneDirectory(settings.indexDirectories, 'indexDirectories')
-  return { journal, entryLogs, index }
-}
-
-function oneDirectory(value: string, key: string): string {
-  const [first, ...others] = value.split(',').map(path => path.trim())
-  if (first !== undefined && first !== '' && others.length === 0) return resolve(first)
-  throw startError('DISK_UNUSABLE', `${key}=${value}: name one directory; run one node for each disk`)
-}
-
 async function openStorage(
   directories: BookieDirectories,
   { settings, metadata, logger }: BookieServerOptions
 ): Promise<{ bookie: Bookie; clusterId: string }> {
-  const reserve = settings.strataDiskReserveMB * MIB
   try {
     return await openForCluster({
       directories,
@@ -179,12 +165,7 @@ async function openStorage(
       metadata,
       logger,
       clock: systemClock,
-      settings: {
-        journalFileBytes: settings.journalMaxSizeMB * MIB,
-        journalBytesMax: settings.strataJournalTotalMB * MIB,
-        readOnlyBelowBytes: reserve,
-        startFreeBytesMin: reserve
-      }
+      settings: storageSettingsOf(settings)
     })
   } catch (error) {
     throw diskError(error)
@@ -255,7 +236,7 @@ async function availableNow(
   const writable = isLeaving ? 'decommissioning' : 'writable'
   return {
     ...{ bookieId: view.bookieId, address: view.address, httpAddress, rack, host: hostname() },
-    ...fullestOf(await diskSpaceOf(view.directories)),
+    ...(await roomOf(view)),
     // a node that failed takes no adds, and may be read from
     state: state === 'writable' ? writable : 'read-only',
     softwareVersion: view.softwareVersion,

@@ -180,6 +180,26 @@ describe('a node in a process of its own', () => {
     assert.equal((await json(`${server.httpUrl}/nowhere`)).status, 404)
   })
 
+  test('a node with several disks serves, tells what it writes, and compares it with its checksums', async () => {
+    const lists = (...names: string[]): string => names.map(name => join(root, name)).join(', ')
+    const server = await start('a', {
+      journalDirectories: lists('journal-1', 'journal-2'),
+      ledgerDirectories: lists('ledgers-1', 'ledgers-2')
+    })
+    const directory = await directoryOf(server.clusterId)
+    for (let ledger = 1; ledger <= 6; ledger++) {
+      assert.deepEqual((await write(directory, server.bookieId, ledger)).failed, [])
+    }
+    const state = await json(`${server.httpUrl}/api/v1/bookie/state`)
+    assert.equal((state.body['disks'] as unknown[]).length, 4)
+    assert.equal((await json(`${server.httpUrl}/api/v1/bookie/scrub`, { method: 'PUT' })).status, 202)
+    assert.deepEqual((await json(`${server.httpUrl}/api/v1/bookie/damaged`)).body, { damaged: [] })
+    const metrics = await (await fetch(`${server.httpUrl}/metrics`)).text()
+    assert.match(metrics, /^strata_bookie_added_bytes 6$/m)
+    assert.match(metrics, /^strata_bookie_write_amplification [1-9]/m)
+    assert.match(metrics, /^strata_bookie_damaged_entries 0$/m)
+  })
+
   test('strangers are refused, friends are not', async () => {
     const file = join(root, 'secret')
     writeFileSync(file, `${SECRET}\n`)
@@ -258,7 +278,11 @@ describe('a node in a process of its own', () => {
 
     test('an address that this machine has not', () => refused({ httpServerHost: '192.0.2.1' }, 'httpServerHost'))
 
-    test('several directories', () => refused({ journalDirectories: '/a,/b' }, 'journalDirectories', 'one directory'))
+    test('a directory that is named twice, or not at all', async () => {
+      await refused({ journalDirectories: '/a,/b,/a' }, 'journalDirectories', 'each once')
+      await refused({ ledgerDirectories: '/a,,/b' }, 'ledgerDirectories', 'commas')
+      await refused({ indexDirectories: '/a,/b' }, 'indexDirectories', 'one directory')
+    })
 
     test('a directory in use', async () => {
       await start('a')

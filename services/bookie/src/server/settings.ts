@@ -56,10 +56,13 @@ export const bookieSettings = {
   // storage
   journalDirectories: text({
     default: 'data/bookie/journal',
-    doc: 'Directory of the journal. Give it its own disk if there is one.'
+    doc: 'Directories of the journal, with commas between them: each takes the adds of some ledgers. Best on disks of their own.'
   }),
-  ledgerDirectories: text({ default: 'data/bookie/ledgers', doc: 'Directory of entry logs.' }),
-  indexDirectories: text({ default: '', doc: 'Directory of the index; empty: that of entry logs.' }),
+  ledgerDirectories: text({
+    default: 'data/bookie/ledgers',
+    doc: 'Directories of entry logs, with commas between them: the one with most room takes the next.'
+  }),
+  indexDirectories: text({ default: '', doc: 'Directory of the index; empty: the first one of entry logs.' }),
   journalMaxSizeMB: number({
     default: 128,
     min: 8,
@@ -73,6 +76,31 @@ export const bookieSettings = {
     max: 1_048_576,
     unit: 'MB',
     doc: 'When all journal files together are larger, what is still live in the oldest is moved into entry logs.'
+  }),
+  compactionRateByBytes: number({
+    default: 100_663_296,
+    min: 1_048_576,
+    unit: 'bytes/s',
+    doc: 'How fast live entries are moved, out of old journal files and sparse entry logs; past twice strataJournalTotalMB as fast as it goes.'
+  }),
+  localScrubInterval: number({
+    default: 21_600,
+    max: 31_536_000,
+    unit: 's',
+    doc: 'From the end of one round of comparing all that is stored with its checksums to the next; 0: only when an operator asks.'
+  }),
+  strataScrubRateMB: number({
+    default: 4,
+    min: 1,
+    max: 100_000,
+    unit: 'MB/s',
+    doc: 'How fast such a round reads.'
+  }),
+  strataRecentWritesMB: number({
+    default: 32,
+    max: 65_536,
+    unit: 'MB',
+    doc: 'Memory for the last writes, for readers at the tail; 0: they are read from the disk.'
   }),
   strataDiskReserveMB: number({
     default: 512,
