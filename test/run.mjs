@@ -70,6 +70,8 @@ const foreign = [
 
 await stage('build', async () => asOne(await run(bin('tsc'), ['-b'])))
 await stage('tidy and unit', () => vitest(['libs', 'services', 'test/tidy']))
+await stage('simulation', () => vitest(['test/sim']))
+await stage('simulation: seeds', async () => asOne(await run(process.execPath, ['test/sim/run.mjs', '--seeds', '400'])))
 await stage('integration', () => vitest(['test/integration']))
 await stage('conformance: strata', () => conformance('strata'))
 const fetches = script =>
