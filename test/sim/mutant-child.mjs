@@ -1,4 +1,4 @@
-// One mutant by name, seed after seed until one fails: node mutant-child.mjs NAME FROM TO. Prints one line of JSON.
+// One mutant by name, seed after seed until one fails by a promise it names (the control: by any): node mutant-child.mjs NAME FROM TO. Prints one line of JSON.
 import { register } from 'node:module'
 import { mutants } from './mutants.mjs'
 
@@ -8,9 +8,16 @@ register('./mutant-hook.mjs', import.meta.url, { data: { edits: mutant?.edits ??
 const { planOf } = await import('../dist/sim/plan.js')
 const { runPlan } = await import('../dist/sim/run-seed.js')
 
+const expected = mutant?.diesBy ?? []
 const startedAt = performance.now()
+const others = {}
 let seed = Number(from)
-let failure
-for (; seed < Number(to) && failure === undefined; seed++) failure = (await runPlan(planOf(seed))).failure
+let death
+for (; seed < Number(to) && death === undefined; seed++) {
+  const { failure } = await runPlan(planOf(seed))
+  if (failure === undefined) continue
+  if (mutant === undefined || expected.includes(failure.invariant)) death = failure
+  else others[failure.invariant] ??= `seed ${seed}: ${failure.message.split('\n')[0]}`
+}
 const seconds = (performance.now() - startedAt) / 1000
-process.stdout.write(`${JSON.stringify({ name, seeds: seed - Number(from), seconds, failure })}\n`)
+process.stdout.write(`${JSON.stringify({ name, seeds: seed - Number(from), seconds, failure: death, others })}\n`)

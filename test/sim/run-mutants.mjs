@@ -43,7 +43,7 @@ function run(mutant) {
 
 async function thread() {
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-    const { seeds, seconds, failure } = await run(mutant)
+    const { seeds, seconds, failure, others } = await run(mutant)
     const isExpected = mutant === control ? failure === undefined : mutant.diesBy.includes(failure?.invariant)
     if (isExpected && failure !== undefined) triggered.add(failure.invariant)
     if (!isExpected) failed++
@@ -54,6 +54,7 @@ async function thread() {
     process.stdout.write(`${isExpected ? 'ok  ' : 'FAIL'} ${mutant.name}: ${how} (${seconds.toFixed(1)} s)\n`)
     if (!isExpected && failure !== undefined)
       process.stdout.write(`     ${failure.message.split('\n').slice(0, 4).join('\n     ')}\n`)
+    for (const other of Object.values(others ?? {})) process.stdout.write(`     also ${other}\n`)
   }
 }
 
