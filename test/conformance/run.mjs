@@ -9,5 +9,7 @@ if (!existsSync(entry)) {
   process.stderr.write('conformance: not built yet; run: npx tsc -b test\n')
   process.exit(69)
 }
+// whoever ends the run early ends what it started: servers are ended when this process exits
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130))
 const { main } = await import(entry.href)
 process.exit(await main(process.argv.slice(2), { testFolder }))
