@@ -74,7 +74,9 @@ test('a journal with any byte changed gives an error that names file and offset,
   const unproven = COUNT - 4
   let errors = 0
   for (const path of journals) {
-    const size = disk.contentOf(path).length
+    const content = disk.contentOf(path)
+    // Behind the last record is the rest of its block, all alike.
+    const size = Math.min(content.length, content.findLastIndex(byte => byte !== 0) + 200)
     for (let at = 0; at < size; at = at === 64 ? 4_096 : at + 1) {
       const outcome = await replayDamaged(path, at)
       if (typeof outcome === 'number') {
@@ -88,7 +90,7 @@ test('a journal with any byte changed gives an error that names file and offset,
     }
   }
   assert.ok(errors > 1_000)
-})
+}, 180_000)
 
 test('a node whose journal is damaged does not start, and changes nothing', async () => {
   const [path = ''] = journals
