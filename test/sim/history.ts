@@ -1,4 +1,4 @@
-import type { BookieId, EntryId, LedgerId } from '@strata/base'
+import type { EntryId, LedgerId } from '@strata/base'
 import type { LedgerEnd } from '@strata/ledger-client'
 import type { Scheduler } from '@strata/sim'
 
@@ -100,6 +100,10 @@ export class History {
   constructor(scheduler: Scheduler, isTold: boolean) {
     this.#scheduler = scheduler
     this.lines = isTold ? [] : undefined
+  }
+
+  get nowMs(): number {
+    return this.#scheduler.nowMs
   }
 
   get ledgers(): IterableIterator<LedgerHistory> {
@@ -208,8 +212,4 @@ export class History {
   isRecovering(ledgerId: LedgerId): boolean {
     return (this.#recovering.get(ledgerId) ?? 0) > 0
   }
-}
-
-function nameOfEntry(bookie: BookieId, ledgerId: LedgerId, entryId: number): string {
-  return `${bookie} ${ledgerId}:${entryId}`
 }

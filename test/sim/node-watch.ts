@@ -21,6 +21,8 @@ export class NodeWatch {
   readonly bookieId: BookieId
   readonly #history: History
   readonly #ledgers = new Map<LedgerId, Known>()
+  /** What was answered last, all at one moment. */
+  #lastAnswered: { atMs: number; entries: { ledgerId: LedgerId; entryId: number }[] } = { atMs: -1, entries: [] }
 
   constructor(bookieId: BookieId, history: History) {
     this.bookieId = bookieId
@@ -34,6 +36,14 @@ export class NodeWatch {
 
   hasAcked(ledgerId: LedgerId, entryId: number): boolean {
     return this.#ledgers.get(ledgerId)?.acked.has(entryId) === true
+  }
+
+  /**
+   * Power failed on a disk that was tampered with. What was answered last is proven by no later record: if just that is
+   * damaged, it cannot be told from a write that never ended, and is denied. A known limit of the journal's format.
+   */
+  forgetUnproven(): void {
+    for (const { ledgerId, entryId } of this.#lastAnswered.entries) this.#known(ledgerId).acked.delete(entryId)
   }
 
   /** The disk was destroyed, in whole or in part: it need not have what it had, but may not deny it either. */
@@ -87,8 +97,15 @@ export class NodeWatch {
         this.#history.violate('one-content', `${this.bookieId} has two contents for ${ledgerId}:${entryId}`)
       }
       known.acked.set(entryId, crc32c)
+      this.#noteLast(ledgerId, entryId)
       known.kept.add(entryId)
     }
+  }
+
+  #noteLast(ledgerId: LedgerId, entryId: number): void {
+    const atMs = this.#history.nowMs
+    if (this.#lastAnswered.atMs !== atMs) this.#lastAnswered = { atMs, entries: [] }
+    this.#lastAnswered.entries.push({ ledgerId, entryId })
   }
 
   #admit(request: AddRequest): void {

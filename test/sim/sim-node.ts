@@ -124,6 +124,7 @@ export class SimNode {
     this.#world.history.tell(this.bookieId, powerFails ? 'loses power' : 'is killed')
     this.#world.history.counts.crashes++
     if (powerFails) this.volume.crash()
+    if (this.isSuspect) this.watch.forgetUnproven()
   }
 
   /** Everything on the disk is gone, or (`directory`) one folder; to be called between a crash and a start. */
