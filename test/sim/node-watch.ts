@@ -10,6 +10,8 @@ interface Known {
   /** The same, forgotten when its disk was destroyed. */
   kept: Set<number>
   fencesAnswered: number
+  /** See `forgetUnproven`. */
+  readonly unproven: Set<number>
 }
 
 /**
@@ -43,7 +45,7 @@ export class NodeWatch {
    * damaged, it cannot be told from a write that never ended, and is denied. A known limit of the journal's format.
    */
   forgetUnproven(): void {
-    for (const { ledgerId, entryId } of this.#lastAnswered.entries) this.#known(ledgerId).acked.delete(entryId)
+    for (const { ledgerId, entryId } of this.#lastAnswered.entries) this.#known(ledgerId).unproven.add(entryId)
   }
 
   /** The disk was destroyed, in whole or in part: it need not have what it had, but may not deny it either. */
@@ -128,7 +130,7 @@ export class NodeWatch {
   ): void {
     if (answer.end !== 'absent' || this.#history.isDeleting(ledgerId)) return
     const missing = first + answer.entries.length
-    if (ackedBefore.has(missing)) {
+    if (ackedBefore.has(missing) && !this.#known(ledgerId).unproven.has(missing)) {
       this.#history.violate('node-no-lie', `${this.bookieId} denies ${ledgerId}:${missing}, which it had`)
     }
   }
@@ -136,7 +138,7 @@ export class NodeWatch {
   #known(ledgerId: LedgerId): Known {
     let known = this.#ledgers.get(ledgerId)
     if (known === undefined) {
-      known = { acked: new Map(), kept: new Set(), fencesAnswered: 0 }
+      known = { acked: new Map(), kept: new Set(), fencesAnswered: 0, unproven: new Set() }
       this.#ledgers.set(ledgerId, known)
     }
     return known
