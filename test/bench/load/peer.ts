@@ -1,6 +1,8 @@
 import { connect, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   BaseCommand_Type,
+  CommandLookupTopicResponse_LookupType,
   commandTypeOf,
   decodeCommand,
   encodeCommand,
@@ -15,6 +17,8 @@ export type FrameCallback = (buffer: Buffer, start: number, end: number) => void
 
 /** Read into again and again: what comes is not kept. */
 const READ_BYTES = 256 * 1024
+const LOOKUPS_MAX = 40
+const LOOKUP_PAUSE_MS = 250
 
 /**
  * A client connection without a client: sends bytes that were encoded before, and hands out frames as they come. It
@@ -67,14 +71,24 @@ export class Peer {
     return peer
   }
 
-  /** Apache Pulsar serves a topic only once somebody has looked it up. */
-  lookup(topic: string): Promise<void> {
-    return this.ask('lookupTopic', { topic, requestId: 0n }, BaseCommand_Type.LOOKUP_RESPONSE)
+  /** Apache Pulsar serves a topic only once somebody has looked it up, and refuses that for a while after its start. */
+  async lookup(topic: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const answer = await this.ask('lookupTopic', { topic, requestId: 0n }, BaseCommand_Type.LOOKUP_RESPONSE)
+      if (answer.case !== 'lookupTopicResponse') throw new Error(`a lookup was answered with ${String(answer.case)}`)
+      if (answer.value.response === CommandLookupTopicResponse_LookupType.Connect) return
+      if (attempt === LOOKUPS_MAX) throw new Error(`${topic} cannot be looked up: ${answer.value.message}`)
+      await delay(LOOKUP_PAUSE_MS)
+    }
   }
 
   /** Sends a command and waits for the first frame of the type that answers it. One at a time per answering type. */
-  async ask<Name extends CommandName>(name: Name, init: CommandInit<Name>, answer: BaseCommand_Type): Promise<void> {
-    const answered = new Promise<void>((resolve, reject) => {
+  async ask<Name extends CommandName>(
+    name: Name,
+    init: CommandInit<Name>,
+    answer: BaseCommand_Type
+  ): Promise<ReturnType<typeof decodeCommand>> {
+    const answered = new Promise<ReturnType<typeof decodeCommand>>((resolve, reject) => {
       const settle = (): void => {
         this.#waiting.delete(answer)
         this.#waiting.delete(BaseCommand_Type.ERROR)
@@ -85,9 +99,9 @@ export class Peer {
         reject(new Error('the broker closed the connection'))
       }
       this.socket.once('close', onClose)
-      this.#waiting.set(answer, () => {
+      this.#waiting.set(answer, (buffer, start, end) => {
         settle()
-        resolve()
+        resolve(decodeCommand(buffer, start, end))
       })
       this.#waiting.set(BaseCommand_Type.ERROR, (buffer, start, end) => {
         settle()
@@ -96,7 +110,7 @@ export class Peer {
       })
     })
     this.socket.write(encodeCommand(name, init))
-    await answered
+    return await answered
   }
 
   close(): void {
