@@ -14,6 +14,17 @@
 //   topic-deletions/<tenant>/<namespace>/<domain>/<…>      (empty)       exists while TopicRow.deleting is set
 //   dynamic-settings/<key>                                 SettingRow    set at run time, over files and flags
 //   serving-broker                                         ServingRow    under the lease of the broker that serves all topics
+//   brokers/<instance>                                     BrokerRow     under the lease of that broker
+//   bundles/<tenant>/<namespace>                           BundlesRow    once a bundle was split or merged
+//   bundle-owners/<tenant>/<namespace>/<range>             BundleOwnerRow  under the lease of its owner, or of who assigns it
+//   broker-suspicions/<instance>/<by instance>             SuspicionRow  under the lease of the broker that suspects
+//   load-reports/<instance>                                LoadReportRow   under a lease of that broker
+//   load-reports/<instance>/<page>                         BundleLoadsRow  under the same lease
+//   load-digest/<page>                                     LoadDigestRow   what placement goes by, written by the leader
+//   balance-decisions/<slot>                               BalanceDecisionsRow  a ring of what the leader decided
+//   isolation-policies/<cluster>/<name>                    IsolationPolicyRow
+//   failure-domains/<cluster>/<name>                       FailureDomainRow
+//   bookie-racks/<bookie>                                  BookieRackRow
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -23,7 +34,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file broker.proto.
  */
 export const file_broker: GenFile = /*@__PURE__*/
-  fileDesc("Cgxicm9rZXIucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJyb2tlciL8AQoKQ2x1c3RlclJvdxIYCgtzZXJ2aWNlX3VybBgBIAEoCUgAiAEBEhwKD3NlcnZpY2VfdXJsX3RscxgCIAEoCUgBiAEBEh8KEmJyb2tlcl9zZXJ2aWNlX3VybBgDIAEoCUgCiAEBEiMKFmJyb2tlcl9zZXJ2aWNlX3VybF90bHMYBCABKAlIA4gBARIaChJwZWVyX2NsdXN0ZXJfbmFtZXMYBSADKAlCDgoMX3NlcnZpY2VfdXJsQhIKEF9zZXJ2aWNlX3VybF90bHNCFQoTX2Jyb2tlcl9zZXJ2aWNlX3VybEIZChdfYnJva2VyX3NlcnZpY2VfdXJsX3RscyI6CglUZW5hbnRSb3cSEwoLYWRtaW5fcm9sZXMYASADKAkSGAoQYWxsb3dlZF9jbHVzdGVycxgCIAMoCSKqAQoMTmFtZXNwYWNlUm93EhoKDWNyZWF0ZWRfYXRfbXMYASABKARIAIgBARIZCgxidW5kbGVfY291bnQYAiABKA1IAYgBARIcChRyZXBsaWNhdGlvbl9jbHVzdGVycxgDIAMoCRIVCghkZWxldGluZxgEIAEoCEgCiAEBQhAKDl9jcmVhdGVkX2F0X21zQg8KDV9idW5kbGVfY291bnRCCwoJX2RlbGV0aW5nIicKCVBvbGljeVJvdxIRCgRqc29uGAEgASgJSACIAQFCBwoFX2pzb24ipAIKCFRvcGljUm93EhcKCmdlbmVyYXRpb24YASABKAlIAIgBARIXCgpwYXJ0aXRpb25zGAIgASgNSAGIAQESQwoKcHJvcGVydGllcxgDIAMoCzIvLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5Ub3BpY1Jvdy5Qcm9wZXJ0aWVzRW50cnkSGgoNY3JlYXRlZF9hdF9tcxgEIAEoBEgCiAEBEhUKCGRlbGV0aW5nGAUgASgISAOIAQEaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2dlbmVyYXRpb25CDQoLX3BhcnRpdGlvbnNCEAoOX2NyZWF0ZWRfYXRfbXNCCwoJX2RlbGV0aW5nIioKClNldHRpbmdSb3cSEgoFdmFsdWUYASABKAlIAIgBAUIICgZfdmFsdWUihwEKClNlcnZpbmdSb3cSEAoIaW5zdGFuY2UYASABKAkSDAoEaG9zdBgCIAEoCRILCgNwaWQYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SEgoKYnJva2VyX3VybBgFIAEoCRIPCgd3ZWJfdXJsGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKARiBnByb3RvMw");
+  fileDesc("Cgxicm9rZXIucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJyb2tlciL8AQoKQ2x1c3RlclJvdxIYCgtzZXJ2aWNlX3VybBgBIAEoCUgAiAEBEhwKD3NlcnZpY2VfdXJsX3RscxgCIAEoCUgBiAEBEh8KEmJyb2tlcl9zZXJ2aWNlX3VybBgDIAEoCUgCiAEBEiMKFmJyb2tlcl9zZXJ2aWNlX3VybF90bHMYBCABKAlIA4gBARIaChJwZWVyX2NsdXN0ZXJfbmFtZXMYBSADKAlCDgoMX3NlcnZpY2VfdXJsQhIKEF9zZXJ2aWNlX3VybF90bHNCFQoTX2Jyb2tlcl9zZXJ2aWNlX3VybEIZChdfYnJva2VyX3NlcnZpY2VfdXJsX3RscyI6CglUZW5hbnRSb3cSEwoLYWRtaW5fcm9sZXMYASADKAkSGAoQYWxsb3dlZF9jbHVzdGVycxgCIAMoCSKqAQoMTmFtZXNwYWNlUm93EhoKDWNyZWF0ZWRfYXRfbXMYASABKARIAIgBARIZCgxidW5kbGVfY291bnQYAiABKA1IAYgBARIcChRyZXBsaWNhdGlvbl9jbHVzdGVycxgDIAMoCRIVCghkZWxldGluZxgEIAEoCEgCiAEBQhAKDl9jcmVhdGVkX2F0X21zQg8KDV9idW5kbGVfY291bnRCCwoJX2RlbGV0aW5nIicKCVBvbGljeVJvdxIRCgRqc29uGAEgASgJSACIAQFCBwoFX2pzb24ipAIKCFRvcGljUm93EhcKCmdlbmVyYXRpb24YASABKAlIAIgBARIXCgpwYXJ0aXRpb25zGAIgASgNSAGIAQESQwoKcHJvcGVydGllcxgDIAMoCzIvLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5Ub3BpY1Jvdy5Qcm9wZXJ0aWVzRW50cnkSGgoNY3JlYXRlZF9hdF9tcxgEIAEoBEgCiAEBEhUKCGRlbGV0aW5nGAUgASgISAOIAQEaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2dlbmVyYXRpb25CDQoLX3BhcnRpdGlvbnNCEAoOX2NyZWF0ZWRfYXRfbXNCCwoJX2RlbGV0aW5nIioKClNldHRpbmdSb3cSEgoFdmFsdWUYASABKAlIAIgBAUIICgZfdmFsdWUihwEKClNlcnZpbmdSb3cSEAoIaW5zdGFuY2UYASABKAkSDAoEaG9zdBgCIAEoCRILCgNwaWQYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SEgoKYnJva2VyX3VybBgFIAEoCRIPCgd3ZWJfdXJsGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKAQi6wEKCUJyb2tlclJvdxIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYAyABKAQSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SMAoEdXJscxgGIAEoCzIiLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5MaXN0ZW5lclJvdxI1CglsaXN0ZW5lcnMYByADKAsyIi5zdHJhdGEuc3RvcmFnZS5icm9rZXIuTGlzdGVuZXJSb3cSEAoIZHJhaW5pbmcYCCABKAgSFAoMY2FwYWJpbGl0aWVzGAkgAygJIm8KC0xpc3RlbmVyUm93EgwKBG5hbWUYASABKAkSEgoKYnJva2VyX3VybBgCIAEoCRIWCg5icm9rZXJfdXJsX3RscxgDIAEoCRIQCghodHRwX3VybBgEIAEoCRIUCgxodHRwX3VybF90bHMYBSABKAkiIAoKQnVuZGxlc1JvdxISCgpib3VuZGFyaWVzGAEgAygHIo0BCg5CdW5kbGVPd25lclJvdxINCgVvd25lchgBIAEoCRIMCgRuZXh0GAIgASgJEhMKC2RlYWRsaW5lX21zGAMgASgEEhAKCHJlbGVhc2VkGAQgASgIEhAKCHNpbmNlX21zGAUgASgEEg4KBnJlYXNvbhgGIAEoCRIVCg1sb2FkZWRfdG9waWNzGAcgAygJIi0KDFN1c3BpY2lvblJvdxINCgVhdF9tcxgBIAEoBBIOCgZyZWFzb24YAiABKAkimgIKDUxvYWRSZXBvcnRSb3cSDQoFYXRfbXMYASABKAQSEwoLbWVzc2FnZXNfaW4YAiABKAESFAoMbWVzc2FnZXNfb3V0GAMgASgBEhAKCGJ5dGVzX2luGAQgASgBEhEKCWJ5dGVzX291dBgFIAEoARIOCgZ0b3BpY3MYBiABKA0SEQoJcHJvZHVjZXJzGAcgASgNEhEKCWNvbnN1bWVycxgIIAEoDRIPCgdidW5kbGVzGAkgASgNEg4KBmxhZ19tcxgKIAEoDRIVCg1sb29wX3Blcm1pbGxlGAsgASgNEhQKDGNwdV9wZXJtaWxsZRgMIAEoDRIXCg9tZW1vcnlfcGVybWlsbGUYDSABKA0SDQoFcGFnZXMYDiABKA0iRwoOQnVuZGxlTG9hZHNSb3cSNQoHYnVuZGxlcxgBIAMoCzIkLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5CdW5kbGVMb2FkUm93IqMBCg1CdW5kbGVMb2FkUm93Eg4KBmJ1bmRsZRgBIAEoCRITCgttZXNzYWdlc19pbhgCIAEoARIUCgxtZXNzYWdlc19vdXQYAyABKAESEAoIYnl0ZXNfaW4YBCABKAESEQoJYnl0ZXNfb3V0GAUgASgBEg4KBnRvcGljcxgGIAEoDRIQCghzZXNzaW9ucxgHIAEoDRIQCghzaWJsaW5ncxgIIAEoDSJHCg1Mb2FkRGlnZXN0Um93EjYKB2Jyb2tlcnMYASADKAsyJS5zdHJhdGEuc3RvcmFnZS5icm9rZXIuQnJva2VyVXNhZ2VSb3ciSQoOQnJva2VyVXNhZ2VSb3cSEAoIaW5zdGFuY2UYASABKAkSFQoNdXNhZ2VfcGVyY2VudBgCIAEoDRIOCgZ0b3BpY3MYAyABKA0icgoTQmFsYW5jZURlY2lzaW9uc1JvdxINCgVhdF9tcxgBIAEoBBIOCgZsZWFkZXIYAiABKAkSPAoJZGVjaXNpb25zGAMgAygLMikuc3RyYXRhLnN0b3JhZ2UuYnJva2VyLkJhbGFuY2VEZWNpc2lvblJvdyJtChJCYWxhbmNlRGVjaXNpb25Sb3cSDAoEa2luZBgBIAEoCRIOCgZidW5kbGUYAiABKAkSDAoEZnJvbRgDIAEoCRIKCgJ0bxgEIAEoCRIOCgZyZWFzb24YBSABKAkSDwoHb3V0Y29tZRgGIAEoCSLjAQoSSXNvbGF0aW9uUG9saWN5Um93EhIKCm5hbWVzcGFjZXMYASADKAkSDwoHcHJpbWFyeRgCIAMoCRIRCglzZWNvbmRhcnkYAyADKAkSEwoLcG9saWN5X3R5cGUYBCABKAkSTQoKcGFyYW1ldGVycxgFIAMoCzI5LnN0cmF0YS5zdG9yYWdlLmJyb2tlci5Jc29sYXRpb25Qb2xpY3lSb3cuUGFyYW1ldGVyc0VudHJ5GjEKD1BhcmFtZXRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIiMKEEZhaWx1cmVEb21haW5Sb3cSDwoHYnJva2VycxgBIAMoCSI+Cg1Cb29raWVSYWNrUm93Eg0KBWdyb3VwGAEgASgJEgwKBHJhY2sYAiABKAkSEAoIaG9zdG5hbWUYAyABKAliBnByb3RvMw");
 
 /**
  * @generated from message strata.storage.broker.ClusterRow
@@ -255,4 +266,583 @@ export type ServingRow = Message<"strata.storage.broker.ServingRow"> & {
  */
 export const ServingRowSchema: GenMessage<ServingRow> = /*@__PURE__*/
   messageDesc(file_broker, 6);
+
+/**
+ * One start of one broker.
+ *
+ * @generated from message strata.storage.broker.BrokerRow
+ */
+export type BrokerRow = Message<"strata.storage.broker.BrokerRow"> & {
+  /**
+   * host:port of HTTP; the same after a restart.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * @generated from field: uint64 started_at_ms = 3;
+   */
+  startedAtMs: bigint;
+
+  /**
+   * @generated from field: string host = 4;
+   */
+  host: string;
+
+  /**
+   * @generated from field: uint32 pid = 5;
+   */
+  pid: number;
+
+  /**
+   * Where clients that name no listener find it.
+   *
+   * @generated from field: strata.storage.broker.ListenerRow urls = 6;
+   */
+  urls?: ListenerRow;
+
+  /**
+   * @generated from field: repeated strata.storage.broker.ListenerRow listeners = 7;
+   */
+  listeners: ListenerRow[];
+
+  /**
+   * It takes no new bundles.
+   *
+   * @generated from field: bool draining = 8;
+   */
+  draining: boolean;
+
+  /**
+   * What its build can do, by name, so that releases can serve side by side.
+   *
+   * @generated from field: repeated string capabilities = 9;
+   */
+  capabilities: string[];
+};
+
+/**
+ * Describes the message strata.storage.broker.BrokerRow.
+ * Use `create(BrokerRowSchema)` to create a new message.
+ */
+export const BrokerRowSchema: GenMessage<BrokerRow> = /*@__PURE__*/
+  messageDesc(file_broker, 7);
+
+/**
+ * Empty: there is no such address.
+ *
+ * @generated from message strata.storage.broker.ListenerRow
+ */
+export type ListenerRow = Message<"strata.storage.broker.ListenerRow"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string broker_url = 2;
+   */
+  brokerUrl: string;
+
+  /**
+   * @generated from field: string broker_url_tls = 3;
+   */
+  brokerUrlTls: string;
+
+  /**
+   * @generated from field: string http_url = 4;
+   */
+  httpUrl: string;
+
+  /**
+   * @generated from field: string http_url_tls = 5;
+   */
+  httpUrlTls: string;
+};
+
+/**
+ * Describes the message strata.storage.broker.ListenerRow.
+ * Use `create(ListenerRowSchema)` to create a new message.
+ */
+export const ListenerRowSchema: GenMessage<ListenerRow> = /*@__PURE__*/
+  messageDesc(file_broker, 8);
+
+/**
+ * @generated from message strata.storage.broker.BundlesRow
+ */
+export type BundlesRow = Message<"strata.storage.broker.BundlesRow"> & {
+  /**
+   * Ascending, the first 0, the last 0xffffffff.
+   *
+   * @generated from field: repeated fixed32 boundaries = 1;
+   */
+  boundaries: number[];
+};
+
+/**
+ * Describes the message strata.storage.broker.BundlesRow.
+ * Use `create(BundlesRowSchema)` to create a new message.
+ */
+export const BundlesRowSchema: GenMessage<BundlesRow> = /*@__PURE__*/
+  messageDesc(file_broker, 9);
+
+/**
+ * @generated from message strata.storage.broker.BundleOwnerRow
+ */
+export type BundleOwnerRow = Message<"strata.storage.broker.BundleOwnerRow"> & {
+  /**
+   * Instance; empty: nobody has it, and `next` may take it.
+   *
+   * @generated from field: string owner = 1;
+   */
+  owner: string;
+
+  /**
+   * Instance that it is handed to; empty: it is not handed over.
+   *
+   * @generated from field: string next = 2;
+   */
+  next: string;
+
+  /**
+   * By the wall clock of who wrote the row: past it the hand-over counts for nothing.
+   *
+   * @generated from field: uint64 deadline_ms = 3;
+   */
+  deadlineMs: bigint;
+
+  /**
+   * The owner has closed the topics: `next` may take it.
+   *
+   * @generated from field: bool released = 4;
+   */
+  released: boolean;
+
+  /**
+   * @generated from field: uint64 since_ms = 5;
+   */
+  sinceMs: bigint;
+
+  /**
+   * For people.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+
+  /**
+   * Topics that were loaded when it was handed over, some of them at least: the next owner loads them ahead.
+   *
+   * @generated from field: repeated string loaded_topics = 7;
+   */
+  loadedTopics: string[];
+};
+
+/**
+ * Describes the message strata.storage.broker.BundleOwnerRow.
+ * Use `create(BundleOwnerRowSchema)` to create a new message.
+ */
+export const BundleOwnerRowSchema: GenMessage<BundleOwnerRow> = /*@__PURE__*/
+  messageDesc(file_broker, 10);
+
+/**
+ * @generated from message strata.storage.broker.SuspicionRow
+ */
+export type SuspicionRow = Message<"strata.storage.broker.SuspicionRow"> & {
+  /**
+   * @generated from field: uint64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message strata.storage.broker.SuspicionRow.
+ * Use `create(SuspicionRowSchema)` to create a new message.
+ */
+export const SuspicionRowSchema: GenMessage<SuspicionRow> = /*@__PURE__*/
+  messageDesc(file_broker, 11);
+
+/**
+ * One broker as it is now. Rates are per second.
+ *
+ * @generated from message strata.storage.broker.LoadReportRow
+ */
+export type LoadReportRow = Message<"strata.storage.broker.LoadReportRow"> & {
+  /**
+   * @generated from field: uint64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * @generated from field: double messages_in = 2;
+   */
+  messagesIn: number;
+
+  /**
+   * @generated from field: double messages_out = 3;
+   */
+  messagesOut: number;
+
+  /**
+   * @generated from field: double bytes_in = 4;
+   */
+  bytesIn: number;
+
+  /**
+   * @generated from field: double bytes_out = 5;
+   */
+  bytesOut: number;
+
+  /**
+   * @generated from field: uint32 topics = 6;
+   */
+  topics: number;
+
+  /**
+   * @generated from field: uint32 producers = 7;
+   */
+  producers: number;
+
+  /**
+   * @generated from field: uint32 consumers = 8;
+   */
+  consumers: number;
+
+  /**
+   * @generated from field: uint32 bundles = 9;
+   */
+  bundles: number;
+
+  /**
+   * Delay of the event loop, 99th percentile.
+   *
+   * @generated from field: uint32 lag_ms = 10;
+   */
+  lagMs: number;
+
+  /**
+   * Thousandths of the time in which the event loop was busy, of a core, of the byte budget.
+   *
+   * @generated from field: uint32 loop_permille = 11;
+   */
+  loopPermille: number;
+
+  /**
+   * @generated from field: uint32 cpu_permille = 12;
+   */
+  cpuPermille: number;
+
+  /**
+   * @generated from field: uint32 memory_permille = 13;
+   */
+  memoryPermille: number;
+
+  /**
+   * How many rows of bundles there are.
+   *
+   * @generated from field: uint32 pages = 14;
+   */
+  pages: number;
+};
+
+/**
+ * Describes the message strata.storage.broker.LoadReportRow.
+ * Use `create(LoadReportRowSchema)` to create a new message.
+ */
+export const LoadReportRowSchema: GenMessage<LoadReportRow> = /*@__PURE__*/
+  messageDesc(file_broker, 12);
+
+/**
+ * The heaviest first, over all pages.
+ *
+ * @generated from message strata.storage.broker.BundleLoadsRow
+ */
+export type BundleLoadsRow = Message<"strata.storage.broker.BundleLoadsRow"> & {
+  /**
+   * @generated from field: repeated strata.storage.broker.BundleLoadRow bundles = 1;
+   */
+  bundles: BundleLoadRow[];
+};
+
+/**
+ * Describes the message strata.storage.broker.BundleLoadsRow.
+ * Use `create(BundleLoadsRowSchema)` to create a new message.
+ */
+export const BundleLoadsRowSchema: GenMessage<BundleLoadsRow> = /*@__PURE__*/
+  messageDesc(file_broker, 13);
+
+/**
+ * @generated from message strata.storage.broker.BundleLoadRow
+ */
+export type BundleLoadRow = Message<"strata.storage.broker.BundleLoadRow"> & {
+  /**
+   * tenant/namespace/range
+   *
+   * @generated from field: string bundle = 1;
+   */
+  bundle: string;
+
+  /**
+   * @generated from field: double messages_in = 2;
+   */
+  messagesIn: number;
+
+  /**
+   * @generated from field: double messages_out = 3;
+   */
+  messagesOut: number;
+
+  /**
+   * @generated from field: double bytes_in = 4;
+   */
+  bytesIn: number;
+
+  /**
+   * @generated from field: double bytes_out = 5;
+   */
+  bytesOut: number;
+
+  /**
+   * @generated from field: uint32 topics = 6;
+   */
+  topics: number;
+
+  /**
+   * Producers and consumers.
+   *
+   * @generated from field: uint32 sessions = 7;
+   */
+  sessions: number;
+
+  /**
+   * Bundles of its namespace, itself included.
+   *
+   * @generated from field: uint32 siblings = 8;
+   */
+  siblings: number;
+};
+
+/**
+ * Describes the message strata.storage.broker.BundleLoadRow.
+ * Use `create(BundleLoadRowSchema)` to create a new message.
+ */
+export const BundleLoadRowSchema: GenMessage<BundleLoadRow> = /*@__PURE__*/
+  messageDesc(file_broker, 14);
+
+/**
+ * @generated from message strata.storage.broker.LoadDigestRow
+ */
+export type LoadDigestRow = Message<"strata.storage.broker.LoadDigestRow"> & {
+  /**
+   * @generated from field: repeated strata.storage.broker.BrokerUsageRow brokers = 1;
+   */
+  brokers: BrokerUsageRow[];
+};
+
+/**
+ * Describes the message strata.storage.broker.LoadDigestRow.
+ * Use `create(LoadDigestRowSchema)` to create a new message.
+ */
+export const LoadDigestRowSchema: GenMessage<LoadDigestRow> = /*@__PURE__*/
+  messageDesc(file_broker, 15);
+
+/**
+ * @generated from message strata.storage.broker.BrokerUsageRow
+ */
+export type BrokerUsageRow = Message<"strata.storage.broker.BrokerUsageRow"> & {
+  /**
+   * @generated from field: string instance = 1;
+   */
+  instance: string;
+
+  /**
+   * @generated from field: uint32 usage_percent = 2;
+   */
+  usagePercent: number;
+
+  /**
+   * @generated from field: uint32 topics = 3;
+   */
+  topics: number;
+};
+
+/**
+ * Describes the message strata.storage.broker.BrokerUsageRow.
+ * Use `create(BrokerUsageRowSchema)` to create a new message.
+ */
+export const BrokerUsageRowSchema: GenMessage<BrokerUsageRow> = /*@__PURE__*/
+  messageDesc(file_broker, 16);
+
+/**
+ * What was decided at one time.
+ *
+ * @generated from message strata.storage.broker.BalanceDecisionsRow
+ */
+export type BalanceDecisionsRow = Message<"strata.storage.broker.BalanceDecisionsRow"> & {
+  /**
+   * @generated from field: uint64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * Broker id of who decided.
+   *
+   * @generated from field: string leader = 2;
+   */
+  leader: string;
+
+  /**
+   * @generated from field: repeated strata.storage.broker.BalanceDecisionRow decisions = 3;
+   */
+  decisions: BalanceDecisionRow[];
+};
+
+/**
+ * Describes the message strata.storage.broker.BalanceDecisionsRow.
+ * Use `create(BalanceDecisionsRowSchema)` to create a new message.
+ */
+export const BalanceDecisionsRowSchema: GenMessage<BalanceDecisionsRow> = /*@__PURE__*/
+  messageDesc(file_broker, 17);
+
+/**
+ * @generated from message strata.storage.broker.BalanceDecisionRow
+ */
+export type BalanceDecisionRow = Message<"strata.storage.broker.BalanceDecisionRow"> & {
+  /**
+   * move, split, merge
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string bundle = 2;
+   */
+  bundle: string;
+
+  /**
+   * Broker ids.
+   *
+   * @generated from field: string from = 3;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string to = 4;
+   */
+  to: string;
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: string outcome = 6;
+   */
+  outcome: string;
+};
+
+/**
+ * Describes the message strata.storage.broker.BalanceDecisionRow.
+ * Use `create(BalanceDecisionRowSchema)` to create a new message.
+ */
+export const BalanceDecisionRowSchema: GenMessage<BalanceDecisionRow> = /*@__PURE__*/
+  messageDesc(file_broker, 18);
+
+/**
+ * @generated from message strata.storage.broker.IsolationPolicyRow
+ */
+export type IsolationPolicyRow = Message<"strata.storage.broker.IsolationPolicyRow"> & {
+  /**
+   * Patterns that match whole names: of namespaces, of brokers.
+   *
+   * @generated from field: repeated string namespaces = 1;
+   */
+  namespaces: string[];
+
+  /**
+   * @generated from field: repeated string primary = 2;
+   */
+  primary: string[];
+
+  /**
+   * @generated from field: repeated string secondary = 3;
+   */
+  secondary: string[];
+
+  /**
+   * @generated from field: string policy_type = 4;
+   */
+  policyType: string;
+
+  /**
+   * @generated from field: map<string, string> parameters = 5;
+   */
+  parameters: { [key: string]: string };
+};
+
+/**
+ * Describes the message strata.storage.broker.IsolationPolicyRow.
+ * Use `create(IsolationPolicyRowSchema)` to create a new message.
+ */
+export const IsolationPolicyRowSchema: GenMessage<IsolationPolicyRow> = /*@__PURE__*/
+  messageDesc(file_broker, 19);
+
+/**
+ * @generated from message strata.storage.broker.FailureDomainRow
+ */
+export type FailureDomainRow = Message<"strata.storage.broker.FailureDomainRow"> & {
+  /**
+   * Broker ids.
+   *
+   * @generated from field: repeated string brokers = 1;
+   */
+  brokers: string[];
+};
+
+/**
+ * Describes the message strata.storage.broker.FailureDomainRow.
+ * Use `create(FailureDomainRowSchema)` to create a new message.
+ */
+export const FailureDomainRowSchema: GenMessage<FailureDomainRow> = /*@__PURE__*/
+  messageDesc(file_broker, 20);
+
+/**
+ * @generated from message strata.storage.broker.BookieRackRow
+ */
+export type BookieRackRow = Message<"strata.storage.broker.BookieRackRow"> & {
+  /**
+   * @generated from field: string group = 1;
+   */
+  group: string;
+
+  /**
+   * @generated from field: string rack = 2;
+   */
+  rack: string;
+
+  /**
+   * @generated from field: string hostname = 3;
+   */
+  hostname: string;
+};
+
+/**
+ * Describes the message strata.storage.broker.BookieRackRow.
+ * Use `create(BookieRackRowSchema)` to create a new message.
+ */
+export const BookieRackRowSchema: GenMessage<BookieRackRow> = /*@__PURE__*/
+  messageDesc(file_broker, 21);
 

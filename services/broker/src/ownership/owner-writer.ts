@@ -1,0 +1,129 @@
+import type { Compare } from '@strata/metadata'
+import type { BundleName } from './contract.ts'
+import type { Outcome, OwnerRow, RawPut } from './events.ts'
+import type { LocalBundle } from './local-bundle.ts'
+import type { MachineContext } from './machine-context.ts'
+import { ownershipKeys } from './rows.ts'
+
+/** After a transaction that found something else than what is known here, unless news come earlier. */
+const CONFLICT_PAUSE_MS = 50
+const FAILURE_PAUSE_MS = 250
+
+/** A row that is wanted, without its time. */
+export interface WantedRow {
+  readonly owner: string
+  readonly next: string
+  readonly reason: string
+  readonly movingMs?: number
+  readonly namesTopics?: boolean
+  /** The bundle is given to somebody: only where the namespace has it. */
+  readonly isGiving?: boolean
+}
+
+/**
+ * Writes rows of owners: one transaction a bundle under way at most.
+ *
+ * Invariant H2: every transaction compares the row as it was judged, this broker's registration, and that the registration of
+ * the former owner is gone; one that gives a bundle to somebody compares that the namespace has it, too.
+ */
+export class OwnerWriter {
+  readonly #context: MachineContext
+  readonly #onSettled: (local: LocalBundle, outcome: Outcome) => void
+
+  /** @param onSettled what was committed is known by then */
+  constructor(context: MachineContext, onSettled: (local: LocalBundle, outcome: Outcome) => void) {
+    this.#context = context
+    this.#onSettled = onSettled
+  }
+
+  put(local: LocalBundle, wanted: WantedRow): void {
+    const row = this.rowOf(wanted)
+    const { namesTopics = false, isGiving = false } = wanted
+    local.pending = 'write'
+    this.#context.transact({
+      compares: this.#compares(local),
+      changes: [{ kind: 'own', bundle: local.name, row, namesTopics }],
+      ...(isGiving ? { within: local.name } : {}),
+      onOutcome: outcome => {
+        if (outcome.kind === 'committed') {
+          this.#context.decided(local.key, `${this.#describe(row)}: ${row.reason}`)
+          this.apply(local.name, { row, version: outcome.revision })
+        }
+        this.#settle(local, outcome)
+      }
+    })
+  }
+
+  remove(local: LocalBundle): void {
+    local.pending = 'write'
+    this.#context.transact({
+      compares: this.#compares(local),
+      changes: [{ kind: 'delete', key: ownershipKeys.owner(local.key) }],
+      onOutcome: outcome => {
+        if (outcome.kind === 'committed') this.apply(local.name, { row: undefined, version: outcome.revision })
+        this.#settle(local, outcome)
+      }
+    })
+  }
+
+  /** The row gives way to those of its parts, all held here. */
+  split(
+    local: LocalBundle,
+    division: { parts: readonly BundleName[]; row: OwnerRow; compares: readonly Compare[]; change: RawPut },
+    onOutcome: (outcome: Outcome) => void
+  ): void {
+    const { parts, row, compares, change } = division
+    local.pending = 'split'
+    this.#context.transact({
+      compares: [...this.#compares(local), ...compares],
+      changes: [
+        { kind: 'delete', key: ownershipKeys.owner(local.key) },
+        ...parts.map(part => ({ kind: 'own', bundle: part, row, namesTopics: false }) as const),
+        change
+      ],
+      onOutcome: outcome => {
+        if (outcome.kind === 'committed') {
+          const version = outcome.revision
+          this.apply(local.name, { row: undefined, version })
+          for (const part of parts) this.apply(part, { row, version })
+        }
+        onOutcome(outcome)
+        this.#settle(local, outcome)
+      }
+    })
+  }
+
+  rowOf({ owner, next, reason, movingMs = 0 }: WantedRow): OwnerRow {
+    return { owner, next, reason, movingMs, sinceMs: Math.trunc(this.#context.wallMs), loadedTopics: [] }
+  }
+
+  apply(bundle: BundleName, { row, version }: { row: OwnerRow | undefined; version: number }): void {
+    const { table, nowMs } = this.#context
+    table.apply({ bundle: bundle.toString(), row, version, source: 'answer', nowMs })
+  }
+
+  #settle(local: LocalBundle, outcome: Outcome): void {
+    const { nowMs } = this.#context
+    local.pending = 'no'
+    if (outcome.kind === 'conflict') local.pausedUntilMs = nowMs + CONFLICT_PAUSE_MS
+    if (outcome.kind === 'failed') local.pausedUntilMs = nowMs + FAILURE_PAUSE_MS
+    this.#onSettled(local, outcome)
+  }
+
+  #compares(local: LocalBundle): Compare[] {
+    const { table, registry } = this.#context
+    const known = table.get(local.key)
+    const compares = [{ key: ownershipKeys.owner(local.key), version: known?.version ?? 0 }, registry.ownCompare]
+    const former = known?.row.owner ?? ''
+    if (former !== '' && former !== registry.instance) {
+      compares.push({ key: ownershipKeys.broker(former), version: 0 })
+    }
+    return compares
+  }
+
+  #describe({ owner, next }: OwnerRow): string {
+    const nameOf = (instance: string): string => this.#context.registry.get(instance)?.id ?? instance
+    if (next === '') return `owned by ${nameOf(owner)}`
+    return owner === '' ? `given to ${nameOf(next)}` : `from ${nameOf(owner)} to ${nameOf(next)}`
+  }
+}
