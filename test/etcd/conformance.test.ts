@@ -1,5 +1,5 @@
 import type { EtcdMetadataStore } from '@strata/metadata/etcd'
-import { describeMetadataStore } from '@strata/metadata/testing'
+import { describeArchivableStore, describeMetadataStore } from '@strata/metadata/testing'
 import { afterAll, beforeAll } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
 import { freshPrefix, openStore, SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
@@ -10,7 +10,7 @@ beforeAll(async () => {
 }, START_TIMEOUT_MS)
 afterAll(() => etcd.stop())
 
-describeMetadataStore('EtcdMetadataStore', async () => {
+const onEtcd = async () => {
   const prefix = freshPrefix()
   const stores: EtcdMetadataStore[] = []
   const open = async (): Promise<EtcdMetadataStore> => {
@@ -25,4 +25,7 @@ describeMetadataStore('EtcdMetadataStore', async () => {
       for (const store of stores) await store.close()
     }
   }
-})
+}
+
+describeMetadataStore('EtcdMetadataStore', onEtcd)
+describeArchivableStore('EtcdMetadataStore', onEtcd)

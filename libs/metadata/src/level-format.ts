@@ -64,12 +64,27 @@ export function decodeOperation(bytes: Buffer): number {
   return revisionOf(codec.decode(OperationRowSchema, bytes).revision)
 }
 
+/** The state of a sealed store has a format version of its own, so that no program takes it for an open one. */
+const sealCodec = rowCodec({
+  version: 2,
+  unreadable: ({ cause, ...problem }) => MetadataError.create('STORE_CORRUPT', { ...problem }, cause)
+})
+const SEALED = 2
+
+export function encodeSeal(revision: number, movedTo: string): Buffer {
+  return sealCodec.encode(StoreStateSchema, { revision: BigInt(revision), movedTo })
+}
+
 export function encodeState(revision: number): Buffer {
   return codec.encode(StoreStateSchema, { revision: BigInt(revision) })
 }
 
-/** @throws MetadataError STORE_CORRUPT */
+/** @throws MetadataError STORE_CORRUPT, STORE_SEALED */
 export function decodeState(bytes: Buffer): number {
+  if (bytes[0] === SEALED) {
+    const { movedTo } = sealCodec.decode(StoreStateSchema, bytes)
+    throw MetadataError.create('STORE_SEALED', { movedTo })
+  }
   return revisionOf(codec.decode(StoreStateSchema, bytes).revision)
 }
 

@@ -6,9 +6,9 @@ import { afterEach, beforeEach, describe, test } from 'vitest'
 import { MetadataError } from './errors.ts'
 import { openLevel, type LevelDatabase, type OpenLevel } from './level-database.ts'
 import { LevelMetadataStore } from './level-metadata-store.ts'
-import { describeMetadataStore } from './testing/index.ts'
+import { describeArchivableStore, describeMetadataStore } from './testing/index.ts'
 
-describeMetadataStore('LevelMetadataStore', async () => {
+const inDirectory = async () => {
   const directory = await mkdtemp(join(tmpdir(), 'strata-metadata-'))
   const stores = [await LevelMetadataStore.open({ directory })]
   const [store] = stores
@@ -25,7 +25,10 @@ describeMetadataStore('LevelMetadataStore', async () => {
       await rm(directory, { recursive: true })
     }
   }
-})
+}
+
+describeMetadataStore('LevelMetadataStore', inDirectory)
+describeArchivableStore('LevelMetadataStore', inDirectory)
 
 const put = (key: string) => ({ kind: 'put', key, value: Buffer.from(key) }) as const
 

@@ -8,6 +8,7 @@ import {
   decodeOperation,
   decodeRow,
   decodeState,
+  encodeSeal,
   idOfOperation,
   keyOfData,
   leasedKey,
@@ -19,11 +20,11 @@ import {
 } from './level-format.ts'
 import { LevelCommit, recordOf, type Submission } from './level-commit.ts'
 import { CHANGES_MAX, checkKey, checkTransaction, SCAN_BYTES_MAX, scanLimit } from './limits.ts'
+import type { ArchivableStore, ArchivedRecord, StoreSnapshot } from './archivable-store.ts'
 import type {
   Change,
   Lease,
   MetadataRecord,
-  MetadataStore,
   ScanOptions,
   ScanPage,
   Transaction,
@@ -56,7 +57,7 @@ export interface LevelMetadataOptions {
  *     opened again and the stored revision told whether the group is there. A revision is never given twice.
  *   - Records under a lease of an earlier process are deleted when the directory is opened.
  */
-export class LevelMetadataStore implements MetadataStore {
+export class LevelMetadataStore implements ArchivableStore {
   readonly #directory: string
   readonly #openLevel: OpenLevel
   readonly #watches = new WatchHub()
@@ -129,6 +130,48 @@ export class LevelMetadataStore implements MetadataStore {
   async grantLease(ttlMs: number): Promise<Lease> {
     this.#checkOpen()
     return new ProcessLease({ id: randomUUID(), ttlMs, revoke: lease => this.#dropLease(lease) })
+  }
+
+  async snapshot(): Promise<StoreSnapshot> {
+    this.#checkOpen()
+    // nothing is on its way to the disk when both are taken
+    while (this.#working !== undefined) await this.#working
+    const revision = this.#revision
+    const rows = this.#level.iterate(rangeOf(dataKey('')))
+    const directory = this.#directory
+    const records = async function* (): AsyncGenerator<ArchivedRecord> {
+      try {
+        for await (const [stored, bytes] of rows) {
+          const { leaseId, ...record } = decodeRow(keyOfData(stored), bytes)
+          yield { ...record, isLeased: leaseId !== undefined }
+        }
+      } catch (error) {
+        throw levelError(error, directory)
+      }
+    }
+    return { revision, records }
+  }
+
+  async raiseRevision(floor: number): Promise<void> {
+    this.#checkOpen()
+    while (this.#working !== undefined) await this.#working
+    this.#revision = Math.max(this.#revision, floor)
+    await this.transact({ compares: [], changes: [] })
+  }
+
+  /**
+   * From now on no program opens this directory, since its content went to another store: two that go on from one state
+   * would give the same ids to different things. The store is closed. @throws MetadataError
+   */
+  async seal(movedTo: string): Promise<void> {
+    this.#checkOpen()
+    while (this.#working !== undefined) await this.#working
+    try {
+      await this.#level.write([{ type: 'put', key: STATE_KEY, value: encodeSeal(this.#revision, movedTo) }])
+    } catch (error) {
+      throw levelError(error, this.#directory)
+    }
+    await this.close()
   }
 
   /** Finishes what was submitted before. Idempotent. */

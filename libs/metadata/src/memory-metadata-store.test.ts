@@ -2,16 +2,15 @@ import { strict as assert } from 'node:assert'
 import { test } from 'vitest'
 import { campaign } from './election.ts'
 import { MemoryMetadataStore } from './memory-metadata-store.ts'
-import { describeMetadataStore } from './testing/index.ts'
+import { describeArchivableStore, describeMetadataStore } from './testing/index.ts'
 
-describeMetadataStore(
-  'MemoryMetadataStore',
-  async () => {
-    const store = new MemoryMetadataStore()
-    return { store, reopen: async () => store, dispose: () => store.close() }
-  },
-  { isDurable: false }
-)
+const memory = async () => {
+  const store = new MemoryMetadataStore()
+  return { store, reopen: async () => store, dispose: () => store.close() }
+}
+
+describeMetadataStore('MemoryMetadataStore', memory, { isDurable: false })
+describeArchivableStore('MemoryMetadataStore', memory, { isDurable: false })
 
 test('a lost lease tells its holder and takes its records', async () => {
   const store = new MemoryMetadataStore()

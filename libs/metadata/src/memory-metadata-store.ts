@@ -4,11 +4,11 @@ import { randomUUID } from 'node:crypto'
 import { MetadataError } from './errors.ts'
 import { compareKeys } from './keys.ts'
 import { checkKey, checkTransaction, conflictsOf, SCAN_BYTES_MAX, scanLimit } from './limits.ts'
+import type { ArchivableStore, ArchivedRecord, StoreSnapshot } from './archivable-store.ts'
 import type {
   Change,
   Lease,
   MetadataRecord,
-  MetadataStore,
   ScanOptions,
   ScanPage,
   Transaction,
@@ -26,7 +26,7 @@ interface Row extends MetadataRecord {
 }
 
 /** The store in memory: nothing survives the process. For tests, and the measure of what the other drivers must do. */
-export class MemoryMetadataStore implements MetadataStore {
+export class MemoryMetadataStore implements ArchivableStore {
   readonly #rows = new Map<string, Row>()
   readonly #leases = new Set<ProcessLease>()
   readonly #watches = new WatchHub()
@@ -85,6 +85,22 @@ export class MemoryMetadataStore implements MetadataStore {
     const lease = new ProcessLease({ id: randomUUID(), ttlMs, revoke: async held => this.#dropLease(held) })
     this.#leases.add(lease)
     return lease
+  }
+
+  async snapshot(): Promise<StoreSnapshot> {
+    this.#checkOpen()
+    const rows = [...this.#rows.values()]
+      .sort((a, b) => compareKeys(a.key, b.key))
+      .map(({ lease, ...record }) => ({ ...record, isLeased: lease !== undefined }))
+    const records = async function* (): AsyncGenerator<ArchivedRecord> {
+      yield* rows
+    }
+    return { revision: this.#revision, records }
+  }
+
+  async raiseRevision(floor: number): Promise<void> {
+    this.#checkOpen()
+    this.#revision = Math.max(this.#revision, floor)
   }
 
   /** Takes every lease away from its holder, as a store does that heard nothing from it for too long. */

@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto'
 import type { Clock, Logger } from '@strata/base'
 import { MetadataError } from '../errors.ts'
 import { checkKey, checkTransaction } from '../limits.ts'
+import type { ArchivableStore, StoreSnapshot } from '../archivable-store.ts'
 import type {
   Lease,
   MetadataRecord,
-  MetadataStore,
   ScanOptions,
   ScanPage,
   Transaction,
@@ -24,7 +24,8 @@ import { TXN } from './etcd-rpc.ts'
 import { EtcdSession } from './etcd-session.ts'
 import { EtcdTransactor } from './etcd-transactor.ts'
 import { EtcdWatch } from './etcd-watch.ts'
-import { modEquals, putOp } from './transaction-plan.ts'
+import { baseOfIdentity, encodeIdentity, RevisionBase } from './revision-base.ts'
+import { modEquals, putOp, valueEquals } from './transaction-plan.ts'
 
 export interface EtcdMetadataOptions {
   /** host:port of each member. */
@@ -43,12 +44,13 @@ export interface EtcdMetadataOptions {
   readonly patienceMs?: number
   /** How many named transactions are remembered. */
   readonly operationsMax?: number
+  /** The store was set back, or is another one: everything fails from now on, and the process must start anew. Called once. */
+  readonly onReplaced?: (reason: string) => void
 }
 
 /** Longer than an election takes. */
 const ATTEMPT_MS = 3_000
 const PATIENCE_MS = 10_000
-const FORMAT = '1'
 
 /**
  * The store of a cluster: etcd, through its v3 API.
@@ -56,12 +58,13 @@ const FORMAT = '1'
  * Every read is linearizable. A record's version is etcd's revision of its last change. Nothing is cached; what is
  * promised beyond the interface stands in the README and at the parts.
  */
-export class EtcdMetadataStore implements MetadataStore {
+export class EtcdMetadataStore implements ArchivableStore {
   readonly #session: EtcdSession
   readonly #keys: EtcdKeys
   readonly #reader: EtcdReader
   readonly #operations: EtcdOperations
   #transactor: EtcdTransactor | undefined
+  #revisions = new RevisionBase(0)
   readonly #attemptMs: number
   readonly #leases = new Set<EtcdLease>()
   readonly #watches = new Set<EtcdWatch>()
@@ -79,7 +82,8 @@ export class EtcdMetadataStore implements MetadataStore {
       attemptMs: this.#attemptMs,
       patienceMs: options.patienceMs ?? PATIENCE_MS,
       clock,
-      logger
+      logger,
+      ...(options.onReplaced === undefined ? {} : { onReplaced: options.onReplaced })
     })
     const keys = new EtcdKeys(options.prefix)
     this.#session = session
@@ -104,12 +108,12 @@ export class EtcdMetadataStore implements MetadataStore {
   async get(key: string): Promise<MetadataRecord | undefined> {
     this.#checkOpen()
     checkKey(key)
-    return this.#answering(() => this.#reader.get(key))
+    return this.#revisions.record(await this.#answering(() => this.#reader.get(key)))
   }
 
   async scan(options: ScanOptions): Promise<ScanPage> {
     this.#checkOpen()
-    return this.#answering(() => this.#reader.scan(options))
+    return this.#revisions.page(await this.#answering(() => this.#reader.scan(options)))
   }
 
   async transact(transaction: Transaction): Promise<TransactionResult> {
@@ -117,7 +121,8 @@ export class EtcdMetadataStore implements MetadataStore {
     checkTransaction(transaction)
     const transactor = this.#transactor
     assert(transactor !== undefined, 'an open store knows which one it is')
-    return this.#answering(() => transactor.transact(transaction))
+    const revisions = this.#revisions
+    return revisions.result(await this.#answering(() => transactor.transact(revisions.transaction(transaction))))
   }
 
   async watch(prefix: string, listener: WatchListener): Promise<Watch> {
@@ -129,7 +134,9 @@ export class EtcdMetadataStore implements MetadataStore {
       attemptMs: this.#attemptMs,
       onClose: (watch: EtcdWatch) => void this.#watches.delete(watch)
     }
-    const watch = await this.#answering(() => EtcdWatch.open(options, prefix, listener))
+    const revisions = this.#revisions
+    const raised: WatchListener = events => listener(revisions.events(events))
+    const watch = await this.#answering(() => EtcdWatch.open(options, prefix, raised))
     this.#watches.add(watch)
     if (this.#closing !== undefined) watch.close()
     return watch
@@ -142,6 +149,40 @@ export class EtcdMetadataStore implements MetadataStore {
       const lease = await EtcdLease.grant(this.#session, ttlMs, ended => void this.#leases.delete(ended))
       if (lease.isHeld) this.#leases.add(lease)
       return lease
+    })
+  }
+
+  async snapshot(): Promise<StoreSnapshot> {
+    this.#checkOpen()
+    const { base } = this.#revisions
+    const revision = await this.#answering(() => this.#reader.revision())
+    const rows = this.#reader.rowsAt(revision)
+    const records = async function* (): ReturnType<EtcdReader['rowsAt']> {
+      try {
+        for await (const row of rows) yield { ...row, version: row.version + base }
+      } catch (error) {
+        throw metadataErrorOf(error)
+      }
+    }
+    return { revision: Number(revision) + base, records }
+  }
+
+  async raiseRevision(floor: number): Promise<void> {
+    this.#checkOpen()
+    await this.#answering(async () => {
+      const key = this.#keys.identity
+      for (;;) {
+        const row = await this.#reader.row(key)
+        const now = await this.#reader.revision()
+        const found = row === undefined ? undefined : baseOfIdentity(row.value)
+        if (row === undefined || found === undefined) throw MetadataError.create('STORE_CORRUPT')
+        if (Number(now) + found.base >= floor) break
+        // the next revision is the first one above
+        const value = encodeIdentity(randomUUID(), floor - Number(now))
+        const raising = { compare: [valueEquals(key, row.value)], success: [putOp(key, value)] }
+        await this.#session.ask(TXN, raising, { mayRepeat: true })
+      }
+      await this.#identify()
     })
   }
 
@@ -165,14 +206,15 @@ export class EtcdMetadataStore implements MetadataStore {
     const key = this.#keys.identity
     let row = await this.#reader.row(key)
     if (row === undefined) {
-      const value = Buffer.from(`${FORMAT} ${randomUUID()}`)
+      const value = encodeIdentity(randomUUID(), 0)
       const naming = { compare: [modEquals(key, 0n)], success: [putOp(key, value)] }
       await this.#session.ask(TXN, naming, { mayRepeat: true })
       row = await this.#reader.row(key)
     }
     const value = Buffer.from(row?.value ?? [])
-    const [format] = value.toString().split(' ')
-    if (format !== FORMAT) throw MetadataError.create('STORE_CORRUPT', { format })
+    const found = baseOfIdentity(value)
+    if (found === undefined) throw MetadataError.create('STORE_CORRUPT', { format: value.toString().split(' ')[0] })
+    this.#revisions = new RevisionBase(found.base)
     this.#transactor = new EtcdTransactor({
       session: this.#session,
       keys: this.#keys,

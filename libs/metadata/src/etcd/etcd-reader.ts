@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import type { ArchivedRecord } from '../archivable-store.ts'
 import type { MetadataRecord, ScanOptions, ScanPage } from '../metadata-store.ts'
 import { SCAN_BYTES_MAX, scanLimit } from '../limits.ts'
 import { EtcdFailure } from './etcd-failure.ts'
@@ -73,6 +74,13 @@ export class EtcdReader {
       keys.push({ key: this.#keys.keyOf(row.key), version: versionOf(row) })
     }
     return { revision, keys }
+  }
+
+  /** Every record as of one revision, by key. @throws EtcdFailure, also `compacted` */
+  async *rowsAt(revision: bigint): AsyncGenerator<ArchivedRecord> {
+    for await (const row of this.#rows(this.#keys.records(''), { revision, keysOnly: false, rows: FIRST_ROWS })) {
+      yield { ...recordOf(this.#keys.keyOf(row.key), row), isLeased: row.lease !== 0n }
+    }
   }
 
   /** Their values as of one revision, in which all are there. @throws EtcdFailure, also `compacted` */

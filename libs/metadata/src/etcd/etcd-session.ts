@@ -24,6 +24,8 @@ export interface EtcdSessionOptions {
   readonly patienceMs: number
   readonly clock: Clock
   readonly logger: Logger
+  /** Called once, when nothing is believed any more. */
+  readonly onReplaced?: (reason: string) => void
 }
 
 const FIRST_PAUSE_MS = 20
@@ -123,6 +125,7 @@ export class EtcdSession {
 
   /** Makes the failure; from now on everything fails so. */
   replaced(reason: string): EtcdFailure {
+    if (!this.#isReplaced) this.#options.onReplaced?.(reason)
     this.#isReplaced = true
     this.log.error(
       { event: 'etcd.replaced', reason },

@@ -138,8 +138,12 @@ export function putOp(key: Buffer, value: Uint8Array, lease = 0n): RequestOp {
   return { request: { case: 'put', value: { key, value, lease } } }
 }
 
-function isStill({ key, value }: StoreIdentity): Compare {
+export function valueEquals(key: Buffer, value: Uint8Array): Compare {
   return { result: CompareResult.EQUAL, target: CompareTarget.VALUE, key, value }
+}
+
+function isStill({ key, value }: StoreIdentity): Compare {
+  return valueEquals(key, value)
 }
 
 function isSame({ value }: StoreIdentity, row: KeyValue | undefined): boolean {

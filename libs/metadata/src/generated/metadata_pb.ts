@@ -9,7 +9,14 @@
 //   d/<key>                      MetadataRow     a record of the store
 //   l/<lease id>/<key>           (empty)         the record vanishes with the lease
 //   o/<operation id>             OperationRow    a committed transaction that named itself
-//   s                            StoreState
+//   s                            StoreState      format version 2: the store is sealed, nothing opens it
+//
+// Rows of any store that are about the store itself, in the same form:
+//
+//   metadata-hold                StoreHoldRow
+//   feature-level                FeatureLevelRow
+//
+// A backup is a file (libs/metadata/src/backup/backup-file.ts) of BackupHead, then BackupRecords, then BackupTail.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -19,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metadata.proto.
  */
 export const file_metadata: GenFile = /*@__PURE__*/
-  fileDesc("Cg5tZXRhZGF0YS5wcm90bxIXc3RyYXRhLnN0b3JhZ2UubWV0YWRhdGEicQoLTWV0YWRhdGFSb3cSFAoHdmVyc2lvbhgBIAEoBEgAiAEBEhIKBXZhbHVlGAIgASgMSAGIAQESFQoIbGVhc2VfaWQYAyABKAlIAogBAUIKCghfdmVyc2lvbkIICgZfdmFsdWVCCwoJX2xlYXNlX2lkIjIKDE9wZXJhdGlvblJvdxIVCghyZXZpc2lvbhgBIAEoBEgAiAEBQgsKCV9yZXZpc2lvbiIwCgpTdG9yZVN0YXRlEhUKCHJldmlzaW9uGAEgASgESACIAQFCCwoJX3JldmlzaW9uYgZwcm90bzM");
+  fileDesc("Cg5tZXRhZGF0YS5wcm90bxIXc3RyYXRhLnN0b3JhZ2UubWV0YWRhdGEicQoLTWV0YWRhdGFSb3cSFAoHdmVyc2lvbhgBIAEoBEgAiAEBEhIKBXZhbHVlGAIgASgMSAGIAQESFQoIbGVhc2VfaWQYAyABKAlIAogBAUIKCghfdmVyc2lvbkIICgZfdmFsdWVCCwoJX2xlYXNlX2lkIjIKDE9wZXJhdGlvblJvdxIVCghyZXZpc2lvbhgBIAEoBEgAiAEBQgsKCV9yZXZpc2lvbiJUCgpTdG9yZVN0YXRlEhUKCHJldmlzaW9uGAEgASgESACIAQESFQoIbW92ZWRfdG8YAiABKAlIAYgBAUILCglfcmV2aXNpb25CCwoJX21vdmVkX3RvInQKDFN0b3JlSG9sZFJvdxIUCgdmaWxsaW5nGAEgASgISACIAQESEwoGcmVhc29uGAIgASgJSAGIAQESFQoIc2luY2VfbXMYAyABKARIAogBAUIKCghfZmlsbGluZ0IJCgdfcmVhc29uQgsKCV9zaW5jZV9tcyJhCg9GZWF0dXJlTGV2ZWxSb3cSEgoFbGV2ZWwYASABKA1IAIgBARIcCg9maW5hbGl6ZWRfYXRfbXMYAiABKARIAYgBAUIICgZfbGV2ZWxCEgoQX2ZpbmFsaXplZF9hdF9tcyKGAQoKQmFja3VwSGVhZBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFQoIcmV2aXNpb24YAiABKARIAYgBARIaCg1jcmVhdGVkX2F0X21zGAMgASgESAKIAQFCDQoLX2NsdXN0ZXJfaWRCCwoJX3JldmlzaW9uQhAKDl9jcmVhdGVkX2F0X21zIkcKDUJhY2t1cFJlY29yZHMSNgoHcmVjb3JkcxgBIAMoCzIlLnN0cmF0YS5zdG9yYWdlLm1ldGFkYXRhLkJhY2t1cFJlY29yZCJoCgxCYWNrdXBSZWNvcmQSEAoDa2V5GAEgASgJSACIAQESEgoFdmFsdWUYAiABKAxIAYgBARIUCgd2ZXJzaW9uGAMgASgESAKIAQFCBgoEX2tleUIICgZfdmFsdWVCCgoIX3ZlcnNpb24isAEKCkJhY2t1cFRhaWwSGQoMcmVjb3JkX2NvdW50GAEgASgESACIAQESGQoMcmVjb3JkX2J5dGVzGAIgASgESAGIAQESGQoMbGVhc2VkX2NvdW50GAMgASgESAKIAQESEwoGZGlnZXN0GAQgASgMSAOIAQFCDwoNX3JlY29yZF9jb3VudEIPCg1fcmVjb3JkX2J5dGVzQg8KDV9sZWFzZWRfY291bnRCCQoHX2RpZ2VzdGIGcHJvdG8z");
 
 /**
  * @generated from message strata.storage.metadata.MetadataRow
@@ -81,6 +88,13 @@ export type StoreState = Message<"strata.storage.metadata.StoreState"> & {
    * @generated from field: optional uint64 revision = 1;
    */
   revision?: bigint;
+
+  /**
+   * Where its content went.
+   *
+   * @generated from field: optional string moved_to = 2;
+   */
+  movedTo?: string;
 };
 
 /**
@@ -89,4 +103,172 @@ export type StoreState = Message<"strata.storage.metadata.StoreState"> & {
  */
 export const StoreStateSchema: GenMessage<StoreState> = /*@__PURE__*/
   messageDesc(file_metadata, 2);
+
+/**
+ * While it is there, brokers do not serve and storage nodes take no entries.
+ *
+ * @generated from message strata.storage.metadata.StoreHoldRow
+ */
+export type StoreHoldRow = Message<"strata.storage.metadata.StoreHoldRow"> & {
+  /**
+   * It is being filled: only who fills it ends this. Else an operator does, with strata fsck.
+   *
+   * @generated from field: optional bool filling = 1;
+   */
+  filling?: boolean;
+
+  /**
+   * For people.
+   *
+   * @generated from field: optional string reason = 2;
+   */
+  reason?: string;
+
+  /**
+   * @generated from field: optional uint64 since_ms = 3;
+   */
+  sinceMs?: bigint;
+};
+
+/**
+ * Describes the message strata.storage.metadata.StoreHoldRow.
+ * Use `create(StoreHoldRowSchema)` to create a new message.
+ */
+export const StoreHoldRowSchema: GenMessage<StoreHoldRow> = /*@__PURE__*/
+  messageDesc(file_metadata, 3);
+
+/**
+ * Which formats may be written, by the programs of the cluster together.
+ *
+ * @generated from message strata.storage.metadata.FeatureLevelRow
+ */
+export type FeatureLevelRow = Message<"strata.storage.metadata.FeatureLevelRow"> & {
+  /**
+   * @generated from field: optional uint32 level = 1;
+   */
+  level?: number;
+
+  /**
+   * @generated from field: optional uint64 finalized_at_ms = 2;
+   */
+  finalizedAtMs?: bigint;
+};
+
+/**
+ * Describes the message strata.storage.metadata.FeatureLevelRow.
+ * Use `create(FeatureLevelRowSchema)` to create a new message.
+ */
+export const FeatureLevelRowSchema: GenMessage<FeatureLevelRow> = /*@__PURE__*/
+  messageDesc(file_metadata, 4);
+
+/**
+ * @generated from message strata.storage.metadata.BackupHead
+ */
+export type BackupHead = Message<"strata.storage.metadata.BackupHead"> & {
+  /**
+   * @generated from field: optional string cluster_id = 1;
+   */
+  clusterId?: string;
+
+  /**
+   * All records are as of this revision.
+   *
+   * @generated from field: optional uint64 revision = 2;
+   */
+  revision?: bigint;
+
+  /**
+   * @generated from field: optional uint64 created_at_ms = 3;
+   */
+  createdAtMs?: bigint;
+};
+
+/**
+ * Describes the message strata.storage.metadata.BackupHead.
+ * Use `create(BackupHeadSchema)` to create a new message.
+ */
+export const BackupHeadSchema: GenMessage<BackupHead> = /*@__PURE__*/
+  messageDesc(file_metadata, 5);
+
+/**
+ * @generated from message strata.storage.metadata.BackupRecords
+ */
+export type BackupRecords = Message<"strata.storage.metadata.BackupRecords"> & {
+  /**
+   * @generated from field: repeated strata.storage.metadata.BackupRecord records = 1;
+   */
+  records: BackupRecord[];
+};
+
+/**
+ * Describes the message strata.storage.metadata.BackupRecords.
+ * Use `create(BackupRecordsSchema)` to create a new message.
+ */
+export const BackupRecordsSchema: GenMessage<BackupRecords> = /*@__PURE__*/
+  messageDesc(file_metadata, 6);
+
+/**
+ * @generated from message strata.storage.metadata.BackupRecord
+ */
+export type BackupRecord = Message<"strata.storage.metadata.BackupRecord"> & {
+  /**
+   * @generated from field: optional string key = 1;
+   */
+  key?: string;
+
+  /**
+   * @generated from field: optional bytes value = 2;
+   */
+  value?: Uint8Array;
+
+  /**
+   * @generated from field: optional uint64 version = 3;
+   */
+  version?: bigint;
+};
+
+/**
+ * Describes the message strata.storage.metadata.BackupRecord.
+ * Use `create(BackupRecordSchema)` to create a new message.
+ */
+export const BackupRecordSchema: GenMessage<BackupRecord> = /*@__PURE__*/
+  messageDesc(file_metadata, 7);
+
+/**
+ * @generated from message strata.storage.metadata.BackupTail
+ */
+export type BackupTail = Message<"strata.storage.metadata.BackupTail"> & {
+  /**
+   * @generated from field: optional uint64 record_count = 1;
+   */
+  recordCount?: bigint;
+
+  /**
+   * Of keys and values.
+   *
+   * @generated from field: optional uint64 record_bytes = 2;
+   */
+  recordBytes?: bigint;
+
+  /**
+   * Records of processes that ran, which are not in the backup.
+   *
+   * @generated from field: optional uint64 leased_count = 3;
+   */
+  leasedCount?: bigint;
+
+  /**
+   * SHA-256 of all bytes of the file before the frame of this message.
+   *
+   * @generated from field: optional bytes digest = 4;
+   */
+  digest?: Uint8Array;
+};
+
+/**
+ * Describes the message strata.storage.metadata.BackupTail.
+ * Use `create(BackupTailSchema)` to create a new message.
+ */
+export const BackupTailSchema: GenMessage<BackupTail> = /*@__PURE__*/
+  messageDesc(file_metadata, 8);
 
