@@ -1,4 +1,5 @@
 import type { Position } from '@strata/cursor-protocol'
+import type { Compare } from '@strata/metadata'
 
 /** One stored entry: the bytes as the client sent them (from the magic number on), never copied on the way. */
 export interface Entry {
@@ -103,6 +104,8 @@ export interface ManagedLedger<Context = unknown> {
   stats(): ManagedLedgerStats
   /** Settles what was appended, persists cursors, closes the open ledger; the object is dead afterwards. Never rejects: what could not be closed is recovered by the next owner. */
   close(): Promise<void>
+  /** The log is another's: nothing is written any more, appends under way fail with LOG_FENCED. For `close` it is too late then. */
+  abandon(): void
 }
 
 /**
@@ -174,6 +177,11 @@ export interface ManagedLedgerOptions {
   readonly propertiesOnTrim?: () => Readonly<Record<string, string>> | undefined
 }
 
+/** What must hold in the transaction that raises a log's epoch: whoever may not have the log takes it from nobody. */
+export interface LogGuards {
+  readonly guards?: readonly Compare[]
+}
+
 /** A log that nobody has open, after a sweep. */
 export interface SweptLog {
   /** In order, each closed. */
@@ -188,16 +196,23 @@ export interface ManagedLedgerFactory {
   /**
    * Takes the log over (raises its epoch), recovers what is not closed, loads cursors. Creates it if it does not exist and
    * `create` is set. No ledger is created before the first append or cursor.
-   * @throws ManagedLedgerError LOG_NOT_FOUND, METADATA_UNAVAILABLE (retryable), STORAGE_FAILED (retryable)
+   * @throws ManagedLedgerError LOG_NOT_FOUND, LOG_NOT_YOURS (a guard does not hold), METADATA_UNAVAILABLE (retryable),
+   *   STORAGE_FAILED (retryable)
    */
-  open<Context>(name: string, options: ManagedLedgerOptions & { create: boolean }): Promise<ManagedLedger<Context>>
+  open<Context>(
+    name: string,
+    options: ManagedLedgerOptions & LogGuards & { create: boolean }
+  ): Promise<ManagedLedger<Context>>
   exists(name: string): Promise<boolean>
-  /** Resumable: marks, deletes ledgers and cursors, removes the record. A log that is open here is closed first. Nothing is left behind. */
-  delete(name: string): Promise<void>
+  /**
+   * Resumable: marks, deletes ledgers and cursors, removes the record. A log that is open here is closed first. Nothing is
+   * left behind. @throws ManagedLedgerError LOG_NOT_YOURS: a guard does not hold, and nothing was begun
+   */
+  delete(name: string, options?: LogGuards): Promise<void>
   /**
    * Applies retention to a log that is not open, from metadata alone where possible. One that is open is trimmed by its
-   * own retention. Resolves with nothing for a log that is open or does not exist.
+   * own retention. Resolves with nothing for a log that is open or does not exist. @throws ManagedLedgerError LOG_NOT_YOURS
    */
-  sweep(name: string, retention: RetentionPolicy): Promise<SweptLog | undefined>
+  sweep(name: string, retention: RetentionPolicy, options?: LogGuards): Promise<SweptLog | undefined>
   close(): Promise<void>
 }

@@ -2,6 +2,7 @@ import { defineErrors } from '@strata/base'
 
 export const ManagedLedgerError = defineErrors({
   LOG_NOT_FOUND: { retryable: false, summary: 'there is no such log' },
+  LOG_NOT_YOURS: { retryable: false, summary: 'what gives this process the right to the log does not hold any more' },
   LOG_FENCED: { retryable: false, summary: 'another owner has taken the log over' },
   LOG_TERMINATED: { retryable: false, summary: 'the log is terminated and takes no more entries' },
   LOG_CLOSED: { retryable: false, summary: 'the log is closed here' },

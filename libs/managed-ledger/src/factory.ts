@@ -3,6 +3,7 @@ import { trimmableLedgers } from '@strata/cursor-protocol'
 import type { LedgerClient } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import type {
+  LogGuards,
   ManagedLedger,
   ManagedLedgerFactory,
   ManagedLedgerOptions,
@@ -60,7 +61,10 @@ class LogFactory implements ManagedLedgerFactory {
     this.#cache = new EntryCache({ bytesMax: Math.max(options.cacheBytesMax, CACHE_BYTES_MIN), clock: this.#clock })
   }
 
-  open<Context>(name: string, options: ManagedLedgerOptions & { create: boolean }): Promise<ManagedLedger<Context>> {
+  open<Context>(
+    name: string,
+    options: ManagedLedgerOptions & LogGuards & { create: boolean }
+  ): Promise<ManagedLedger<Context>> {
     return this.#alone(name, async () => {
       const open = this.#open.get(name)
       // One log has one user of its append listener; who asks again by name means the same one.
@@ -75,18 +79,18 @@ class LogFactory implements ManagedLedgerFactory {
     return record !== undefined && !record.isDeleting
   }
 
-  delete(name: string): Promise<void> {
+  delete(name: string, options: LogGuards = {}): Promise<void> {
     return this.#alone(name, async () => {
       this.#open.get(name)?.abandon(ManagedLedgerError.create('LOG_CLOSED', { name }))
-      await this.#deleteLog(name)
+      await this.#deleteLog(name, options)
     })
   }
 
-  sweep(name: string, retention: RetentionPolicy): Promise<SweptLog | undefined> {
+  sweep(name: string, retention: RetentionPolicy, options: LogGuards = {}): Promise<SweptLog | undefined> {
     return this.#alone(name, async () => {
       const open = this.#open.get(name)
       if (open !== undefined) await open.trim()
-      else return await this.#sweepUnopened(name, retention)
+      else return await this.#sweepUnopened(name, retention, options)
     })
   }
 
@@ -98,12 +102,12 @@ class LogFactory implements ManagedLedgerFactory {
 
   async #takeOver<Context>(
     name: string,
-    options: ManagedLedgerOptions & { create: boolean }
+    options: ManagedLedgerOptions & LogGuards & { create: boolean }
   ): Promise<ManagedLedger<Context>> {
     if (this.#isClosed) throw ManagedLedgerError.create('LOG_CLOSED', { name })
     // The leftovers of a log of this name that was deleted go first: then there is none.
-    if (options.create && (await this.#record(name))?.isDeleting === true) await this.#deleteLog(name)
-    const session = await this.#session(name, { create: options.create })
+    if (options.create && (await this.#record(name))?.isDeleting === true) await this.#deleteLog(name, options)
+    const session = await this.#session(name, options)
     const loaded = await loadLog({ session, client: this.#client, clock: this.#clock })
     const log = new OpenLog<Context>(loaded, options, this.#services())
     this.#open.set(name, log as OpenLog<never>)
@@ -131,14 +135,16 @@ class LogFactory implements ManagedLedgerFactory {
     }
   }
 
-  #session(name: string, options: { create: boolean; change?: Partial<LogRecord> }): Promise<LogSession> {
-    return LogSession.takeOver(name, { store: this.#store, clock: this.#clock, ...options })
+  #session(name: string, options: LogGuards & { create: boolean; change?: Partial<LogRecord> }): Promise<LogSession> {
+    const { create, change, guards = [] } = options
+    const rest = change === undefined ? {} : { change }
+    return LogSession.takeOver(name, { store: this.#store, clock: this.#clock, create, guards, ...rest })
   }
 
   /** Ledgers before list entries, list entries before the record: whoever is interrupted, or comes later, goes on. */
-  async #deleteLog(name: string): Promise<void> {
+  async #deleteLog(name: string, { guards = [] }: LogGuards): Promise<void> {
     if ((await this.#record(name)) === undefined) return
-    const session = await this.#session(name, { create: false, change: { isDeleting: true } })
+    const session = await this.#session(name, { create: false, guards, change: { isDeleting: true } })
     const { cursorLedgerId, obsoleteLedgerIds } = session.record
     const ledgers = await session.listLedgers()
     await deleteListed({ session, client: this.#client, ids: ledgers.map(ledger => ledger.ledgerId) })
@@ -147,13 +153,13 @@ class LogFactory implements ManagedLedgerFactory {
     await session.change(() => ({ end: true }))
   }
 
-  async #sweepUnopened(name: string, retention: RetentionPolicy): Promise<SweptLog | undefined> {
+  async #sweepUnopened(name: string, retention: RetentionPolicy, guards: LogGuards): Promise<SweptLog | undefined> {
     let record = await this.#record(name)
-    if (record?.isDeleting === true) await this.#deleteLog(name)
+    if (record?.isDeleting === true) await this.#deleteLog(name, guards)
     if (record === undefined || record.isDeleting) return undefined
     let ledgers = await this.#ledgers(name)
     if (record.cleanClose === undefined || ledgers.some(ledger => ledger.state === 'open')) {
-      await this.#recoverOnce(name, retention)
+      await this.#recoverOnce(name, retention, guards)
       record = await this.#record(name)
       ledgers = await this.#ledgers(name)
       if (record?.cleanClose === undefined) return undefined // what went wrong is in the log; it is swept again later
@@ -163,24 +169,25 @@ class LogFactory implements ManagedLedgerFactory {
     const count = trimmableLedgers(live, { slowest: slowestCursor, retention, nowMs: this.#clock.wallMs() })
     const dropped = live.slice(0, count)
     const deletingIds = ledgers.filter(ledger => ledger.state === 'deleting').map(ledger => ledger.ledgerId)
-    if (dropped.length + deletingIds.length > 0) await this.#dropUnloaded(name, { record, dropped, deletingIds })
+    if (dropped.length + deletingIds.length > 0)
+      await this.#dropUnloaded(name, { record, dropped, deletingIds, ...guards })
     return { ledgers: live.slice(count), slowestCursor, closedAtMs }
   }
 
   /** Opening a log that was not closed in order recovers it. */
-  async #recoverOnce(name: string, retention: RetentionPolicy): Promise<void> {
+  async #recoverOnce(name: string, retention: RetentionPolicy, guards: LogGuards): Promise<void> {
     const rollover = { entriesMax: 1, bytesMax: 1, ageMsMin: 0, ageMsMax: 1 } // nothing is appended
-    const log = await this.#takeOver<never>(name, { create: false, retention, rollover })
+    const log = await this.#takeOver<never>(name, { create: false, retention, rollover, ...guards })
     await log.trim()
     await log.close()
   }
 
   async #dropUnloaded(
     name: string,
-    work: { record: LogRecord; dropped: readonly LedgerRecord[]; deletingIds: readonly number[] }
+    work: LogGuards & { record: LogRecord; dropped: readonly LedgerRecord[]; deletingIds: readonly number[] }
   ): Promise<void> {
-    const { dropped, deletingIds } = work
-    const session = await this.#session(name, { create: false, change: { cleanClose: work.record.cleanClose } })
+    const { dropped, deletingIds, guards = [] } = work
+    const session = await this.#session(name, { create: false, guards, change: { cleanClose: work.record.cleanClose } })
     for (let from = 0; from < dropped.length; from += LEDGERS_PER_CHANGE_MAX) {
       const batch = dropped.slice(from, from + LEDGERS_PER_CHANGE_MAX)
       const last = batch.at(-1)

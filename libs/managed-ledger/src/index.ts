@@ -3,6 +3,7 @@ export type {
   Cursor,
   Entry,
   LedgerStats,
+  LogGuards,
   ManagedLedger,
   ManagedLedgerFactory,
   ManagedLedgerOptions,

@@ -4,6 +4,7 @@ import {
   MetadataError,
   transactUntilAnswered,
   type Change,
+  type Compare,
   type MetadataStore,
   type Transaction,
   type TransactionResult
@@ -59,14 +60,22 @@ export class LogSession {
   }
 
   /**
-   * Raises the epoch, so that nothing an earlier owner starts from now on is applied.
-   * @throws ManagedLedgerError LOG_NOT_FOUND (no record, and not `create`; or being deleted), METADATA_UNAVAILABLE
+   * Raises the epoch, so that nothing an earlier owner starts from now on is applied. `guards` hold in that transaction;
+   * afterwards the epoch alone counts.
+   * @throws ManagedLedgerError LOG_NOT_FOUND (no record, and not `create`; or being deleted), LOG_NOT_YOURS (a guard does
+   *   not hold), METADATA_UNAVAILABLE
    */
   static async takeOver(
     name: string,
-    options: { store: MetadataStore; clock: Clock; create: boolean; change?: Partial<LogRecord> }
+    options: {
+      store: MetadataStore
+      clock: Clock
+      create: boolean
+      change?: Partial<LogRecord>
+      guards?: readonly Compare[]
+    }
   ): Promise<LogSession> {
-    const { store, clock } = options
+    const { store, clock, guards = [] } = options
     try {
       let current = await store.get(logKey(name))
       for (;;) {
@@ -79,12 +88,14 @@ export class LogSession {
         const result = await transactUntilAnswered(
           store,
           {
-            compares: [{ key: logKey(name), version: current?.version ?? 0 }],
+            compares: [{ key: logKey(name), version: current?.version ?? 0 }, ...guards],
             changes: [{ kind: 'put', key: logKey(name), value: encodeLogRecord(record) }]
           },
           { clock }
         )
         if (result.committed) return new LogSession(name, { store, clock, record, version: result.revision })
+        const refusing = result.conflicts.find(({ key }) => key !== logKey(name))
+        if (refusing !== undefined) throw ManagedLedgerError.create('LOG_NOT_YOURS', { name, guard: refusing.key })
         current = result.conflicts[0]?.current
       }
     } catch (error) {

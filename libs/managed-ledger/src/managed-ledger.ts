@@ -316,7 +316,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
   }
 
   /** Ends it at once, without a write: the log was taken over, or is about to be deleted. */
-  abandon(error: Error): void {
+  abandon(error = this.#error('LOG_FENCED')): void {
     if (this.#state === 'closed' || this.#state === 'fenced') return
     this.#state = ManagedLedgerError.is(error, 'LOG_FENCED') ? 'fenced' : 'closed'
     this.#parts.session.end(error)

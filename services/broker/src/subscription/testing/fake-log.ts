@@ -156,6 +156,7 @@ export class FakeLog implements ManagedLedger {
   close(): Promise<void> {
     return Promise.resolve()
   }
+  abandon(): void {}
 }
 
 /** The plainest cursor: a set of acknowledged indexes. */
