@@ -1,5 +1,6 @@
 import { boolean, number, text, type SettingsOf } from '@strata/base'
 import { COMPATIBILITY_STRATEGIES } from '@strata/schema'
+import { balanceSettings } from './balance-settings.ts'
 
 /** Every key of the broker, by Apache Pulsar's names and with its meaning. The only place where they are declared. */
 export const brokerSettings = {
@@ -302,6 +303,9 @@ export const brokerSettings = {
     unit: 's',
     doc: 'How often retention is applied, to unloaded topics too.'
   }),
+
+  // who serves what
+  ...balanceSettings,
 
   // memory
   strataMemoryBudgetMB: number({

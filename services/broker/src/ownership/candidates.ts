@@ -34,7 +34,7 @@ export class Candidates {
   /** Where a bundle of this broker goes; undefined: nobody else may take it. */
   elsewhere(bundle: BundleName): BrokerAddress | undefined {
     const brokers = this.#fit(this.#context.registry.peers())
-    return brokers.length === 0 ? undefined : this.#context.place({ bundle, brokers }).broker
+    return brokers.length === 0 ? undefined : this.#context.place({ bundle, brokers })?.broker
   }
 
   #fit(brokers: readonly BrokerAddress[]): readonly BrokerAddress[] {

@@ -13,8 +13,8 @@ export interface Placed {
   readonly reason: string
 }
 
-/** Chooses who takes a bundle that nobody has. Pure: what it knows of load was handed to it before. */
-export type Place = (request: PlaceRequest) => Placed
+/** Chooses who takes a bundle that nobody has. Pure: what it knows of load was handed to it before. Undefined: none may. */
+export type Place = (request: PlaceRequest) => Placed | undefined
 
 /** The broker whose hash together with the bundle's is highest: brokers that come and go move few bundles. */
 export const placeByHash: Place = ({ bundle, brokers }) => {

@@ -1,0 +1,229 @@
+import { reasonOf, type Clock, type Logger } from '@strata/base'
+import type { MetadataStore } from '@strata/metadata'
+import type { BrokerSettings } from '../config/settings.ts'
+import { parseBundlePath } from '../ownership/bundle-name.ts'
+import type { BrokerAddress, Ownership } from '../ownership/contract.ts'
+import type { BalanceActions } from './actions.ts'
+import type { ClusterRules } from './cluster-rules.ts'
+import { decide, type Decision, type Misplaced } from './decide.ts'
+import type { DecisionLog } from './decision-log.ts'
+import { MINUTE_MS, NO_HISTORY, type BalanceHistory } from './history.ts'
+import { LoadDigestWriter } from './load-digest.ts'
+import { Placement } from './placement.ts'
+import { ReportTable, usagesOf } from './report-table.ts'
+import type { LoggedDecision } from './rows.ts'
+import { balanceSettingsOf, weightsOf } from './settings.ts'
+
+export interface BalancerOptions {
+  readonly store: MetadataStore
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly settings: BrokerSettings
+  readonly ownership: Pick<Ownership, 'self' | 'leader' | 'brokers' | 'owners' | 'ownerOf'>
+  readonly rules: Pick<ClusterRules, 'rules' | 'refresh'>
+  readonly log: Pick<DecisionLog, 'append' | 'cycles'>
+  readonly actions: BalanceActions
+}
+
+/** How often it is looked at who leads, and what placement goes by is written. */
+const TICK_MS = 10_000
+/** Requests to owners at one time. */
+const ACTIONS_AT_ONCE = 4
+/** Bundles whose place is looked at in a cycle. */
+const PLACES_PER_CYCLE = 20_000
+
+/** What only the leader has. */
+interface Office {
+  readonly reports: ReportTable
+  readonly digest: LoadDigestWriter
+  history: BalanceHistory
+  nextCycleMs: number
+  /** Goes on where it stopped. */
+  places: Iterator<[string, BrokerAddress]> | undefined
+}
+
+/**
+ * The loop of the broker that leads: reads what all say of their load, writes what placement goes by, decides, and asks
+ * owners to do it. Advice only: whatever it does wrong or twice costs a move, never a message. A broker that does not lead
+ * does nothing here; one that no longer leads stops at the next tick.
+ */
+export class Balancer {
+  readonly #options: BalancerOptions
+  #office: Office | undefined
+  #cancel: () => void = () => undefined
+  #running: Promise<void> | undefined
+  #isClosed = false
+
+  constructor(options: BalancerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    const { clock } = this.#options
+    this.#cancel = clock.after(TICK_MS, () => {
+      this.#running = this.tick().then(() => {
+        this.#running = undefined
+        if (!this.#isClosed) this.start()
+      })
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancel()
+    await this.#running
+    this.#leave()
+  }
+
+  /** Never throws. */
+  async tick(): Promise<void> {
+    const { logger, ownership, rules, clock, settings } = this.#options
+    try {
+      if (!this.#leads()) {
+        this.#leave()
+        return
+      }
+      const office = (this.#office ??= await this.#enter())
+      const views = office.reports.views(ownership.brokers(), weightsOf(settings))
+      await office.digest.write(usagesOf(views))
+      const nowMs = clock.wallMs()
+      if (nowMs < office.nextCycleMs || !settings.loadBalancerEnabled) return
+      office.nextCycleMs = nowMs + settings.loadBalancerSheddingIntervalMinutes * MINUTE_MS
+      await rules.refresh()
+      await this.#cycle(office, nowMs)
+    } catch (error) {
+      logger.warn({ event: 'balance.cycle_failed', reason: reasonOf(error) }, 'nothing was balanced this time')
+    }
+  }
+
+  #leads(): boolean {
+    const { ownership } = this.#options
+    return ownership.leader()?.instance === ownership.self.instance
+  }
+
+  async #enter(): Promise<Office> {
+    const { store, logger, clock } = this.#options
+    const reports = await ReportTable.open(store, logger)
+    try {
+      const history = await this.#remembered()
+      logger.info({ event: 'balance.leader_began' }, 'this broker decides about balance')
+      return { reports, digest: new LoadDigestWriter(store, clock), history, nextCycleMs: 0, places: undefined }
+    } catch (error) {
+      reports.close()
+      throw error
+    }
+  }
+
+  #leave(): void {
+    this.#office?.reports.close()
+    this.#office = undefined
+  }
+
+  /** What a leader before has done counts for the cap and for cool-downs. */
+  async #remembered(): Promise<BalanceHistory> {
+    const { log, settings, clock } = this.#options
+    const { coolDownMs } = balanceSettingsOf(settings)
+    const nowMs = clock.wallMs()
+    const touched = new Map<string, number>()
+    const moves: number[] = []
+    for (const { atMs, decisions } of await log.cycles()) {
+      for (const { kind, bundle } of decisions) {
+        if (atMs > nowMs - coolDownMs) touched.set(bundle, atMs)
+        if (kind !== 'split' && atMs > nowMs - MINUTE_MS) moves.push(atMs)
+      }
+    }
+    return { ...NO_HISTORY, touched, moves }
+  }
+
+  async #cycle(office: Office, nowMs: number): Promise<void> {
+    const { ownership, settings, rules, log, logger } = this.#options
+    const brokers = office.reports.views(ownership.brokers(), weightsOf(settings))
+    const all = rules.rules()
+    const balanceSettings = balanceSettingsOf(settings)
+    const placement = new Placement(brokers, all, balanceSettings.placement)
+    const misplaced = all.isolation.length === 0 ? [] : this.#misplaced(office, placement)
+    const { decisions, history } = decide({
+      brokers,
+      rules: all,
+      misplaced: balanceSettings.isShedding ? misplaced : [],
+      initialCount: new Map(),
+      settings: balanceSettings,
+      history: office.history,
+      nowMs
+    })
+    office.history = history
+    if (decisions.length === 0) return
+    const done = await this.#perform(decisions)
+    for (const each of done) logger.info({ event: 'balance.decided', ...each }, 'balance decided')
+    await log.append({ atMs: nowMs, leader: ownership.self.id, decisions: done })
+  }
+
+  #misplaced(office: Office, placement: Placement): Misplaced[] {
+    const found: Misplaced[] = []
+    for (let looked = 0; looked < PLACES_PER_CYCLE; looked++) {
+      office.places ??= this.#options.ownership.owners().entries()
+      const { value, done } = office.places.next()
+      if (done === true) {
+        office.places = undefined
+        break
+      }
+      const [bundle, { instance }] = value
+      if (!placement.mayStay(bundle, instance)) found.push({ bundle, from: instance })
+    }
+    return found
+  }
+
+  /** A few at a time. A failure is its decision's outcome, no more: the next cycle sees what came of it. */
+  async #perform(decisions: readonly Decision[]): Promise<LoggedDecision[]> {
+    const done: LoggedDecision[] = []
+    const left = [...decisions.entries()]
+    const work = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        const [index, decision] = next
+        done[index] = { ...this.#shown(decision), outcome: await this.#performOne(decision) }
+      }
+    }
+    await Promise.all(Array.from({ length: ACTIONS_AT_ONCE }, work))
+    return done
+  }
+
+  async #performOne(decision: Decision): Promise<string> {
+    const { actions, ownership, settings } = this.#options
+    if (decision.kind === 'merge') return 'not done: owners cannot merge yet'
+    if (this.#isClosed || !this.#leads()) return 'not done: this broker no longer decides'
+    const [bundle, wanted] =
+      decision.kind === 'move' ? [decision.bundle, decision.from] : [decision.bundle, decision.owner]
+    const name = parseBundlePath(bundle)
+    const owner = name === undefined ? undefined : ownership.ownerOf(name)
+    if (owner?.instance !== wanted) return 'not done: it is elsewhere by now'
+    try {
+      if (decision.kind === 'move') {
+        const to = this.#broker(decision.to)
+        if (to === undefined) return 'not done: the broker it should go to is gone'
+        await actions.move(bundle, owner, to)
+      } else {
+        await actions.split(bundle, owner, { unload: settings.loadBalancerAutoUnloadSplitBundlesEnabled })
+      }
+      return 'done'
+    } catch (error) {
+      return `not done: ${reasonOf(error)}`
+    }
+  }
+
+  #shown(decision: Decision): Omit<LoggedDecision, 'outcome'> {
+    const { kind, reason } = decision
+    const idOf = (instance: string): string => this.#broker(instance)?.id ?? instance
+    switch (decision.kind) {
+      case 'move':
+        return { kind, bundle: decision.bundle, from: idOf(decision.from), to: idOf(decision.to), reason }
+      case 'split':
+        return { kind, bundle: decision.bundle, from: idOf(decision.owner), to: '', reason }
+      case 'merge':
+        return { kind, bundle: decision.left, from: idOf(decision.leftOwner), to: decision.right, reason }
+    }
+  }
+
+  #broker(instance: string): BrokerAddress | undefined {
+    return this.#options.ownership.brokers().find(broker => broker.instance === instance)
+  }
+}
