@@ -84,7 +84,8 @@ export class NodeWatch {
       },
       writeLac: options => node.writeLac(options),
       inventory: options => node.inventory(options),
-      heldLedgers: options => node.heldLedgers(options)
+      heldLedgers: options => node.heldLedgers(options),
+      damagedEntries: page => node.damagedEntries(page)
     }
   }
 

@@ -159,6 +159,22 @@ export interface BookieNode {
    * the last moments may be missing. @throws LedgerError UNAVAILABLE, WRONG_NODE
    */
   heldLedgers(options: { after: number; limit: number }): Promise<HeldLedger[]>
+  /**
+   * What the node knows that it has and cannot read: to be added again with `recovery` from other nodes. Ascending, at most
+   * `limit` stretches, of those that begin at the place named or behind it. @throws LedgerError UNAVAILABLE, WRONG_NODE
+   */
+  damagedEntries(page: DamagedPage): Promise<DamagedStretch[]>
+}
+
+export interface DamagedPage {
+  readonly ledgerId: number
+  readonly entryId: number
+  readonly limit: number
+}
+
+/** Both inclusive. */
+export interface DamagedStretch extends EntryRange {
+  readonly ledgerId: LedgerId
 }
 
 export interface InventoryRequest {

@@ -2,11 +2,12 @@ export type * from './contract.ts'
 export { LedgerError } from './errors.ts'
 export { LAC_WAIT_MS_MAX, LacWaiters } from './lac-waiters.ts'
 export { createLedgerClient, type LedgerClientOptions } from './ledger-client.ts'
-export { raiseLedgerIds } from './ledger-ids.ts'
+export { raiseLedgerIds, retireLedgerIds } from './ledger-ids.ts'
 export { LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
 export {
   decodeDeletion,
   decodeLedger,
+  encodeLedger,
   LEDGER_DELETIONS_PREFIX,
   ledgerDeletionKey,
   ledgerIdOfKey,

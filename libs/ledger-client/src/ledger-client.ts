@@ -102,15 +102,20 @@ async function createLedger(
   if (bookies === undefined) {
     throw LedgerError.create('NOT_ENOUGH_BOOKIES', { needed: quorum.ensembleSize, writable: writable.length })
   }
-  const id = await ids.take(request.after ?? NO_ENTRY)
-  const created = await metadata.create(id, {
+  const record = {
     quorum,
     state: 'open',
     end: undefined,
     ensembles: [{ firstEntryId: entryId(0), bookies }],
     owner: request.owner,
     createdAtMs: clock.wallMs()
-  })
-  assert(created !== undefined, `ledger id ${id} was given twice`)
-  return new NodeLedgerAppender({ ledgerId: id, created, listener: request.listener, doors })
+  } as const
+  for (;;) {
+    const taken = await ids.take(request.after ?? NO_ENTRY)
+    const { id: ledgerId, guard } = taken
+    const created = await metadata.create(ledgerId, record, guard)
+    if (created !== undefined) return new NodeLedgerAppender({ ledgerId, created, listener: request.listener, doors })
+    assert((await metadata.read(ledgerId)) === undefined, `ledger id ${ledgerId} was given twice`)
+    ids.drop(taken)
+  }
 }

@@ -1,8 +1,22 @@
 import { ledgerId, type Clock, type LedgerId } from '@strata/base'
-import { updateRecord, type AnswerOptions, type MetadataStore } from '@strata/metadata'
-import { decodeNextLedgerId, encodeNextLedgerId, LEDGER_IDS_KEY } from './ledger-records.ts'
+import {
+  transactUntilAnswered,
+  updateRecord,
+  type AnswerOptions,
+  type Compare,
+  type MetadataStore
+} from '@strata/metadata'
+import { decodeNextLedgerId, encodeNextLedgerId, LEDGER_IDS_FLOOR_KEY, LEDGER_IDS_KEY } from './ledger-records.ts'
 
 const BLOCK_IDS = 64
+/** More than a cluster gives out while one of its nodes is away. */
+const FORGOTTEN_IDS = 1_000_000
+
+/** An id, and what must hold in the metadata for a ledger to be made with it: otherwise `drop` what is left, and take another. */
+export interface TakenId {
+  readonly id: LedgerId
+  readonly guard: Compare
+}
 
 /**
  * Gives out ledger ids. They come from the metadata in blocks, so that most cost no write; what is left of a block when
@@ -15,6 +29,7 @@ export class LedgerIds {
   readonly #options: AnswerOptions
   #next = 0
   #end = 0
+  #floorVersion = 0
   #refilling: Promise<void> | undefined
 
   constructor(metadata: MetadataStore, options: AnswerOptions) {
@@ -22,36 +37,64 @@ export class LedgerIds {
     this.#options = options
   }
 
-  /** An id above `after` and above all given before. */
-  async take(after: number): Promise<LedgerId> {
+  /** An id above `after` and above all given before. @throws MetadataError */
+  async take(after: number): Promise<TakenId> {
     if (after >= this.#next) this.#next = after + 1 // the rest of the block is no use: another process's ids are past it
     while (this.#next >= this.#end) {
       this.#refilling ??= this.#refill().finally(() => (this.#refilling = undefined))
       await this.#refilling
     }
-    return ledgerId(this.#next++)
+    return { id: ledgerId(this.#next++), guard: { key: LEDGER_IDS_FLOOR_KEY, version: this.#floorVersion } }
+  }
+
+  /** The guard of an id did not hold: neither does that of the others. */
+  drop({ guard }: TakenId): void {
+    if (guard.version === this.#floorVersion) this.#end = this.#next
   }
 
   async #refill(): Promise<void> {
+    // Read before the ids are taken: a floor that is written between is found by the guard.
+    const floorRecord = await updateRecord(this.#metadata, LEDGER_IDS_FLOOR_KEY, () => undefined, this.#options)
     const floor = this.#next
     const decide = (current: { value: Uint8Array } | undefined): { put: Uint8Array } => {
       const first = Math.max(current === undefined ? 0 : decodeNextLedgerId(current.value), floor)
       return { put: encodeNextLedgerId(first + BLOCK_IDS) }
     }
     const record = await updateRecord(this.#metadata, LEDGER_IDS_KEY, decide, this.#options)
+    this.#floorVersion = floorRecord?.version ?? 0
     this.#end = record === undefined ? 0 : decodeNextLedgerId(record.value)
     this.#next = Math.max(this.#next, this.#end - BLOCK_IDS)
   }
 }
 
-/** From now on no id up to `above` is given out: for what holds ledgers that the metadata may not know. @throws MetadataError */
+/**
+ * From now on no id up to `above` is given out: for what holds ledgers that the metadata may not know. Where the metadata was
+ * not past them already, it has forgotten what it gave out: then whoever is not there may hold higher ones, so many are
+ * passed over, and none is used any more that the forgetful store gave out since. @throws MetadataError
+ */
 export async function raiseLedgerIds(
   metadata: MetadataStore,
   { above, clock }: { above: LedgerId; clock: Clock }
 ): Promise<void> {
-  const decide = (current: { value: Uint8Array } | undefined): { put: Uint8Array } | undefined => {
-    const next = current === undefined ? 0 : decodeNextLedgerId(current.value)
-    return next > above ? undefined : { put: encodeNextLedgerId(above + 1) }
-  }
+  const isPast = (value: Uint8Array | undefined): boolean => value !== undefined && decodeNextLedgerId(value) > above
+  if (isPast((await metadata.get(LEDGER_IDS_KEY))?.value)) return
+  const decide = (current: { value: Uint8Array } | undefined): { put: Uint8Array } | undefined =>
+    isPast(current?.value) ? undefined : { put: encodeNextLedgerId(above + 1 + FORGOTTEN_IDS) }
   await updateRecord(metadata, LEDGER_IDS_KEY, decide, { clock })
+  await retireLedgerIds(metadata, { clock })
+}
+
+/**
+ * From now on no ledger is made with an id that was given out before, in a block that some process has not used up. Returns the
+ * lowest id that a ledger can be made with. @throws MetadataError
+ */
+export async function retireLedgerIds(metadata: MetadataStore, options: AnswerOptions): Promise<number> {
+  for (;;) {
+    const ids = await metadata.get(LEDGER_IDS_KEY)
+    const next = ids === undefined ? 0 : decodeNextLedgerId(ids.value)
+    const compares = [{ key: LEDGER_IDS_KEY, version: ids?.version ?? 0 }]
+    const change = { kind: 'put', key: LEDGER_IDS_FLOOR_KEY, value: encodeNextLedgerId(next) } as const
+    const { committed } = await transactUntilAnswered(metadata, { compares, changes: [change] }, options)
+    if (committed) return next
+  }
 }

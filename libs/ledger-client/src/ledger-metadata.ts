@@ -39,9 +39,13 @@ export class LedgerMetadata {
     return stored === undefined ? undefined : { record: decodeLedger(stored.value), version: stored.version }
   }
 
-  /** Returns the record as stored, or undefined if another one was there. */
-  create(id: LedgerId, record: Omit<LedgerRecord, 'operationId'>): Promise<VersionedLedger | undefined> {
-    return this.#put(id, { record, version: 0 }, randomUUID())
+  /** Returns the record as stored, or undefined if another one was there, or `guard` does not hold. */
+  create(
+    id: LedgerId,
+    record: Omit<LedgerRecord, 'operationId'>,
+    guard?: Compare
+  ): Promise<VersionedLedger | undefined> {
+    return this.#put(id, { record, version: 0, guards: guard === undefined ? [] : [guard] }, randomUUID())
   }
 
   /** Returns the record as stored, or undefined if it was changed since. */
@@ -85,13 +89,17 @@ export class LedgerMetadata {
 
   async #put(
     id: LedgerId,
-    { record, version }: { record: Omit<LedgerRecord, 'operationId'>; version: number },
+    {
+      record,
+      version,
+      guards = []
+    }: { record: Omit<LedgerRecord, 'operationId'>; version: number; guards?: readonly Compare[] },
     operationId: string
   ): Promise<VersionedLedger | undefined> {
     const named = { ...record, operationId }
     const key = ledgerKey(id)
     const revision = await this.#transact(operationId, {
-      compares: [{ key, version }],
+      compares: [{ key, version }, ...guards],
       changes: [{ kind: 'put', key, value: encodeLedger(named) }]
     })
     if (revision !== undefined) return { record: named, version: revision }

@@ -20,6 +20,8 @@ const codec = rowCodec({
 export const LEDGERS_PREFIX = 'ledgers/'
 export const LEDGER_DELETIONS_PREFIX = 'ledger-deletions/'
 export const LEDGER_IDS_KEY = 'ledger-ids'
+/** Written anew whenever the ids that were given out before, and not used yet, may not be used any more. */
+export const LEDGER_IDS_FLOOR_KEY = 'ledger-ids-floor'
 /** Enough for every safe integer, so that keys are in the order of ids. */
 const ID_DIGITS = 16
 

@@ -4,6 +4,8 @@ import {
   type AddRequest,
   type AddSink,
   type BookieNode,
+  type DamagedPage,
+  type DamagedStretch,
   type HeldLedger,
   type Inventory,
   type InventoryRequest,
@@ -66,6 +68,10 @@ export class RemoteNode implements BookieNode {
 
   heldLedgers(options: { after: number; limit: number }): Promise<HeldLedger[]> {
     return this.#ask(node => node.heldLedgers(options))
+  }
+
+  damagedEntries(page: DamagedPage): Promise<DamagedStretch[]> {
+    return this.#ask(node => node.damagedEntries(page))
   }
 
   #ask<Answer>(ask: (node: BookieNode) => Promise<Answer>, waitMs = 0): Promise<Answer> {

@@ -6,6 +6,7 @@ import type { Disk } from './disk/disk.ts'
 import type { IndexStore } from './index/index-store.ts'
 import type { BookieSettings } from './settings.ts'
 import type { DamagedRange } from './storage/damage.ts'
+import type { StoreStanding } from './volume/store-signature.ts'
 
 export interface BookieDirectories {
   /** Give it its own disk if there is one. */
@@ -96,6 +97,8 @@ export interface Bookie extends BookieNode {
   stats(): BookieStats
   /** What cannot be read here, to be added again with `recovery` from other nodes: then it is no longer in the list. */
   damaged(): Promise<DamagedRange[]>
+  /** Is the metadata store the one that this node left? Signs it anew if so. @throws MetadataError */
+  signMetadata(): Promise<StoreStanding>
   /** One round of comparing everything with its digest, from now on if none is under way; resolves at its end. */
   scrub(): Promise<void>
   /** One round of background work now (index, moves, deletions, compaction, disk space); resolves when it is done. */

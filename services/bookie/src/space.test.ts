@@ -6,7 +6,7 @@ import { ledgerDeletionKey } from '@strata/ledger-client'
 import { afterEach, beforeEach, test } from 'vitest'
 import type { Bookie } from './bookie-types.ts'
 import { addOf, copyMetadata, readAll, TestNode, WaitingSink } from './testing/fixtures.ts'
-import { CLUSTER_ID_KEY } from './volume/volume.ts'
+import { CLUSTER_ID_KEY } from './volume/cluster-id.ts'
 
 let node: TestNode
 let bookie: Bookie

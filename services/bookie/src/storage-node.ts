@@ -6,6 +6,8 @@ import {
   type AddFailure,
   type AddRequest,
   type AddSink,
+  type DamagedPage,
+  type DamagedStretch,
   type HeldLedger,
   type Inventory,
   type InventoryRequest,
@@ -35,6 +37,7 @@ import { EntryReader } from './storage/entry-reader.ts'
 import type { DamagedRange } from './storage/damage.ts'
 import type { FileTable } from './storage/file-table.ts'
 import { inventoryOf, SuspectEntries } from './storage/inventory.ts'
+import type { StoreStanding } from './volume/store-signature.ts'
 import type { Volume } from './volume/volume.ts'
 
 export interface StorageNodeParts {
@@ -259,6 +262,19 @@ export class StorageNode implements Bookie {
   async damaged(): Promise<DamagedRange[]> {
     this.#checkOpen()
     return this.#housekeeper.damaged()
+  }
+
+  /** @throws LedgerError UNAVAILABLE */
+  async damagedEntries({ ledgerId, entryId, limit }: DamagedPage): Promise<DamagedStretch[]> {
+    const ranges = await this.damaged()
+    return ranges
+      .filter(range => range.ledgerId > ledgerId || (range.ledgerId === ledgerId && range.first >= entryId))
+      .slice(0, limit)
+      .map(({ ledgerId: id, first, last }) => ({ ledgerId: id, first, last }))
+  }
+
+  signMetadata(): Promise<StoreStanding> {
+    return this.#parts.volume.signMetadata()
   }
 
   scrub(): Promise<void> {

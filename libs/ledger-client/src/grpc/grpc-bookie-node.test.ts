@@ -96,6 +96,21 @@ describe('GrpcBookieNode', () => {
     await assert.rejects(lacOf(node), error => LedgerError.is(error, 'UNAVAILABLE'))
   })
 
+  test('what the node cannot read comes through, page by page', async () => {
+    for (const ledger of [3, 5]) {
+      const writer = new TestWriter(behind, ledger)
+      for (let i = 0; i < 4; i++) await writer.append(Buffer.from('a'))
+      for (const entry of [1, 2]) behind.corrupt(ledgerId(ledger), entryId(entry))
+    }
+    behind.scrub()
+    const node = open()
+    const stretch = (ledger: number, entry: number) => ({ ledgerId: ledger, first: entry, last: entry })
+    const all = [stretch(3, 1), stretch(3, 2), stretch(5, 1), stretch(5, 2)]
+    assert.deepEqual(await node.damagedEntries({ ledgerId: 0, entryId: 0, limit: 9 }), all)
+    assert.deepEqual(await node.damagedEntries({ ledgerId: 3, entryId: 2, limit: 2 }), all.slice(1, 3))
+    assert.deepEqual(await node.damagedEntries({ ledgerId: 6, entryId: 0, limit: 9 }), [])
+  })
+
   test('an add that is not answered in time fails, and so do all behind it', async () => {
     behind.holdSyncs()
     const node = open({ timeoutMs: 40 })

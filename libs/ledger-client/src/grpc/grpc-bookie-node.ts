@@ -7,6 +7,8 @@ import type {
   AddRequest,
   AddSink,
   BookieNode,
+  DamagedPage,
+  DamagedStretch,
   HeldLedger,
   Inventory,
   InventoryRequest,
@@ -30,8 +32,10 @@ import {
   type ReadOptions
 } from './service.ts'
 import {
+  decodeDamagedEntries,
   decodeHeldLedgers,
   decodeInventory,
+  encodeDamagedEntriesRequest,
   encodeHeldLedgersRequest,
   encodeInventoryRequest,
   type HeldLedgersPage
@@ -137,6 +141,11 @@ export class GrpcBookieNode implements BookieNode {
 
   async heldLedgers(page: HeldLedgersPage): Promise<HeldLedger[]> {
     return decodeHeldLedgers(await this.#ask(PATHS.heldLedgers, encodeHeldLedgersRequest(this.#names, page)))
+  }
+
+  async damagedEntries(page: DamagedPage): Promise<DamagedStretch[]> {
+    const request = encodeDamagedEntriesRequest(this.#names, page)
+    return decodeDamagedEntries(await this.#ask(PATHS.damagedEntries, request))
   }
 
   /** Fails what is pending. */

@@ -19,8 +19,10 @@ import {
   SERVICE
 } from './service.ts'
 import {
+  decodeDamagedEntriesRequest,
   decodeHeldLedgersRequest,
   decodeInventoryRequest,
+  encodeDamagedEntries,
   encodeHeldLedgers,
   encodeInventory
 } from './survey-messages.ts'
@@ -176,6 +178,11 @@ class NodeService {
         const { names, options } = decodeHeldLedgersRequest(call.request)
         this.#checkMeant(names)
         return encodeHeldLedgers(await this.#surveys.run(wanted(call), () => this.#node.heldLedgers(options)))
+      }),
+      damagedEntries: unary(async call => {
+        const { names, options } = decodeDamagedEntriesRequest(call.request)
+        this.#checkMeant(names)
+        return encodeDamagedEntries(await this.#surveys.run(wanted(call), () => this.#node.damagedEntries(options)))
       })
     }
   }

@@ -28,7 +28,8 @@ export const PATHS = {
   readLac: '/strata.ledger.BookieNode/ReadLac',
   writeLac: '/strata.ledger.BookieNode/WriteLac',
   inventory: '/strata.ledger.BookieNode/Inventory',
-  heldLedgers: '/strata.ledger.BookieNode/HeldLedgers'
+  heldLedgers: '/strata.ledger.BookieNode/HeldLedgers',
+  damagedEntries: '/strata.ledger.BookieNode/DamagedEntries'
 } as const
 
 export const asBuffer = (message: Buffer): Buffer => message
@@ -40,7 +41,8 @@ export const SERVICE = {
   readLac: methodOf(PATHS.readLac, { isStream: false }),
   writeLac: methodOf(PATHS.writeLac, { isStream: false }),
   inventory: methodOf(PATHS.inventory, { isStream: false }),
-  heldLedgers: methodOf(PATHS.heldLedgers, { isStream: false })
+  heldLedgers: methodOf(PATHS.heldLedgers, { isStream: false }),
+  damagedEntries: methodOf(PATHS.damagedEntries, { isStream: false })
 } satisfies ServiceDefinition
 
 function methodOf(path: string, { isStream }: { isStream: boolean }) {

@@ -1,8 +1,10 @@
 import { create, fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
 import { entryId, ledgerId, NO_ENTRY, type EntryId } from '@strata/base'
-import type { EntryRange, HeldLedger, Inventory, InventoryRequest } from '../contract.ts'
+import type { DamagedPage, DamagedStretch, EntryRange, HeldLedger, Inventory, InventoryRequest } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 import {
+  DamagedEntriesReplySchema,
+  DamagedEntriesRequestSchema,
   HeldLedgersReplySchema,
   HeldLedgersRequestSchema,
   InventoryReplySchema,
@@ -22,6 +24,7 @@ export interface HeldLedgersPage {
 }
 
 const PAGE_LEDGERS_MAX = 10_000
+const PAGE_STRETCHES_MAX = 10_000
 
 export function encodeInventoryRequest(names: Names, request: InventoryRequest): Buffer {
   const message = create(InventoryRequestSchema, {
@@ -108,6 +111,48 @@ export function decodeHeldLedgers(bytes: Buffer): HeldLedger[] {
     lac: (safe(item.confirmedCount) + NO_ENTRY) as EntryId,
     isFenced: item.fenced ?? false
   }))
+}
+
+export function encodeDamagedEntriesRequest(
+  names: Names,
+  { ledgerId: ledger, entryId: entry, limit }: DamagedPage
+): Buffer {
+  const page = {
+    fromLedgerId: BigInt(ledger),
+    fromEntryId: BigInt(entry),
+    limit: Math.min(limit, PAGE_STRETCHES_MAX)
+  }
+  return Buffer.from(toBinary(DamagedEntriesRequestSchema, create(DamagedEntriesRequestSchema, { ...names, ...page })))
+}
+
+/** @throws LedgerError MALFORMED_MESSAGE */
+export function decodeDamagedEntriesRequest(bytes: Buffer): { names: Partial<Names>; options: DamagedPage } {
+  const names = decoded(DamagedEntriesRequestSchema, bytes)
+  const limit = Math.min(names.limit ?? 0, PAGE_STRETCHES_MAX)
+  if (limit < 1) refuse('a page without room')
+  return { names, options: { ledgerId: safe(names.fromLedgerId), entryId: safe(names.fromEntryId), limit } }
+}
+
+export function encodeDamagedEntries(stretches: readonly DamagedStretch[]): Buffer {
+  const message = create(DamagedEntriesReplySchema, {
+    stretches: stretches.map(({ ledgerId: id, first, last }) => ({
+      $typeName: 'strata.ledger.DamagedStretch' as const,
+      ledgerId: BigInt(id),
+      firstEntryId: BigInt(first),
+      lastEntryId: BigInt(last)
+    }))
+  })
+  return Buffer.from(toBinary(DamagedEntriesReplySchema, message))
+}
+
+/** @throws LedgerError MALFORMED_MESSAGE */
+export function decodeDamagedEntries(bytes: Buffer): DamagedStretch[] {
+  return decoded(DamagedEntriesReplySchema, bytes).stretches.map(stretch => {
+    const first = safe(stretch.firstEntryId)
+    const last = safe(stretch.lastEntryId)
+    if (last < first) refuse('a stretch that ends before it begins')
+    return { ledgerId: ledgerId(safe(stretch.ledgerId)), first: entryId(first), last: entryId(last) }
+  })
 }
 
 function decoded<Desc extends DescMessage>(schema: Desc, bytes: Buffer): MessageShape<Desc> {

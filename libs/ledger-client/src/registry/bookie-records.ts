@@ -23,13 +23,18 @@ export interface AvailableBookie {
   readonly host: string
   readonly freeBytes: number
   readonly totalBytes: number
-  /** decommissioning: takes the adds of ledgers that it has, and no new ledgers. */
-  readonly state: 'writable' | 'read-only' | 'decommissioning'
+  /**
+   * decommissioning: takes the adds of ledgers that it has, and no new ledgers. set-aside: it does not know the metadata store
+   * as the one that it left, and nobody is to use it but those who put that right.
+   */
+  readonly state: 'writable' | 'read-only' | 'decommissioning' | 'set-aside'
   readonly softwareVersion: string
   readonly incarnation: number
   readonly startedAtMs: number
   /** Why it takes no adds, one line each. */
   readonly reasons: readonly string[]
+  /** Of a node that is set aside: how often it has signed the store that it left. */
+  readonly signedCount?: number
 }
 
 export const availableBookieKey = (id: BookieId): string => AVAILABLE_BOOKIES_PREFIX + encodeSegment(id)
@@ -43,7 +48,8 @@ export function bookieIdOfKey(key: string): BookieId | undefined {
 const STATES = {
   writable: BookieState.WRITABLE,
   'read-only': BookieState.READ_ONLY,
-  decommissioning: BookieState.DECOMMISSIONING
+  decommissioning: BookieState.DECOMMISSIONING,
+  'set-aside': BookieState.SET_ASIDE
 } as const
 
 const REASONS_MAX = 10
@@ -58,7 +64,8 @@ export function encodeAvailableBookie(bookie: AvailableBookie): Buffer {
     state: STATES[bookie.state],
     incarnation: BigInt(bookie.incarnation),
     startedAtMs: BigInt(Math.round(bookie.startedAtMs)),
-    reasons: bookie.reasons.slice(0, REASONS_MAX).map(reason => reason.slice(0, REASON_CHARS_MAX))
+    reasons: bookie.reasons.slice(0, REASONS_MAX).map(reason => reason.slice(0, REASON_CHARS_MAX)),
+    ...(bookie.signedCount === undefined ? {} : { signedCount: BigInt(bookie.signedCount) })
   })
 }
 
@@ -77,12 +84,14 @@ export function decodeAvailableBookie(id: BookieId, bytes: Uint8Array): Availabl
     softwareVersion: row.softwareVersion ?? '',
     incarnation: Number(row.incarnation ?? 0n),
     startedAtMs: Number(row.startedAtMs ?? 0n),
-    reasons: row.reasons
+    reasons: row.reasons,
+    ...(row.signedCount === undefined ? {} : { signedCount: Number(row.signedCount) })
   }
 }
 
 /** A state that this version does not know is none in which new ledgers may be put there. */
 function stateOf(state: BookieState | undefined): AvailableBookie['state'] {
   if (state === BookieState.WRITABLE) return 'writable'
+  if (state === BookieState.SET_ASIDE) return 'set-aside'
   return state === BookieState.DECOMMISSIONING ? 'decommissioning' : 'read-only'
 }

@@ -3,6 +3,8 @@ import type {
   AddRequest,
   AddSink,
   BookieNode,
+  DamagedPage,
+  DamagedStretch,
   HeldLedger,
   Inventory,
   InventoryRequest,
@@ -77,6 +79,10 @@ export class RegisteredNode implements BookieNode {
 
   async heldLedgers(options: { after: number; limit: number }): Promise<HeldLedger[]> {
     return this.#connected().heldLedgers(options)
+  }
+
+  async damagedEntries(page: DamagedPage): Promise<DamagedStretch[]> {
+    return this.#connected().damagedEntries(page)
   }
 
   #connected(): NodeConnection {

@@ -18,6 +18,8 @@ export interface RegistryOptions {
   readonly connect: (bookie: { bookieId: BookieId; address: string }) => NodeConnection
   /** How long a node that is no more in the registry is still used where it was. */
   readonly graceMs?: number
+  /** Nodes that are set aside count as well, though they are not writable: for who puts the metadata right. */
+  readonly withSetAside?: boolean
 }
 
 interface Known {
@@ -38,7 +40,8 @@ const GRACE_MS = 60_000
  *   R1  A node whose row is gone takes no new ledgers at once. It is still read from and written to where it was for
  *       `graceMs`: that its lease is gone says nothing about the node itself.
  *   R2  One object a node as long as it is known: a node that moved to another address is the same one.
- *   R3  Who listens is told after the answers of `writable`, `node` and `bookies` have changed.
+ *   R3  A node that is set aside is as good as gone: what it says does not belong to what the metadata says now.
+ *   R4  Who listens is told after the answers of `writable`, `node` and `bookies` have changed.
  */
 export class RegistryBookieDirectory implements BookieDirectory {
   readonly #options: RegistryOptions
@@ -111,7 +114,8 @@ export class RegistryBookieDirectory implements BookieDirectory {
     else {
       const bookie = this.#decoded(id, value)
       if (bookie === undefined) return
-      this.#onAvailable(bookie)
+      if (bookie.state === 'set-aside' && this.#options.withSetAside !== true) this.#onGone(id)
+      else this.#onAvailable(bookie)
     }
     this.#writable = undefined
     for (const run of this.#listeners) run()

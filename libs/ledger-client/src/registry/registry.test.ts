@@ -38,6 +38,8 @@ describe('rows of the registry', () => {
   test('survive the way', () => {
     const bookie = bookieOf('a/b.c', { state: 'read-only', reasons: ['disk: full'], rack: '' })
     assert.deepEqual(decodeAvailableBookie(bookie.bookieId, encodeAvailableBookie(bookie)), bookie)
+    const aside = bookieOf('a', { state: 'set-aside', signedCount: 7 })
+    assert.deepEqual(decodeAvailableBookie(aside.bookieId, encodeAvailableBookie(aside)), aside)
     assert.equal(bookieIdOfKey(availableBookieKey(bookie.bookieId)), 'a/b.c')
     assert.equal(bookieIdOfKey(AVAILABLE_BOOKIES_PREFIX), undefined)
   })
@@ -82,8 +84,9 @@ describe('RegistryBookieDirectory', () => {
     })
   const remove = (id: string): Promise<unknown> =>
     store.transact({ compares: [], changes: [{ kind: 'delete', key: availableBookieKey(bookieId(id)) }] })
-  const open = async (): Promise<void> => {
+  const open = async (options: { withSetAside?: boolean } = {}): Promise<void> => {
     directory = await RegistryBookieDirectory.open({
+      ...options,
       metadata: store,
       clock,
       logger: silentLogger,
@@ -186,6 +189,30 @@ describe('RegistryBookieDirectory', () => {
       ['a:3181', 'elsewhere:1']
     )
     assert.deepEqual(connections[1]?.connection.entryIds(ledgerId(1)), [entryId(2)])
+  })
+
+  test('a node that is set aside is as good as gone, but for who asks for such', async () => {
+    await put(bookieOf('a'))
+    await put(bookieOf('b', { state: 'set-aside', signedCount: 3 }))
+    await open()
+    assert.deepEqual([writable(), directory.node(bookieId('b'))], [['a'], undefined])
+    const next = changed()
+    await put(bookieOf('a', { state: 'set-aside', signedCount: 3 }))
+    await next
+    assert.deepEqual([writable(), directory.bookies()], [[], []])
+    clock.advance(1_000)
+    assert.equal(directory.node(bookieId('a')), undefined)
+    directory.close()
+    await open({ withSetAside: true })
+    assert.deepEqual(writable(), [])
+    assert.deepEqual(
+      directory.bookies().map(({ bookieId: id, state }) => [id, state]),
+      [
+        ['a', 'set-aside'],
+        ['b', 'set-aside']
+      ]
+    )
+    assert.notEqual(directory.node(bookieId('b')), undefined)
   })
 
   test('a row that nobody can read does no harm', async () => {

@@ -7,6 +7,8 @@ import type {
   AddSink,
   BookieDirectory,
   BookieNode,
+  DamagedPage,
+  DamagedStretch,
   EntryRange,
   HeldLedger,
   Inventory,
@@ -47,6 +49,8 @@ export class MemoryBookieNode implements BookieNode {
   #isStopped = false
   #readsHeld: (() => void)[] | undefined
   #failures: AddFailure[] = []
+  /** ledger:entry of what was damaged when it was looked at last. */
+  readonly #scrubbed = new Set<string>()
   /** Syncs that covered at least one add. */
   syncCount = 0
   readCount = 0
@@ -112,7 +116,8 @@ export class MemoryBookieNode implements BookieNode {
     for (const id of this.entryIds(ledgerId)) {
       const entry = this.#ledgers.get(ledgerId)?.entries.get(id)
       if (id < first || id > last || entry === undefined) continue
-      if (verify && !hasValidDigest({ ledgerId, ...entry })) continue
+      const isSuspect = verify || this.#scrubbed.has(`${ledgerId}:${id}`)
+      if (isSuspect && !hasValidDigest({ ledgerId, ...entry })) continue
       const open = held.at(-1)
       if (open?.last === id - 1) held[held.length - 1] = { first: open.first, last: id }
       else held.push({ first: id, last: id })
@@ -131,7 +136,32 @@ export class MemoryBookieNode implements BookieNode {
       })
   }
 
+  async damagedEntries({ ledgerId: from, entryId: fromEntry, limit }: DamagedPage): Promise<DamagedStretch[]> {
+    this.#checkUp()
+    const stretches: DamagedStretch[] = []
+    for (const ledgerId of [...this.#ledgers.keys()].sort((a, b) => a - b)) {
+      for (const id of this.entryIds(ledgerId)) {
+        const entry = this.#ledgers.get(ledgerId)?.entries.get(id)
+        const isBefore = ledgerId < from || (ledgerId === from && id < fromEntry)
+        if (isBefore || entry === undefined || !this.#scrubbed.has(`${ledgerId}:${id}`)) continue
+        if (!hasValidDigest({ ledgerId, ...entry })) stretches.push({ ledgerId, first: id, last: id })
+      }
+    }
+    return stretches.slice(0, limit)
+  }
+
   // ------------------------------------------------------------ what a test may do
+
+  /** Looks at every entry, and from now on knows which are damaged. Returns how many. */
+  scrub(): number {
+    this.#scrubbed.clear()
+    for (const [ledgerId, { entries }] of this.#ledgers) {
+      for (const [id, entry] of entries) {
+        if (!hasValidDigest({ ledgerId, ...entry })) this.#scrubbed.add(`${ledgerId}:${id}`)
+      }
+    }
+    return this.#scrubbed.size
+  }
 
   /** From now on nothing becomes durable, and nothing is answered, until `releaseSyncs`. */
   holdSyncs(): void {

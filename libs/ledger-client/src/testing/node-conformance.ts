@@ -360,6 +360,11 @@ function describeInventories(subject: Subject): void {
     }
   })
 
+  test('a node that is well names nothing that it cannot read', async () => {
+    await new TestWriter(subject().node).append(text('x'))
+    assert.deepEqual(await subject().node.damagedEntries({ ledgerId: 0, entryId: 0, limit: 10 }), [])
+  })
+
   test('the ledgers of a node are listed page by page, those too that were only fenced', async () => {
     const { node } = subject()
     for (const ledger of [9, 4]) await new TestWriter(node, ledger).append(text('x'), { entry: 3, lac: 2 })

@@ -22,8 +22,11 @@ export interface AuditStatus {
 }
 
 export interface PassProgress {
-  /** copies: ledgers of nodes that are not there or may hold less; check: every ledger; retry: what was left undone. */
-  readonly kind: 'copies' | 'check' | 'verify' | 'retry'
+  /**
+   * copies: ledgers of nodes that are not there or may hold less; damage: ledgers of which nodes say that they have entries which
+   * they cannot read; check: every ledger; retry: what was left undone.
+   */
+  readonly kind: 'copies' | 'damage' | 'check' | 'verify' | 'retry'
   readonly startedAtMs: number
   readonly endedAtMs: number | null
   readonly ledgersSeen: number

@@ -13,6 +13,7 @@ import { repairStance, type RepairStance } from '@strata/ledger-protocol'
 import type { Leadership, MetadataStore, Watch, WatchEvent } from '@strata/metadata'
 import { PassMeter, type AuditStatus, type PassProgress } from './audit-status.ts'
 import { ByteRate } from './byte-rate.ts'
+import { damagedLedgers } from './damaged-ledgers.ts'
 import { Departures } from './departures.ts'
 import { LedgerRepair, type Unfinished } from './ledger-repair.ts'
 import { LossBook } from './loss-book.ts'
@@ -74,6 +75,7 @@ export class AuditTerm {
   readonly #rate: ByteRate
   #stance: RepairStance = { kind: 'repair' }
   #isNodesDue = false
+  #isDamageDue = false
   #isCheckDue = true
   #isVerifyDue = false
   #isRetryDue = false
@@ -112,14 +114,20 @@ export class AuditTerm {
   /** @throws MetadataError */
   static async open(doors: AuditDoors, leadership: Leadership): Promise<AuditTerm> {
     let onNodes = (): void => undefined
+    let onTrouble = (): void => undefined
     const { metadata, directory, clock, logger, times } = doors
     const nodes = await NodeWatch.open({
       ...{ metadata, directory, clock, logger },
       lostAfterMs: times.lostAfterMs,
-      onChange: () => onNodes()
+      onChange: () => onNodes(),
+      onTrouble: () => onTrouble()
     })
     const term = new AuditTerm(doors, leadership, nodes)
     onNodes = () => term.#onNodes()
+    onTrouble = () => {
+      term.#isDamageDue = true
+      term.#wake()
+    }
     return term
   }
 
@@ -200,7 +208,7 @@ export class AuditTerm {
   }
 
   get #isDue(): boolean {
-    return this.#isNodesDue || this.#isCheckDue || this.#isVerifyDue || this.#isRetryDue
+    return this.#isNodesDue || this.#isDamageDue || this.#isCheckDue || this.#isVerifyDue || this.#isRetryDue
   }
 
   #repeat(everyMs: number, run: () => void): void {
@@ -220,6 +228,7 @@ export class AuditTerm {
     this.#meter = meter
     try {
       if (kind === 'retry') await this.#retry(meter)
+      else if (kind === 'damage') await this.#lookAtDamage(meter)
       else await this.#lookAtAll(kind, meter)
       if (!this.#hasEnded && !this.#mustWait() && !this.#isNodesDue) {
         await this.#departures.settle(visit => {
@@ -237,7 +246,21 @@ export class AuditTerm {
     this.#planRetry()
   }
 
-  async #lookAtAll(kind: Exclude<PassProgress['kind'], 'retry'>, meter: PassMeter): Promise<void> {
+  /** Only what nodes say themselves that they cannot read: a rotten block costs no walk over all ledgers. */
+  async #lookAtDamage(meter: PassMeter): Promise<void> {
+    const { directory } = this.#doors
+    const troubled = this.#nodes.takeTroubled()
+    const { ledgers, silent } = await damagedLedgers(troubled, directory)
+    // of a ledger that is still written to, it is seen when it is closed what is missing
+    if (ledgers.size > 0) for (const id of troubled) this.#everSuspect.add(id)
+    if (silent.length > 0) {
+      this.#nodes.suspect(silent)
+      this.#isNodesDue = true
+    }
+    await this.#visitNamed([...ledgers], meter)
+  }
+
+  async #lookAtAll(kind: Exclude<PassProgress['kind'], 'retry' | 'damage'>, meter: PassMeter): Promise<void> {
     const suspects = this.#nodes.takeSuspects()
     for (const id of suspects) this.#everSuspect.add(id)
     const wants = this.#selector(kind, suspects)
@@ -255,7 +278,11 @@ export class AuditTerm {
   }
 
   #takeKind(): PassProgress['kind'] {
-    const kind = this.#isVerifyDue ? 'verify' : this.#isCheckDue ? 'check' : this.#isNodesDue ? 'copies' : 'retry'
+    const kind = this.#nextKind()
+    if (kind === 'damage') {
+      this.#isDamageDue = false
+      return kind
+    }
     this.#isRetryDue = false
     if (kind === 'retry' && this.#overflowed) return 'check'
     if (kind === 'retry') return kind
@@ -264,6 +291,13 @@ export class AuditTerm {
     this.#isCheckDue = false
     if (kind === 'verify') this.#isVerifyDue = false
     return kind
+  }
+
+  #nextKind(): PassProgress['kind'] {
+    if (this.#isVerifyDue) return 'verify'
+    if (this.#isCheckDue) return 'check'
+    if (this.#isNodesDue) return 'copies'
+    return this.#isDamageDue ? 'damage' : 'retry'
   }
 
   /** As of this moment, also amid a pass. Says once that everything waits, and once that it goes on. */
@@ -291,7 +325,11 @@ export class AuditTerm {
 
   async #retry(meter: PassMeter): Promise<void> {
     const again = [...this.#unfinished].filter(([, { retry }]) => retry).map(([id]) => id)
-    await inParallel(again, async id => {
+    await this.#visitNamed(again, meter)
+  }
+
+  async #visitNamed(ids: readonly LedgerId[], meter: PassMeter): Promise<void> {
+    await inParallel(ids, async id => {
       if (this.#hasEnded) return
       meter.seen += 1
       const ledger = await this.#metadata.read(id)

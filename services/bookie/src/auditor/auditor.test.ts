@@ -140,6 +140,51 @@ describe('copies that are not what they must be', () => {
     await world.checkWhole(id, 29)
   })
 
+  test('damage that a node tells of is mended, without a walk over all ledgers', async () => {
+    world = await AuditWorld.create(3)
+    const ids = [await world.writeClosed(30), await world.writeClosed(30), await world.writeClosed(30)]
+    const auditor = await world.startAuditor()
+    const damaged = ids[1] ?? assert.fail()
+    for (const entry of [0, 7, 29]) world.node(N1).corrupt(damaged, entryId(entry))
+    assert.equal(world.node(N1).scrub(), 3)
+    await world.tellOfTrouble(N1, '3 entries are damaged')
+    await auditor.settled()
+    await world.checkWhole(damaged, 29)
+    const pass = auditor.status()?.lastPass
+    assert.deepEqual([pass?.kind, pass?.ledgersSeen], ['damage', 1])
+    assert.equal(world.node(N1).scrub(), 0)
+  })
+
+  test('damage in what a writer still has is mended when that is closed', async () => {
+    world = await AuditWorld.create(3)
+    const writer = await world.write(20)
+    const auditor = await world.startAuditor()
+    world.node(N1).corrupt(writer.ledgerId, entryId(4))
+    world.node(N1).scrub()
+    await world.tellOfTrouble(N1, '1 entries are damaged')
+    await auditor.settled()
+    await writer.close()
+    for (let i = 0; i < 3; i++) {
+      world.clock.advance(TIMES.retryMs)
+      await auditor.settled()
+    }
+    await world.checkWhole(writer.ledgerId, 19)
+  })
+
+  test('a node that tells of trouble and does not say what is asked for all it should have', async () => {
+    world = await AuditWorld.create(3)
+    const id = await world.writeClosed(10)
+    const auditor = await world.startAuditor()
+    world.node(N1).stop()
+    await world.tellOfTrouble(N1, 'index: failed')
+    await auditor.settled()
+    assert.equal(auditor.status()?.unfinished[0]?.ledgerId, id)
+    world.node(N1).start()
+    world.clock.advance(TIMES.retryMs)
+    await auditor.settled()
+    assert.equal(auditor.status()?.unfinishedCount, 0)
+  })
+
   test('what nobody has any more is reported once, with its range, and the rest is brought back', async () => {
     world = await AuditWorld.create(3)
     const id = await world.writeClosed(10)

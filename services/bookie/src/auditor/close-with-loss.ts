@@ -10,7 +10,7 @@ import { hasValidDigest, type Blocker, type EntryRange, type LedgerEnd } from '@
 import type { MetadataStore } from '@strata/metadata'
 import { declarationKey, decodeDeclaration, type LostEntries } from './care-records.ts'
 import { auditorErrors } from './errors.ts'
-import { heldOn } from './held.ts'
+import { heldOn, unionOf } from './held.ts'
 import { LossBook } from './loss-book.ts'
 
 export interface LossDoors {
@@ -113,17 +113,7 @@ async function whatIsLeft(
       if (!(error instanceof CodedError) || !destroyed.includes(bookie)) throw error
     }
   }
-  return { first, held: union(found), holders }
-}
-
-function union(ranges: readonly EntryRange[]): EntryRange[] {
-  const merged: EntryRange[] = []
-  for (const { first, last } of [...ranges].sort((a, b) => a.first - b.first)) {
-    const open = merged.at(-1)
-    if (open === undefined || first > open.last + 1) merged.push({ first, last })
-    else merged[merged.length - 1] = { first: open.first, last: entryId(Math.max(open.last, last)) }
-  }
-  return merged
+  return { first, held: unionOf(found), holders }
 }
 
 function lostOf({ first, held }: Left): LostEntries[] {

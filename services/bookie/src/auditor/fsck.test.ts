@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { bookieId, entryId, type LedgerId } from '@strata/base'
 import { ledgerKey } from '@strata/ledger-client'
+import { entryDigest } from '@strata/ledger-protocol'
 import { afterEach, describe, test } from 'vitest'
 import { auditorErrors } from './errors.ts'
 import { checkCluster, isHarmless, type Difference } from './fsck.ts'
@@ -85,16 +86,51 @@ describe('metadata made anew from nodes', () => {
     assert(next.ledgerId > id)
   })
 
-  test('of a striped ledger, names every node that has some of it; then all get all', async () => {
+  test('of a striped ledger, finds its stripes', async () => {
     world = await AuditWorld.create(5)
     const quorum = { ensembleSize: 5, writeQuorum: 3, ackQuorum: 2 }
     const id = await world.writeClosed(120, { quorum })
-    const { end } = await world.record(id)
+    const before = await world.record(id)
     await forget(id)
     await rebuild(id)
-    assert.deepEqual((await world.record(id)).end, end)
-    await world.startAuditor()
+    const after = await world.record(id)
+    assert.deepEqual([after.end, after.quorum, after.ensembles], [before.end, quorum, before.ensembles])
+    assert.deepEqual(await differences({ verify: true }), [])
     await world.checkWhole(id, 119)
+  })
+
+  test('of a striped ledger that lost a node, leaves a place that is filled', async () => {
+    world = await AuditWorld.create(7)
+    const id = await world.writeClosed(400, { quorum: { ensembleSize: 5, writeQuorum: 3, ackQuorum: 2 } })
+    const lost = (await world.record(id)).ensembles[0]?.bookies[1] ?? assert.fail()
+    await world.takeAway(lost)
+    await world.declare(lost, 'destroyed')
+    await forget(id)
+    await rebuild(id)
+    assert.equal((await world.record(id)).quorum.writeQuorum, 3)
+    await world.startAuditor()
+    await world.checkWhole(id, 399)
+  })
+
+  test('ends where nobody has, nor can have had, what comes next; not before what was confirmed', async () => {
+    world = await AuditWorld.create(3)
+    const writer = await world.write(20, { quorum: { ensembleSize: 3, writeQuorum: 2, ackQuorum: 2 } })
+    const { ledgerId: id } = writer
+    // the tail of a writer that died: entry 20 came to nobody, 21 to one
+    const payload = Buffer.from('entry 21')
+    const last = { ledgerId: id, entryId: entryId(21), lac: entryId(19), lengthBytes: 1_000, payload }
+    const sink = new Sink()
+    world.node(N1).add({ ...last, crc32c: entryDigest(last), recovery: false }, sink)
+    await sink.answered
+    await forget(id)
+    await rebuild(id)
+    assert.equal((await world.record(id)).end?.lastEntryId, 19)
+    await world.checkWhole(id, 19)
+    // what a node lost may be what is missing
+    const other = (await world.write(5)).ledgerId
+    for (const node of world.nodes.values()) node.corrupt(other, entryId(4))
+    await forget(other)
+    await assert.rejects(rebuild(other), error => auditorErrors.is(error, 'CANNOT_REBUILD'))
   })
 
   test('is refused where nodes do not tell enough', async () => {
@@ -117,5 +153,18 @@ describe('metadata made anew from nodes', () => {
     assert.match(await reasonOf(id), /n1 may have more/)
   })
 })
+
+class Sink {
+  #answer: () => void = () => undefined
+  readonly answered = new Promise<void>(resolve => (this.#answer = resolve))
+
+  onAdded(): void {
+    this.#answer()
+  }
+
+  onAddFailed(): void {
+    assert.fail()
+  }
+}
 
 const NOBODY = { onConfirmed: () => undefined, onFailed: () => undefined }

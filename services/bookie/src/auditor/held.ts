@@ -16,3 +16,14 @@ export async function heldOn(node: BookieNode, request: InventoryRequest): Promi
   }
   return held
 }
+
+/** Ascending, apart from each other. */
+export function unionOf(ranges: readonly EntryRange[]): EntryRange[] {
+  const merged: EntryRange[] = []
+  for (const { first, last } of [...ranges].sort((a, b) => a.first - b.first)) {
+    const open = merged.at(-1)
+    if (open === undefined || first > open.last + 1) merged.push({ first, last })
+    else merged[merged.length - 1] = { first: open.first, last: entryId(Math.max(open.last, last)) }
+  }
+  return merged
+}

@@ -1,3 +1,4 @@
+export { acceptForAll, reconcileLedgers, type Reconciled } from './accept-store.ts'
 export type { AuditStatus, PassProgress } from './audit-status.ts'
 export {
   AUDITOR_LEADER_KEY,

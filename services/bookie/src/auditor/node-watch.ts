@@ -26,6 +26,8 @@ export interface NodeWatchOptions {
   /** How long a node may be away before it counts as gone. */
   readonly lostAfterMs: number
   readonly onChange: () => void
+  /** A node that is there tells of other trouble than before. */
+  readonly onTrouble: () => void
 }
 
 interface Seen {
@@ -40,7 +42,8 @@ interface Seen {
  * How every node of the cluster stands: by the registry, by what operators declared, and by how long it is away.
  *
  * A node is away from the moment that this process sees it so: a new leader grants the whole grace anew. One that comes back,
- * under another incarnation, or that tells of trouble, is a suspect: it may hold less than it did.
+ * or is there under another incarnation, is a suspect: it may hold less than it did. One that tells of trouble can say itself
+ * what it lacks.
  */
 export class NodeWatch {
   readonly #options: NodeWatchOptions
@@ -49,6 +52,7 @@ export class NodeWatch {
   readonly #joined = new Set<BookieId>()
   readonly #declared = new Map<BookieId, Declaration>()
   readonly #suspects = new Set<BookieId>()
+  readonly #troubled = new Set<BookieId>()
   #closing: (() => void)[] = []
   #cancelGrace: () => void = () => undefined
   #isOpen = false
@@ -76,6 +80,7 @@ export class NodeWatch {
     watch.#closing.push(directory.onChange(() => watch.#onRegistry()))
     watch.#onRegistry()
     watch.#suspects.clear() // whoever begins looks at everything
+    watch.#troubled.clear()
     watch.#isOpen = true
     watch.#awaitGrace()
     return watch
@@ -135,6 +140,18 @@ export class NodeWatch {
     return suspects
   }
 
+  /** They may hold less than they did. */
+  suspect(nodes: Iterable<BookieId>): void {
+    for (const id of nodes) this.#suspects.add(id)
+  }
+
+  /** Those that tell of other trouble than before, since this was asked last. */
+  takeTroubled(): Set<BookieId> {
+    const troubled = new Set(this.#troubled)
+    this.#troubled.clear()
+    return troubled
+  }
+
   #goneSinceMs(id: BookieId): number | undefined {
     const seen = this.#seen.get(id)
     const awaySinceMs = seen === undefined ? this.#startedMs : seen.awaySinceMs
@@ -162,9 +179,15 @@ export class NodeWatch {
     const before = this.#seen.get(bookieId)
     this.#seen.set(bookieId, now)
     const wasThere = before !== undefined && before.awaySinceMs === undefined
-    if (wasThere && before.incarnation === incarnation && before.trouble === now.trouble) return false
-    this.#suspects.add(bookieId)
-    return true
+    if (!wasThere || before.incarnation !== incarnation) {
+      this.#suspects.add(bookieId)
+      return true
+    }
+    if (before.trouble !== now.trouble) {
+      this.#troubled.add(bookieId)
+      if (this.#isOpen) this.#options.onTrouble()
+    }
+    return false
   }
 
   #onJoined(key: string, value: Uint8Array | undefined): void {

@@ -1,16 +1,18 @@
-import { CodedError, entryId, type BookieId, type Clock, type EntryId, type LedgerId } from '@strata/base'
+import { CodedError, entryId, NO_ENTRY, type BookieId, type Clock, type EntryId, type LedgerId } from '@strata/base'
 import {
   ledgerDeletionKey,
   LedgerError,
   LedgerMetadata,
   raiseLedgerIds,
-  type LedgerRecord
+  type LedgerRecord,
+  type VersionedLedger
 } from '@strata/ledger-client'
-import { hasValidDigest, type Ensemble, type EntryRange } from '@strata/ledger-protocol'
+import { hasValidDigest, type LedgerEnd } from '@strata/ledger-protocol'
 import type { MetadataStore } from '@strata/metadata'
 import { declarationKey, decodeDeclaration, joinedBookie, JOINED_PREFIX } from './care-records.ts'
 import { auditorErrors } from './errors.ts'
-import { heldOn } from './held.ts'
+import { foundEnsembles, type FoundEnsembles, type Holding } from './found-ensembles.ts'
+import { heldOn, unionOf } from './held.ts'
 import type { AuditedDirectory } from './node-watch.ts'
 
 export interface RebuildDoors {
@@ -19,52 +21,51 @@ export interface RebuildDoors {
   readonly clock: Clock
 }
 
-/** Stretches in which the same nodes have everything; a ledger of more is given one ensemble of all of its nodes. */
-const ENSEMBLES_MAX = 50
-
 /**
  * Makes the metadata of a ledger anew from what nodes have: fences it on all of them, and closes it at the last entry. Nodes do
- * not know what ensembles were agreed on: every node that has an entry becomes a member for it, and where copies are too few,
- * whoever cares for copies makes them.
+ * not know what ensembles were agreed on: these are found by who has what, and where copies are too few, whoever cares for
+ * copies makes them.
  *
+ * With `before`, in the place of what the metadata says and what is not so any more: a ledger that is closed keeps its end.
  * @param owner  Who lists the ledger; one that no program knows keeps it until somebody deletes it.
  * @throws auditorErrors CANNOT_REBUILD, with what is in the way; LedgerError UNAVAILABLE: a node does not answer; MetadataError
  */
 export async function rebuildLedger(
   id: LedgerId,
-  { owner, ...doors }: RebuildDoors & { owner: string }
+  { owner, before, ...doors }: RebuildDoors & { owner: string; before?: VersionedLedger }
 ): Promise<Omit<LedgerRecord, 'operationId'>> {
   const metadata = new LedgerMetadata(doors.metadata, doors.clock)
-  if ((await metadata.read(id)) !== undefined) refuse(id, 'the metadata knows it')
+  if (before === undefined && (await metadata.read(id)) !== undefined) refuse(id, 'the metadata knows it')
   if ((await doors.metadata.get(ledgerDeletionKey(id))) !== undefined) refuse(id, 'it was deleted')
-  const away = await awayNodes(doors)
+  const { away, destroyed } = await absentNodes(doors)
   if (away.length > 0) refuse(id, `${away.join(', ')} may have more of it: bring them back, or declare them destroyed`)
-  const holdings = await holdingsOf(id, doors.directory)
-  if (holdings.length === 0) refuse(id, 'no node that is there has any of it')
-  const stretches = stretchesOf(holdings)
-  const gap = stretches.findIndex(({ holders }) => holders.length === 0)
-  const lost = stretches[gap]
-  if (lost !== undefined) refuse(id, `nobody has entries ${lost.first} to ${lost.last}`)
-  const lastEntryId = stretches.at(-1)?.last ?? refuse(id, 'nobody has any of it')
-  const lengthBytes = await lengthThrough(id, lastEntryId, { holdings, directory: doors.directory })
-  const { ensembles, size } = ensemblesOf(stretches, holdings)
+  const { directory } = doors
+  const { holdings, ...answers } = await holdingsOf(id, directory)
+  const isCertain = answers.isCertain && destroyed.length === 0
+  const end = before?.record.end ?? (await endOf(id, { ...answers, holdings, directory, isCertain }))
+  const found = ensemblesOf(id, { holdings, end, directory })
+  const { ensembleSize, writeQuorum } = found
   const record = {
-    quorum: { ensembleSize: size, writeQuorum: size, ackQuorum: Math.floor(size / 2) + 1 },
+    quorum: { ensembleSize, writeQuorum, ackQuorum: Math.floor(writeQuorum / 2) + 1 },
     state: 'closed' as const,
-    end: { lastEntryId, lengthBytes },
-    ensembles,
+    end,
+    ensembles: found.ensembles,
     owner,
-    createdAtMs: doors.clock.wallMs()
+    createdAtMs: before?.record.createdAtMs ?? doors.clock.wallMs()
   }
   await raiseLedgerIds(doors.metadata, { above: id, clock: doors.clock })
-  if ((await metadata.create(id, record)) === undefined) refuse(id, 'another process made it meanwhile')
+  const stored = await (before === undefined ? metadata.create(id, record) : metadata.replace(id, before, record))
+  if (stored === undefined) refuse(id, 'another process changed it meanwhile')
   return record
 }
 
-/** Nodes that joined, are not there, and were not declared destroyed. */
-async function awayNodes({ metadata, directory }: RebuildDoors): Promise<BookieId[]> {
+/** Nodes that joined and are not there: those of which that is for good, and the others. */
+async function absentNodes({
+  metadata,
+  directory
+}: RebuildDoors): Promise<{ away: BookieId[]; destroyed: BookieId[] }> {
   const available = new Set(directory.bookies().map(({ bookieId }) => bookieId))
-  const away: BookieId[] = []
+  const absent = { away: [] as BookieId[], destroyed: [] as BookieId[] }
   let after: string | undefined
   do {
     const page = await metadata.scan({ prefix: JOINED_PREFIX, ...(after === undefined ? {} : { after }) })
@@ -72,72 +73,100 @@ async function awayNodes({ metadata, directory }: RebuildDoors): Promise<BookieI
       const id = joinedBookie(key)
       if (id === undefined || available.has(id)) continue
       const declared = await metadata.get(declarationKey(id))
-      if (declared === undefined || decodeDeclaration(declared.value).kind !== 'destroyed') away.push(id)
+      const isGone = declared !== undefined && decodeDeclaration(declared.value).kind === 'destroyed'
+      absent[isGone ? 'destroyed' : 'away'].push(id)
     }
     after = page.next
   } while (after !== undefined)
-  return away
+  return absent
 }
 
-interface Holding {
-  readonly bookieId: BookieId
-  readonly held: readonly EntryRange[]
+interface Holdings {
+  readonly holdings: readonly Holding[]
+  /** Every node would know if it had lost some of it. */
+  readonly isCertain: boolean
+  /** Everything up to it was confirmed to the writer. */
+  readonly confirmed: EntryId
+  /** The last one that any node ever had. */
+  readonly known: EntryId
 }
+
+const STRETCH = { first: entryId(0), last: entryId(Number.MAX_SAFE_INTEGER - 1) }
 
 /** Of every node that is there: one that does not answer may have what the others lack. */
-async function holdingsOf(id: LedgerId, directory: AuditedDirectory): Promise<Holding[]> {
+async function holdingsOf(id: LedgerId, directory: AuditedDirectory): Promise<Holdings> {
   const holdings: Holding[] = []
+  let isCertain = true
+  let confirmed = NO_ENTRY
+  let known = NO_ENTRY
   for (const { bookieId } of directory.bookies()) {
     const node = directory.node(bookieId)
     if (node === undefined) throw LedgerError.create('UNAVAILABLE', { bookieId, reason: 'gone' })
     const [ledger] = await node.heldLedgers({ after: id - 1, limit: 1 })
-    if (ledger?.ledgerId !== id || ledger.lastEntryId < 0) continue
-    await node.readLac({ ledgerId: id, fence: true })
-    const stretch = { ledgerId: id, first: entryId(0), last: entryId(Number.MAX_SAFE_INTEGER - 1) }
-    const held = await heldOn(node, { ...stretch, verify: true })
+    const hasSome = ledger?.ledgerId === id && ledger.lastEntryId >= 0
+    const answer = await node.readLac({ ledgerId: id, fence: hasSome })
+    isCertain &&= answer.authority
+    confirmed = laterOf(confirmed, answer.lac)
+    if (!hasSome) continue
+    const held = await heldOn(node, { ledgerId: id, ...STRETCH, verify: true })
+    const listed = await heldOn(node, { ledgerId: id, ...STRETCH, verify: false })
+    isCertain &&= JSON.stringify(held) === JSON.stringify(listed) // else it has what it cannot read
+    known = laterOf(known, listed.at(-1)?.last ?? NO_ENTRY)
     if (held.length > 0) holdings.push({ bookieId, held })
   }
-  return holdings.sort((a, b) => (a.bookieId < b.bookieId ? -1 : 1))
+  holdings.sort((a, b) => (a.bookieId < b.bookieId ? -1 : 1))
+  return { holdings, isCertain, confirmed, known }
 }
 
-interface Stretch extends EntryRange {
-  readonly holders: readonly BookieId[]
+function laterOf(a: EntryId, b: EntryId): EntryId {
+  return a > b ? a : b
 }
 
-/** Cut wherever what any node has begins or ends. */
-function stretchesOf(holdings: readonly Holding[]): Stretch[] {
-  const cuts = new Set<number>([0])
-  for (const { held } of holdings) {
-    for (const { first, last } of held) cuts.add(first).add(last + 1)
-  }
-  const starts = [...cuts].sort((a, b) => a - b)
-  const cursors = new Map(holdings.map(({ bookieId }) => [bookieId, 0]))
-  return starts.slice(0, -1).map((first, i) => {
-    const last = (starts[i + 1] ?? first + 1) - 1
-    const holders = holdings.flatMap(({ bookieId, held }) => {
-      let at = cursors.get(bookieId) ?? 0
-      while ((held[at]?.last ?? Infinity) < first) at += 1
-      cursors.set(bookieId, at)
-      return (held[at]?.first ?? Infinity) <= first ? [bookieId] : []
-    })
-    return { first: entryId(first), last: entryId(last), holders }
-  })
+/**
+ * The last entry that anyone has. Where something before it is missing, the ledger ends there if that is certain: what no node
+ * has, and none can have had and lost, was never confirmed, nor was anything behind it.
+ */
+async function endOf(
+  id: LedgerId,
+  { holdings, isCertain, confirmed, known, directory }: Holdings & { directory: AuditedDirectory }
+): Promise<LedgerEnd> {
+  if (holdings.length === 0) refuse(id, 'no node that is there has any of it')
+  const held = unionOf(holdings.flatMap(holding => holding.held))
+  const [first] = held
+  const isWhole = held.length === 1 && first?.first === 0
+  const last = first?.first === 0 ? first.last : NO_ENTRY
+  const next = held.find(range => range.first > last + 1)?.first ?? laterOf(confirmed, known) + 1
+  const gap = `${last + 1} to ${next - 1}`
+  const isEnd = isWhole ? last >= laterOf(confirmed, known) : isCertain && last >= confirmed
+  if (!isEnd) refuse(id, `nobody has entries ${gap}`)
+  if (last === NO_ENTRY) return { lastEntryId: NO_ENTRY, lengthBytes: 0 }
+  return { lastEntryId: last, lengthBytes: await lengthThrough(id, last, { holdings, directory }) }
 }
 
 function ensemblesOf(
-  stretches: readonly Stretch[],
-  holdings: readonly Holding[]
-): { ensembles: Ensemble[]; size: number } {
-  const all = holdings.map(({ bookieId }) => bookieId)
-  if (stretches.length > ENSEMBLES_MAX) {
-    return { ensembles: [{ firstEntryId: entryId(0), bookies: all }], size: all.length }
+  id: LedgerId,
+  { holdings, end, directory }: { holdings: readonly Holding[]; end: LedgerEnd; directory: AuditedDirectory }
+): FoundEnsembles {
+  const { lastEntryId } = end
+  const all = directory.bookies().map(({ bookieId }) => bookieId)
+  const holders = holdings.map(({ bookieId }) => bookieId)
+  if (lastEntryId < 0) {
+    const bookies = holders.length > 0 ? holders : all.slice(0, 1)
+    const size = bookies.length
+    return { ensembleSize: size, writeQuorum: size, ensembles: [{ firstEntryId: entryId(0), bookies }] }
   }
-  const size = Math.max(...stretches.map(({ holders }) => holders.length))
-  const ensembles = stretches.map(({ first, holders }) => {
-    const others = all.filter(bookie => !holders.includes(bookie))
-    return { firstEntryId: first, bookies: [...holders, ...others].slice(0, size) }
-  })
-  return { ensembles, size }
+  const held = unionOf(holdings.flatMap(holding => holding.held))
+  const isCovered = held[0]?.first === 0 && held[0].last >= lastEntryId
+  if (!isCovered) refuse(id, `nobody has all entries up to ${lastEntryId}`)
+  const spare = directory.writable().flatMap(({ bookieId }) => (holders.includes(bookieId) ? [] : [bookieId]))
+  const found = foundEnsembles(holdings, { lastEntryId, spare })
+  if (found !== undefined) return found
+  // too torn for an order to be seen: whoever has some of it gets all of it
+  return {
+    ensembleSize: holders.length,
+    writeQuorum: holders.length,
+    ensembles: [{ firstEntryId: entryId(0), bookies: holders }]
+  }
 }
 
 /** The running length is in every entry. */
@@ -147,7 +176,7 @@ async function lengthThrough(
   { holdings, directory }: { holdings: readonly Holding[]; directory: AuditedDirectory }
 ): Promise<number> {
   for (const { bookieId, held } of holdings) {
-    if (held.at(-1)?.last !== last) continue
+    if (!held.some(range => range.first <= last && last <= range.last)) continue
     try {
       const limits = { bytesMax: 1, entriesMax: 1, fence: false }
       const answer = await directory.node(bookieId)?.read({ ledgerId, first: last, last, ...limits })

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bookie.proto.
  */
 export const file_bookie: GenFile = /*@__PURE__*/
-  fileDesc("Cgxib29raWUucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJvb2tpZSKIAgoOQm9va2llSWRlbnRpdHkSDwoHdmVyc2lvbhgBIAEoDRIRCglib29raWVfaWQYAiABKAkSEgoKY2x1c3Rlcl9pZBgDIAEoCRIRCgl2b2x1bWVfaWQYBCABKAkSEwoLaW5jYXJuYXRpb24YBSABKAQSGQoRcGVuZGluZ19vcGVyYXRpb24YBiABKAkSFQoNdW5rbm93bl9iZWxvdxgHIAEoBBIQCghyZXZpc2lvbhgIIAEoBBIYChBkaXJlY3RvcnlfbnVtYmVyGAkgASgNEhcKD2RpcmVjdG9yeV9jb3VudBgKIAEoDRIfChdkaXJlY3RvcnlfbnVtYmVyc19naXZlbhgLIAEoDSJxChJCb29raWVSZWdpc3RyYXRpb24SDwoHdmVyc2lvbhgBIAEoDRIRCgl2b2x1bWVfaWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQSEQoJb3BlcmF0aW9uGAQgASgJEg8KB3NlcnZpbmcYBSABKAgiuwEKD0luZGV4Q2hlY2twb2ludBIPCgd2ZXJzaW9uGAEgASgNEhIKCmdlbmVyYXRpb24YAiABKA0SDgoGb2Zmc2V0GAMgASgNEhAKCHNlcXVlbmNlGAQgASgEEhEKCXZvbHVtZV9pZBgFIAEoCRIXCg9uZXh0X2dlbmVyYXRpb24YBiABKA0SNQoFbGFuZXMYByADKAsyJi5zdHJhdGEuc3RvcmFnZS5ib29raWUuSm91cm5hbFBvc2l0aW9uIloKD0pvdXJuYWxQb3NpdGlvbhIRCglkaXJlY3RvcnkYASABKA0SEgoKZ2VuZXJhdGlvbhgCIAEoDRIOCgZvZmZzZXQYAyABKA0SEAoIc2VxdWVuY2UYBCABKAQiXwoJTGVkZ2VyUm93Eg8KB3ZlcnNpb24YASABKA0SDgoGZmVuY2VkGAIgASgIEhsKE2xhc3RfZW50cnlfcGx1c19vbmUYAyABKAQSFAoMbGFjX3BsdXNfb25lGAQgASgEIl4KB0ZpbGVSb3cSDwoHdmVyc2lvbhgBIAEoDRIMCgRraW5kGAIgASgNEhMKC3RvdGFsX2J5dGVzGAMgASgEEhIKCmxpdmVfYnl0ZXMYBCABKAQSCwoDZW5kGAUgASgEIsgBChJOb2RlRGVjbGFyYXRpb25Sb3cSQAoLZGVjbGFyYXRpb24YASABKA4yJi5zdHJhdGEuc3RvcmFnZS5ib29raWUuTm9kZURlY2xhcmF0aW9uSACIAQESGwoOZGVjbGFyZWRfYXRfbXMYAiABKARIAYgBARIcCg9jb21wbGV0ZWRfYXRfbXMYAyABKARIAogBAUIOCgxfZGVjbGFyYXRpb25CEQoPX2RlY2xhcmVkX2F0X21zQhIKEF9jb21wbGV0ZWRfYXRfbXMijwEKDUxlZGdlckxvc3NSb3cSMAoEbG9zdBgBIAMoCzIiLnN0cmF0YS5zdG9yYWdlLmJvb2tpZS5Mb3N0RW50cmllcxISCgVjYXVzZRgCIAEoCUgAiAEBEhsKDnJlcG9ydGVkX2F0X21zGAMgASgESAGIAQFCCAoGX2NhdXNlQhEKD19yZXBvcnRlZF9hdF9tcyKvAQoLTG9zdEVudHJpZXMSGwoOZmlyc3RfZW50cnlfaWQYASABKARIAIgBARIaCg1sYXN0X2VudHJ5X2lkGAIgASgESAGIAQESFgoJcmVtYWluZGVyGAMgASgNSAKIAQESEgoFZXZlcnkYBCABKA1IA4gBAUIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCDAoKX3JlbWFpbmRlckIICgZfZXZlcnkqcQoPTm9kZURlY2xhcmF0aW9uEiAKHE5PREVfREVDTEFSQVRJT05fVU5TUEVDSUZJRUQQABIcChhOT0RFX0RFQ0xBUkFUSU9OX0xFQVZJTkcQARIeChpOT0RFX0RFQ0xBUkFUSU9OX0RFU1RST1lFRBACYgZwcm90bzM");
+  fileDesc("Cgxib29raWUucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJvb2tpZSKeAgoOQm9va2llSWRlbnRpdHkSDwoHdmVyc2lvbhgBIAEoDRIRCglib29raWVfaWQYAiABKAkSEgoKY2x1c3Rlcl9pZBgDIAEoCRIRCgl2b2x1bWVfaWQYBCABKAkSEwoLaW5jYXJuYXRpb24YBSABKAQSGQoRcGVuZGluZ19vcGVyYXRpb24YBiABKAkSFQoNdW5rbm93bl9iZWxvdxgHIAEoBBIQCghyZXZpc2lvbhgIIAEoBBIYChBkaXJlY3RvcnlfbnVtYmVyGAkgASgNEhcKD2RpcmVjdG9yeV9jb3VudBgKIAEoDRIfChdkaXJlY3RvcnlfbnVtYmVyc19naXZlbhgLIAEoDRIUCgxzaWduZWRfY291bnQYDCABKAQicQoSQm9va2llUmVnaXN0cmF0aW9uEg8KB3ZlcnNpb24YASABKA0SEQoJdm9sdW1lX2lkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgEEhEKCW9wZXJhdGlvbhgEIAEoCRIPCgdzZXJ2aW5nGAUgASgIIkcKD0Jvb2tpZVdhdGVybWFyaxIPCgd2ZXJzaW9uGAEgASgNEhEKCXZvbHVtZV9pZBgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBCK7AQoPSW5kZXhDaGVja3BvaW50Eg8KB3ZlcnNpb24YASABKA0SEgoKZ2VuZXJhdGlvbhgCIAEoDRIOCgZvZmZzZXQYAyABKA0SEAoIc2VxdWVuY2UYBCABKAQSEQoJdm9sdW1lX2lkGAUgASgJEhcKD25leHRfZ2VuZXJhdGlvbhgGIAEoDRI1CgVsYW5lcxgHIAMoCzImLnN0cmF0YS5zdG9yYWdlLmJvb2tpZS5Kb3VybmFsUG9zaXRpb24iWgoPSm91cm5hbFBvc2l0aW9uEhEKCWRpcmVjdG9yeRgBIAEoDRISCgpnZW5lcmF0aW9uGAIgASgNEg4KBm9mZnNldBgDIAEoDRIQCghzZXF1ZW5jZRgEIAEoBCJfCglMZWRnZXJSb3cSDwoHdmVyc2lvbhgBIAEoDRIOCgZmZW5jZWQYAiABKAgSGwoTbGFzdF9lbnRyeV9wbHVzX29uZRgDIAEoBBIUCgxsYWNfcGx1c19vbmUYBCABKAQiXgoHRmlsZVJvdxIPCgd2ZXJzaW9uGAEgASgNEgwKBGtpbmQYAiABKA0SEwoLdG90YWxfYnl0ZXMYAyABKAQSEgoKbGl2ZV9ieXRlcxgEIAEoBBILCgNlbmQYBSABKAQiyAEKEk5vZGVEZWNsYXJhdGlvblJvdxJACgtkZWNsYXJhdGlvbhgBIAEoDjImLnN0cmF0YS5zdG9yYWdlLmJvb2tpZS5Ob2RlRGVjbGFyYXRpb25IAIgBARIbCg5kZWNsYXJlZF9hdF9tcxgCIAEoBEgBiAEBEhwKD2NvbXBsZXRlZF9hdF9tcxgDIAEoBEgCiAEBQg4KDF9kZWNsYXJhdGlvbkIRCg9fZGVjbGFyZWRfYXRfbXNCEgoQX2NvbXBsZXRlZF9hdF9tcyKPAQoNTGVkZ2VyTG9zc1JvdxIwCgRsb3N0GAEgAygLMiIuc3RyYXRhLnN0b3JhZ2UuYm9va2llLkxvc3RFbnRyaWVzEhIKBWNhdXNlGAIgASgJSACIAQESGwoOcmVwb3J0ZWRfYXRfbXMYAyABKARIAYgBAUIICgZfY2F1c2VCEQoPX3JlcG9ydGVkX2F0X21zIq8BCgtMb3N0RW50cmllcxIbCg5maXJzdF9lbnRyeV9pZBgBIAEoBEgAiAEBEhoKDWxhc3RfZW50cnlfaWQYAiABKARIAYgBARIWCglyZW1haW5kZXIYAyABKA1IAogBARISCgVldmVyeRgEIAEoDUgDiAEBQhEKD19maXJzdF9lbnRyeV9pZEIQCg5fbGFzdF9lbnRyeV9pZEIMCgpfcmVtYWluZGVyQggKBl9ldmVyeSpxCg9Ob2RlRGVjbGFyYXRpb24SIAocTk9ERV9ERUNMQVJBVElPTl9VTlNQRUNJRklFRBAAEhwKGE5PREVfREVDTEFSQVRJT05fTEVBVklORxABEh4KGk5PREVfREVDTEFSQVRJT05fREVTVFJPWUVEEAJiBnByb3RvMw");
 
 /**
  * `identity` in every directory of the volume, and (without the volume's own state) at `bookies/<id>/identity` in the
@@ -93,6 +93,13 @@ export type BookieIdentity = Message<"strata.storage.bookie.BookieIdentity"> & {
    * @generated from field: uint32 directory_numbers_given = 11;
    */
   directoryNumbersGiven: number;
+
+  /**
+   * How often the node has signed the metadata store, see below.
+   *
+   * @generated from field: uint64 signed_count = 12;
+   */
+  signedCount: bigint;
 };
 
 /**
@@ -146,6 +153,38 @@ export const BookieRegistrationSchema: GenMessage<BookieRegistration> = /*@__PUR
   messageDesc(file_bookie, 1);
 
 /**
+ * `bookies/<id>/watermark` in the metadata store: how far the node's journals were at the time of writing. A volume that has
+ * less of them was rolled back, or lost the end of a journal.
+ *
+ * @generated from message strata.storage.bookie.BookieWatermark
+ */
+export type BookieWatermark = Message<"strata.storage.bookie.BookieWatermark"> & {
+  /**
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * @generated from field: string volume_id = 2;
+   */
+  volumeId: string;
+
+  /**
+   * Synced records, over all runs and all journals.
+   *
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message strata.storage.bookie.BookieWatermark.
+ * Use `create(BookieWatermarkSchema)` to create a new message.
+ */
+export const BookieWatermarkSchema: GenMessage<BookieWatermark> = /*@__PURE__*/
+  messageDesc(file_bookie, 2);
+
+/**
  * Row `c`: everything before these positions is in the index: of the journal's one directory, or of each in `lanes`.
  *
  * @generated from message strata.storage.bookie.IndexCheckpoint
@@ -194,7 +233,7 @@ export type IndexCheckpoint = Message<"strata.storage.bookie.IndexCheckpoint"> &
  * Use `create(IndexCheckpointSchema)` to create a new message.
  */
 export const IndexCheckpointSchema: GenMessage<IndexCheckpoint> = /*@__PURE__*/
-  messageDesc(file_bookie, 2);
+  messageDesc(file_bookie, 3);
 
 /**
  * @generated from message strata.storage.bookie.JournalPosition
@@ -228,7 +267,7 @@ export type JournalPosition = Message<"strata.storage.bookie.JournalPosition"> &
  * Use `create(JournalPositionSchema)` to create a new message.
  */
 export const JournalPositionSchema: GenMessage<JournalPosition> = /*@__PURE__*/
-  messageDesc(file_bookie, 3);
+  messageDesc(file_bookie, 4);
 
 /**
  * Row `l` + ledger id.
@@ -264,7 +303,7 @@ export type LedgerRow = Message<"strata.storage.bookie.LedgerRow"> & {
  * Use `create(LedgerRowSchema)` to create a new message.
  */
 export const LedgerRowSchema: GenMessage<LedgerRow> = /*@__PURE__*/
-  messageDesc(file_bookie, 4);
+  messageDesc(file_bookie, 5);
 
 /**
  * Row `f` + file number: a journal file or an entry log, both numbered by one counter.
@@ -309,7 +348,7 @@ export type FileRow = Message<"strata.storage.bookie.FileRow"> & {
  * Use `create(FileRowSchema)` to create a new message.
  */
 export const FileRowSchema: GenMessage<FileRow> = /*@__PURE__*/
-  messageDesc(file_bookie, 5);
+  messageDesc(file_bookie, 6);
 
 /**
  * In the metadata store, after one byte of format version (1): what an operator says of a node.
@@ -341,7 +380,7 @@ export type NodeDeclarationRow = Message<"strata.storage.bookie.NodeDeclarationR
  * Use `create(NodeDeclarationRowSchema)` to create a new message.
  */
 export const NodeDeclarationRowSchema: GenMessage<NodeDeclarationRow> = /*@__PURE__*/
-  messageDesc(file_bookie, 6);
+  messageDesc(file_bookie, 7);
 
 /**
  * In the metadata store, after one byte of format version (1): entries of a ledger that nobody has any more.
@@ -371,7 +410,7 @@ export type LedgerLossRow = Message<"strata.storage.bookie.LedgerLossRow"> & {
  * Use `create(LedgerLossRowSchema)` to create a new message.
  */
 export const LedgerLossRowSchema: GenMessage<LedgerLossRow> = /*@__PURE__*/
-  messageDesc(file_bookie, 7);
+  messageDesc(file_bookie, 8);
 
 /**
  * @generated from message strata.storage.bookie.LostEntries
@@ -407,7 +446,7 @@ export type LostEntries = Message<"strata.storage.bookie.LostEntries"> & {
  * Use `create(LostEntriesSchema)` to create a new message.
  */
 export const LostEntriesSchema: GenMessage<LostEntries> = /*@__PURE__*/
-  messageDesc(file_bookie, 8);
+  messageDesc(file_bookie, 9);
 
 /**
  * @generated from enum strata.storage.bookie.NodeDeclaration

@@ -7,6 +7,7 @@ export const bookieServerErrors = defineErrors({
   OPEN_TO_STRANGERS: { retryable: false, summary: 'others can reach the node, and nobody is asked who they are' },
   CREDENTIALS_UNUSABLE: { retryable: false, summary: 'a secret, certificate or key cannot be used' },
   DISK_UNUSABLE: { retryable: false, summary: 'a directory of the node cannot be used' },
+  STORE_NAMELESS: { retryable: false, summary: 'the metadata store lost the name of its cluster' },
   SUPERSEDED: { retryable: false, summary: 'another process runs this node, on a newer copy of its disk' }
 })
 

@@ -17,6 +17,7 @@ import { openForCluster, ownBookieId } from './own-names.ts'
 import { NodeRegistration } from './registration.ts'
 import type { BookieServerSettings } from './settings.ts'
 import { directoriesOf, storageSettingsOf } from './storage-settings.ts'
+import { StoreGuard } from './store-guard.ts'
 
 export interface BookieServerOptions {
   readonly settings: BookieServerSettings
@@ -217,11 +218,18 @@ async function register(
     return Promise.resolve()
   })
   const heldIds = new HeldIds(view.bookie, metadata)
+  const guard = new StoreGuard(view.bookie, { clock: systemClock, logger })
   const registration = new NodeRegistration({
     ...{ metadata, clock: systemClock, logger, onSuperseded },
-    beforeJoining: () => heldIds.raise(),
+    beforeJoining: async () => {
+      await heldIds.raise()
+      await guard.look()
+    },
     leaseMs: settings.metadataStoreSessionTimeoutMillis,
-    describe: () => availableNow(view, { httpAddress, rack: settings.strataRack, isLeaving: declaration.isLeaving })
+    describe: async () => {
+      const aside = await guard.reasonToStayAside()
+      return availableNow(view, { httpAddress, rack: settings.strataRack, isLeaving: declaration.isLeaving, aside })
+    }
   })
   onDeclared = (): void => registration.look()
   opened.push(() => registration.close())
@@ -230,19 +238,30 @@ async function register(
 
 async function availableNow(
   view: NodeView,
-  { httpAddress, rack, isLeaving }: { httpAddress: string; rack: string; isLeaving: boolean }
+  own: {
+    httpAddress: string
+    rack: string
+    isLeaving: boolean
+    aside: { reason: string; signedCount: number } | undefined
+  }
 ): Promise<AvailableBookie> {
+  const { httpAddress, rack, isLeaving, aside } = own
   const { state, reasons } = view.bookie.health()
+  const { incarnation, damagedEntries } = view.bookie.stats()
   const writable = isLeaving ? 'decommissioning' : 'writable'
+  // a node that failed takes no adds, and may be read from
+  const serving = state === 'writable' ? writable : 'read-only'
+  // their number, since only the first ones are named: whoever cares for copies looks again when it changes
+  const damaged = damagedEntries === 0 ? [] : [`${damagedEntries} entries are damaged`]
   return {
     ...{ bookieId: view.bookieId, address: view.address, httpAddress, rack, host: hostname() },
     ...(await roomOf(view)),
-    // a node that failed takes no adds, and may be read from
-    state: state === 'writable' ? writable : 'read-only',
+    state: aside === undefined ? serving : 'set-aside',
     softwareVersion: view.softwareVersion,
-    incarnation: view.bookie.stats().incarnation,
+    incarnation,
     startedAtMs: view.startedAtMs,
-    reasons
+    reasons: [...(aside === undefined ? [] : [aside.reason]), ...damaged, ...reasons],
+    ...(aside === undefined ? {} : { signedCount: aside.signedCount })
   }
 }
 

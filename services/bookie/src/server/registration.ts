@@ -99,16 +99,20 @@ export class NodeRegistration {
     return record?.version === this.#version
   }
 
-  async #announce(now: AvailableBookie): Promise<void> {
-    const { metadata, clock, beforeJoining } = this.#options
-    const key = availableBookieKey(now.bookieId)
+  async #announce(found: AvailableBookie): Promise<void> {
+    const { metadata, clock, beforeJoining, describe } = this.#options
+    const key = availableBookieKey(found.bookieId)
+    let now = found
     for (let attempt = 1; ; attempt++) {
       const record = await metadata.get(key)
       if (incarnationOf(now.bookieId, record) > now.incarnation) {
         this.#supersede()
         return
       }
-      if (record === undefined) await beforeJoining?.()
+      if (record === undefined && beforeJoining !== undefined) {
+        await beforeJoining()
+        now = await describe() // it may have found that the node must not serve
+      }
       try {
         const lease = await this.#heldLease()
         const result = await transactUntilAnswered(

@@ -1,5 +1,11 @@
 import type { LedgerId, Logger } from '@strata/base'
-import { decodeDeletion, LEDGER_DELETIONS_PREFIX, ledgerDeletionKey, ledgerIdOfKey } from '@strata/ledger-client'
+import {
+  decodeDeletion,
+  LEDGER_DELETIONS_PREFIX,
+  ledgerDeletionKey,
+  ledgerIdOfKey,
+  ledgerKey as ledgerMetadataKey
+} from '@strata/ledger-client'
 import type { MetadataStore, Watch } from '@strata/metadata'
 import { IndexPage, PAGE_SLOTS } from '../format/page.ts'
 import { recordBytes } from '../format/record.ts'
@@ -60,9 +66,17 @@ export class DeletionCollector {
   async round(): Promise<void> {
     await this.#scanPage()
     await this.#audit()
-    if (this.#queue.size === 0 || !(await this.#options.volume.trustsMetadata())) return
+    const { volume } = this.#options
+    if (this.#queue.size === 0 || !(await volume.trustsMetadata())) return
+    const recorded: LedgerId[] = []
     for (const id of [...this.#queue]) {
-      if (await this.#hasDeletionRecord(id)) await this.#deleteLedger(id)
+      if (await this.#hasDeletionRecord(id)) recorded.push(id)
+      else this.#queue.delete(id)
+    }
+    // It was this store that said so, and none that stood in its place for a moment.
+    if (recorded.length === 0 || !(await volume.trustsMetadata())) return
+    for (const id of recorded) {
+      await this.#deleteLedger(id)
       this.#queue.delete(id)
     }
   }
@@ -86,10 +100,12 @@ export class DeletionCollector {
   }
 
   async #hasDeletionRecord(id: LedgerId): Promise<boolean> {
-    const record = await this.#options.metadata.get(ledgerDeletionKey(id))
+    const { metadata } = this.#options
+    const record = await metadata.get(ledgerDeletionKey(id))
     if (record === undefined) return false
     decodeDeletion(record.value)
-    return true
+    // both at once is what no version writes: then nothing is certain
+    return (await metadata.get(ledgerMetadataKey(id))) === undefined
   }
 
   async #deleteLedger(id: LedgerId): Promise<void> {
@@ -139,8 +155,7 @@ export class DeletionCollector {
     for (const { key } of rows) {
       const id = ledgerOfKey(key)
       const deletionKey = ledgerDeletionKey(id)
-      const digits = deletionKey.slice(LEDGER_DELETIONS_PREFIX.length)
-      if ((await metadata.get(`ledgers/${digits}`)) !== undefined) this.#quarantined.delete(id)
+      if ((await metadata.get(ledgerMetadataKey(id))) !== undefined) this.#quarantined.delete(id)
       else if ((await metadata.get(deletionKey)) !== undefined) this.#queue.add(id)
       else if (!this.#quarantined.has(id)) {
         this.#quarantined.add(id)

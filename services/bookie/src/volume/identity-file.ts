@@ -36,6 +36,8 @@ export interface Identity {
   /** How many directories the volume had; 0: not told. */
   readonly directoryCount: number
   readonly directoryNumbersGiven: number
+  /** How often the node has signed the metadata store. */
+  readonly signedCount: number
 }
 
 /** undefined: there is none. @throws UNKNOWN_FORMAT, WRONG_VOLUME if it is damaged */
@@ -63,7 +65,8 @@ export async function readIdentity(disk: Disk, directory: string): Promise<Ident
     revision: Number(row.revision),
     directoryNumber: row.directoryNumber,
     directoryCount: row.directoryCount,
-    directoryNumbersGiven: row.directoryNumbersGiven
+    directoryNumbersGiven: row.directoryNumbersGiven,
+    signedCount: Number(row.signedCount)
   }
 }
 
@@ -74,7 +77,8 @@ export async function writeIdentity(disk: Disk, directory: string, identity: Ide
     version: VERSION,
     incarnation: BigInt(identity.incarnation),
     unknownBelow: BigInt(identity.unknownBelow),
-    revision: BigInt(identity.revision)
+    revision: BigInt(identity.revision),
+    signedCount: BigInt(identity.signedCount)
   })
   const body = toBinary(BookieIdentitySchema, row)
   const bytes = Buffer.alloc(12 + body.length)

@@ -2,12 +2,15 @@ import { strict as assert } from 'node:assert'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { BookieId, Clock, Logger } from '@strata/base'
-import { ledgerIdOfKey } from '@strata/ledger-client'
+import { ledgerIdOfKey, retireLedgerIds } from '@strata/ledger-client'
 import { encodeSegment, transactUntilAnswered, type MetadataStore } from '@strata/metadata'
 import type { Disk } from '../disk/disk.ts'
 import { bookieErrors } from '../errors.ts'
 import { BookieRegistrationSchema, type BookieRegistration } from '../generated/bookie_pb.ts'
+import { CLUSTER_ID_KEY, readClusterId } from './cluster-id.ts'
 import { readIdentity, writeIdentity, type Identity } from './identity-file.ts'
+import { signStore, TRUSTED, type StoreStanding } from './store-signature.ts'
+import { readWatermark, writeWatermark } from './watermark.ts'
 
 export interface VolumeOptions {
   readonly disk: Disk
@@ -23,13 +26,11 @@ export interface VolumeOptions {
 }
 
 const VERSION = 1
-/** Names the cluster that a metadata store belongs to (UTF-8). The first node of a new cluster writes it. */
-export const CLUSTER_ID_KEY = 'cluster-id'
-
 /**
  * Who this node's disk is. A random volume id stands in every directory, with an incarnation that each start raises by
  * compare-and-set in the metadata store and then on disk. A volume that is behind its incarnation was rolled back, and
- * one that lacks a directory has lost it: what it does not hold, it may once have held.
+ * one that lacks a directory has lost it: what it does not hold, it may once have held. Between starts the store is told now
+ * and then how far the journals are, so that a volume rolled back within one run of its node is noticed as well.
  *
  * Invariant: `unknownBelow` never falls.
  */
@@ -38,15 +39,22 @@ export class Volume {
   #identity: Omit<Identity, 'directoryNumber'>
   /** By directory. */
   readonly #numbers: ReadonlyMap<string, number>
+  #signing: Promise<StoreStanding> = Promise.resolve(TRUSTED)
+  /** What the store was told last of the journals of this volume. */
+  #toldSequence: number
 
   private constructor(
     options: VolumeOptions,
-    identity: Omit<Identity, 'directoryNumber'>,
-    numbers: ReadonlyMap<string, number>
+    parts: {
+      identity: Omit<Identity, 'directoryNumber'>
+      numbers: ReadonlyMap<string, number>
+      toldSequence: number
+    }
   ) {
     this.#options = options
-    this.#identity = identity
-    this.#numbers = numbers
+    this.#identity = parts.identity
+    this.#numbers = parts.numbers
+    this.#toldSequence = parts.toldSequence
   }
 
   /**
@@ -66,7 +74,7 @@ export class Volume {
     const isWhole = isComplete(options.directories, present)
     const isOurs = isWhole && isCurrent(present, registration)
     const isFresh = present.length === 0 && registration === undefined
-    const unknownBelow = isOurs || isFresh ? 0 : await idAfterLastLedger(options.metadata)
+    const unknownBelow = isOurs || isFresh ? 0 : await idAfterAll(options)
     if (unknownBelow > 0) {
       const fields = { event: 'volume.authority_lost', unknownBelow, directories: options.directories }
       options.log.error(fields, 'the volume was replaced or rolled back: what it lacks is unknown, not absent')
@@ -82,9 +90,12 @@ export class Volume {
       unknownBelow: Math.max(unknownBelow, ...present.map(identity => identity.unknownBelow)),
       revision: Math.max(...present.map(identity => identity.revision), 0),
       directoryCount: options.directories.length,
-      directoryNumbersGiven: numbers.given
+      directoryNumbersGiven: numbers.given,
+      signedCount: Math.max(...present.map(identity => identity.signedCount), 0)
     }
-    const volume = new Volume(options, identity, numbers.byDirectory)
+    const told = await readWatermark(options.metadata, options.bookieId)
+    const toldSequence = told?.volumeId === identity.volumeId ? told.sequence : 0
+    const volume = new Volume(options, { identity, numbers: numbers.byDirectory, toldSequence })
     await volume.#raise(registration, record?.version ?? 0)
     return volume
   }
@@ -110,29 +121,50 @@ export class Volume {
 
   /** From now on nothing older than the newest ledger can be called absent. */
   async loseAuthority(): Promise<void> {
-    await this.#write({ unknownBelow: await idAfterLastLedger(this.#options.metadata) })
+    const unknownBelow = Math.max(this.unknownBelow, await idAfterAll(this.#options))
+    await this.#write({ unknownBelow })
+  }
+
+  /** Does the store know of more records than these? Then the volume was rolled back, or lost the end of a journal. */
+  isBehind(sequence: number): boolean {
+    return sequence < this.#toldSequence
+  }
+
+  /** Tells the store how far the journals are. @throws MetadataError */
+  async tellSequence(sequence: number): Promise<void> {
+    if (sequence === this.#toldSequence) return
+    const { metadata, bookieId, clock } = this.#options
+    await writeWatermark(metadata, { bookieId, clock, volumeId: this.volumeId, sequence })
+    this.#toldSequence = sequence
   }
 
   /**
-   * Is this still the store that the node was made with, and not an older copy of it? Writes to the store, to learn its
-   * present revision. False: nothing that it says may be taken as a reason to delete.
+   * Is this still the store that the node was made with, and not an older copy of it? Nothing that it says otherwise may be
+   * taken as a reason to delete. @throws MetadataError
    */
   async trustsMetadata(): Promise<boolean> {
-    const { metadata, clusterId, bookieId, clock } = this.#options
-    if ((await readClusterId(metadata)) !== clusterId) return false
-    const key = `bookies/${encodeSegment(bookieId)}/revision`
-    const record = await metadata.get(key)
-    const result = await transactUntilAnswered(
-      metadata,
-      {
-        compares: [{ key, version: record?.version ?? 0 }],
-        changes: [{ kind: 'put', key, value: Buffer.from(this.volumeId) }]
-      },
-      { clock }
-    )
-    if (!result.committed || result.revision < this.#identity.revision) return false
-    await this.#write({ revision: result.revision })
-    return true
+    return (await this.signMetadata()).kind === 'trusted'
+  }
+
+  /**
+   * Looks whether the store is the one that the node signed last, and signs it anew, so that a copy of it that is older
+   * than this moment will be known for one. @throws MetadataError
+   */
+  signMetadata(): Promise<StoreStanding> {
+    // one at a time: two would take each other's signature for that of another process
+    const sign = (): Promise<StoreStanding> => this.#sign()
+    this.#signing = this.#signing.then(sign, sign)
+    return this.#signing
+  }
+
+  async #sign(): Promise<StoreStanding> {
+    const { metadata, clusterId, bookieId } = this.#options
+    const { volumeId, signedCount, revision } = this.#identity
+    const signed = await signStore(metadata, { bookieId, clusterId, volumeId, signedCount, revision })
+    if (signed.signedCount !== signedCount) {
+      await this.#write({ revision: signed.revision, signedCount: signed.signedCount })
+    }
+    return signed.standing
   }
 
   async #raise(before: BookieRegistration | undefined, version: number): Promise<void> {
@@ -232,11 +264,6 @@ async function checkCluster({ metadata, clusterId, clock }: VolumeOptions, hasVo
   }
 }
 
-async function readClusterId(metadata: MetadataStore): Promise<string | undefined> {
-  const record = await metadata.get(CLUSTER_ID_KEY)
-  return record === undefined ? undefined : Buffer.from(record.value).toString()
-}
-
 /** Does the volume stand where the store last saw it, or did a start die between the two? */
 function isCurrent(present: readonly Identity[], registration: BookieRegistration | undefined): boolean {
   // A store that forgot the node (restored, older): the volume is ahead of it, which costs nothing.
@@ -247,6 +274,15 @@ function isCurrent(present: readonly Identity[], registration: BookieRegistratio
     if (behind <= 0) return true
     return behind === 1 && !registration.serving && registration.operation === identity.pendingOperation
   })
+}
+
+/**
+ * Above every ledger that there is, and every one that is still to be made with an id given out before now: ids come in blocks,
+ * and whoever holds one would go on making ledgers that the node knows nothing of, and so take nothing for.
+ */
+async function idAfterAll({ metadata, clock }: VolumeOptions): Promise<number> {
+  const retired = await retireLedgerIds(metadata, { clock })
+  return Math.max(retired, await idAfterLastLedger(metadata))
 }
 
 async function idAfterLastLedger(metadata: MetadataStore): Promise<number> {

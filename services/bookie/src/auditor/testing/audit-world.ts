@@ -109,6 +109,11 @@ export class AuditWorld {
     await this.#register(id, { incarnation: (this.#rows.get(id)?.incarnation ?? 0) + 1 })
   }
 
+  /** It says of itself that something is wrong. */
+  async tellOfTrouble(id: BookieId, ...reasons: string[]): Promise<void> {
+    await this.#register(id, { reasons })
+  }
+
   async declare(id: BookieId, kind: 'leaving' | 'destroyed'): Promise<void> {
     const row = { kind, declaredAtMs: this.clock.wallMs(), completedAtMs: undefined }
     await this.#put(declarationKey(id), encodeDeclaration(row))
@@ -198,6 +203,7 @@ function doorOf(node: BookieNode): BookieNode {
     readLac: options => node.readLac(options),
     writeLac: options => node.writeLac(options),
     inventory: options => node.inventory(options),
-    heldLedgers: options => node.heldLedgers(options)
+    heldLedgers: options => node.heldLedgers(options),
+    damagedEntries: page => node.damagedEntries(page)
   }
 }
