@@ -1,3 +1,4 @@
+import { BatchingMetadataStore, type MetadataStore } from '@strata/metadata'
 import type { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { describeArchivableStore, describeMetadataStore } from '@strata/metadata/testing'
 import { afterAll, beforeAll } from 'vitest'
@@ -29,3 +30,9 @@ const onEtcd = async () => {
 
 describeMetadataStore('EtcdMetadataStore', onEtcd)
 describeArchivableStore('EtcdMetadataStore', onEtcd)
+
+describeMetadataStore('BatchingMetadataStore over etcd', async () => {
+  const { store, reopen, dispose } = await onEtcd()
+  const again = async (): Promise<MetadataStore> => new BatchingMetadataStore(await reopen())
+  return { store: new BatchingMetadataStore(store), reopen: again, dispose }
+})

@@ -1,5 +1,6 @@
 export type * from './metadata-store.ts'
 export { isArchivable, type ArchivableStore, type ArchivedRecord, type StoreSnapshot } from './archivable-store.ts'
+export { BatchingMetadataStore } from './batching-metadata-store.ts'
 export { campaign, type Candidacy, type Leadership } from './election.ts'
 export { MetadataError } from './errors.ts'
 export { decodeSegment, encodeSegment } from './keys.ts'

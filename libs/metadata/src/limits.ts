@@ -7,7 +7,7 @@ export const VALUE_BYTES_MAX = 64 * 1024
 export const CHANGES_MAX = 100
 /** Keys and values of all changes of a transaction together: what etcd takes by default (1.5 MiB), with room for the rest. */
 export const TRANSACTION_BYTES_MAX = 1024 * 1024
-const COMPARES_MAX = 100
+export const COMPARES_MAX = 100
 const SCAN_RECORDS_DEFAULT = 1_000
 const SCAN_RECORDS_MAX = 10_000
 /** A page ends early when it holds this much, however few its records. */

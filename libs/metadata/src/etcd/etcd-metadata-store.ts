@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock, Logger } from '@strata/base'
 import { MetadataError } from '../errors.ts'
 import { checkKey, checkTransaction } from '../limits.ts'
+import type { ManyReader } from '../shared-reads.ts'
 import type { ArchivableStore, StoreSnapshot } from '../archivable-store.ts'
 import type {
   Lease,
@@ -58,7 +59,7 @@ const PATIENCE_MS = 10_000
  * Every read is linearizable. A record's version is etcd's revision of its last change. Nothing is cached; what is
  * promised beyond the interface stands in the README and at the parts.
  */
-export class EtcdMetadataStore implements ArchivableStore {
+export class EtcdMetadataStore implements ArchivableStore, ManyReader {
   readonly #session: EtcdSession
   readonly #keys: EtcdKeys
   readonly #reader: EtcdReader
@@ -109,6 +110,14 @@ export class EtcdMetadataStore implements ArchivableStore {
     this.#checkOpen()
     checkKey(key)
     return this.#revisions.record(await this.#answering(() => this.#reader.get(key)))
+  }
+
+  /** At most a hundred keys, as of one revision; all of their values in one answer. */
+  async getMany(keys: readonly string[]): Promise<(MetadataRecord | undefined)[]> {
+    this.#checkOpen()
+    for (const key of keys) checkKey(key)
+    const records = await this.#answering(() => this.#reader.getMany(keys))
+    return records.map(record => this.#revisions.record(record))
   }
 
   async scan(options: ScanOptions): Promise<ScanPage> {

@@ -37,6 +37,17 @@ export class EtcdReader {
     return row === undefined ? undefined : recordOf(key, row)
   }
 
+  /** At most `READS_MAX`, as of one revision. @throws EtcdFailure */
+  async getMany(keys: readonly string[]): Promise<(MetadataRecord | undefined)[]> {
+    const success = keys.map(key => ({ request: { case: 'range' as const, value: { key: this.#keys.data(key) } } }))
+    const { responses } = await this.#session.ask(TXN, { success }, { mayRepeat: true })
+    return keys.map((key, index) => {
+      const response = responses[index]?.response
+      const row = response?.case === 'range' ? response.value.kvs[0] : undefined
+      return row === undefined ? undefined : recordOf(key, row)
+    })
+  }
+
   /** @throws EtcdFailure */
   async row(stored: Buffer): Promise<KeyValue | undefined> {
     const { kvs } = await this.#session.ask(RANGE, { key: stored }, { mayRepeat: true })
