@@ -3,6 +3,7 @@
 //   proto/ledger/*.proto            -> libs/ledger-client/src/generated
 //   proto/etcd/*.proto              -> libs/metadata/src/generated
 //   proto/storage/<package>.proto   -> libs/<package> or services/<package>, src/generated
+//   proto/storage/broker.proto      -> services/proxy/src/generated as well: services do not import each other
 // The output is committed, so that a build needs neither buf nor a plugin. `--check` writes nothing and fails where the
 // committed output is not what the schemas give.
 import { execFileSync } from 'node:child_process'
@@ -38,6 +39,7 @@ function targets() {
     if (home === undefined) throw new Error(`proto/storage/${file}: there is no package called ${name}`)
     found.push({ input: 'proto/storage', output: join(home, 'src/generated'), files: [file] })
   }
+  found.push({ input: 'proto/storage', output: 'services/proxy/src/generated', files: ['broker.proto'] })
   return found.filter(target => target.files.length > 0)
 }
 

@@ -1,6 +1,7 @@
 import { describeSettings } from '@strata/base'
 import { bookieSettings } from '@strata/bookie/server'
 import { clusterBrokerSettings } from '@strata/broker'
+import { proxySettings } from '@strata/proxy'
 import { standaloneSettings } from '@strata/standalone'
 import ts from 'typescript'
 import { filesBelow, textOf, workspaces } from './repository.ts'
@@ -26,7 +27,12 @@ export function configurationPage(): string {
     '',
     "One storage node of a cluster, by Apache BookKeeper's key names where it has them.",
     '',
-    describeSettings(bookieSettings)
+    describeSettings(bookieSettings),
+    '## `strata proxy`',
+    '',
+    "For networks where clients cannot reach brokers, by the key names of Apache Pulsar's proxy.",
+    '',
+    describeSettings(proxySettings)
   ].join('\n')
 }
 

@@ -12,6 +12,7 @@ export const LAYERS: Readonly<Record<string, number>> = {
   '@strata/sim': 4,
   '@strata/bookie': 5,
   '@strata/broker': 5,
+  '@strata/proxy': 5,
   '@strata/standalone': 6,
   // the command line starts the standalone, so it stands one step above it within the same layer
   '@strata/cli': 6.5

@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   standalone: async () => (await import('./commands/standalone.ts')).addStandalone,
   broker: async () => (await import('./commands/broker.ts')).addBroker,
   bookie: async () => (await import('./commands/bookie.ts')).addBookie,
+  proxy: async () => (await import('./commands/proxy.ts')).addProxy,
   produce: async () => (await import('./commands/produce.ts')).addProduce,
   consume: async () => (await import('./commands/consume.ts')).addConsume,
   read: async () => (await import('./commands/read.ts')).addRead,

@@ -2,7 +2,7 @@ import { Argument, type Command } from 'commander'
 import { examples } from '../options.ts'
 import { print } from '../output.ts'
 
-const SERVERS = ['standalone', 'broker', 'bookie'] as const
+const SERVERS = ['standalone', 'broker', 'bookie', 'proxy'] as const
 type Server = (typeof SERVERS)[number]
 
 export function addConfig(program: Command): void {
@@ -28,5 +28,6 @@ export function addConfig(program: Command): void {
 async function tableOf(server: Server) {
   if (server === 'standalone') return (await import('@strata/standalone')).standaloneSettings
   if (server === 'broker') return (await import('@strata/broker')).clusterBrokerSettings
+  if (server === 'proxy') return (await import('@strata/proxy')).proxySettings
   return (await import('@strata/bookie/server')).bookieSettings
 }

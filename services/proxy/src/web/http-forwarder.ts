@@ -1,0 +1,155 @@
+import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import { reasonOf } from '@strata/base'
+import { textOf, type HostPort } from '../brokers/address.ts'
+import type { ProxyServices } from '../connection/services.ts'
+import { proxyErrors } from '../errors.ts'
+import { readBody } from './body.ts'
+import { answerHeaders, requestHeaders } from './headers.ts'
+import { answerJson } from './reply.ts'
+
+const REDIRECTS_MAX = 8
+/** Brokers that are tried before a request that reached none fails. */
+const TRIES_MAX = 3
+const SOCKETS_PER_BROKER_MAX = 256
+const REDIRECTS: readonly number[] = [307, 308]
+
+/**
+ * Passes requests on to brokers and answers on to clients, both as they are. A redirect of a broker is followed here, since
+ * the client may not reach where it leads; only to brokers, with the body once more.
+ */
+export class HttpForwarder {
+  readonly #services: ProxyServices
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: SOCKETS_PER_BROKER_MAX })
+  #pending = 0
+
+  constructor(services: ProxyServices) {
+    this.#services = services
+  }
+
+  get pendingCount(): number {
+    return this.#pending
+  }
+
+  /** Never rejects: what goes wrong is the client's answer, or, once that has begun, its end. */
+  async forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { settings, metrics, logger } = this.#services
+    if (this.#pending >= settings.maxConcurrentHttpRequests) {
+      answerJson(response, 503, 'Too many requests at once')
+      return
+    }
+    this.#pending++
+    metrics.counts.httpRequests++
+    try {
+      const body = await readBody(request, settings.httpInputMaxReplayBufferSize)
+      if (body === undefined) answerJson(response, 413, 'The body is larger than httpInputMaxReplayBufferSize')
+      else await this.#pass(request, response, body)
+    } catch (error) {
+      metrics.counts.httpFailures++
+      logger.warn(
+        { event: 'http.failed', method: request.method, reason: reasonOf(error) },
+        'a request was not answered'
+      )
+      if (response.headersSent) response.destroy()
+      else answerJson(response, ...refusalOf(error))
+    } finally {
+      this.#pending--
+    }
+  }
+
+  /** Of connections to brokers that nobody uses. */
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  async #pass(request: IncomingMessage, response: ServerResponse, body: Buffer): Promise<void> {
+    let path = request.url ?? '/'
+    let answer = await this.#askSome(request, response, path, body)
+    for (let redirects = 0; REDIRECTS.includes(answer.statusCode ?? 0); redirects++) {
+      const { location } = answer.headers
+      answer.resume()
+      if (location === undefined || redirects === REDIRECTS_MAX) {
+        throw proxyErrors.create('BROKER_UNREACHABLE', { reason: 'redirects without end' })
+      }
+      const next = await this.#follow(location)
+      path = next.path
+      answer = await this.#ask(request, response, { address: next.address, path, body })
+    }
+    response.writeHead(answer.statusCode ?? 502, answer.statusMessage, answerHeaders(answer))
+    await pipeline(answer, response)
+  }
+
+  /** @throws TARGET_DENIED */
+  async #follow(location: string): Promise<{ address: HostPort; path: string }> {
+    const match = /^http:\/\/([^/?#]+)([^#]*)$/.exec(location)
+    const [, authority = '', rest = ''] = match ?? []
+    const target = authority.includes(':') || authority === '' ? authority : `${authority}:80`
+    const address = await this.#services.targets.resolveWeb(target)
+    return { address, path: rest.startsWith('/') ? rest : `/${rest}` }
+  }
+
+  /** Asks another broker while none was reached. @throws NO_BROKER, BROKER_UNREACHABLE */
+  async #askSome(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    body: Buffer
+  ): Promise<IncomingMessage> {
+    for (let tries = 1; ; tries++) {
+      const address = this.#services.directory.nextWeb()
+      if (address === undefined) throw proxyErrors.create('NO_BROKER')
+      try {
+        return await this.#ask(request, response, { address, path, body })
+      } catch (error) {
+        if (tries === TRIES_MAX || !wasNotReached(error)) throw error
+      }
+    }
+  }
+
+  #ask(
+    request: IncomingMessage,
+    response: ServerResponse,
+    to: { address: HostPort; path: string; body: Buffer }
+  ): Promise<IncomingMessage> {
+    const { settings, clock } = this.#services
+    const { address, path, body } = to
+    return new Promise((resolve, reject) => {
+      const headers = requestHeaders(request, body, settings.anonymousUserRole)
+      const asked = httpRequest({ ...address, path, method: request.method ?? 'GET', headers, agent: this.#agent })
+      const onGone = (): void => {
+        asked.destroy(new Error('the client is gone'))
+      }
+      const cancel = clock.after(settings.httpProxyTimeout, () => {
+        asked.destroy(
+          proxyErrors.create('BROKER_UNREACHABLE', { address: textOf(address), reason: 'no answer in time' })
+        )
+      })
+      response.once('close', onGone)
+      asked.once('close', () => {
+        cancel()
+        response.off('close', onGone)
+      })
+      asked.once('response', resolve)
+      asked.on('error', (error: NodeJS.ErrnoException) => {
+        // a connection that the broker closed while it was idle: nothing of the request was looked at
+        if (asked.reusedSocket && error.code === 'ECONNRESET') resolve(this.#ask(request, response, to))
+        else reject(error)
+      })
+      asked.end(body)
+    })
+  }
+}
+
+/** No byte of the request got to a broker. */
+function wasNotReached(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code === 'ECONNREFUSED' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH' || code === 'ENOTFOUND'
+}
+
+/** Status and reason; nothing of it tells who brokers are. */
+function refusalOf(error: unknown): [number, string] {
+  if (proxyErrors.is(error, 'NO_BROKER')) return [503, 'No active broker is available']
+  if (proxyErrors.is(error, 'TARGET_DENIED')) return [502, 'A broker redirected to what is no broker']
+  if (proxyErrors.is(error, 'BROKER_UNREACHABLE')) return [504, 'The broker did not answer in time']
+  return [wasNotReached(error) ? 503 : 502, 'The broker could not be reached']
+}
