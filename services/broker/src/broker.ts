@@ -1,3 +1,5 @@
+import { hostname } from 'node:os'
+import { randomUUID } from 'node:crypto'
 import { BytePool, reasonOf, type Clock, type Logger } from '@strata/base'
 import type { Entry, ManagedLedgerFactory } from '@strata/managed-ledger'
 import type { MetadataStore } from '@strata/metadata'
@@ -13,9 +15,15 @@ import { ConnectionServer } from './connection/server.ts'
 import { NamespaceService } from './namespace/namespace-service.ts'
 import { TopicSchemas } from './namespace/schemas.ts'
 import type { ClusterInfo } from './namespace/tenancy.ts'
+import type { TopicName } from './namespace/topic-name.ts'
+import type { BrokerAddress, BundleTopics, Ownership } from './ownership/contract.ts'
+import { SoleOwnership } from './ownership/sole-ownership.ts'
 import { createSubscription } from './subscription/index.ts'
 import { stampKindsOf } from './topic/entry-stamper.ts'
+import { HttpPeers } from './peers/http-peers.ts'
+import { ownTopicOf, TopicHomes } from './topic/homes.ts'
 import { PublicationPool } from './topic/publication.ts'
+import { TimedBlocks } from './topic/timed-blocks.ts'
 import { TopicRegistry } from './topic/topic-registry.ts'
 import { TopicSweeper } from './topic/topic-sweeper.ts'
 import type { TopicEnvironment } from './topic/topic.ts'
@@ -26,10 +34,19 @@ export interface BrokerOptions {
   readonly logs: ManagedLedgerFactory
   readonly clock: Clock
   readonly logger: Logger
+  /** Who serves what; without it this broker serves all there is, alone. */
+  readonly ownership?: StartableOwnership
+}
+
+/** Begins once it is known where clients reach this broker. Drained and closed by the broker. */
+export interface StartableOwnership extends Ownership {
+  start(options: { self: BrokerAddress; topics: BundleTopics }): Promise<void>
 }
 
 export const SERVER_VERSION = 'Strata 0.1.0'
 const MIB = 1024 * 1024
+/** Part of the shutdown's time for handing bundles over; the rest is for what could not be handed over. */
+const DRAIN_PART = 0.75
 
 interface BrokerParts {
   readonly namespaces: NamespaceService
@@ -50,11 +67,20 @@ export class Broker {
   readonly dispatchPool: BytePool
   readonly assembly: AssemblyGate
   readonly sweeper: TopicSweeper
+  readonly homes = new TopicHomes()
+  readonly peers: HttpPeers
+  readonly blocks: TimedBlocks
+  readonly lookups = { pending: 0 }
+  /** No other broker ever serves its cluster. */
+  readonly isAlone: boolean
   /** As they were bound; whoever serves HTTP sets `web`. */
   readonly ports = { broker: 0, web: 0 }
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #server: ConnectionServer
+  readonly #ownership: StartableOwnership
+  readonly #suspension = { isOn: false }
+  #isDraining = false
   #closing: Promise<void> | undefined
 
   constructor(options: BrokerOptions, parts: BrokerParts) {
@@ -74,14 +100,20 @@ export class Broker {
       places: Math.floor(this.ingestPool.bytesMax / frameBytesMaxOf(settings.maxMessageSize)),
       patienceMs: () => settings.keepAliveIntervalSeconds * 1000
     })
+    this.#ownership = options.ownership ?? new SoleOwnership({ metadata: options.metadata, clock })
+    this.isAlone = options.ownership === undefined
+    this.peers = new HttpPeers({ clock })
     this.topics = new TopicRegistry({
-      env: environmentOf(options, this.dispatchPool),
+      env: environmentOf(options, { dispatchPool: this.dispatchPool, suspension: this.#suspension }),
+      homes: this.homes,
+      remote: this.peers,
       records: parts.namespaces.topics,
       policies: parts.namespaces.policies,
       logs: options.logs,
       stamps: stampKindsOf(settings.brokerEntryMetadataInterceptors),
       forget: name => parts.schemas.forget(name)
     })
+    this.blocks = new TimedBlocks({ clock, topics: this.topics })
     this.sweeper = new TopicSweeper({ registry: this.topics, records: parts.namespaces.topics, settings })
     this.#server = new ConnectionServer(this.#servicesOf(parts.instance))
   }
@@ -95,8 +127,31 @@ export class Broker {
     return { active, created, closed: created - active }
   }
 
-  /** Listens. @throws the error of the system call that failed: EADDRINUSE, EACCES, … */
+  /** Out of touch with its cluster: nothing is taken or sent. */
+  get isSuspended(): boolean {
+    return this.#suspension.isOn
+  }
+
+  /** Why it should get no new clients, one line each; empty while it serves. */
+  get troubles(): readonly string[] {
+    if (!this.homes.isOpen) return ['the broker is starting']
+    if (this.#isDraining) return ['the broker hands its topics over and goes away']
+    return this.#suspension.isOn ? ['the metadata store is out of reach, and not for the other brokers'] : []
+  }
+
+  /** Its health check publishes to it. @throws BrokerError ServiceNotReady */
+  get ownTopic(): TopicName {
+    return ownTopicOf(this.homes.ownership.self)
+  }
+
+  /** Listens and serves. @throws the error of the system call that failed: EADDRINUSE, EACCES, … */
   async start(): Promise<void> {
+    await this.listen()
+    await this.serve()
+  }
+
+  /** Listens; what it is asked is answered with 'try again' until it serves. @throws as `start` */
+  async listen(): Promise<void> {
     this.namespaces.policies.onChanged(namespace => {
       this.topics.refreshPolicies(namespace).catch((error: unknown) => {
         const reason = reasonOf(error)
@@ -112,6 +167,12 @@ export class Broker {
     const [main, ...further] = this.listeners.bindAddresses()
     if (main !== undefined) this.ports.broker = await this.#server.listen(main)
     for (const address of further) await this.#server.listen(address)
+  }
+
+  /** Takes its part of the cluster's topics. Its ports are known by now. @throws MetadataError */
+  async serve(): Promise<void> {
+    await this.#ownership.start({ self: this.#address(), topics: this.topics })
+    this.homes.open(this.#ownership)
     this.sweeper.start()
     this.topics.resumeDeletions().catch((error: unknown) => {
       const reason = reasonOf(error)
@@ -121,7 +182,8 @@ export class Broker {
   }
 
   /**
-   * Takes no more, waits for what is pending (within `brokerShutdownTimeoutMs`), tells clients to go, closes topics.
+   * Hands its bundles over, waits for what is pending, tells clients to go, closes topics: within
+   * `brokerShutdownTimeoutMs`. It takes clients until its bundles are gone: some of them come to be told where to go.
    * Idempotent.
    */
   close(): Promise<void> {
@@ -130,18 +192,56 @@ export class Broker {
   }
 
   async #close(): Promise<void> {
-    this.#server.stopListening()
+    this.#isDraining = true
     this.sweeper.stop()
-    let cancel: () => void = () => undefined
-    const deadline = new Promise<void>(resolve => {
-      cancel = this.#clock.after(this.settings.brokerShutdownTimeoutMs, resolve)
-    })
-    await Promise.race([this.topics.close(), deadline])
-    cancel()
+    const { brokerShutdownTimeoutMs: timeoutMs } = this.settings
+    const sinceMs = this.#clock.nowMs()
+    this.topics.stopLoading()
+    if (this.homes.isOpen) await this.#within(timeoutMs * DRAIN_PART, this.#drain())
+    this.#server.stopListening()
+    await this.#within(Math.max(0, sinceMs + timeoutMs - this.#clock.nowMs()), this.topics.close())
     this.#server.closeAll('the broker shuts down')
+    if (this.homes.isOpen) await this.#ownership.close()
+    this.peers.close()
+    this.blocks.close()
     this.dynamicSettings.close()
     await this.namespaces.close()
     this.#logger.info({ event: 'broker.closed' }, 'the broker is closed')
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      await this.#ownership.drain()
+    } catch (error) {
+      const reason = reasonOf(error)
+      this.#logger.warn({ event: 'broker.drain_failed', reason }, 'topics are taken over instead of handed over')
+    }
+  }
+
+  async #within(timeoutMs: number, done: Promise<void>): Promise<void> {
+    let cancel: () => void = () => undefined
+    const late = new Promise<void>(resolve => {
+      cancel = this.#clock.after(timeoutMs, resolve)
+    })
+    await Promise.race([done, late])
+    cancel()
+  }
+
+  #address(): BrokerAddress {
+    const { bindAddress } = this.settings
+    const isAnywhere = bindAddress === '0.0.0.0' || bindAddress === '::'
+    const host = isAnywhere ? hostname() : bindAddress.includes(':') ? `[${bindAddress}]` : bindAddress
+    const { broker: port, web: webPort } = this.ports
+    const { urls, listeners } = this.listeners.advertised({ host, port, webPort })
+    return {
+      id: (urls.httpUrl ?? '').replace(/^https?:\/\//, ''),
+      instance: randomUUID(),
+      version: SERVER_VERSION,
+      startedAtMs: this.#clock.wallMs(),
+      urls,
+      listeners,
+      isDraining: false
+    }
   }
 
   #servicesOf(instance: number): ConnectionServices {
@@ -151,13 +251,14 @@ export class Broker {
       logger: this.#logger,
       settings: this.settings,
       topics: this.topics,
+      homes: this.homes,
       namespaces: this.namespaces,
       schemas: this.schemas,
       listeners: this.listeners,
       flusher: new Flusher(),
       ingestPool: this.ingestPool,
       dispatchPool: this.dispatchPool,
-      lookups: { pending: 0 },
+      lookups: this.lookups,
       serverVersion: SERVER_VERSION,
       ports: this.ports,
       publishing: { connections: 0 },
@@ -200,13 +301,16 @@ async function takeInstance(metadata: MetadataStore): Promise<number> {
   return result.revision
 }
 
-function environmentOf(options: BrokerOptions, dispatchPool: BytePool): TopicEnvironment {
+function environmentOf(
+  options: BrokerOptions,
+  shared: Pick<TopicEnvironment, 'dispatchPool' | 'suspension'>
+): TopicEnvironment {
   const view = new MetadataView()
   return {
     clock: options.clock,
     logger: options.logger,
     settings: options.settings,
-    dispatchPool,
+    ...shared,
     publications: new PublicationPool(),
     createSubscription,
     publishTimeMs: (entry: Entry) => {

@@ -1,6 +1,8 @@
 import type { Clock, Logger, BytePool } from '@strata/base'
 import type { Position } from '@strata/cursor-protocol'
 import type { Cursor, Entry, ManagedLedger } from '@strata/managed-ledger'
+import type { BrokerAddress } from './ownership/contract.ts'
+import type { Suspension } from './topic/suspension.ts'
 
 /*
   The rooms of the broker and the doors between them:
@@ -28,8 +30,8 @@ export interface ConsumerConnection {
   sendMessage(delivery: Delivery): void
   sendActiveConsumerChange(consumerId: number, isActive: boolean): void
   sendReachedEndOfTopic(consumerId: number): void
-  /** CLOSE_CONSUMER, unsolicited: the client subscribes again. The connection forgets the consumer. */
-  closeConsumer(consumerId: number): void
+  /** CLOSE_CONSUMER, unsolicited: the client subscribes again, at `next` if it is told. The connection forgets the consumer. */
+  closeConsumer(consumerId: number, next?: BrokerAddress): void
   /** Is the peer alive? A ping, at most 5 s; a dead connection is closed before this resolves with false. */
   probe(): Promise<boolean>
 }
@@ -140,8 +142,10 @@ export interface Subscription {
   /** Acknowledges what was published before the time. Resolves with whether anything moved. */
   expireBefore(publishTimeMs: number): Promise<boolean>
   setProperties(properties: Readonly<Record<string, string>>): Promise<void>
-  /** Disconnects consumers (CLOSE_CONSUMER) and drops all state in memory. */
-  close(): Promise<void>
+  /** A suspension is over: sends what has a taker. */
+  resume(): void
+  /** Disconnects consumers (CLOSE_CONSUMER, to `next` where that is known) and drops all state in memory. */
+  close(next?: BrokerAddress): Promise<void>
   stats(): SubscriptionStats
 }
 
@@ -165,6 +169,8 @@ export interface SubscriptionHost {
   /** Bytes read or queued for dispatch in the whole process. */
   readonly dispatchPool: BytePool
   readonly settings: SubscriptionSettings
+  /** While it is on nothing is sent to consumers. */
+  readonly suspension: Suspension
 }
 
 /** Read at each use: some change at run time. */

@@ -16,6 +16,8 @@ export interface AdminClient {
 }
 
 const TIMEOUT_MS = 60_000
+/** A topic may move from broker to broker while it is asked for. */
+const REDIRECTS_MAX = 10
 
 /** Runs with the admin API at `--admin-url`. */
 export async function withAdmin<T>(flags: AdminFlags, run: (admin: AdminClient) => Promise<T>): Promise<T> {
@@ -26,10 +28,16 @@ export async function withAdmin<T>(flags: AdminFlags, run: (admin: AdminClient) 
     const sent =
       body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
     try {
-      const answer = await request(`${base}/admin/v2/${path}`, { method, dispatcher: agent, ...sent })
-      const text = await answer.body.text()
-      if (answer.statusCode < 300) return parsed(text)
-      throw refusal({ status: answer.statusCode, text }, flags.adminUrl)
+      let url = `${base}/admin/v2/${path}`
+      for (let redirects = 0; ; redirects++) {
+        const answer = await request(url, { method, dispatcher: agent, ...sent })
+        const text = await answer.body.text()
+        if (answer.statusCode < 300) return parsed(text)
+        const { location } = answer.headers
+        const isElsewhere = answer.statusCode === 307 && typeof location === 'string' && redirects < REDIRECTS_MAX
+        if (!isElsewhere) throw refusal({ status: answer.statusCode, text }, flags.adminUrl)
+        url = location
+      }
     } catch (error) {
       throw error instanceof CommandFailure ? error : unreachable(error, flags.adminUrl)
     }

@@ -4,12 +4,16 @@ import type { BrokerSettings } from '../config/settings.ts'
 import type { Route } from '../connection/listeners.ts'
 import type { NamespaceService } from '../namespace/namespace-service.ts'
 import type { TopicSchemas } from '../namespace/schemas.ts'
+import type { TopicName } from '../namespace/topic-name.ts'
+import type { HttpPeers } from '../peers/http-peers.ts'
+import type { TopicHomes } from '../topic/homes.ts'
+import type { TimedBlocks } from '../topic/timed-blocks.ts'
 import type { TopicRegistry } from '../topic/topic-registry.ts'
 
 /** What HTTP needs of topics in memory. */
 export type AdminTopics = Pick<
   TopicRegistry,
-  'find' | 'load' | 'unload' | 'delete' | 'deletePartitionData' | 'values' | 'size' | 'hasLog'
+  'find' | 'load' | 'unload' | 'delete' | 'deletePartitionData' | 'values' | 'size' | 'hasLog' | 'erase' | 'moves'
 >
 
 export interface ConnectionCounts {
@@ -41,6 +45,18 @@ export interface AdminBackend {
     }): Route
   }
   readonly connections: ConnectionCounts
+  readonly homes: TopicHomes
+  readonly peers: HttpPeers
+  readonly blocks: TimedBlocks
+  readonly lookups: { readonly pending: number }
+  /** There never is another broker: it is known by the address that its clients reach it by. */
+  readonly isAlone: boolean
+  /** What its health check publishes to. @throws BrokerError ServiceNotReady */
+  ownTopic(): TopicName
+  /** The lease of this broker is past its time, and others reach the metadata store. */
+  isSuspended(): boolean
+  /** Why it should get no new clients, one line each; empty while it serves. */
+  troubles(): readonly string[]
   /** Why storage refuses to take messages now, one line each; empty while it takes them. */
   storageTroubles(): readonly string[]
   /** Bytes of messages in memory, by pool. */

@@ -3,25 +3,24 @@ import { reasonOf } from '@strata/base'
 import { CHECKSUM_MAGIC, crc32c, lowHalf, highHalf, WriteBuffer, writeMessageMetadata } from '@strata/wire'
 import type { ConsumerConnection, Delivery } from '../contract.ts'
 import { isNamespaceError } from '../namespace/errors.ts'
-import { TopicName } from '../namespace/topic-name.ts'
+import type { TopicName } from '../namespace/topic-name.ts'
 import { Producer, type ProducerConnection } from '../topic/producer.ts'
 import type { Topic } from '../topic/topic.ts'
 import type { AdminBackend } from './backend.ts'
 import { refuse } from './rest-error.ts'
 
-const TOPIC = 'persistent://pulsar/system/healthcheck'
 const DEADLINE_MS = 10_000
 
 /**
  * A message through the broker and back: published, stored durably, read and delivered to a consumer, as a client's is,
  * only that no socket is between. Checks run one after another, as each is alone on its subscription. Storage that is known
  * to refuse is not asked: its reasons are the answer.
- * @throws RestError 503
+ * @throws RestError 503; BrokerError ServiceNotReady
  */
 export async function checkHealth(backend: AdminBackend): Promise<void> {
   const troubles = backend.storageTroubles()
   if (troubles.length > 0) refuse(503, `Storage takes no messages: ${troubles.join('; ')}`)
-  const name = TopicName.parse(TOPIC)
+  const name = backend.ownTopic()
   const token = randomUUID()
   const peer = new HealthPeer(token)
   const cancel = backend.clock.after(DEADLINE_MS, () => {

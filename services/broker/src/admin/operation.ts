@@ -4,6 +4,9 @@ import { refuse } from './rest-error.ts'
 /** One HTTP request, its path decoded segment by segment. */
 export interface AdminRequest {
   readonly backend: AdminBackend
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  /** Path and query, as they came. */
+  readonly url: string
   readonly params: Readonly<Record<string, string>>
   readonly query: Readonly<Record<string, string>>
   /** As it came; clients name its type in any way or not at all. */

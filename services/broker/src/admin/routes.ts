@@ -2,26 +2,38 @@ import { SERVED_POLICIES, type PolicyName } from '../namespace/policy-table.ts'
 import type { Operation } from './operation.ts'
 import * as brokers from './operations/brokers.ts'
 import * as brokerStats from './operations/broker-stats.ts'
+import * as bundles from './operations/bundles.ts'
 import * as clusters from './operations/clusters.ts'
 import * as lookup from './operations/lookup.ts'
 import * as messages from './operations/messages.ts'
 import * as namespaces from './operations/namespaces.ts'
+import * as peers from './operations/peers.ts'
 import * as schemas from './operations/schemas.ts'
 import { statusPage } from './operations/status-page.ts'
 import * as subscriptions from './operations/subscriptions.ts'
 import * as tenants from './operations/tenants.ts'
 import * as stats from './operations/topic-stats.ts'
 import * as topics from './operations/topics.ts'
+import { whyTopic } from './operations/why.ts'
+import { PEER_PATH } from '../peers/http-peers.ts'
+import type { Scope } from './scope.ts'
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
 
-/** `:name` is one segment of the path, decoded once; `:domain` is persistent or non-persistent. */
-export type Route = readonly [Method, string, Operation]
+/**
+ * `:name` is one segment of the path, decoded once; `:domain` is persistent or non-persistent. Who answers is `local`, that is
+ * whoever is asked, where nothing else is said.
+ */
+export type Route = readonly [Method, string, Operation, Scope?]
 
 const N = '/admin/v2/namespaces/:tenant/:namespace'
 const D = '/admin/v2/:domain/:tenant/:namespace'
 const T = `${D}/:topic`
 const S = `${T}/subscription/:subscription`
+const B = `${N}/:bundle`
+/** Where other paths of one segment mean other things. */
+const RANGE = `${N}/:bundle(^0x[0-9a-fA-F]{8}_0x[0-9a-fA-F]{8}$)`
+const PEER = `${PEER_PATH}/:domain/:tenant/:namespace/:topic`
 const SCHEMA = '/admin/v2/schemas/:tenant/:namespace/:topic'
 const LOOKUP = '/lookup/v2/topic/:domain/:tenant/:namespace/:topic'
 
@@ -49,55 +61,62 @@ export const routes: readonly Route[] = [
   ['DELETE', N, namespaces.deleteNamespace],
   ['GET', `${N}/topics`, namespaces.listTopicsOfNamespace],
   ['GET', `${N}/bundles`, namespaces.getBundles],
-  ['PUT', `${N}/unload`, namespaces.unloadNamespace],
-  ['PUT', `${N}/:bundle/unload`, namespaces.unloadBundle],
-  ['POST', `${N}/clearBacklog`, namespaces.clearNamespaceBacklog],
-  ['POST', `${N}/clearBacklog/:subscription`, namespaces.clearNamespaceBacklog],
-  ['POST', `${N}/unsubscribe/:subscription`, namespaces.unsubscribeNamespace],
+  ['PUT', `${N}/unload`, bundles.unloadNamespace],
+  ['POST', `${N}/clearBacklog`, bundles.clearNamespaceBacklog],
+  ['POST', `${N}/clearBacklog/:subscription`, bundles.clearNamespaceBacklog],
+  ['POST', `${N}/unsubscribe/:subscription`, bundles.unsubscribeNamespace],
+  ['PUT', `${B}/unload`, bundles.unloadBundle],
+  ['PUT', `${B}/split`, bundles.splitBundle, 'bundle'],
+  ['GET', `${B}/topicHashPositions`, bundles.topicHashPositions],
+  ['POST', `${B}/clearBacklog`, bundles.clearBundleBacklog, 'bundle'],
+  ['POST', `${B}/clearBacklog/:subscription`, bundles.clearBundleBacklog, 'bundle'],
+  ['POST', `${B}/unsubscribe/:subscription`, bundles.unsubscribeBundle, 'bundle'],
+  ['DELETE', RANGE, bundles.deleteBundle],
   ...SERVED_POLICIES.flatMap(policyRoutes),
 
   ['GET', D, namespaces.listTopicsOfDomain],
   ['GET', `${D}/partitioned`, namespaces.listPartitionedTopics],
-  ['PUT', T, topics.createTopic],
-  ['DELETE', T, topics.deleteTopic],
+  ['PUT', T, topics.createTopic, 'topic'],
+  ['DELETE', T, topics.deleteTopic, 'topic'],
   ['PUT', `${T}/partitions`, topics.createPartitionedTopic],
   ['GET', `${T}/partitions`, topics.getPartitions],
   ['POST', `${T}/partitions`, topics.updatePartitions],
   ['DELETE', `${T}/partitions`, topics.deletePartitionedTopic],
   ['POST', `${T}/createMissedPartitions`, topics.createMissedPartitions],
-  ['PUT', `${T}/unload`, topics.unloadTopic],
-  ['DELETE', `${T}/truncate`, topics.truncateTopic],
-  ['POST', `${T}/trim`, topics.trimTopic],
+  ['PUT', `${T}/unload`, topics.unloadTopic, 'topic'],
+  ['DELETE', `${T}/truncate`, topics.truncateTopic, 'topic'],
+  ['POST', `${T}/trim`, topics.trimTopic, 'topic'],
   ['GET', `${T}/properties`, topics.getProperties],
   ['PUT', `${T}/properties`, topics.putProperties],
   ['DELETE', `${T}/properties`, topics.removeProperty],
+  ['GET', `${T}/why`, whyTopic],
 
-  ['POST', `${T}/terminate`, stats.terminateTopic],
-  ['POST', `${T}/terminate/partitions`, stats.terminatePartitions],
-  ['GET', `${T}/stats`, stats.getStats],
-  ['GET', `${T}/internalStats`, stats.getInternalStats],
-  ['GET', `${T}/internal-info`, stats.getInternalInfo],
-  ['GET', `${T}/partitioned-stats`, stats.getPartitionedStats],
-  ['GET', `${T}/partitioned-internalStats`, stats.getPartitionedInternalStats],
-  ['PUT', `${T}/backlogSize`, stats.getBacklogSize],
+  ['POST', `${T}/terminate`, stats.terminateTopic, 'topic'],
+  ['POST', `${T}/terminate/partitions`, stats.terminatePartitions, 'topic'],
+  ['GET', `${T}/stats`, stats.getStats, 'topic'],
+  ['GET', `${T}/internalStats`, stats.getInternalStats, 'topic'],
+  ['GET', `${T}/internal-info`, stats.getInternalInfo, 'topic'],
+  ['GET', `${T}/partitioned-stats`, stats.getPartitionedStats, 'topic'],
+  ['GET', `${T}/partitioned-internalStats`, stats.getPartitionedInternalStats, 'topic'],
+  ['PUT', `${T}/backlogSize`, stats.getBacklogSize, 'topic'],
 
-  ['GET', `${T}/lastMessageId`, messages.getLastMessageId],
-  ['GET', `${T}/messageid/:timestamp`, messages.getMessageIdByTime],
-  ['GET', `${T}/examinemessage`, messages.examineMessage],
-  ['GET', `${T}/ledger/:ledgerId/entry/:entryId`, messages.getEntry],
-  ['GET', `${S}/position/:position`, messages.peekMessage],
+  ['GET', `${T}/lastMessageId`, messages.getLastMessageId, 'topic'],
+  ['GET', `${T}/messageid/:timestamp`, messages.getMessageIdByTime, 'topic'],
+  ['GET', `${T}/examinemessage`, messages.examineMessage, 'topic'],
+  ['GET', `${T}/ledger/:ledgerId/entry/:entryId`, messages.getEntry, 'topic'],
+  ['GET', `${S}/position/:position`, messages.peekMessage, 'topic'],
 
-  ['GET', `${T}/subscriptions`, subscriptions.listSubscriptions],
-  ['PUT', S, subscriptions.createSubscription],
-  ['DELETE', S, subscriptions.deleteSubscription],
-  ['POST', `${S}/skip/:numMessages`, subscriptions.skipMessages],
-  ['POST', `${S}/skip_all`, subscriptions.skipAllMessages],
-  ['POST', `${S}/expireMessages/:expireTimeInSeconds`, subscriptions.expireMessages],
-  ['POST', `${T}/all_subscription/expireMessages/:expireTimeInSeconds`, subscriptions.expireAllSubscriptions],
-  ['POST', `${S}/resetcursor/:timestamp`, subscriptions.resetCursorToTime],
-  ['POST', `${S}/resetcursor`, subscriptions.resetCursorToPosition],
-  ['GET', `${S}/properties`, subscriptions.getSubscriptionProperties],
-  ['PUT', `${S}/properties`, subscriptions.putSubscriptionProperties],
+  ['GET', `${T}/subscriptions`, subscriptions.listSubscriptions, 'topic'],
+  ['PUT', S, subscriptions.createSubscription, 'topic'],
+  ['DELETE', S, subscriptions.deleteSubscription, 'topic'],
+  ['POST', `${S}/skip/:numMessages`, subscriptions.skipMessages, 'topic'],
+  ['POST', `${S}/skip_all`, subscriptions.skipAllMessages, 'topic'],
+  ['POST', `${S}/expireMessages/:expireTimeInSeconds`, subscriptions.expireMessages, 'topic'],
+  ['POST', `${T}/all_subscription/expireMessages/:expireTimeInSeconds`, subscriptions.expireAllSubscriptions, 'topic'],
+  ['POST', `${S}/resetcursor/:timestamp`, subscriptions.resetCursorToTime, 'topic'],
+  ['POST', `${S}/resetcursor`, subscriptions.resetCursorToPosition, 'topic'],
+  ['GET', `${S}/properties`, subscriptions.getSubscriptionProperties, 'topic'],
+  ['PUT', `${S}/properties`, subscriptions.putSubscriptionProperties, 'topic'],
 
   ['GET', `${SCHEMA}/schema`, schemas.getSchema],
   ['GET', `${SCHEMA}/schema/:version`, schemas.getSchemaVersion],
@@ -127,6 +146,10 @@ export const routes: readonly Route[] = [
 
   ['GET', LOOKUP, lookup.lookupTopic],
   ['GET', `${LOOKUP}/bundle`, lookup.lookupBundle],
+
+  ['POST', `${PEER}/block`, peers.blockTopic],
+  ['POST', `${PEER}/unblock`, peers.unblockTopic],
+  ['POST', `${PEER}/erase`, peers.eraseTopic],
 
   ['GET', '/status.html', statusPage]
 ]

@@ -9,6 +9,7 @@ import type { AdminReply, AdminRequest, Operation } from './operation.ts'
 import { metricsOperation } from './operations/metrics.ts'
 import { answerOf } from './rest-error.ts'
 import { routes, type Method, type Route } from './routes.ts'
+import { elsewhere, redirect, type Scope } from './scope.ts'
 
 /** A schema of the largest size, as text inside JSON. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024
@@ -29,7 +30,7 @@ export interface AdminServerOptions {
   readonly storageTroubles?: () => readonly string[]
 }
 
-/** The HTTP side of a broker, not yet listening. It is closed before its broker. */
+/** The HTTP side of a broker, not yet listening. It is closed after its broker. */
 export function createAdminServer(options: AdminServerOptions): AdminServer {
   const { broker, clock, logger, storageTroubles = () => [] } = options
   return new AdminServer({
@@ -47,6 +48,14 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     get connections() {
       return broker.connectionCounts
     },
+    homes: broker.homes,
+    peers: broker.peers,
+    blocks: broker.blocks,
+    isSuspended: () => broker.isSuspended,
+    lookups: broker.lookups,
+    isAlone: broker.isAlone,
+    ownTopic: () => broker.ownTopic,
+    troubles: () => broker.troubles,
     storageTroubles,
     pools: [broker.ingestPool, broker.dispatchPool]
   })
@@ -119,33 +128,42 @@ export class AdminServer {
     })
   }
 
-  #add([method, path, operation]: Route): void {
+  #add([method, path, operation, scope = 'local']: Route): void {
     // an own route for each domain keeps others from standing for one
     const paths = path.includes(':domain')
       ? DOMAINS.map(domain => [path.replace(':domain', domain), domain])
       : [[path, '']]
     for (const [url = '', domain = ''] of paths) {
-      this.#paths.push({ method, pattern: new RegExp(`^${url.replace(/:[^/]+/g, '[^/]+')}/?$`) })
-      this.#app.route({ method, url, handler: (request, reply) => this.#run(request, reply, operation, domain) })
+      this.#paths.push({ method, pattern: patternOf(url) })
+      const handler = (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
+        this.#run({ request, reply, method, domain }, operation, scope)
+      this.#app.route({ method, url, handler })
     }
   }
 
   async #run(
-    request: FastifyRequest,
-    reply: FastifyReply,
+    {
+      request,
+      reply,
+      method,
+      domain
+    }: { request: FastifyRequest; reply: FastifyReply; method: Method; domain: string },
     operation: Operation,
-    domain: string
+    scope: Scope
   ): Promise<FastifyReply> {
     const params = { ...(request.params as Record<string, string>), ...(domain === '' ? {} : { domain }) }
     const adminRequest: AdminRequest = {
       backend: this.#backend,
+      method,
+      url: request.raw.url ?? '/',
       params,
       query: flattened(request.query),
       body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
       localAddress: request.socket.localAddress ?? '127.0.0.1',
       remoteAddress: request.socket.remoteAddress ?? '127.0.0.1'
     }
-    return send(reply, await operation(adminRequest))
+    const other = await elsewhere(adminRequest, scope)
+    return send(reply, other === undefined ? await operation(adminRequest) : redirect(adminRequest, other))
   }
 
   /** A path that exists under another method is told from one that does not exist. */
@@ -172,6 +190,12 @@ export class AdminServer {
     }
     return reply.code(answer.status).send({ reason: answer.reason })
   }
+}
+
+/** Parameters as they match: `:name` is any segment, `:name(^…$)` what it says. */
+function patternOf(url: string): RegExp {
+  const path = url.replace(/:\w+(?:\(\^([^)]*)\$\))?/g, (_all, allowed?: string) => allowed ?? '[^/]+')
+  return new RegExp(`^${path}/?$`)
 }
 
 /** What fastify itself refuses: bodies too large, paths that cannot be decoded. */

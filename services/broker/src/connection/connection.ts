@@ -19,6 +19,7 @@ import {
   type FrameHandler
 } from '@strata/wire'
 import type { Delivery } from '../contract.ts'
+import type { BrokerAddress } from '../ownership/contract.ts'
 import { brokerError, brokerErrors, wireErrorOf, type BrokerErrorCode } from '../errors.ts'
 import { asClientError, wireAnswerOf } from '../topic/client-error.ts'
 import type { Publication } from '../topic/publication.ts'
@@ -42,6 +43,7 @@ import { Inflow } from './inflow.ts'
 import { Intake } from './intake.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { withoutMapping } from './listeners.ts'
+import { assignedUrls } from './handlers/lookup.ts'
 import { Output } from './output.ts'
 import { SendPath } from './send-path.ts'
 
@@ -86,6 +88,7 @@ export class Connection implements ConnectionContext, FrameHandler {
   readonly localAddress: string
   readonly address: string
   readonly listenerName: string
+  lookupListener: string
   readonly logger: Logger
   readonly producers = new Map<number, ProducerSlot>()
   readonly consumers = new Map<number, ConsumerSlot>()
@@ -112,6 +115,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.services = services
     this.connectionId = options.connectionId
     this.listenerName = options.listenerName
+    this.lookupListener = options.listenerName
     this.remoteAddress = socket.remoteAddress ?? ''
     this.localAddress = socket.localAddress ?? ''
     this.address = `/${withoutMapping(this.remoteAddress)}:${socket.remotePort ?? 0}`
@@ -310,10 +314,13 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.#intake.give(bytes)
   }
 
-  closeProducer(producerId: number): void {
+  closeProducer(producerId: number, next?: BrokerAddress): void {
     this.forgetProducer(producerId)
     if (this.protocolVersion < CLOSE_COMMANDS_VERSION) this.close('its producer was closed and it cannot be told')
-    else this.reply('closeProducer', { producerId: BigInt(producerId), requestId: NO_REQUEST })
+    else {
+      const assigned = assignedUrls(next, this.lookupListener)
+      this.reply('closeProducer', { producerId: BigInt(producerId), requestId: NO_REQUEST, ...assigned })
+    }
   }
 
   forgetProducer(producerId: number): void {
@@ -361,10 +368,13 @@ export class Connection implements ConnectionContext, FrameHandler {
     if (this.#state !== 'closed') writeAckResponse(this.#output.slab, consumerId, requestIdLow, requestIdHigh)
   }
 
-  closeConsumer(consumerId: number): void {
+  closeConsumer(consumerId: number, next?: BrokerAddress): void {
     this.consumers.delete(consumerId)
     if (this.protocolVersion < CLOSE_COMMANDS_VERSION) this.close('its consumer was closed and it cannot be told')
-    else this.reply('closeConsumer', { consumerId: BigInt(consumerId), requestId: NO_REQUEST })
+    else {
+      const assigned = assignedUrls(next, this.lookupListener)
+      this.reply('closeConsumer', { consumerId: BigInt(consumerId), requestId: NO_REQUEST, ...assigned })
+    }
   }
 
   onWritable(run: () => void): void {

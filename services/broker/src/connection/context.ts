@@ -4,6 +4,7 @@ import type { BrokerSettings } from '../config/settings.ts'
 import type { Consumer, ConsumerConnection } from '../contract.ts'
 import type { NamespaceService } from '../namespace/namespace-service.ts'
 import type { Producer, ProducerConnection } from '../topic/producer.ts'
+import type { TopicHomes } from '../topic/homes.ts'
 import type { Topic } from '../topic/topic.ts'
 import type { TopicRegistry } from '../topic/topic-registry.ts'
 import type { AssemblyGate } from './assembly-gate.ts'
@@ -23,6 +24,7 @@ export interface ConnectionServices {
   readonly logger: Logger
   readonly settings: BrokerSettings
   readonly topics: TopicRegistry
+  readonly homes: TopicHomes
   readonly namespaces: NamespaceService
   readonly schemas: SchemaDoor
   readonly listeners: Listeners
@@ -78,6 +80,8 @@ export interface ConnectionContext extends ConsumerConnection, ProducerConnectio
   readonly localAddress: string
   /** Of the bind address it came in by; empty for the main one. */
   readonly listenerName: string
+  /** The listener that its lookups name, else that of its bind address: where its client reaches brokers. */
+  lookupListener: string
   readonly clientVersion: string
   readonly logger: Logger
   readonly client: ClientInfo

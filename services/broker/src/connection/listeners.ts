@@ -79,7 +79,7 @@ export class Listeners {
     if (name !== undefined) {
       const urls = this.#byName.get(name)
       if (urls !== undefined) return { ...urls, isProxied: false }
-      if (listenerName !== '') throw brokerError('ServiceNotReady', `the broker do not have ${listenerName} listener`)
+      if (listenerName !== '') unknownListener(listenerName)
     }
     const configured = this.#settings.advertisedAddress.trim()
     const host = configured === '' ? hostOf(options.localAddress) : configured
@@ -92,6 +92,23 @@ export class Listeners {
       httpUrlTls: undefined,
       isProxied
     }
+  }
+
+  /** What other brokers are told: `host` and ports where no listener is configured. */
+  advertised(own: { host: string; port: number; webPort: number }): {
+    urls: ListenerUrls
+    listeners: ReadonlyMap<string, ListenerUrls>
+  } {
+    const internal = this.#internal === undefined ? undefined : this.#byName.get(this.#internal)
+    const configured = this.#settings.advertisedAddress.trim()
+    const host = configured === '' ? own.host : configured
+    const urls = internal ?? {
+      brokerUrl: `pulsar://${host}:${own.port}`,
+      brokerUrlTls: undefined,
+      httpUrl: `http://${host}:${own.webPort}`,
+      httpUrlTls: undefined
+    }
+    return { urls: { ...urls, httpUrl: urls.httpUrl ?? `http://${host}:${own.webPort}` }, listeners: this.#byName }
   }
 
   #add(item: string): void {
@@ -115,6 +132,11 @@ export class Listeners {
     }
     this.#byName.set(name, { ...urls, [key]: url })
   }
+}
+
+/** In words that clients look for. */
+export function unknownListener(listenerName: string): never {
+  throw brokerError('ServiceNotReady', `the broker do not have ${listenerName} listener`)
 }
 
 export function isLoopback(host: string): boolean {

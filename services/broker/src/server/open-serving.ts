@@ -5,7 +5,7 @@ import { createLedgerClient, type BookieDirectory, type QuorumConfig } from '@st
 import { createManagedLedgerFactory } from '@strata/managed-ledger'
 import type { MetadataStore } from '@strata/metadata'
 import { createAdminServer, type AdminServer } from '../admin/server.ts'
-import { createBroker, type Broker } from '../broker.ts'
+import { createBroker, type Broker, type StartableOwnership } from '../broker.ts'
 import type { BrokerSettings } from '../config/settings.ts'
 import { listenError } from './errors.ts'
 
@@ -21,13 +21,15 @@ export interface ServingOptions {
   readonly random: () => number
   /** Why storage takes no messages now, one line each; empty while it takes them. */
   readonly storageTroubles: () => readonly string[]
+  /** Without it the broker serves all there is, alone. */
+  readonly ownership?: StartableOwnership
 }
 
 /** A broker that serves: its topics over ledgers, its port for clients, its HTTP. */
 export interface Serving {
   readonly brokerUrl: string
   readonly webUrl: string
-  /** Takes no more, drains within `brokerShutdownTimeoutMs`, closes logs. What it stands on stays open. Idempotent. */
+  /** Hands over, takes no more, drains within `brokerShutdownTimeoutMs`, closes logs. What it stands on stays open. Idempotent. */
   close(): Promise<void>
 }
 
@@ -88,16 +90,21 @@ async function open(
   const cacheBytesMax = settings.managedLedgerCacheSizeMB * MIB
   const logs = createManagedLedgerFactory({ metadata, ledgers, cacheBytesMax, clock, log: logger })
   opened.push(() => logs.close())
-  const broker = await createBroker({ settings, metadata, logs, clock, logger })
-  opened.push(() => broker.close())
+  const ownership = options.ownership === undefined ? {} : { ownership: options.ownership }
+  const broker = await createBroker({ settings, metadata, logs, clock, logger, ...ownership })
+  const admin = createAdminServer({ broker, clock, logger, storageTroubles })
+  // HTTP outlasts the broker: while it hands over, others ask it things, and load balancers see that it is not ready
+  opened.push(
+    () => admin.close(),
+    () => broker.close()
+  )
   const { bindAddress: address, brokerServicePort, webServicePort } = settings
-  await broker.start().catch((error: unknown) => {
+  await broker.listen().catch((error: unknown) => {
     throw listenError(error, { key: 'brokerServicePort', port: brokerServicePort, address })
   })
-  const admin = createAdminServer({ broker, clock, logger, storageTroubles })
-  opened.push(() => admin.close())
   await admin.start().catch((error: unknown) => {
     throw listenError(error, { key: 'webServicePort', port: webServicePort, address })
   })
+  await broker.serve()
   return { broker, admin }
 }

@@ -2,6 +2,7 @@ import type { BytePool, Clock, Logger } from '@strata/base'
 import { formatPosition, type Position } from '@strata/cursor-protocol'
 import type { Cursor, Entry, ManagedLedger, ReadLimits } from '@strata/managed-ledger'
 import type { SubscriptionSettings } from '../contract.ts'
+import type { Suspension } from '../topic/suspension.ts'
 import type { DispatchContext, Dispatcher } from './dispatcher.ts'
 
 /** Entries delivered in one go before sockets and other subscriptions get their turn. */
@@ -73,6 +74,7 @@ export class LogPump {
   #cancelRetry: () => void = () => {}
   #isPaused = false
   #isStopped = false
+  readonly #suspension: Suspension
   readonly #run: () => void
 
   constructor(options: {
@@ -83,6 +85,7 @@ export class LogPump {
     clock: Clock
     logger: Logger
     turns: TurnScheduler
+    suspension: Suspension
     context: DispatchContext
     /** After a turn, when consumers may be removed. */
     onTurnEnd: () => void
@@ -94,6 +97,7 @@ export class LogPump {
     this.#clock = options.clock
     this.#logger = options.logger
     this.#turns = options.turns
+    this.#suspension = options.suspension
     this.#context = options.context
     this.#onTurnEnd = options.onTurnEnd
     this.#run = () => {
@@ -165,7 +169,7 @@ export class LogPump {
   /** P1 broken? What is known then; undefined when all is well. */
   get stall(): string | undefined {
     const { dispatcher } = this
-    if (dispatcher === undefined || this.#isPaused || this.#isStopped) return undefined
+    if (dispatcher === undefined || this.#isPaused || this.#isStopped || this.#suspension.isOn) return undefined
     if (this.#isScheduled || this.#isReading || this.#isPumping || this.#waitsFor !== 'nothing') return undefined
     const pending = dispatcher.hasReadyPending()
     if (!pending && (this.#isAtTail() || this.#isNothingLeft() || !dispatcher.hasReadyCredit())) return undefined
@@ -176,7 +180,7 @@ export class LogPump {
   pump(): void {
     const { dispatcher } = this
     if (dispatcher === undefined || this.#isPaused || this.#isStopped || this.#isPumping) return
-    if (this.#waitsFor === 'retry' || this.#isReading) return
+    if (this.#waitsFor === 'retry' || this.#isReading || this.#suspension.isOn) return
     this.#isPumping = true
     this.#context.wallMs = this.#clock.wallMs()
     dispatcher.beginTurn()

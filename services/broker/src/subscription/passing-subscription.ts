@@ -8,6 +8,7 @@ import type {
   SubscriptionStats,
   SubscriptionType
 } from '../contract.ts'
+import type { BrokerAddress } from '../ownership/contract.ts'
 import { ActiveNotices } from './active-notices.ts'
 import { DispatchContext } from './dispatcher.ts'
 import { EntryReader } from './entry-info.ts'
@@ -114,6 +115,7 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
   // Of a stored log's subscription, what has no meaning here.
   onEntriesAppended(): void {}
   onTerminated(): void {}
+  resume(): void {}
   onFlow(): void {}
   onWritable(): void {}
   onAcknowledge(): void {}
@@ -132,10 +134,10 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
     return Promise.resolve()
   }
 
-  close(): Promise<void> {
+  close(next?: BrokerAddress): Promise<void> {
     this.#isClosed = true
     for (const member of [...this.members]) {
-      member.connection.closeConsumer(member.options.consumerId)
+      member.connection.closeConsumer(member.options.consumerId, next)
       member.leave()
     }
     this.#notices.cancel()

@@ -19,7 +19,8 @@ function createPassing() {
     clock,
     logger: silentLogger,
     dispatchPool: new BytePool('dispatch', 1 << 20),
-    settings: DEFAULT_SETTINGS
+    settings: DEFAULT_SETTINGS,
+    suspension: { isOn: false }
   }
   const subscription = createSubscription(host, 's', { durable: false, start: EARLIEST }, turns)
   let consumerId = 0

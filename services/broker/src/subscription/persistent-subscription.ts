@@ -11,6 +11,7 @@ import type {
   SubscriptionStats,
   SubscriptionType
 } from '../contract.ts'
+import type { BrokerAddress } from '../ownership/contract.ts'
 import { ActiveNotices } from './active-notices.ts'
 import { countBits, DispatchContext, type Dispatcher } from './dispatcher.ts'
 import { EntryReader } from './entry-info.ts'
@@ -65,12 +66,15 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
     this.#log = log
     this.#turns = turns
     this.#sampledMarkDelete = cursor.markDelete
-    const { settings, clock, logger, topic, partition, dispatchPool: pool } = host
+    const { settings, clock, logger, topic, partition, suspension, dispatchPool: pool } = host
     this.#context = new DispatchContext({ topic, partition, cursor, settings, pool })
     const onTurnEnd = (): void => {
       this.#removeLeaving()
     }
-    this.#pump = new LogPump({ log, cursor, settings, pool, clock, logger, turns, context: this.#context, onTurnEnd })
+    this.#pump = new LogPump({
+      ...{ log, cursor, settings, pool, clock, logger, turns, suspension, onTurnEnd },
+      context: this.#context
+    })
     this.#notices = new ActiveNotices({
       turns,
       clock,
@@ -344,14 +348,18 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
     await this.cursor.setProperties(properties)
   }
 
-  #disconnect(member: Member): void {
-    member.connection.closeConsumer(member.options.consumerId)
+  #disconnect(member: Member, next?: BrokerAddress): void {
+    member.connection.closeConsumer(member.options.consumerId, next)
     member.leave()
   }
 
-  close(): Promise<void> {
+  resume(): void {
+    this.#pump.schedule()
+  }
+
+  close(next?: BrokerAddress): Promise<void> {
     this.#isClosed = true
-    for (const member of [...this.members]) this.#disconnect(member)
+    for (const member of [...this.members]) this.#disconnect(member, next)
     this.#notices.cancel()
     this.#pump.stop()
     return Promise.resolve()

@@ -51,7 +51,8 @@ class Broker {
       clock: systemClock,
       logger: silentLogger,
       dispatchPool: new BytePool('dispatch', 1 << 20),
-      settings: DEFAULT_SETTINGS
+      settings: DEFAULT_SETTINGS,
+      suspension: { isOn: false }
     }
     const subscription = createSubscription(host, 's', { durable: true, cursor })
     log.setAppendListener({

@@ -2,12 +2,14 @@ import { reasonOf } from '@strata/base'
 import { brokerError, type BrokerErrorCode } from '../errors.ts'
 import type { Consumer, Subscription } from '../contract.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
+import type { BrokerAddress } from '../ownership/contract.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 import type { SampledSubscription } from '../subscription/index.ts'
 import { Producers, type Admission } from './producers.ts'
 import type { Producer } from './producer.ts'
 import type { Publication } from './publication.ts'
 import { Meter, Traffic } from './rate.ts'
+import type { Suspension } from './suspension.ts'
 import type { SendFields, SubscribeRequest, TopicEnvironment, TopicState } from './topic.ts'
 
 const RESERVED_SUBSCRIPTION_PREFIXES = ['pulsar.repl', 'pulsar.dedup', '__compaction']
@@ -31,6 +33,8 @@ export abstract class BaseTopic {
   /** Replaced when the namespace's policies change. */
   policies: EffectivePolicies
   protected readonly env: TopicEnvironment
+  /** Nothing is sent while the broker is out of touch, and none once the topic is leaving. */
+  protected readonly halt: Suspension
   protected readonly subscriptionsByName = new Map<string, SampledSubscription>()
   protected currentState: TopicState = 'open'
   #operations = 0
@@ -42,6 +46,12 @@ export abstract class BaseTopic {
     this.env = env
     this.createdAtMs = options.createdAtMs
     this.policies = options.policies
+    const isHalted = (): boolean => env.suspension.isOn || this.currentState !== 'open'
+    this.halt = {
+      get isOn() {
+        return isHalted()
+      }
+    }
     this.#idleSinceMs = env.clock.nowMs()
     this.producers = new Producers(
       {
@@ -143,7 +153,21 @@ export abstract class BaseTopic {
   }
 
   protected requireOpen(): void {
-    if (this.currentState !== 'open') this.refuseFenced()
+    if (this.currentState !== 'open' || this.env.suspension.isOn) this.refuseFenced()
+  }
+
+  /** A producer that publishes while nothing may begin is sent away: what it sent it sends again, wherever it comes to. */
+  protected sendAway(producer: Producer, publication: Publication): void {
+    const { connection, producerId } = producer.options
+    producer.isClosed = true
+    producer.onLost(publication)
+    this.env.publications.give(publication)
+    this.removeProducer(producer)
+    connection.closeProducer(producerId)
+  }
+
+  resume(): void {
+    for (const subscription of this.subscriptionsByName.values()) subscription.resume()
   }
 
   protected refuseFenced(): never {
@@ -155,16 +179,19 @@ export abstract class BaseTopic {
   }
 
   /** Tells every producer and consumer to come again. No receipt goes out afterwards. */
-  protected async disconnectAll(reason: { code: BrokerErrorCode; message: string }): Promise<void> {
-    this.disconnectProducers(reason)
+  protected async disconnectAll(
+    reason: { code: BrokerErrorCode; message: string },
+    next?: BrokerAddress
+  ): Promise<void> {
+    this.disconnectProducers(reason, next)
     const subscriptions = [...this.subscriptionsByName.values()]
     this.subscriptionsByName.clear()
-    await Promise.allSettled(subscriptions.map(subscription => subscription.close()))
+    await Promise.allSettled(subscriptions.map(subscription => subscription.close(next)))
   }
 
-  protected disconnectProducers(reason: { code: BrokerErrorCode; message: string }): void {
+  protected disconnectProducers(reason: { code: BrokerErrorCode; message: string }, next?: BrokerAddress): void {
     for (const producer of this.producers.clear(brokerError(reason.code, reason.message))) {
-      producer.options.connection.closeProducer(producer.options.producerId)
+      producer.options.connection.closeProducer(producer.options.producerId, next)
     }
   }
 

@@ -3,6 +3,7 @@ import { brokerError } from '../errors.ts'
 import type { Subscription, SubscriptionHost } from '../contract.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
+import type { BrokerAddress } from '../ownership/contract.ts'
 import { BaseTopic } from './base-topic.ts'
 import type { Producer } from './producer.ts'
 import { topicStatsOf } from './topic-stats.ts'
@@ -25,12 +26,17 @@ export class NonPersistentTopic extends BaseTopic implements Topic {
       clock: env.clock,
       logger: env.logger,
       dispatchPool: env.dispatchPool,
-      settings: env.settings
+      settings: env.settings,
+      suspension: this.halt
     }
   }
 
   publish(producer: Producer, send: SendFields, payload: Buffer): void {
     const publication = this.publicationOf(producer, send, payload.length)
+    if (this.env.suspension.isOn) {
+      this.sendAway(producer, publication)
+      return
+    }
     if (this.currentState === 'open') {
       this.countPublished(producer, send.numMessages, payload.length, send.isChunk)
       this.lastPublishedAtMs = this.env.clock.wallMs()
@@ -74,11 +80,15 @@ export class NonPersistentTopic extends BaseTopic implements Topic {
     else super.onConsumerLeft(subscription)
   }
 
-  async close(): Promise<void> {
+  async close(next?: BrokerAddress): Promise<void> {
     if (this.currentState !== 'open') return
     this.currentState = 'closing'
-    await this.disconnectAll({ code: 'ServiceNotReady', message: 'Topic was unloaded' })
+    await this.disconnectAll({ code: 'ServiceNotReady', message: 'Topic was unloaded' }, next)
     this.currentState = 'closed'
+  }
+
+  drop(next: BrokerAddress | undefined): Promise<void> {
+    return this.close(next)
   }
 
   /** Lives as long as the topic is in memory, like all else of it. */

@@ -5,6 +5,7 @@ import { brokerError } from '../errors.ts'
 import type { Subscription, SubscriptionHost } from '../contract.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
+import type { BrokerAddress } from '../ownership/contract.ts'
 import type { SubscriptionOptions } from '../subscription/index.ts'
 import { BaseTopic } from './base-topic.ts'
 import type { EntryStamper } from './entry-stamper.ts'
@@ -32,6 +33,7 @@ export interface PersistentTopicOptions {
  *   T2  After an append failed no receipt follows: the topic is fenced, its clients are told to come again, and the
  *       registry loads it anew. Clients then send again what they got no receipt for.
  *   T3  Every publication taken is settled exactly once, whatever happens to the log.
+ *   T4  Who is sent away by a close comes to a log that is closed: its next owner has nothing to recover.
  */
 export class PersistentTopic extends BaseTopic implements Topic, AppendListener<Publication> {
   readonly log: ManagedLedger<Publication>
@@ -55,7 +57,8 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
       clock: env.clock,
       logger: env.logger,
       dispatchPool: env.dispatchPool,
-      settings: env.settings
+      settings: env.settings,
+      suspension: this.halt
     }
     this.log.setAppendListener(this)
     for (const cursor of this.log.cursors())
@@ -79,6 +82,10 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   publish(producer: Producer, send: SendFields, payload: Buffer, payloadCrc?: number): void {
     const publication = this.publicationOf(producer, send, payload.length)
+    if (this.env.suspension.isOn) {
+      this.sendAway(producer, publication)
+      return
+    }
     if (this.currentState !== 'open' || this.#failure !== undefined) {
       producer.onLost(publication)
       this.env.publications.give(publication)
@@ -220,11 +227,24 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
     return last
   }
 
-  async close(): Promise<void> {
+  /** T4, unless storage keeps it waiting: then clients are told before. */
+  async close(next?: BrokerAddress): Promise<void> {
     if (this.currentState !== 'open') return
     this.currentState = 'closing'
     await this.#drained()
-    await this.#leave({ code: 'ServiceNotReady', message: 'Topic was unloaded' })
+    const closed = this.log.close()
+    await this.#within(this.env.settings.brokerShutdownTimeoutMs / 2, closed)
+    await this.disconnectAll({ code: 'ServiceNotReady', message: 'Topic was unloaded' }, next)
+    await closed
+    this.currentState = 'closed'
+  }
+
+  async drop(next: BrokerAddress | undefined): Promise<void> {
+    if (this.currentState !== 'open' && this.currentState !== 'closing') return
+    this.currentState = 'fenced'
+    this.log.abandon()
+    await this.disconnectAll({ code: 'ServiceNotReady', message: 'Topic is served elsewhere' }, next)
+    this.currentState = 'closed'
   }
 
   protected async saveEpoch(epoch: bigint): Promise<void> {
@@ -233,13 +253,17 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   async #drained(): Promise<void> {
     if (this.#pendingPublications === 0) return
-    await new Promise<void>(resolve => {
-      const cancel = this.env.clock.after(this.env.settings.brokerShutdownTimeoutMs / 2, resolve)
-      this.#onDrained = () => {
-        cancel()
-        resolve()
-      }
+    const drained = new Promise<void>(resolve => (this.#onDrained = resolve))
+    await this.#within(this.env.settings.brokerShutdownTimeoutMs / 2, drained)
+  }
+
+  async #within(timeoutMs: number, done: Promise<void>): Promise<void> {
+    let cancel: () => void = () => undefined
+    const late = new Promise<void>(resolve => {
+      cancel = this.env.clock.after(timeoutMs, resolve)
     })
+    await Promise.race([done, late])
+    cancel()
   }
 
   /** T2. */

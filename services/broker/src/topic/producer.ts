@@ -1,4 +1,5 @@
 import type { BrokerErrorCode } from '../errors.ts'
+import type { BrokerAddress } from '../ownership/contract.ts'
 import type { Publication } from './publication.ts'
 import { Meter, Traffic } from './rate.ts'
 
@@ -15,8 +16,8 @@ export interface ProducerConnection {
   sendSendError(publication: Publication, producerId: number, code: BrokerErrorCode, message: string): void
   /** The bytes of a publication wait for storage no more. */
   onPublicationSettled(bytes: number): void
-  /** CLOSE_PRODUCER, unsolicited: the client creates it again. The connection forgets the producer. */
-  closeProducer(producerId: number): void
+  /** CLOSE_PRODUCER, unsolicited: the client creates it again, at `next` if it is told. The connection forgets the producer. */
+  closeProducer(producerId: number, next?: BrokerAddress): void
   /** Is the peer alive? A ping, at most 5 s; a dead connection is closed before this resolves with false. */
   probe(): Promise<boolean>
 }

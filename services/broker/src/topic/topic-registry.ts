@@ -1,49 +1,84 @@
 import { reasonOf, type Clock, type Logger } from '@strata/base'
-import type { ManagedLedger, ManagedLedgerFactory, RolloverPolicy, SweptLog } from '@strata/managed-ledger'
+import {
+  ManagedLedgerError,
+  type ManagedLedger,
+  type ManagedLedgerFactory,
+  type RolloverPolicy,
+  type SweptLog
+} from '@strata/managed-ledger'
 import type { BrokerSettings } from '../config/settings.ts'
 import { brokerError } from '../errors.ts'
 import { namespaceError } from '../namespace/errors.ts'
 import type { EffectivePolicies, PolicyStore } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 import type { TopicRecord, TopicRecords } from '../namespace/topic-records.ts'
+import { isInBundle } from '../ownership/bundle-name.ts'
+import type { BrokerAddress, BundleName, BundleTopics } from '../ownership/contract.ts'
 import { EntryStamper, type StampKinds } from './entry-stamper.ts'
 import { Gate } from './gate.ts'
+import type { Home, TopicHomes } from './homes.ts'
+import { LoadedTopics } from './loaded-topics.ts'
 import { NonPersistentTopic } from './non-persistent-topic.ts'
 import { PersistentTopic } from './persistent-topic.ts'
 import type { Publication } from './publication.ts'
+import type { RemoteTopics } from './remote-topics.ts'
+import { TopicDeletions } from './topic-deletions.ts'
 import type { Topic, TopicEnvironment } from './topic.ts'
 
+export { partsOf } from './topic-deletions.ts'
+
 const KEEP_ALL = { timeMs: -1, sizeBytes: -1 }
+/** How often a load begins anew because the topic's bundle moved or was divided meanwhile. */
+const LOADS_MAX = 3
 
 export interface TopicRegistryOptions {
   readonly env: TopicEnvironment
   readonly records: TopicRecords
   readonly policies: PolicyStore
   readonly logs: ManagedLedgerFactory
+  readonly homes: TopicHomes
+  readonly remote: RemoteTopics
   readonly stamps: StampKinds
   /** What else goes with a deleted topic; its record stays until this is done, so a crash repeats it. */
   forget(name: TopicName): Promise<void>
 }
 
+interface Loading {
+  readonly name: TopicName
+  readonly topic: Promise<Topic>
+}
+
+/** How many bundles left since the start. */
+export interface BundleMoves {
+  released: number
+  dropped: number
+}
+
 /**
- * Topics in memory. A topic is loaded on first use and leaves when it is idle, fenced, unloaded or deleted.
+ * Topics in memory. A topic is loaded on first use and leaves when it is idle, fenced, unloaded, deleted, or when its
+ * bundle leaves this broker.
  *
  * Invariants
  *   R1  At most one object a topic: loads of one name share one promise, and a load waits for the one that leaves.
  *   R2  A topic is loaded only where a record stands, and nobody uses one from the moment its deletion begins: first it is
  *       blocked here, then its record is marked, then its data goes.
+ *   R3  A topic is loaded only under a hold of its bundle: its log is taken in a transaction that compares the hold, and it
+ *       is put among the loaded ones only if the hold stands still. It leaves with its bundle.
  */
-export class TopicRegistry {
+export class TopicRegistry implements BundleTopics {
+  readonly moves: BundleMoves = { released: 0, dropped: 0 }
   readonly #env: TopicEnvironment
   readonly #records: TopicRecords
   readonly #policies: PolicyStore
   readonly #logs: ManagedLedgerFactory
+  readonly #homes: TopicHomes
   readonly #stamps: StampKinds
-  readonly #forget: (name: TopicName) => Promise<void>
+  readonly #deletions: TopicDeletions
   readonly #gate: Gate
-  readonly #topics = new Map<string, Topic>()
-  readonly #loading = new Map<string, Promise<Topic>>()
-  readonly #leaving = new Map<string, Promise<void>>()
+  readonly #topics = new LoadedTopics()
+  readonly #loading = new Map<string, Loading>()
+  readonly #leaving = new Map<string, { readonly name: TopicName; readonly done: Promise<void> }>()
+  readonly #releasing = new Map<BundleName, Promise<void>>()
   readonly #deleting = new Set<string>()
   #closed = false
 
@@ -52,8 +87,16 @@ export class TopicRegistry {
     this.#records = options.records
     this.#policies = options.policies
     this.#logs = options.logs
+    this.#homes = options.homes
     this.#stamps = options.stamps
-    this.#forget = name => options.forget(name)
+    this.#deletions = new TopicDeletions({
+      topics: this,
+      records: options.records,
+      homes: options.homes,
+      remote: options.remote,
+      logger: options.env.logger,
+      forget: name => options.forget(name)
+    })
     this.#gate = new Gate(() => this.#settings.maxConcurrentTopicLoadRequest)
   }
 
@@ -83,23 +126,36 @@ export class TopicRegistry {
   }
 
   /**
-   * The topic, loaded if need be, and created where policies and the caller allow that.
-   * @throws BrokerError TopicNotFound, NotAllowedError, ServiceNotReady, PersistenceError
+   * The topic, loaded if need be, and created where policies and the caller allow that. Held while its bundle moves here.
+   * @throws BrokerError TopicNotFound, NotAllowedError, ServiceNotReady (another broker serves it, too), MetadataError
    */
   async load(name: TopicName, options: { mayCreate: boolean }): Promise<Topic> {
-    const loaded = this.find(name)
-    if (loaded !== undefined) return loaded
-    this.#requireServed(name)
     const key = name.toString()
-    this.#requireNotDeleting(key)
+    for (let attempt = 1; ; attempt++) {
+      const loaded = this.find(name)
+      if (loaded !== undefined) return loaded
+      this.#requireServed(name)
+      this.#requireNotDeleting(key)
+      await this.#releaseOf(name)
+      const home = await this.#homes.homeOf(name)
+      const topic = await this.#loadAt(home, name, options)
+      if (topic !== undefined) return topic
+      if (attempt === LOADS_MAX) throw brokerError('ServiceNotReady', 'The topic is moving: look it up again')
+    }
+  }
+
+  /** undefined: the hold was lost on the way. */
+  async #loadAt(home: Home, name: TopicName, options: { mayCreate: boolean }): Promise<Topic | undefined> {
+    const key = name.toString()
     const record = await this.#records.ensure(name, options)
     this.#requireNotDeleting(key)
     const running = this.#loading.get(key)
-    if (running !== undefined) return await running
-    const loading = this.#gate.run(() => this.#open(name, record))
+    if (running !== undefined) return await unlessMoved(running.topic)
+    if (!this.#isHere(home, name)) return undefined
+    const loading = { name, topic: this.#gate.run(() => this.#open(home, name, record)) }
     this.#loading.set(key, loading)
     try {
-      return await loading
+      return await unlessMoved(loading.topic)
     } finally {
       this.#loading.delete(key)
     }
@@ -109,66 +165,152 @@ export class TopicRegistry {
   async unload(name: TopicName): Promise<void> {
     const key = name.toString()
     const loading = this.#loading.get(key)
-    if (loading !== undefined) await loading.catch(() => undefined)
+    if (loading !== undefined) await loading.topic.catch(() => undefined)
     const topic = this.#topics.get(key)
-    if (topic === undefined) await this.#leaving.get(key)
+    if (topic === undefined) await this.#leaving.get(key)?.done
     else await this.#leave(topic, () => topic.close())
   }
 
+  // ------------------------------------------------------------ deleting
+
   /**
-   * Deletes the topic, with all partitions, for good: record marked, clients gone, logs deleted, record removed.
+   * Deletes the topic, with all partitions, for good: clients gone, record marked, logs deleted, record removed.
    * @throws NamespaceError TOPIC_NOT_FOUND, NOT_EMPTY (clients are connected and `force` is not set)
    */
-  async delete(name: TopicName, options: { force: boolean }): Promise<void> {
-    const record = await this.#records.get(name)
-    if (record === undefined) throw namespaceError('TOPIC_NOT_FOUND', `Topic ${name.toString()} not found`)
-    const parts = partsOf(record)
-    await this.#whileBlocked(parts, options, () => this.#deleteBlocked(name, parts))
-  }
-
-  async #deleteBlocked(name: TopicName, parts: readonly TopicName[]): Promise<void> {
-    await this.#records.beginDelete(name)
-    for (const part of parts) await this.#erase(part)
-    await this.#forget(name)
-    const marked = await this.#records.get(name)
-    if (marked !== undefined) await this.#records.finishDelete(marked)
+  delete(name: TopicName, options: { force: boolean }): Promise<void> {
+    return this.#deletions.delete(name, options)
   }
 
   /** Deletes a topic without partitions, or one partition's data, if that is still wanted once nobody can load it any more. */
-  async deleteUnloaded(name: TopicName, isWanted: () => Promise<boolean>): Promise<boolean> {
-    let isDeleted = false
-    await this.#whileBlocked([name], { force: false }, async () => {
-      if (!(await isWanted())) return
-      if ((await this.#records.get(name)) === undefined) await this.#erase(name)
-      else await this.#deleteBlocked(name, [name])
-      isDeleted = true
-    })
-    return isDeleted
+  deleteUnloaded(name: TopicName, isWanted: () => Promise<boolean>): Promise<boolean> {
+    return this.#deletions.deleteUnloaded(name, isWanted)
   }
 
   /** Drops one partition's data and memory, keeping the record of its partitioned topic. */
-  async deletePartitionData(name: TopicName, options = { force: false }): Promise<void> {
-    await this.#whileBlocked([name], options, () => this.#erase(name))
+  deletePartitionData(name: TopicName, options = { force: false }): Promise<void> {
+    return this.#deletions.deletePartitionData(name, options)
   }
 
-  /** Deletions that a crash cut short. */
-  async resumeDeletions(): Promise<void> {
-    for await (const record of this.#records.deletions()) {
-      try {
-        await this.delete(record.name, { force: true })
-      } catch (error) {
-        // One that cannot go now must not keep the others: it is found again at the next start.
-        const reason = reasonOf(error)
-        const topic = record.name.toString()
-        this.logger.warn({ event: 'topic.delete_failed', topic, reason }, 'a deletion could not be carried on')
-      }
+  /** Deletions that were cut short, of topics that are served here. */
+  resumeDeletions(): Promise<void> {
+    return this.#deletions.resume()
+  }
+
+  /**
+   * Nobody can begin to use these topics meanwhile: what a client would store in one that is being deleted would be lost
+   * although it was acknowledged. The check for users and the block are one step.
+   * @throws NamespaceError BEING_DELETED, NOT_EMPTY
+   */
+  async whileBlocked(
+    names: readonly TopicName[],
+    options: { force: boolean },
+    run: () => Promise<void>
+  ): Promise<void> {
+    const unblock = this.block(names, options)
+    try {
+      // What is in memory closes at once: it takes no message any more.
+      await Promise.all(names.map(name => this.unload(name)))
+      await run()
+    } finally {
+      unblock()
     }
   }
 
+  /** Returns what ends it. @throws NamespaceError BEING_DELETED, NOT_EMPTY */
+  block(names: readonly TopicName[], options: { force: boolean }): () => void {
+    for (const name of names) {
+      if (this.#deleting.has(name.toString())) throw namespaceError('BEING_DELETED', 'The topic is being deleted')
+      if (!options.force) this.#requireUnused(name)
+    }
+    for (const name of names) this.#deleting.add(name.toString())
+    return () => {
+      for (const name of names) this.#deleting.delete(name.toString())
+    }
+  }
+
+  /** Drops memory and data. @throws BrokerError ServiceNotReady: another broker serves it */
+  async erase(name: TopicName): Promise<void> {
+    await this.unload(name)
+    const { guards } = await this.#homes.homeOf(name)
+    if (name.isPersistent) await this.#logs.delete(name.storageName, { guards })
+  }
+
+  // ------------------------------------------------------------ bundles
+
+  loaded(bundle: BundleName): readonly TopicName[] {
+    return this.#movable(bundle).map(({ name }) => name)
+  }
+
+  async release(bundle: BundleName, next: BrokerAddress | undefined): Promise<void> {
+    this.moves.released++
+    const released = this.#release(bundle, next)
+    this.#releasing.set(bundle, released)
+    try {
+      await released
+    } finally {
+      this.#releasing.delete(bundle)
+    }
+  }
+
+  async #release(bundle: BundleName, next: BrokerAddress | undefined): Promise<void> {
+    const loading = [...this.#loading.values()].filter(({ name }) => isInBundle(bundle, name))
+    await Promise.allSettled(loading.map(({ topic }) => topic))
+    await Promise.all(this.#movable(bundle).map(topic => this.#leave(topic, () => topic.close(next))))
+    const leaving = [...this.#leaving.values()].filter(({ name }) => isInBundle(bundle, name))
+    await Promise.all(leaving.map(({ done }) => done))
+  }
+
+  async drop(bundle: BundleName, next: BrokerAddress | undefined): Promise<void> {
+    this.moves.dropped++
+    await Promise.all(this.#movable(bundle).map(topic => this.#leave(topic, () => topic.drop(next))))
+  }
+
+  preload(_bundle: BundleName, names: readonly TopicName[]): void {
+    for (const name of names) {
+      this.load(name, { mayCreate: false }).catch((error: unknown) => {
+        const fields = { event: 'topic.preload_failed', topic: name.toString(), reason: reasonOf(error) }
+        this.logger.info(fields, 'a topic was not loaded ahead of its clients')
+      })
+    }
+    this.resumeDeletions().catch((error: unknown) => {
+      const reason = reasonOf(error)
+      this.logger.warn({ event: 'topic.delete_failed', reason }, 'a deletion could not be carried on')
+    })
+  }
+
+  suspend(isSuspended: boolean): void {
+    if (this.#env.suspension.isOn === isSuspended) return
+    this.#env.suspension.isOn = isSuspended
+    this.logger.warn(
+      { event: isSuspended ? 'broker.suspended' : 'broker.resumed' },
+      isSuspended ? 'out of touch with the cluster: nothing is taken or sent' : 'in touch with the cluster again'
+    )
+    if (!isSuspended) for (const topic of this.#topics.values()) topic.resume()
+  }
+
+  /** What moves with a bundle. */
+  #movable(bundle: BundleName): Topic[] {
+    return this.#topics.inBundle(bundle).filter(({ name }) => !this.#homes.isOwn(name))
+  }
+
+  /** Its clients would only be sent on: they wait until the bundle is where it goes. */
+  async #releaseOf(name: TopicName): Promise<void> {
+    if (this.#releasing.size === 0) return
+    for (const [bundle, released] of this.#releasing) if (isInBundle(bundle, name)) await released
+  }
+
+  #isHere(home: Home, name: TopicName): boolean {
+    if (!home.isHeld()) return false
+    if (this.#releasing.size === 0 || this.#homes.isOwn(name)) return true
+    for (const bundle of this.#releasing.keys()) if (isInBundle(bundle, name)) return false
+    return true
+  }
+
+  // ------------------------------------------------------------ policies and sweeps
+
   async refreshPolicies(namespace: string): Promise<void> {
     const policies = await this.#policies.effective(namespace)
-    for (const topic of this.#topics.values()) {
-      if (topic.name.namespace !== namespace) continue
+    for (const topic of this.#topics.inNamespace(namespace)) {
       topic.policies = policies
       if (topic instanceof PersistentTopic) topic.log.setRetention(policies.retention)
     }
@@ -184,10 +326,21 @@ export class TopicRegistry {
     for (const namespace of namespaces) await this.refreshPolicies(namespace)
   }
 
-  /** Applies retention to what is stored of a topic that is not in memory. Resolves with nothing if it is, or has no log. */
+  /** Is it this broker that looks after the topic while nobody uses it? */
+  async isServedHere(name: TopicName): Promise<boolean> {
+    return (await this.#homes.heldHome(name)) !== undefined
+  }
+
+  /**
+   * Applies retention to what is stored of a topic that is not in memory. Resolves with nothing if it is, or has no log.
+   * @throws BrokerError ServiceNotReady: another broker serves it
+   */
   async sweepLog(name: TopicName, policies: EffectivePolicies): Promise<SweptLog | undefined> {
+    const home = await this.#homes.heldHome(name)
+    if (home === undefined) throw brokerError('ServiceNotReady', 'The topic is served elsewhere')
     // Entries that carry the index go only under a stamper's eyes: here they are kept, and a visit lets them go.
-    return await this.#logs.sweep(name.storageName, this.#stamps.index ? KEEP_ALL : policies.retention)
+    const retention = this.#stamps.index ? KEEP_ALL : policies.retention
+    return await this.#logs.sweep(name.storageName, retention, { guards: home.guards })
   }
 
   effectivePolicies(name: TopicName): Promise<EffectivePolicies> {
@@ -198,13 +351,18 @@ export class TopicRegistry {
     return this.#logs.exists(name.storageName)
   }
 
+  /** What is loaded stays. */
+  stopLoading(): void {
+    this.#closed = true
+  }
+
   /** Closes every topic at once; none is loaded afterwards. */
   async close(): Promise<void> {
-    this.#closed = true
+    this.stopLoading()
     // What is being loaded is waited for and then closed with the rest.
-    await Promise.allSettled(this.#loading.values())
+    await Promise.allSettled([...this.#loading.values()].map(({ topic }) => topic))
     await Promise.allSettled([...this.#topics.values()].map(topic => this.#leave(topic, () => topic.close())))
-    await Promise.allSettled(this.#leaving.values())
+    await Promise.allSettled([...this.#leaving.values()].map(({ done }) => done))
   }
 
   /** A last look, and gone, if it is still unused: what the sweeper calls. */
@@ -212,27 +370,36 @@ export class TopicRegistry {
     if (topic.idleSinceMs !== undefined) await this.unload(topic.name)
   }
 
-  async #open(name: TopicName, record: TopicRecord): Promise<Topic> {
+  async #open(home: Home, name: TopicName, record: TopicRecord): Promise<Topic> {
     const key = name.toString()
-    await this.#leaving.get(key)
+    await this.#leaving.get(key)?.done
     const there = this.#topics.get(key)
     if (there !== undefined) return there
     this.#requireRunning()
     const policies = await this.#policies.effective(name.namespace)
     const topic = name.isPersistent
-      ? await this.#openPersistent(name, record, policies)
+      ? await this.#openPersistent(home, { name, record, policies })
       : new NonPersistentTopic(name, this.#env, { createdAtMs: record.createdAtMs, policies })
-    this.#topics.set(key, topic)
+    if (!home.isHeld()) {
+      // R3. Its next owner is not to wait for anything that would be written here.
+      await topic.drop(undefined)
+      throw new HoldLost()
+    }
+    this.#topics.add(topic)
     return topic
   }
 
-  async #openPersistent(name: TopicName, record: TopicRecord, policies: EffectivePolicies): Promise<Topic> {
+  async #openPersistent(
+    home: Home,
+    { name, record, policies }: { name: TopicName; record: TopicRecord; policies: EffectivePolicies }
+  ): Promise<Topic> {
     let log: ManagedLedger<Publication> | undefined
     try {
       const stamping: { stamper?: EntryStamper } = {}
       const { index, timestamp } = this.#stamps
       log = await this.#logs.open<Publication>(name.storageName, {
         create: true,
+        guards: home.guards,
         retention: policies.retention,
         rollover: this.#rollover(),
         ...(index ? { propertiesOnTrim: () => stamping.stamper?.propertiesOnTrim() } : {})
@@ -242,9 +409,10 @@ export class TopicRegistry {
       const events = { onFenced: this.#onFenced.bind(this) }
       return new PersistentTopic(name, this.#env, { log, stamper, createdAtMs: record.createdAtMs, policies, events })
     } catch (error) {
+      if (ManagedLedgerError.is(error, 'LOG_NOT_YOURS')) throw new HoldLost()
       const reason = reasonOf(error)
       this.logger.warn({ event: 'topic.load_failed', topic: name.toString(), reason }, 'a topic could not be loaded')
-      if (log !== undefined) void this.#remember(name.toString(), log.close())
+      if (log !== undefined) void this.#remember(name, log.close())
       throw brokerError('ServiceNotReady', 'The topic could not be loaded: try again', error)
     }
   }
@@ -261,56 +429,26 @@ export class TopicRegistry {
 
   /** The topic closes itself; a load of the same name waits until it has. */
   #onFenced(topic: Topic, left: Promise<void>): void {
-    if (this.#topics.get(topic.fullName) === topic) this.#topics.delete(topic.fullName)
-    void this.#remember(topic.fullName, left)
+    this.#topics.remove(topic)
+    void this.#remember(topic.name, left)
   }
 
   async #leave(topic: Topic, close: () => Promise<void>): Promise<void> {
-    if (this.#topics.get(topic.fullName) !== topic) return
-    this.#topics.delete(topic.fullName)
-    await this.#remember(topic.fullName, close())
+    if (this.#topics.remove(topic)) await this.#remember(topic.name, close())
   }
 
-  #remember(key: string, leaving: Promise<void>): Promise<void> {
+  #remember(name: TopicName, leaving: Promise<void>): Promise<void> {
+    const key = name.toString()
     const done = leaving
       .catch((error: unknown) => {
         const reason = reasonOf(error)
         this.logger.warn({ event: 'topic.close_failed', topic: key, reason }, 'a topic did not close cleanly')
       })
       .finally(() => {
-        if (this.#leaving.get(key) === done) this.#leaving.delete(key)
+        if (this.#leaving.get(key)?.done === done) this.#leaving.delete(key)
       })
-    this.#leaving.set(key, done)
+    this.#leaving.set(key, { name, done })
     return done
-  }
-
-  /**
-   * Nobody can begin to use these topics meanwhile: what a client would store in one that is being deleted would be lost
-   * although it was acknowledged. The check for users and the block are one step.
-   */
-  async #whileBlocked(
-    names: readonly TopicName[],
-    options: { force: boolean },
-    run: () => Promise<void>
-  ): Promise<void> {
-    for (const name of names) {
-      if (this.#deleting.has(name.toString())) throw namespaceError('BEING_DELETED', 'The topic is being deleted')
-      if (!options.force) this.#requireUnused(name)
-    }
-    for (const name of names) this.#deleting.add(name.toString())
-    // What is in memory closes at once: it takes no message any more.
-    const unloads = names.map(name => this.unload(name))
-    try {
-      await Promise.all(unloads)
-      await run()
-    } finally {
-      for (const name of names) this.#deleting.delete(name.toString())
-    }
-  }
-
-  async #erase(name: TopicName): Promise<void> {
-    await this.unload(name)
-    if (name.isPersistent) await this.#logs.delete(name.storageName)
   }
 
   #requireUnused(name: TopicName): void {
@@ -338,8 +476,20 @@ export class TopicRegistry {
   }
 }
 
-/** The topic itself, or its partitions. */
-export function partsOf(record: TopicRecord): TopicName[] {
-  if (record.partitions === 0) return [record.name]
-  return Array.from({ length: record.partitions }, (_, index) => record.name.partition(index))
+async function unlessMoved(loading: Promise<Topic>): Promise<Topic | undefined> {
+  try {
+    return await loading
+  } catch (error) {
+    if (error instanceof HoldLost) return undefined
+    throw error
+  }
+}
+
+/** The bundle left while one of its topics was being loaded. */
+class HoldLost extends Error {
+  override readonly name = 'HoldLost'
+
+  constructor() {
+    super('The topic is moving: look it up again')
+  }
 }

@@ -123,6 +123,8 @@ export class TopicSweeper {
     this.#isSweepingLogs = true
     let swept = 0
     try {
+      // what the holder of a bundle before this one had begun
+      await this.#registry.resumeDeletions()
       for await (const record of this.#records.listAll()) {
         if (!record.name.isPersistent || record.isDeleting) continue
         for (const part of partsOf(record)) {
@@ -146,6 +148,7 @@ export class TopicSweeper {
       if (loaded instanceof PersistentTopic) await loaded.log.trim()
       return
     }
+    if (!(await this.#registry.isServedHere(name))) return
     const due = await this.#dueOf(name, createdAtMs)
     if (due === undefined) return
     if (due.delete) await this.#deleteUnloaded(name, createdAtMs)

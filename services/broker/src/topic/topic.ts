@@ -3,6 +3,7 @@ import type { Entry } from '@strata/managed-ledger'
 import type { Position } from '@strata/cursor-protocol'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { Consumer, ConsumerOptions, Subscription, SubscriptionHost } from '../contract.ts'
+import type { BrokerAddress } from '../ownership/contract.ts'
 import type { SampledSubscription, SubscriptionOptions } from '../subscription/index.ts'
 import type { Admission, Producers } from './producers.ts'
 import type { Producer } from './producer.ts'
@@ -17,6 +18,8 @@ export interface TopicEnvironment {
   readonly settings: BrokerSettings
   readonly dispatchPool: BytePool
   readonly publications: PublicationPool
+  /** Switched by the registry alone. */
+  readonly suspension: { isOn: boolean }
   createSubscription(host: SubscriptionHost, name: string, options: SubscriptionOptions): SampledSubscription
   /** Milliseconds since 1970 of an entry's publication, by its client's clock. */
   publishTimeMs(entry: Entry): number
@@ -92,8 +95,12 @@ export interface Topic {
   ): Promise<Subscription>
   /** Disconnects its consumers and forgets it for good. @throws BrokerError SubscriptionNotFound */
   deleteSubscription(name: string): Promise<void>
-  /** Waits for what is pending, tells clients to come again, frees everything. */
-  close(): Promise<void>
+  /** Waits for what is pending, closes its log, and only then sends clients away: to `next`, where that is known. */
+  close(next?: BrokerAddress): Promise<void>
+  /** It is another broker's already: nothing is sent or written any more, and clients go to `next`. */
+  drop(next: BrokerAddress | undefined): Promise<void>
+  /** A suspension is over: what waits to be sent is sent. */
+  resume(): void
   sample(elapsedSeconds: number): void
   stats(): Record<string, unknown>
   internalStats(): Record<string, unknown>

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { AdminFlags } from '../admin.ts'
 import { adminUrlOption, examples, property, wholeNumber } from '../options.ts'
 import * as admin from '../topic-admin.ts'
+import { whyTopic } from '../topic-why.ts'
 
 const TOPIC = 'name, tenant/namespace/name or persistent://tenant/namespace/name'
 
@@ -55,6 +56,9 @@ function addLooking(topics: Command): void {
     .argument('<topic>', TOPIC)
     .option('--internal', 'ledgers and cursors, as JSON')
     .action((topic: string, flags: admin.StatsFlags) => admin.topicStats(topic, flags))
+  subcommand(topics, 'why', 'Say where a topic is served and why, or why it is not served.', 'why orders')
+    .argument('<topic>', TOPIC)
+    .action((topic: string, flags: AdminFlags) => whyTopic(topic, flags))
   subcommand(topics, 'last-message-id', 'Where the last message of a topic is.', 'last-message-id orders')
     .argument('<topic>', TOPIC)
     .action((topic: string, flags: AdminFlags) => admin.lastMessageId(topic, flags))

@@ -1,16 +1,15 @@
 import type { AdminBackend } from '../backend.ts'
 import { json, type AdminReply, type AdminRequest } from '../operation.ts'
 import { totalsOf } from '../totals.ts'
-import { bundleOf } from './names.ts'
 
 /** namespace → bundle → domain → topic → stats, of the topics in memory. */
 export async function statsOfTopics({ backend }: AdminRequest): Promise<AdminReply> {
   const namespaces: Record<string, Record<string, Record<string, Record<string, unknown>>>> = {}
   for (const topic of [...backend.topics.values()]) {
     const { name } = topic
-    const info = await backend.namespaces.tenancy.namespace(name.namespace)
+    const { range } = await backend.homes.ownership.bundleOf(name)
     const bundles = (namespaces[name.namespace] ??= {})
-    const domains = (bundles[bundleOf(name, info?.bundleCount ?? 1)] ??= {})
+    const domains = (bundles[range] ??= {})
     const topics = (domains[name.domain] ??= {})
     topics[name.toString()] = topic.stats()
   }

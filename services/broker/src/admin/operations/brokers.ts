@@ -1,12 +1,15 @@
 import { brokerSettings, type BrokerSettings } from '../../config/settings.ts'
+import type { BrokerAddress } from '../../ownership/contract.ts'
+import { httpUrlOf } from '../../peers/http-peers.ts'
 import type { AdminBackend } from '../backend.ts'
 import { checkHealth } from '../health.ts'
 import { done, json, param, words, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
-import { bundleOf } from './names.ts'
 
+/** Those that live, by their ids. */
 export function listBrokers(request: AdminRequest): AdminReply {
-  return json([brokerIdOf(request)])
+  const { ownership } = request.backend.homes
+  return json(ownership.brokers().map(broker => idOf(request, broker)))
 }
 
 export async function health(request: AdminRequest): Promise<AdminReply> {
@@ -14,8 +17,10 @@ export async function health(request: AdminRequest): Promise<AdminReply> {
   return words('ok')
 }
 
-export function ready(): AdminReply {
-  return words('ok')
+/** For load balancers: no while it starts, hands over, or is out of touch with its cluster. */
+export function ready({ backend }: AdminRequest): AdminReply {
+  const troubles = backend.troubles()
+  return troubles.length === 0 ? words('ok') : refuse(503, troubles.join('; '))
 }
 
 export function version({ backend }: AdminRequest): AdminReply {
@@ -23,7 +28,10 @@ export function version({ backend }: AdminRequest): AdminReply {
 }
 
 export function leaderBroker(request: AdminRequest): AdminReply {
-  return json({ brokerId: brokerIdOf(request), serviceUrl: `http://${brokerIdOf(request)}` })
+  const leader = request.backend.homes.ownership.leader() ?? refuse(404, "Couldn't find leader broker")
+  const brokerId = idOf(request, leader)
+  const isReachedHere = request.backend.isAlone
+  return json({ brokerId, serviceUrl: isReachedHere ? `http://${brokerId}` : httpUrlOf(leader) })
 }
 
 /** Names of what may change while the broker runs. */
@@ -65,28 +73,30 @@ export function internalConfiguration(): AdminReply {
   })
 }
 
-/** Bundles of the topics that are in memory. */
-export async function ownedNamespaces(request: AdminRequest): Promise<AdminReply> {
-  if (param(request, 'broker') !== brokerIdOf(request)) refuse(404, 'There is no such broker')
-  const { backend } = request
+/** Bundles of any broker: ownership is known everywhere. */
+export function ownedNamespaces(request: AdminRequest): AdminReply {
+  const { ownership } = request.backend.homes
+  const asked = param(request, 'broker')
+  const broker = ownership.brokers().find(other => idOf(request, other) === asked)
+  if (broker === undefined) return refuse(404, 'There is no such broker')
   const owned: Record<string, unknown> = {}
-  for (const bundle of await bundlesInMemory(backend)) {
+  for (const [bundle, owner] of ownership.owners()) {
+    if (owner.instance !== broker.instance) continue
     owned[bundle] = { broker_assignment: 'shared', is_controlled: false, is_active: true }
   }
   return json(owned)
 }
 
-async function bundlesInMemory(backend: AdminBackend): Promise<Set<string>> {
-  const bundles = new Set<string>()
-  for (const { name } of [...backend.topics.values()]) {
-    const info = await backend.namespaces.tenancy.namespace(name.namespace)
-    if (info !== undefined) bundles.add(`${name.namespace}/${bundleOf(name, info.bundleCount)}`)
-  }
-  return bundles
+/** This one goes by the address that the client reached where there is no other one to tell it from. */
+function idOf(request: AdminRequest, broker: BrokerAddress): string {
+  const isSelf = broker.instance === request.backend.homes.ownership.self.instance
+  return isSelf ? brokerIdOf(request) : broker.id
 }
 
-/** `host:port` of HTTP, as this client reaches it. */
+/** `host:port` of HTTP: what the cluster knows this broker by. */
 export function brokerIdOf(request: AdminRequest): string {
+  const { backend } = request
+  if (!backend.isAlone) return backend.homes.ownership.self.id
   const { httpUrl } = routeOf(request, '')
   return httpUrl?.replace(/^https?:\/\//, '') ?? `localhost:${request.backend.ports.web}`
 }

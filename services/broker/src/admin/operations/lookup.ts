@@ -1,8 +1,11 @@
 import { brokerErrors, isBrokerError } from '../../errors.ts'
-import { json, words, type AdminReply, type AdminRequest } from '../operation.ts'
+import { urlsOf } from '../../connection/handlers/lookup.ts'
+import type { ListenerUrls } from '../../connection/listeners.ts'
+import type { TopicName } from '../../namespace/topic-name.ts'
+import { flag, json, words, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { routeOf } from './brokers.ts'
-import { bundleOf, topicOf } from './names.ts'
+import { topicOf } from './names.ts'
 
 /** Unlike the binary lookup, this one wants the topic to exist, or to be one that use creates. */
 export async function lookupTopic(request: AdminRequest): Promise<AdminReply> {
@@ -13,7 +16,7 @@ export async function lookupTopic(request: AdminRequest): Promise<AdminReply> {
     const { autoTopicCreation } = await namespaces.policies.effective(name.namespace)
     if (!autoTopicCreation.allowed) refuse(404, `Topic ${name.toString()} not found`)
   }
-  const urls = route(request)
+  const urls = await route(request, name)
   const brokerUrl = urls.brokerUrl ?? ''
   const brokerUrlTls = urls.brokerUrlTls ?? ''
   return json({
@@ -31,12 +34,15 @@ export async function lookupBundle(request: AdminRequest): Promise<AdminReply> {
   const name = topicOf(request)
   const info = await request.backend.namespaces.tenancy.namespace(name.namespace)
   if (info === undefined) return refuse(404, 'Namespace not found')
-  return words(bundleOf(name, info.bundleCount))
+  return words((await request.backend.homes.ownership.bundleOf(name)).range)
 }
 
-function route(request: AdminRequest): ReturnType<typeof routeOf> {
+/** Of its owner, which is waited for while there is none. */
+async function route(request: AdminRequest, name: TopicName): Promise<ListenerUrls> {
+  const where = await request.backend.homes.find(name, { take: flag(request, 'authoritative') })
+  const listenerName = request.query.listenerName ?? ''
   try {
-    return routeOf(request, request.query.listenerName ?? '')
+    return where.kind === 'there' ? urlsOf(where.broker, listenerName) : routeOf(request, listenerName)
   } catch (error) {
     if (isBrokerError(error)) refuse(brokerErrors[error.code].http === 503 ? 500 : 412, error.message)
     throw error

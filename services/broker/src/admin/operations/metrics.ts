@@ -3,6 +3,7 @@ import type { Topic } from '../../topic/topic.ts'
 import type { AdminBackend } from '../backend.ts'
 import type { AdminReply, AdminRequest } from '../operation.ts'
 import { add, noTotals, numberOf, totalsOfTopic, type Totals } from '../totals.ts'
+import { ownershipSeries } from './ownership-metrics.ts'
 
 const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -91,6 +92,7 @@ function collect(backend: AdminBackend, series: SeriesText): void {
   series.add('pulsar_connection_created_total_count', {}, created)
   series.add('pulsar_connection_closed_total_count', {}, closed)
   series.add('pulsar_version_info', { version: backend.version }, 1)
+  for (const [metric, value] of ownershipSeries(backend)) series.add(metric, {}, value)
   for (const pool of backend.pools) {
     series.add('strata_pool_bytes', { pool: pool.name }, pool.bytesHeld)
     series.add('strata_pool_bytes_max', { pool: pool.name }, pool.bytesMax)

@@ -1,5 +1,4 @@
 import { strict as assert } from 'node:assert'
-import { crc32 } from 'node:zlib'
 import type { NamespaceInfo } from '../../namespace/tenancy.ts'
 import { isValidEntityName, TopicName, type TopicDomain } from '../../namespace/topic-name.ts'
 import type { TopicRecord } from '../../namespace/topic-records.ts'
@@ -73,23 +72,4 @@ export async function partsOfTopic(request: AdminRequest, name: TopicName): Prom
   const { partitions } = await requiredRecord(request, name)
   if (partitions === 0 || name.isPartition) return [name]
   return Array.from({ length: partitions }, (_, index) => name.partition(index))
-}
-
-/** Boundaries of hash ranges, as Pulsar writes them. */
-export function bundleBoundaries(count: number): string[] {
-  const width = 0x1_0000_0000 / count
-  const starts = Array.from({ length: count }, (_, index) => hash32(Math.floor(index * width)))
-  return [...starts, hash32(0xffff_ffff)]
-}
-
-/** The range of hashes that a topic's name falls into. */
-export function bundleOf(name: TopicName, count: number): string {
-  const boundaries = bundleBoundaries(count)
-  const hash = crc32(name.toString())
-  const index = Math.min(count - 1, Math.floor(hash / (0x1_0000_0000 / count)))
-  return `${boundaries[index] ?? ''}_${boundaries[index + 1] ?? ''}`
-}
-
-function hash32(value: number): string {
-  return `0x${value.toString(16).padStart(8, '0')}`
 }

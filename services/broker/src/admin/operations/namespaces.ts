@@ -1,6 +1,7 @@
 import type { EffectivePolicies } from '../../namespace/policies.ts'
 import { SERVED_POLICIES, type PolicyName } from '../../namespace/policy-table.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
+import { HASH_MAX, hash32, isInBundle, parseBundle } from '../../ownership/bundle-name.ts'
 import type { TopicListMode } from '../../namespace/topic-lists.ts'
 import type { AdminBackend } from '../backend.ts'
 import {
@@ -17,7 +18,7 @@ import {
   type Operation
 } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
-import { bundleBoundaries, bundleOf, domainOf, namespaceOf, requiredNamespace } from './names.ts'
+import { domainOf, namespaceOf, requiredNamespace } from './names.ts'
 import { deleteWholeTopic } from './topics.ts'
 
 export async function listNamespaces(request: AdminRequest): Promise<AdminReply> {
@@ -94,13 +95,14 @@ export async function listTopicsOfNamespace(request: AdminRequest): Promise<Admi
 
 /** `/persistent/{tenant}/{namespace}` and its sibling. */
 export async function listTopicsOfDomain(request: AdminRequest): Promise<AdminReply> {
-  const { name, info } = await requiredNamespace(request)
+  const { name } = await requiredNamespace(request)
   const mode = domainOf(request) === 'persistent' ? 'PERSISTENT' : 'NON_PERSISTENT'
   const includeSystemTopics = flag(request, 'includeSystemTopic')
   const topics = await request.backend.namespaces.lists.list(name, { mode, includeSystemTopics })
   const { bundle } = request.query
   if (bundle === undefined || bundle === '') return json(topics)
-  return json(topics.filter(topic => bundleOf(TopicName.parse(topic), info.bundleCount) === bundle))
+  const asked = parseBundle(name, bundle)
+  return json(topics.filter(topic => asked !== undefined && isInBundle(asked, TopicName.parse(topic))))
 }
 
 export async function listPartitionedTopics(request: AdminRequest): Promise<AdminReply> {
@@ -110,8 +112,14 @@ export async function listPartitionedTopics(request: AdminRequest): Promise<Admi
 }
 
 export async function getBundles(request: AdminRequest): Promise<AdminReply> {
-  const { info } = await requiredNamespace(request)
-  return json({ boundaries: bundleBoundaries(info.bundleCount), numBundles: info.bundleCount })
+  const { name } = await requiredNamespace(request)
+  return json(await dividedInto(request, name))
+}
+
+/** As Pulsar writes it. */
+async function dividedInto(request: AdminRequest, namespace: string): Promise<Record<string, unknown>> {
+  const bundles = await request.backend.homes.ownership.bundlesOf(namespace)
+  return { boundaries: [...bundles.map(({ start }) => hash32(start)), hash32(HASH_MAX)], numBundles: bundles.length }
 }
 
 /** Field of Pulsar's Policies object by the policy's path. */
@@ -141,7 +149,7 @@ export async function getNamespacePolicies(request: AdminRequest): Promise<Admin
     auth_policies: { namespace_auth: {}, destination_auth: {}, subscription_auth_roles: {} },
     replication_clusters: info.replicationClusters,
     allowed_clusters: [],
-    bundles: { boundaries: bundleBoundaries(info.bundleCount), numBundles: info.bundleCount },
+    bundles: await dividedInto(request, name),
     backlog_quota_map: {},
     clusterDispatchRate: {},
     topicDispatchRate: {},
@@ -200,64 +208,5 @@ export function removePolicy(policy: PolicyName): Operation {
     const { name } = await requiredNamespace(request)
     await request.backend.namespaces.policies.remove(name, policy)
     return done()
-  }
-}
-
-// what concerns all topics of a namespace
-
-export async function unloadNamespace(request: AdminRequest): Promise<AdminReply> {
-  const { name } = await requiredNamespace(request)
-  for (const topic of [...request.backend.topics.values()]) {
-    if (topic.name.namespace === name) await request.backend.topics.unload(topic.name)
-  }
-  return done()
-}
-
-export async function unloadBundle(request: AdminRequest): Promise<AdminReply> {
-  const { name, info } = await requiredNamespace(request)
-  const bundle = param(request, 'bundle')
-  for (const topic of [...request.backend.topics.values()]) {
-    if (topic.name.namespace !== name || bundleOf(topic.name, info.bundleCount) !== bundle) continue
-    await request.backend.topics.unload(topic.name)
-  }
-  return done()
-}
-
-/** Of all subscriptions, or of the one that is named, on every topic; topics that are not in memory are loaded one by one. */
-export async function clearNamespaceBacklog(request: AdminRequest): Promise<AdminReply> {
-  await onSubscriptions(request, async ({ topic, subscription }) => {
-    await topic.subscriptions.get(subscription)?.skipAll()
-  })
-  return done()
-}
-
-export async function unsubscribeNamespace(request: AdminRequest): Promise<AdminReply> {
-  await onSubscriptions(request, async ({ topic, subscription }) => {
-    if ((topic.subscriptions.get(subscription)?.consumers.length ?? 0) > 0) {
-      refuse(412, 'Subscription has active connected consumers')
-    }
-    await topic.deleteSubscription(subscription)
-  })
-  return done()
-}
-
-async function onSubscriptions(
-  request: AdminRequest,
-  run: (target: { topic: Awaited<ReturnType<AdminBackend['topics']['load']>>; subscription: string }) => Promise<void>
-): Promise<void> {
-  const { name } = await requiredNamespace(request)
-  const { backend } = request
-  const only = request.params.subscription
-  for await (const record of backend.namespaces.topics.list(name)) {
-    if (record.isDeleting || !record.name.isPersistent) continue
-    const count = Math.max(1, record.partitions)
-    for (let index = 0; index < count; index++) {
-      const part = record.partitions === 0 ? record.name : record.name.partition(index)
-      const topic = await backend.topics.load(part, { mayCreate: false })
-      const names = only === undefined ? [...topic.subscriptions.keys()] : [only]
-      for (const subscription of names) {
-        if (topic.subscriptions.has(subscription)) await run({ topic, subscription })
-      }
-    }
   }
 }

@@ -17,16 +17,17 @@ import {
   type AdminReply,
   type AdminRequest
 } from '../operation.ts'
+import { allOf, jsonOf, onParts, requireDone } from '../on-parts.ts'
 import { refuse } from '../rest-error.ts'
 import { partsOfTopic, requiredPersistent, requiredRecord, requiredTopic, topicOf } from './names.ts'
 import { ackSetFrom, asPosition, messageIdOf, metadataOf, type MessageIdBody } from './positions.ts'
 
 export async function listSubscriptions(request: AdminRequest): Promise<AdminReply> {
-  const names = new Set<string>()
-  for (const part of await partsOfTopic(request, topicOf(request))) {
-    for (const name of (await requiredTopic(request, part)).subscriptions.keys()) names.add(name)
-  }
-  return json([...names])
+  const lists = await onParts<readonly string[]>(request, await partsOfTopic(request, topicOf(request)), {
+    here: async part => [...(await requiredTopic(request, part)).subscriptions.keys()],
+    there: jsonOf
+  })
+  return json([...new Set(allOf(lists).flat())])
 }
 
 /** The topic is created too where that is allowed, as a subscriber would. */
@@ -40,15 +41,20 @@ export async function createSubscription(request: AdminRequest): Promise<AdminRe
     refuse(405, 'Create subscription at a position is not allowed on a partitioned topic')
   }
   const parts = partitions === 0 ? [name] : await partsOfTopic(request, name)
-  let created = 0
-  for (const part of parts) {
-    const topic = await topics.load(part, { mayCreate: true })
-    if (topic.subscriptions.has(subscription)) continue
-    const position = startOf(topic, messageId)
-    await topic.createSubscription(subscription, { position, properties })
-    created++
-  }
-  if (created === 0) refuse(409, 'Subscription already exists for topic')
+  const created = await onParts(request, parts, {
+    here: async part => {
+      const topic = await topics.load(part, { mayCreate: true })
+      if (topic.subscriptions.has(subscription)) return false
+      const position = startOf(topic, messageId)
+      await topic.createSubscription(subscription, { position, properties })
+      return true
+    },
+    there: answer => {
+      if (answer.status !== 409) requireDone(answer)
+      return answer.status !== 409
+    }
+  })
+  if (!allOf(created).includes(true)) refuse(409, 'Subscription already exists for topic')
   return done()
 }
 
@@ -75,12 +81,12 @@ function startOf(topic: Topic, id: MessageIdBody | undefined): 'latest' | 'earli
 export async function deleteSubscription(request: AdminRequest): Promise<AdminReply> {
   const name = topicOf(request)
   const force = flag(request, 'force')
-  const targets = await subscriptionsOf(request, { whenPartitioned: 'Subscription not found' })
-  for (const { subscription } of targets) {
-    if (!force && subscription.consumers.length > 0) refuse(412, 'Subscription has active connected consumers')
-  }
-  for (const { topic, subscription } of targets) await topic.deleteSubscription(subscription.name)
-  return targets.length > 0 ? done() : notFound(param(request, 'subscription'), name)
+  const whenPartitioned = 'Subscription not found'
+  if (!force) await refuseUsed(request, name)
+  await onSubscription(request, ({ topic, subscription }) => topic.deleteSubscription(subscription.name), {
+    whenPartitioned
+  })
+  return done()
 }
 
 export async function skipMessages(request: AdminRequest): Promise<AdminReply> {
@@ -92,7 +98,7 @@ export async function skipMessages(request: AdminRequest): Promise<AdminReply> {
 }
 
 export async function skipAllMessages(request: AdminRequest): Promise<AdminReply> {
-  for (const { subscription } of await subscriptionsOf(request)) await subscription.skipAll()
+  await onSubscription(request, ({ subscription }) => subscription.skipAll())
   return done()
 }
 
@@ -100,23 +106,20 @@ export async function skipAllMessages(request: AdminRequest): Promise<AdminReply
 
 export async function expireMessages(request: AdminRequest): Promise<AdminReply> {
   const before = expiryOf(request)
-  await expire(await subscriptionsOf(request), before)
+  await onSubscription(request, async ({ subscription }) => {
+    await subscription.expireBefore(before)
+  })
   return done()
 }
 
 export async function expireAllSubscriptions(request: AdminRequest): Promise<AdminReply> {
   const before = expiryOf(request)
-  const targets: Target[] = []
-  for (const part of await partsOfTopic(request, topicOf(request))) {
+  const here = async (part: TopicName): Promise<void> => {
     const topic = await requiredPersistent(request, part, 'Expire messages')
-    for (const subscription of topic.subscriptions.values()) targets.push({ topic, subscription })
+    for (const subscription of topic.subscriptions.values()) await subscription.expireBefore(before)
   }
-  await expire(targets, before)
+  allOf(await onParts(request, await partsOfTopic(request, topicOf(request)), { here, there: requireDone }))
   return done()
-}
-
-async function expire(targets: readonly Target[], publishedBeforeMs: number): Promise<void> {
-  for (const { subscription } of targets) await subscription.expireBefore(publishedBeforeMs)
 }
 
 function expiryOf(request: AdminRequest): number {
@@ -129,7 +132,7 @@ function expiryOf(request: AdminRequest): number {
 
 export async function resetCursorToTime(request: AdminRequest): Promise<AdminReply> {
   const publishTimeMs = numberParam(request, 'timestamp')
-  for (const { subscription } of await subscriptionsOf(request)) await seek(subscription, { publishTimeMs })
+  await onSubscription(request, ({ subscription }) => seek(subscription, { publishTimeMs }))
   return done()
 }
 
@@ -166,13 +169,21 @@ async function seekTarget(
 // ---------------------------------------------------------------- properties
 
 export async function getSubscriptionProperties(request: AdminRequest): Promise<AdminReply> {
-  const [first] = await subscriptionsOf(request)
-  return json(first?.subscription.cursor?.properties ?? {})
+  const name = topicOf(request)
+  const wanted = param(request, 'subscription')
+  const all = await onParts<object | undefined>(request, await partsOfTopic(request, name), {
+    here: async part => {
+      const subscription = (await requiredTopic(request, part)).subscriptions.get(wanted)
+      return subscription === undefined ? undefined : (subscription.cursor?.properties ?? {})
+    },
+    there: answer => (answer.status === 404 ? undefined : jsonOf(answer))
+  })
+  return json(allOf(all).find(properties => properties !== undefined) ?? notFound(wanted, name))
 }
 
 export async function putSubscriptionProperties(request: AdminRequest): Promise<AdminReply> {
   const properties = propertiesBody(request)
-  for (const { subscription } of await subscriptionsOf(request)) await subscription.setProperties(properties)
+  await onSubscription(request, ({ subscription }) => subscription.setProperties(properties))
   return done()
 }
 
@@ -183,20 +194,39 @@ interface Target {
   readonly subscription: Subscription
 }
 
-/** The subscription of the path on the topic or on each partition. @throws RestError 404 where none has it */
-async function subscriptionsOf(request: AdminRequest, texts: { whenPartitioned?: string } = {}): Promise<Target[]> {
+/** With the subscription of the path, on the topic or on each partition that has it. @throws RestError 404 where none has it */
+async function onSubscription(
+  request: AdminRequest,
+  run: (target: Target) => Promise<void>,
+  texts: { whenPartitioned?: string } = {}
+): Promise<void> {
   const name = topicOf(request)
   const wanted = param(request, 'subscription')
   const parts = await partsOfTopic(request, name)
-  const targets: Target[] = []
-  for (const part of parts) {
-    const topic = await requiredTopic(request, part)
-    const subscription = topic.subscriptions.get(wanted)
-    if (subscription !== undefined) targets.push({ topic, subscription })
-  }
-  if (targets.length > 0) return targets
+  const found = await onParts(request, parts, {
+    here: async part => {
+      const topic = await requiredTopic(request, part)
+      const subscription = topic.subscriptions.get(wanted)
+      if (subscription !== undefined) await run({ topic, subscription })
+      return subscription !== undefined
+    },
+    there: answer => {
+      if (answer.status !== 404) requireDone(answer)
+      return answer.status !== 404
+    }
+  })
+  if (allOf(found).includes(true)) return
   if (parts.length > 1 && texts.whenPartitioned !== undefined) refuse(404, texts.whenPartitioned)
-  return notFound(wanted, name)
+  notFound(wanted, name)
+}
+
+/** Before any partition loses it. Those that others serve refuse by themselves. @throws RestError 412 */
+async function refuseUsed(request: AdminRequest, name: TopicName): Promise<void> {
+  for (const part of await partsOfTopic(request, name)) {
+    const topic = request.backend.topics.find(part)
+    const consumers = topic?.subscriptions.get(param(request, 'subscription'))?.consumers ?? []
+    if (consumers.length > 0) refuse(412, 'Subscription has active connected consumers')
+  }
 }
 
 async function onePersistent(

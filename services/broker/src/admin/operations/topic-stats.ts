@@ -3,8 +3,10 @@ import type { ManagedLedger } from '@strata/managed-ledger'
 import type { TopicName } from '../../namespace/topic-name.ts'
 import type { TopicRecord } from '../../namespace/topic-records.ts'
 import type { Topic } from '../../topic/topic.ts'
+import { allOf, failuresOf, jsonOf, onParts, type Outcome } from '../on-parts.ts'
 import { bodyOf, flag, json, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
+import { brokerIdOf } from './brokers.ts'
 import { requiredPersistent, requiredRecord, requiredTopic, topicOf } from './names.ts'
 import { asPosition, messageIdJson, messageIdOf } from './positions.ts'
 import { addStats } from './stats-sum.ts'
@@ -19,21 +21,46 @@ export async function getInternalStats(request: AdminRequest): Promise<AdminRepl
 
 export async function getPartitionedStats(request: AdminRequest): Promise<AdminReply> {
   const { record, parts } = await partsForStats(request)
-  const partitions: Record<string, Record<string, unknown>> = {}
+  const all = await onParts<Record<string, unknown>>(request, parts, {
+    here: async part => shown(request, await requiredTopic(request, part)),
+    there: jsonOf,
+    rest: '/stats'
+  })
+  const partitions: Record<string, unknown> = {}
   let sum: Record<string, unknown> = {}
-  for (const part of parts) {
-    const stats = shown(request, await requiredTopic(request, part))
-    sum = addStats(sum, stats)
-    if (flag(request, 'perPartition', true)) partitions[part.toString()] = stats
+  for (const { about, value } of known(all)) {
+    sum = addStats(sum, value ?? {})
+    if (flag(request, 'perPartition', true)) partitions[about] = value
   }
-  return json({ ...sum, metadata: { partitions: record.partitions, deleted: false }, partitions })
+  return json({ ...sum, ...described(record, partitions), ...missing(all) })
 }
 
 export async function getPartitionedInternalStats(request: AdminRequest): Promise<AdminReply> {
   const { record, parts } = await partsForStats(request)
-  const partitions: Record<string, unknown> = {}
-  for (const part of parts) partitions[part.toString()] = (await requiredTopic(request, part)).internalStats()
-  return json({ metadata: { partitions: record.partitions, deleted: false }, partitions })
+  const all = await onParts<Record<string, unknown>>(request, parts, {
+    here: async part => (await requiredTopic(request, part)).internalStats(),
+    there: jsonOf,
+    rest: '/internalStats'
+  })
+  const partitions = Object.fromEntries(known(all).map(({ about, value }) => [about, value]))
+  return json({ ...described(record, partitions), ...missing(all) })
+}
+
+/** What could be learnt. @throws RestError where that is nothing */
+function known<Value>(all: readonly Outcome<Value>[]): readonly Outcome<Value>[] {
+  const found = all.filter(({ error }) => error === undefined)
+  if (found.length === 0) allOf(all)
+  return found
+}
+
+function described(record: TopicRecord, partitions: object): Record<string, unknown> {
+  return { metadata: { partitions: record.partitions, deleted: false }, partitions }
+}
+
+/** Partitions whose brokers did not answer, and why: the sums are without them. */
+function missing(all: readonly Outcome<unknown>[]): Record<string, unknown> {
+  const failures = failuresOf(all)
+  return failures === undefined ? {} : { failures }
 }
 
 /** Ledgers and cursors as metadata has them. */
@@ -41,11 +68,11 @@ export async function getInternalInfo(request: AdminRequest): Promise<AdminReply
   const name = topicOf(request)
   const record = await requiredRecord(request, name)
   if (record.partitions === 0 || name.isPartition) return json(await internalInfo(request, name))
-  const partitions: Record<string, unknown> = {}
-  for (let index = 0; index < record.partitions; index++) {
-    const part = name.partition(index)
-    partitions[part.toString()] = await internalInfo(request, part)
-  }
+  const parts = Array.from({ length: record.partitions }, (_, index) => name.partition(index))
+  const infos = allOf(
+    await onParts<unknown>(request, parts, { here: part => internalInfo(request, part), there: jsonOf })
+  )
+  const partitions = Object.fromEntries(parts.map((part, index) => [part.toString(), infos[index]]))
   return json({ version: record.version, partitions })
 }
 
@@ -115,11 +142,10 @@ export async function terminatePartitions(request: AdminRequest): Promise<AdminR
       'Termination of a non-partitioned topic is not allowed using partitioned-terminate, please use terminate commands'
     )
   }
-  const ends: Record<string, unknown> = {}
-  for (let index = 0; index < record.partitions; index++) {
-    ends[index] = await terminate(request, name.partition(index))
-  }
-  return json(ends)
+  const parts = Array.from({ length: record.partitions }, (_, index) => name.partition(index))
+  const work = { here: (part: TopicName) => terminate(request, part), there: jsonOf<Record<string, number>> }
+  const ends = allOf(await onParts(request, parts, { ...work, rest: '/terminate' }))
+  return json(Object.fromEntries(ends.entries()))
 }
 
 /** A second time gives the same end. */
@@ -147,14 +173,6 @@ function shown(request: AdminRequest, topic: Topic): Record<string, unknown> {
       Object.entries(subscriptions).map(([name, subscription]) => [name, { ...subscription, consumers: [] }])
     )
   }
-  const { web } = request.backend.ports
-  const { httpUrl } = request.backend.listeners.route({
-    listenerName: '',
-    localAddress: request.localAddress,
-    remoteAddress: request.remoteAddress,
-    port: request.backend.ports.broker,
-    webPort: web
-  })
-  stats.ownerBroker = httpUrl === undefined ? '' : httpUrl.replace(/^https?:\/\//, '')
+  stats.ownerBroker = brokerIdOf(request)
   return stats
 }

@@ -1,7 +1,9 @@
 import { isNamespaceError } from '../../namespace/errors.ts'
 import type { TopicName } from '../../namespace/topic-name.ts'
 import type { TopicRecord } from '../../namespace/topic-records.ts'
+import type { Topic } from '../../topic/topic.ts'
 import type { AdminBackend } from '../backend.ts'
+import { allOf, jsonOf, onParts, requireDone } from '../on-parts.ts'
 import {
   bodyOf,
   done,
@@ -78,7 +80,7 @@ export async function updatePartitions(request: AdminRequest): Promise<AdminRepl
     requireNoFewer(current, partitions)
     return { partitions }
   })
-  await extendSubscriptions(request.backend, changed, before)
+  await extendSubscriptions(request, changed, before)
   return done()
 }
 
@@ -88,18 +90,55 @@ function requireNoFewer(record: TopicRecord, partitions: number): void {
   }
 }
 
-async function extendSubscriptions(backend: AdminBackend, record: TopicRecord, before: number): Promise<void> {
+interface DurableSubscription {
+  readonly name: string
+  readonly properties: Readonly<Record<string, string>>
+}
+
+async function extendSubscriptions(request: AdminRequest, record: TopicRecord, before: number): Promise<void> {
   if (!record.name.isPersistent || record.partitions === before) return
-  const first = await backend.topics.load(record.name.partition(0), { mayCreate: false })
-  const durable = [...first.subscriptions.values()].filter(subscription => subscription.isDurable)
-  if (durable.length === 0) return
-  for (let index = before; index < record.partitions; index++) {
-    const topic = await backend.topics.load(record.name.partition(index), { mayCreate: false })
-    for (const { name, cursor } of durable) {
-      if (topic.subscriptions.has(name)) continue
-      await topic.createSubscription(name, { position: 'earliest', properties: cursor?.properties ?? {} })
-    }
+  const { topics } = request.backend
+  const [durable = []] = allOf(
+    await onParts<DurableSubscription[]>(request, [record.name.partition(0)], {
+      here: async part => durableOf(await topics.load(part, { mayCreate: false })),
+      there: answer => durableIn(jsonOf(answer)),
+      ...{ rest: '/stats', method: 'GET', body: NO_BODY }
+    })
+  )
+  const added = Array.from({ length: record.partitions - before }, (_, index) => record.name.partition(before + index))
+  for (const { name, properties } of durable) {
+    const all = await onParts(request, added, {
+      here: async part => {
+        const topic = await topics.load(part, { mayCreate: false })
+        if (!topic.subscriptions.has(name)) await topic.createSubscription(name, { position: 'earliest', properties })
+      },
+      there: answer => {
+        if (answer.status !== 409) requireDone(answer)
+      },
+      rest: `/subscription/${encodeURIComponent(name)}`,
+      method: 'PUT',
+      body: Buffer.from(JSON.stringify({ messageId: EARLIEST_ID, properties }))
+    })
+    allOf(all)
   }
+}
+
+const NO_BODY = Buffer.alloc(0)
+const EARLIEST_ID = { ledgerId: -1, entryId: -1 }
+
+function durableOf(topic: Topic): DurableSubscription[] {
+  const durable = [...topic.subscriptions.values()].filter(subscription => subscription.isDurable)
+  return durable.map(({ name, cursor }) => ({ name, properties: cursor?.properties ?? {} }))
+}
+
+/** From the stats that another broker gives. */
+function durableIn(stats: { readonly subscriptions?: unknown }): DurableSubscription[] {
+  const all = isObject(stats.subscriptions) ? Object.entries(stats.subscriptions) : []
+  return all.flatMap(([name, subscription]) =>
+    isObject(subscription) && subscription.isDurable === true
+      ? [{ name, properties: propertiesOf(subscription.subscriptionProperties) }]
+      : []
+  )
 }
 
 /** Partitions are a number in the topic's record, so none is ever missing. */
@@ -176,27 +215,30 @@ async function deleting(run: () => Promise<void>): Promise<void> {
 // ---------------------------------------------------------------- life
 
 export async function unloadTopic(request: AdminRequest): Promise<AdminReply> {
-  for (const part of await partsOfTopic(request, topicOf(request))) await request.backend.topics.unload(part)
+  const parts = await partsOfTopic(request, topicOf(request))
+  const here = (part: TopicName): Promise<void> => request.backend.topics.unload(part)
+  allOf(await onParts(request, parts, { here, there: requireDone }))
   return done()
 }
 
 export async function truncateTopic(request: AdminRequest): Promise<AdminReply> {
   const name = topicOf(request)
   if (!name.isPersistent) refuse(412, 'unsupport truncate')
-  for (const part of await partsOfTopic(request, name)) {
+  const here = async (part: TopicName): Promise<void> => {
     const topic = await requiredPersistent(request, part, 'Truncate')
     for (const subscription of topic.subscriptions.values()) await subscription.skipAll()
     await topic.log.trim()
   }
+  allOf(await onParts(request, await partsOfTopic(request, name), { here, there: requireDone }))
   return done()
 }
 
 export async function trimTopic(request: AdminRequest): Promise<AdminReply> {
-  const name = topicOf(request)
-  for (const part of await partsOfTopic(request, name)) {
-    const topic = await requiredPersistent(request, part, 'Trim')
-    await topic.log.trim()
+  const here = async (part: TopicName): Promise<void> => {
+    await (await requiredPersistent(request, part, 'Trim')).log.trim()
   }
+  const parts = await partsOfTopic(request, topicOf(request))
+  allOf(await onParts(request, parts, { here, there: requireDone }))
   return done()
 }
 

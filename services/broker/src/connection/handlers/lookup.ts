@@ -3,17 +3,24 @@ import {
   CommandPartitionedTopicMetadataResponse_LookupType,
   type CommandBody
 } from '@strata/wire'
-import { brokerError, wireErrorOf } from '../../errors.ts'
-import { asClientError, wireAnswerOf } from '../../topic/client-error.ts'
+import { brokerError, isBrokerError, wireErrorOf } from '../../errors.ts'
+import { isNamespaceError } from '../../namespace/errors.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
+import type { BrokerAddress } from '../../ownership/contract.ts'
+import { asClientError, wireAnswerOf } from '../../topic/client-error.ts'
+import type { TopicHomes, Whereabouts } from '../../topic/homes.ts'
 import type { ConnectionContext } from '../context.ts'
+import { unknownListener, type ListenerUrls } from '../listeners.ts'
 
 /*
   protocol.md section 0, "Errors that say too much" and "Lookup". ServiceNotReady in one of these answers makes clients drop
   the connection, so whatever may pass is told as MetadataError; only an unknown listener keeps it, for its text.
 */
 
-/** The topic need not exist and is not created: even a regex may be looked up. */
+/**
+ * The owner's address, straight away or once there is an owner: clients back off exponentially, so an early error would only
+ * lengthen an outage. The topic need not exist and is not created: even a regex may be looked up.
+ */
 export function handleLookup(connection: ConnectionContext, lookup: CommandBody<'lookupTopic'>): void {
   const { requestId } = lookup
   const { services } = connection
@@ -24,26 +31,79 @@ export function handleLookup(connection: ConnectionContext, lookup: CommandBody<
       ...wireAnswerOf(error)
     })
   }
-  try {
+  connection.answerWith(async () => {
     requireLookupRoom(connection)
-    TopicName.parse(lookup.topic)
-    const route = services.listeners.route({
-      listenerName: lookup.advertisedListenerName !== '' ? lookup.advertisedListenerName : connection.listenerName,
-      localAddress: connection.localAddress,
-      remoteAddress: connection.remoteAddress,
-      port: services.ports.broker,
-      webPort: services.ports.web
-    })
-    connection.reply('lookupTopicResponse', {
-      requestId,
-      response: CommandLookupTopicResponse_LookupType.Connect,
-      authoritative: true,
-      ...(route.brokerUrl === undefined ? {} : { brokerServiceUrl: route.brokerUrl }),
-      ...(route.brokerUrlTls === undefined ? {} : { brokerServiceUrlTls: route.brokerUrlTls }),
-      proxyThroughServiceUrl: route.isProxied
-    })
+    const name = TopicName.parse(lookup.topic)
+    const { advertisedListenerName } = lookup
+    const listenerName = advertisedListenerName !== '' ? advertisedListenerName : connection.listenerName
+    services.lookups.pending++
+    try {
+      const where = await whereabouts(services.homes, name, { take: lookup.authoritative })
+      const { brokerUrl, brokerUrlTls, isProxied } = urlsFor(connection, where, listenerName)
+      connection.lookupListener = listenerName
+      connection.reply('lookupTopicResponse', {
+        requestId,
+        response: CommandLookupTopicResponse_LookupType.Connect,
+        authoritative: true,
+        ...(brokerUrl === undefined ? {} : { brokerServiceUrl: brokerUrl }),
+        ...(brokerUrlTls === undefined ? {} : { brokerServiceUrlTls: brokerUrlTls }),
+        proxyThroughServiceUrl: isProxied
+      })
+    } finally {
+      services.lookups.pending--
+    }
+  }, refuse)
+}
+
+/** Where nothing is, any broker may say so: undefined for a namespace that does not exist. */
+async function whereabouts(
+  homes: TopicHomes,
+  name: TopicName,
+  options: { take: boolean }
+): Promise<Whereabouts | undefined> {
+  try {
+    return await homes.find(name, options)
   } catch (error) {
-    refuse(error)
+    if (isNamespaceError(error, 'NAMESPACE_NOT_FOUND')) return undefined
+    throw isBrokerError(error, 'TooManyRequests') ? error : inLookup(asClientError(error))
+  }
+}
+
+function urlsFor(
+  connection: ConnectionContext,
+  where: Whereabouts | undefined,
+  listenerName: string
+): Pick<ListenerUrls, 'brokerUrl' | 'brokerUrlTls'> & { readonly isProxied: boolean } {
+  const { services } = connection
+  if (where?.kind === 'there') return { ...urlsOf(where.broker, listenerName), isProxied: false }
+  return services.listeners.route({
+    listenerName,
+    localAddress: connection.localAddress,
+    remoteAddress: connection.remoteAddress,
+    port: services.ports.broker,
+    webPort: services.ports.web
+  })
+}
+
+/** @throws BrokerError ServiceNotReady: it has no such listener, in words that clients look for */
+export function urlsOf(broker: BrokerAddress, listenerName: string): ListenerUrls {
+  if (listenerName === '') return broker.urls
+  return broker.listeners.get(listenerName) ?? unknownListener(listenerName)
+}
+
+/**
+ * What CLOSE says of where to go. Nothing where it is not known by which listener the client reaches brokers: an address that
+ * it cannot reach would cost it more than a lookup. Clients that do not know the fields pass over them.
+ */
+export function assignedUrls(
+  next: BrokerAddress | undefined,
+  listenerName: string
+): { assignedBrokerServiceUrl?: string; assignedBrokerServiceUrlTls?: string } {
+  if (next === undefined || (listenerName === '' && next.listeners.size > 1)) return {}
+  const { brokerUrl, brokerUrlTls } = listenerName === '' ? next.urls : (next.listeners.get(listenerName) ?? next.urls)
+  return {
+    ...(brokerUrl === undefined ? {} : { assignedBrokerServiceUrl: brokerUrl }),
+    ...(brokerUrlTls === undefined ? {} : { assignedBrokerServiceUrlTls: brokerUrlTls })
   }
 }
 

@@ -38,7 +38,8 @@ export function createWorld(
     clock,
     logger: silentLogger,
     dispatchPool: pool,
-    settings: { ...DEFAULT_SETTINGS, ...options.settings }
+    settings: { ...DEFAULT_SETTINGS, ...options.settings },
+    suspension: { isOn: false }
   }
   const cursor: FakeCursor = log.openNonDurableCursor('s', { ledgerId: 1, entryId: 0 })
   const subscription = createSubscription(host, 's', { durable: true, cursor }, turns)

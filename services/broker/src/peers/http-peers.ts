@@ -1,0 +1,111 @@
+import { reasonOf, type Clock } from '@strata/base'
+import { brokerError } from '../errors.ts'
+import { namespaceError } from '../namespace/errors.ts'
+import type { TopicName } from '../namespace/topic-name.ts'
+import type { BrokerAddress } from '../ownership/contract.ts'
+import type { RemoteTopics } from '../topic/remote-topics.ts'
+
+export interface PeerRequest {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  /** With its query. */
+  readonly path: string
+  readonly body?: Buffer
+}
+
+export interface PeerAnswer {
+  readonly status: number
+  readonly body: Buffer
+  readonly contentType: string
+}
+
+/** Under it is what brokers ask of each other, of topics. */
+export const PEER_PATH = '/internal/v1/topics'
+
+const TIMEOUT_MS = 30_000
+
+/**
+ * What this broker asks of the others of its cluster, over HTTP. One that does not serve what it is asked for sends the
+ * question on to who does.
+ */
+export class HttpPeers implements RemoteTopics {
+  readonly #clock: Clock
+  readonly #ending = new AbortController()
+
+  constructor(options: { clock: Clock }) {
+    this.#clock = options.clock
+  }
+
+  /** Whatever the other one answers. @throws BrokerError MetadataError: it does not */
+  async call(broker: BrokerAddress, request: PeerRequest): Promise<PeerAnswer> {
+    const late = new AbortController()
+    const cancel = this.#clock.after(TIMEOUT_MS, () => {
+      late.abort(new Error(`no answer within ${TIMEOUT_MS} ms`))
+    })
+    try {
+      const answer = await fetch(`${httpUrlOf(broker)}${request.path}`, {
+        method: request.method,
+        signal: AbortSignal.any([late.signal, this.#ending.signal]),
+        ...(request.body === undefined || request.body.length === 0
+          ? {}
+          : { body: new Uint8Array(request.body), headers: { 'content-type': 'application/json' } })
+      })
+      return {
+        status: answer.status,
+        body: Buffer.from(await answer.arrayBuffer()),
+        contentType: answer.headers.get('content-type') ?? ''
+      }
+    } catch (error) {
+      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+      throw brokerError('MetadataError', `${broker.id} does not answer: ${reasonOf(cause)}`, error)
+    } finally {
+      cancel()
+    }
+  }
+
+  async block(broker: BrokerAddress, name: TopicName, options: { force: boolean }): Promise<void> {
+    await this.#ask(broker, name, `block?force=${String(options.force)}`)
+  }
+
+  async unblock(broker: BrokerAddress, name: TopicName): Promise<void> {
+    await this.#ask(broker, name, 'unblock')
+  }
+
+  async erase(broker: BrokerAddress, name: TopicName): Promise<void> {
+    await this.#ask(broker, name, 'erase')
+  }
+
+  close(): void {
+    this.#ending.abort(new Error('the broker shuts down'))
+  }
+
+  async #ask(broker: BrokerAddress, name: TopicName, what: string): Promise<void> {
+    const path = `${PEER_PATH}/${pathOf(name)}/${what}`
+    const { status, body } = await this.call(broker, { method: 'POST', path })
+    if (status < 300) return
+    const reason = `${broker.id}: ${reasonIn(body)}`
+    if (status === 412) throw namespaceError('NOT_EMPTY', reason)
+    if (status === 409) throw namespaceError('BEING_DELETED', reason)
+    throw brokerError('MetadataError', reason)
+  }
+}
+
+/** Where its HTTP is. */
+export function httpUrlOf(broker: BrokerAddress): string {
+  return broker.urls.httpUrl ?? `http://${broker.id}`
+}
+
+/** `domain/tenant/namespace/topic`, as it stands in a path. */
+export function pathOf(name: TopicName): string {
+  return `${name.domain}/${name.namespace}/${name.encodedLocalName}`
+}
+
+/** What an answer that refuses says why. */
+export function reasonIn(body: Buffer): string {
+  const text = body.toString('utf8')
+  try {
+    const { reason } = JSON.parse(text) as { reason?: unknown }
+    return typeof reason === 'string' ? reason : text
+  } catch {
+    return text
+  }
+}
