@@ -154,6 +154,7 @@ export class Balancer {
     office.history = history
     if (decisions.length === 0) return
     const done = await this.#perform(decisions)
+    office.history = withoutFailed(history, done)
     for (const each of done) logger.info({ event: 'balance.decided', ...each }, 'balance decided')
     await log.append({ atMs: nowMs, leader: ownership.self.id, decisions: done })
   }
@@ -162,12 +163,12 @@ export class Balancer {
     const found: Misplaced[] = []
     for (let looked = 0; looked < PLACES_PER_CYCLE; looked++) {
       office.places ??= this.#options.ownership.owners().entries()
-      const { value, done } = office.places.next()
-      if (done === true) {
+      const next = office.places.next()
+      if (next.done === true) {
         office.places = undefined
         break
       }
-      const [bundle, { instance }] = value
+      const [bundle, { instance }] = next.value
       if (!placement.mayStay(bundle, instance)) found.push({ bundle, from: instance })
     }
     return found
@@ -226,4 +227,11 @@ export class Balancer {
   #broker(instance: string): BrokerAddress | undefined {
     return this.#options.ownership.brokers().find(broker => broker.instance === instance)
   }
+}
+
+/** What was not done needs no rest: it may be decided otherwise the next time. It counts for the cap nonetheless. */
+function withoutFailed(history: BalanceHistory, done: readonly LoggedDecision[]): BalanceHistory {
+  const touched = new Map(history.touched)
+  for (const { bundle, outcome } of done) if (outcome !== 'done') touched.delete(bundle)
+  return { ...history, touched }
 }
