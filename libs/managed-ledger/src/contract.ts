@@ -182,6 +182,12 @@ export interface LogGuards {
   readonly guards?: readonly Compare[]
 }
 
+export interface LogCreation {
+  readonly create: boolean
+  /** Revision of this process's own transaction, just now, that made the log with `logBirth`: it is open without a read or write. */
+  readonly bornAt?: number
+}
+
 /** A log that nobody has open, after a sweep. */
 export interface SweptLog {
   /** In order, each closed. */
@@ -199,10 +205,7 @@ export interface ManagedLedgerFactory {
    * @throws ManagedLedgerError LOG_NOT_FOUND, LOG_NOT_YOURS (a guard does not hold), METADATA_UNAVAILABLE (retryable),
    *   STORAGE_FAILED (retryable)
    */
-  open<Context>(
-    name: string,
-    options: ManagedLedgerOptions & LogGuards & { create: boolean }
-  ): Promise<ManagedLedger<Context>>
+  open<Context>(name: string, options: ManagedLedgerOptions & LogGuards & LogCreation): Promise<ManagedLedger<Context>>
   exists(name: string): Promise<boolean>
   /**
    * Resumable: marks, deletes ledgers and cursors, removes the record. A log that is open here is closed first. Nothing is

@@ -3,6 +3,7 @@ import { trimmableLedgers } from '@strata/cursor-protocol'
 import type { LedgerClient } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import type {
+  LogCreation,
   LogGuards,
   ManagedLedger,
   ManagedLedgerFactory,
@@ -36,6 +37,8 @@ const CACHE_BYTES_MIN = 1024 * 1024
 const STORAGE_DEADLINE_MS = 10_000
 const CURSOR_LEDGER_BYTES_MAX = 4 * 1024 * 1024
 
+type OpenOptions = ManagedLedgerOptions & LogGuards & LogCreation
+
 export function createManagedLedgerFactory(options: ManagedLedgerFactoryOptions): ManagedLedgerFactory {
   return new LogFactory(options)
 }
@@ -61,10 +64,7 @@ class LogFactory implements ManagedLedgerFactory {
     this.#cache = new EntryCache({ bytesMax: Math.max(options.cacheBytesMax, CACHE_BYTES_MIN), clock: this.#clock })
   }
 
-  open<Context>(
-    name: string,
-    options: ManagedLedgerOptions & LogGuards & { create: boolean }
-  ): Promise<ManagedLedger<Context>> {
+  open<Context>(name: string, options: OpenOptions): Promise<ManagedLedger<Context>> {
     return this.#alone(name, async () => {
       const open = this.#open.get(name)
       // One log has one user of its append listener; who asks again by name means the same one.
@@ -100,14 +100,9 @@ class LogFactory implements ManagedLedgerFactory {
     this.#cache.close()
   }
 
-  async #takeOver<Context>(
-    name: string,
-    options: ManagedLedgerOptions & LogGuards & { create: boolean }
-  ): Promise<ManagedLedger<Context>> {
+  async #takeOver<Context>(name: string, options: OpenOptions): Promise<ManagedLedger<Context>> {
     if (this.#isClosed) throw ManagedLedgerError.create('LOG_CLOSED', { name })
-    // The leftovers of a log of this name that was deleted go first: then there is none.
-    if (options.create && (await this.#record(name))?.isDeleting === true) await this.#deleteLog(name, options)
-    const session = await this.#session(name, options)
+    const session = await this.#begin(name, options)
     const loaded = await loadLog({ session, client: this.#client, clock: this.#clock })
     const log = new OpenLog<Context>(loaded, options, this.#services())
     this.#open.set(name, log as OpenLog<never>)
@@ -118,6 +113,21 @@ class LogFactory implements ManagedLedgerFactory {
       })
     }
     return log
+  }
+
+  async #begin(name: string, options: OpenOptions): Promise<LogSession> {
+    const { bornAt } = options
+    if (bornAt !== undefined) return LogSession.begin(name, { store: this.#store, clock: this.#clock, bornAt })
+    for (;;) {
+      try {
+        return await this.#session(name, options)
+      } catch (error) {
+        const isLeftOver = ManagedLedgerError.is(error, 'LOG_NOT_FOUND') && error.details['isDeleting'] === true
+        if (!isLeftOver || !options.create) throw error
+      }
+      // The leftovers of a log of this name that was deleted go first: then there is none.
+      await this.#deleteLog(name, options)
+    }
   }
 
   #services(): LogServices {

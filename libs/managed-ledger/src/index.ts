@@ -3,6 +3,7 @@ export type {
   Cursor,
   Entry,
   LedgerStats,
+  LogCreation,
   LogGuards,
   ManagedLedger,
   ManagedLedgerFactory,
@@ -16,4 +17,5 @@ export type {
 export { ManagedLedgerError } from './errors.ts'
 export { createManagedLedgerFactory, type ManagedLedgerFactoryOptions } from './factory.ts'
 export { listingOf, type Listing } from './listing.ts'
+export { logBirth } from './records.ts'
 export { parseOwner, whyKept, type LedgerReasons } from './why-kept.ts'

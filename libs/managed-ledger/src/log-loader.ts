@@ -1,6 +1,6 @@
 import { entryId, ledgerId, NO_ENTRY, type Clock } from '@strata/base'
 import { AckState, LedgerTable } from '@strata/cursor-protocol'
-import type { LedgerClient } from '@strata/ledger-client'
+import type { LedgerClient, LedgerReader } from '@strata/ledger-client'
 import { decodeCursorEntry } from './cursor-ledger-codec.ts'
 import type { StoredCursor } from './cursor-store.ts'
 import { ManagedLedgerError } from './errors.ts'
@@ -17,7 +17,9 @@ export interface LoadedLog {
 }
 
 const READ_BYTES_MAX = 1024 * 1024
-const READ_ENTRIES_MAX = 10_000
+/** A cursor ledger is read in runs, all of them at once: so much each, if its entries are of one size. */
+const RUN_BYTES = READ_BYTES_MAX / 2
+const RUN_ENTRIES_MAX = 2_000
 
 /**
  * Recovers every ledger that is not closed and reads the cursor ledger, all at once.
@@ -25,7 +27,7 @@ const READ_ENTRIES_MAX = 10_000
  */
 export async function loadLog(parts: { session: LogSession; client: LedgerClient; clock: Clock }): Promise<LoadedLog> {
   const { session, client } = parts
-  const listed = await session.listLedgers()
+  const listed = session.isFirst ? [] : await session.listLedgers()
   const [records, cursorEntries] = await storageFailures(
     Promise.all([
       Promise.all(listed.map(record => closedRecord(record, parts))),
@@ -60,20 +62,29 @@ async function closedRecord(
 
 async function readCursorLedger(id: number | undefined, client: LedgerClient): Promise<Buffer[]> {
   if (id === undefined) return []
-  const end = await client.recover(ledgerId(id))
-  const reader = await client.open(ledgerId(id))
-  const entries: Buffer[] = []
-  while (entries.length <= end.lastEntryId) {
-    const read = await reader.read({
-      first: entryId(entries.length),
-      last: end.lastEntryId,
-      bytesMax: READ_BYTES_MAX,
-      entriesMax: READ_ENTRIES_MAX
-    })
-    if (read.length === 0) throw new Error(`cursor ledger ${id} gave no entry below its end`)
-    for (const entry of read) entries.push(entry.payload)
+  const [end, reader] = await Promise.all([client.recover(ledgerId(id)), client.open(ledgerId(id))])
+  const entryBytes = Math.max(1, end.lengthBytes / (end.lastEntryId + 1))
+  const runEntries = Math.max(1, Math.min(Math.floor(RUN_BYTES / entryBytes), RUN_ENTRIES_MAX))
+  const runs: Promise<Buffer[]>[] = []
+  for (let first = 0; first <= end.lastEntryId; first += runEntries) {
+    runs.push(readRun(reader, first, Math.min(first + runEntries - 1, end.lastEntryId)))
   }
-  return entries
+  return (await Promise.all(runs)).flat()
+}
+
+async function readRun(reader: LedgerReader, first: number, last: number): Promise<Buffer[]> {
+  const payloads: Buffer[] = []
+  while (first + payloads.length <= last) {
+    const read = await reader.read({
+      first: entryId(first + payloads.length),
+      last: entryId(last),
+      bytesMax: READ_BYTES_MAX,
+      entriesMax: RUN_ENTRIES_MAX
+    })
+    if (read.length === 0) throw new Error(`cursor ledger ${reader.ledgerId} gave no entry below its end`)
+    for (const { payload } of read) payloads.push(payload)
+  }
+  return payloads
 }
 
 /** @throws CursorError MALFORMED_CURSOR_STATE, UNKNOWN_CURSOR_STATE_VERSION */

@@ -15,6 +15,7 @@ import {
   decodeLogRecord,
   encodeLedgerRecord,
   encodeLogRecord,
+  FIRST_RECORD,
   ledgerKey,
   ledgersPrefix,
   logKey,
@@ -50,9 +51,15 @@ export class LogSession {
   #version: number
   #last: Promise<unknown> = Promise.resolve()
   #ended: Error | undefined
+  /** There was no record before: whatever belongs to the log was made in this session, so nothing is listed yet. */
+  readonly isFirst: boolean
 
-  private constructor(name: string, held: { store: MetadataStore; clock: Clock; record: LogRecord; version: number }) {
+  private constructor(
+    name: string,
+    held: { store: MetadataStore; clock: Clock; record: LogRecord; version: number; isFirst: boolean }
+  ) {
     this.name = name
+    this.isFirst = held.isFirst
     this.#store = held.store
     this.#clock = held.clock
     this.#record = held.record
@@ -93,7 +100,15 @@ export class LogSession {
           },
           { clock }
         )
-        if (result.committed) return new LogSession(name, { store, clock, record, version: result.revision })
+        if (result.committed) {
+          return new LogSession(name, {
+            store,
+            clock,
+            record,
+            version: result.revision,
+            isFirst: current === undefined
+          })
+        }
         const refusing = result.conflicts.find(({ key }) => key !== logKey(name))
         if (refusing !== undefined) throw ManagedLedgerError.create('LOG_NOT_YOURS', { name, guard: refusing.key })
         current = result.conflicts[0]?.current
@@ -101,6 +116,12 @@ export class LogSession {
     } catch (error) {
       throw metadataFailure(error)
     }
+  }
+
+  /** Of a log that `logBirth` made under this revision. If somebody took it over since, every change finds itself fenced. */
+  static begin(name: string, options: { store: MetadataStore; clock: Clock; bornAt: number }): LogSession {
+    const { store, clock, bornAt } = options
+    return new LogSession(name, { store, clock, record: FIRST_RECORD, version: bornAt, isFirst: true })
   }
 
   get record(): LogRecord {

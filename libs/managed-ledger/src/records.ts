@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { Position } from '@strata/cursor-protocol'
-import { encodeSegment, rowCodec } from '@strata/metadata'
+import { encodeSegment, rowCodec, type Change, type Compare } from '@strata/metadata'
 import { ManagedLedgerError } from './errors.ts'
 import {
   type CleanClose as StoredCleanClose,
@@ -53,6 +53,18 @@ export const NEW_LOG: LogRecord = {
   isDeleting: false,
   obsoleteLedgerIds: [],
   cleanClose: undefined
+}
+
+/** As its first owner writes it. */
+export const FIRST_RECORD: LogRecord = { ...NEW_LOG, epoch: 1 }
+
+/**
+ * What makes a log together with whatever it belongs to, in one transaction. Whoever commits that may open the log with
+ * its revision (`bornAt`), and needs neither read nor write for it.
+ */
+export function logBirth(name: string): { readonly compare: Compare; readonly change: Change } {
+  const key = logKey(name)
+  return { compare: { key, version: 0 }, change: { kind: 'put', key, value: encodeLogRecord(FIRST_RECORD) } }
 }
 
 export function logKey(name: string): string {
