@@ -85,7 +85,18 @@ export interface LedgerClient {
   delete(ledgerId: LedgerId): Promise<void>
   /** State as the metadata has it. */
   describe(ledgerId: LedgerId): Promise<LedgerDescription | undefined>
+  /**
+   * The same client for ledgers that may stand on some nodes only: new ensembles, replacements of failed nodes and copies
+   * that a recovery writes go to nodes of the choice, which is asked each time. Re-replication knows nothing of it.
+   */
+  among(choice: NodeChoice): LedgerClient
 }
+
+/**
+ * Which of the nodes that take entries may hold a ledger, and where they stand: in place of what the directory says.
+ * `needed` is the size of an ensemble: with fewer no ledger can be begun.
+ */
+export type NodeChoice = (writable: readonly BookieDescription[], needed: number) => readonly BookieDescription[]
 
 /** What this package gives: every reader follows. */
 export interface FollowingLedgerClient extends LedgerClient {

@@ -471,3 +471,30 @@ test('recovery takes the same reads for a long ledger as for a short one', async
   }
   assert.equal(await readsFor(20_000), await readsFor(200))
 })
+
+describe('a client among some nodes', () => {
+  beforeEach(() => start(8))
+
+  test('puts ledgers, and what takes the place of a failed node, on those alone, and asks each time', async () => {
+    let allowed = 4
+    const among = client.among((writable, needed) => {
+      assert.equal(needed, 3)
+      return writable.filter(({ bookieId: id }) => Number(id.slice('node-'.length)) < allowed)
+    })
+    const ledger = await among.create({ owner: 'test', listener, quorum: ALL })
+    const [first] = await ensembles(ledger)
+    assert(first?.bookies.every(id => id < 'node-4'))
+    await append(ledger, 'a')
+    nodeOf(first.bookies[0]).failNext('STORAGE_FAILED')
+    await append(ledger, 'b')
+    assert.equal(ledger.lastAddConfirmed, 1)
+    const members = (await ensembles(ledger)).flatMap(({ bookies }) => bookies)
+    assert.deepEqual([...new Set(members)].sort(), ['node-0', 'node-1', 'node-2', 'node-3'])
+    assert.deepEqual(await contentOf(ledger), ['a', 'b'])
+    allowed = 2
+    await assert.rejects(among.create({ owner: 'test', listener }), error =>
+      LedgerError.is(error, 'NOT_ENOUGH_BOOKIES')
+    )
+    await client.create({ owner: 'test', listener })
+  })
+})

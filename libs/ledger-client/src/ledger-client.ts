@@ -14,7 +14,8 @@ import type {
   DamagedCopy,
   FollowingLedgerClient,
   LedgerAppender,
-  LedgerDescription
+  LedgerDescription,
+  NodeChoice
 } from './contract.ts'
 import { LedgerError } from './errors.ts'
 import { FailedNodes } from './failed-nodes.ts'
@@ -62,8 +63,8 @@ export function createLedgerClient(options: LedgerClientOptions): FollowingLedge
   }
   const { speculateMs = SPECULATE_MS, onDamaged = report } = options
   const reading = { directory, metadata, clock, random, speculateMs, onDamaged }
-  return {
-    create: request => createLedger(request, { ...doors, ids, quorum: options.quorum }),
+  const among = (chosen: BookieDirectory): FollowingLedgerClient => ({
+    create: request => createLedger(request, { ...doors, directory: chosen, ids, quorum: options.quorum }),
 
     async open(ledgerId) {
       const ledger = present(ledgerId, await metadata.read(ledgerId))
@@ -73,7 +74,7 @@ export function createLedgerClient(options: LedgerClientOptions): FollowingLedge
     recover(id) {
       let recovery = recovering.get(id)
       if (recovery === undefined) {
-        recovery = recoverLedger(id, doors).finally(() => recovering.delete(id))
+        recovery = recoverLedger(id, { ...doors, directory: chosen }).finally(() => recovering.delete(id))
         recovering.set(id, recovery)
       }
       return recovery
@@ -86,7 +87,18 @@ export function createLedgerClient(options: LedgerClientOptions): FollowingLedge
       if (ledger === undefined) return undefined
       const { state, end, quorum, owner, ensembles } = ledger.record
       return { ledgerId, state, end, quorum, owner, ensembles }
-    }
+    },
+
+    among: choice => among(chosenDirectory(directory, choice, options.quorum.ensembleSize))
+  })
+  return among(directory)
+}
+
+function chosenDirectory(directory: BookieDirectory, choice: NodeChoice, needed: number): BookieDirectory {
+  return {
+    writable: () => choice(directory.writable(), needed),
+    node: id => directory.node(id),
+    onChange: run => directory.onChange(run)
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Position } from '@strata/cursor-protocol'
+import type { NodeChoice } from '@strata/ledger-client'
 import type { Compare } from '@strata/metadata'
 
 /** One stored entry: the bytes as the client sent them (from the magic number on), never copied on the way. */
@@ -175,6 +176,8 @@ export interface ManagedLedgerOptions {
    * While it answers undefined nothing is trimmed.
    */
   readonly propertiesOnTrim?: () => Readonly<Record<string, string>> | undefined
+  /** Which storage nodes its ledgers go to, asked each time. Best one function for many logs. Default: any. */
+  readonly nodes?: NodeChoice
 }
 
 /** What must hold in the transaction that raises a log's epoch: whoever may not have the log takes it from nobody. */

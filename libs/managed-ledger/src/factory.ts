@@ -1,6 +1,6 @@
 import { ledgerId, reasonOf, silentLogger, systemClock, type Clock, type Logger } from '@strata/base'
 import { trimmableLedgers } from '@strata/cursor-protocol'
-import type { LedgerClient } from '@strata/ledger-client'
+import type { LedgerClient, NodeChoice } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import type {
   LogCreation,
@@ -46,6 +46,7 @@ export function createManagedLedgerFactory(options: ManagedLedgerFactoryOptions)
 class LogFactory implements ManagedLedgerFactory {
   readonly #store: MetadataStore
   readonly #client: LedgerClient
+  readonly #chosen = new WeakMap<NodeChoice, LedgerClient>()
   readonly #clock: Clock
   readonly #log: Logger
   readonly #cache: EntryCache
@@ -103,8 +104,9 @@ class LogFactory implements ManagedLedgerFactory {
   async #takeOver<Context>(name: string, options: OpenOptions): Promise<ManagedLedger<Context>> {
     if (this.#isClosed) throw ManagedLedgerError.create('LOG_CLOSED', { name })
     const session = await this.#begin(name, options)
-    const loaded = await loadLog({ session, client: this.#client, clock: this.#clock })
-    const log = new OpenLog<Context>(loaded, options, this.#services())
+    const client = this.#clientAmong(options.nodes)
+    const loaded = await loadLog({ session, client, clock: this.#clock })
+    const log = new OpenLog<Context>(loaded, options, this.#services(client))
     this.#open.set(name, log as OpenLog<never>)
     if (session.record.obsoleteLedgerIds.length > 0) {
       deleteObsolete(session, this.#client).catch((error: unknown) => {
@@ -130,9 +132,17 @@ class LogFactory implements ManagedLedgerFactory {
     }
   }
 
-  #services(): LogServices {
+  /** Logs of one choice share a client. */
+  #clientAmong(nodes: NodeChoice | undefined): LedgerClient {
+    if (nodes === undefined) return this.#client
+    let client = this.#chosen.get(nodes)
+    if (client === undefined) this.#chosen.set(nodes, (client = this.#client.among(nodes)))
+    return client
+  }
+
+  #services(client: LedgerClient): LogServices {
     return {
-      client: this.#client,
+      client,
       cache: this.#cache,
       clock: this.#clock,
       log: this.#log,

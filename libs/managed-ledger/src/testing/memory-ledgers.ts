@@ -96,6 +96,11 @@ export class MemoryLedgerClient implements LedgerClient {
     return appender
   }
 
+  /** There are no nodes to choose among. */
+  among(): this {
+    return this
+  }
+
   async open(id: LedgerId): Promise<LedgerReader> {
     await this.#arrive()
     const ledger = this.#ledgers.get(id)
