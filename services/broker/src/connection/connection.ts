@@ -26,8 +26,10 @@ import type { Publication } from '../topic/publication.ts'
 import type { Assembly } from './assembly-gate.ts'
 import { ClosedProducers } from './closed-producers.ts'
 import {
+  CONSUMERS_MAX,
   NO_REQUEST,
   PENDING_REQUESTS_MAX,
+  PRODUCERS_MAX,
   UNKNOWN_CLIENT,
   type ClientInfo,
   type ConnectionContext,
@@ -36,6 +38,7 @@ import {
   type ProducerSlot,
   type WatcherSlot
 } from './context.ts'
+import { GenerationsHeld } from './generations-held.ts'
 import { AckPath } from './handlers/acknowledge.ts'
 import { handleConnect } from './handlers/connect.ts'
 import { handleCommand } from './handlers/index.ts'
@@ -93,6 +96,8 @@ export class Connection implements ConnectionContext, FrameHandler {
   readonly producers = new Map<number, ProducerSlot>()
   readonly consumers = new Map<number, ConsumerSlot>()
   readonly watchers = new Map<bigint, WatcherSlot>()
+  readonly producerGenerations = new GenerationsHeld(PRODUCERS_MAX)
+  readonly consumerGenerations = new GenerationsHeld(CONSUMERS_MAX)
   readonly cancellations = new Map<ProducerSlot, () => void>()
   client: ClientInfo = UNKNOWN_CLIENT
   readonly #socket: Socket

@@ -8,6 +8,7 @@ import type { TopicHomes } from '../topic/homes.ts'
 import type { Topic } from '../topic/topic.ts'
 import type { TopicRegistry } from '../topic/topic-registry.ts'
 import type { AssemblyGate } from './assembly-gate.ts'
+import type { GenerationsHeld } from './generations-held.ts'
 import type { Listeners } from './listeners.ts'
 import type { Flusher } from './output.ts'
 import type { SchemaDoor } from './schema-door.ts'
@@ -89,6 +90,9 @@ export interface ConnectionContext extends ConsumerConnection, ProducerConnectio
   readonly producers: Map<number, ProducerSlot>
   readonly consumers: Map<number, ConsumerSlot>
   readonly watchers: Map<bigint, WatcherSlot>
+  /** Of producers, and of consumers, of this connection, also of those that the broker sent away. */
+  readonly producerGenerations: GenerationsHeld
+  readonly consumerGenerations: GenerationsHeld
   /** Ends the wait of producers that are not ready yet. */
   readonly cancellations: Map<ProducerSlot, () => void>
   /** CONNECT was accepted. */

@@ -1,16 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '@strata/base'
+import { logBirth } from '@strata/managed-ledger'
 import {
   transactUntilAnswered,
   type Change,
+  type Compare,
   type Lease,
   type MetadataRecord,
   type MetadataStore
 } from '@strata/metadata'
 import type { BrokerSettings } from '../config/settings.ts'
 import { brokerError } from '../errors.ts'
-import { NamespaceRowSchema, TopicRowSchema, type TopicRow } from '../generated/broker_pb.ts'
+import { TopicRowSchema, type TopicRow } from '../generated/broker_pb.ts'
+import { Departures, type Departure } from './departures.ts'
 import { isNamespaceError, namespaceError } from './errors.ts'
+import { KnownNamespaces } from './known-namespaces.ts'
 import type { PolicyStore } from './policies.ts'
 import { decodeRow, encodeRow, keys, scanAll } from './rows.ts'
 import { topicNameOfStorageName, type TopicName } from './topic-name.ts'
@@ -35,6 +39,20 @@ export interface TopicRecord {
   readonly isDeleting: boolean
   /** Of the row in the store, for a compare-and-set. */
   readonly version: number
+  /** Of a record that this very call made together with the topic's log: the revision, as `bornAt` of the log. */
+  readonly logBornAt?: number
+}
+
+/** What `ensure` may do, and for whom. */
+export interface EnsureOptions {
+  readonly mayCreate: boolean
+  /**
+   * What gives this broker the right to the topic, compared at a creation. With it the log of a persistent topic is made in
+   * the same transaction.
+   */
+  readonly guards?: readonly Compare[]
+  /** The client had the topic before. `generation`: undefined where it is not known which one. */
+  readonly returning?: { readonly generation: string | undefined } | undefined
 }
 
 /**
@@ -46,6 +64,8 @@ export class TopicRecords {
   readonly #settings: BrokerSettings
   readonly #policies: PolicyStore
   readonly #clock: Clock
+  readonly #namespaces: KnownNamespaces
+  readonly #departures: Departures
   #lease: Promise<Lease> | undefined
 
   constructor(options: { store: MetadataStore; settings: BrokerSettings; policies: PolicyStore; clock: Clock }) {
@@ -53,6 +73,8 @@ export class TopicRecords {
     this.#settings = options.settings
     this.#policies = options.policies
     this.#clock = options.clock
+    this.#namespaces = new KnownNamespaces(options.store)
+    this.#departures = new Departures(options.clock)
   }
 
   async close(): Promise<void> {
@@ -75,19 +97,22 @@ export class TopicRecords {
 
   /**
    * What PRODUCER and SUBSCRIBE stand on: the record of the topic or of the topic it is a partition of, created where
-   * that is allowed.
-   * @throws BrokerError TopicNotFound, NotAllowedError (base of a partitioned topic, no such partition), ServiceNotReady (being deleted)
+   * that is allowed. A client that had the topic before gets the generation that it had, or TopicNotFound.
+   * @throws BrokerError TopicNotFound, NotAllowedError (base of a partitioned topic, no such partition), ServiceNotReady
+   *   (being deleted, or a guard does not hold)
    */
-  async ensure(name: TopicName, options: { mayCreate: boolean }): Promise<TopicRecord> {
+  async ensure(name: TopicName, options: EnsureOptions): Promise<TopicRecord> {
     const base = name.isPartition ? await this.get(name.base) : undefined
     if (base !== undefined && base.partitions > 0) {
       if (name.partitionIndex >= base.partitions) {
         const text = `Illegal topic partition name ${name.toString()} with max allowed ${base.partitions} partitions`
         throw brokerError('NotAllowedError', text)
       }
+      this.requireGeneration(name, options.returning, base)
       return usable(base)
     }
     const own = await this.get(name)
+    this.requireGeneration(name, options.returning, own)
     if (own !== undefined) {
       if (own.partitions > 0) {
         throw brokerError('NotAllowedError', `${name.toString()} is a partitioned topic: use its partitions`)
@@ -96,7 +121,31 @@ export class TopicRecords {
     }
     const policies = options.mayCreate ? await this.#policies.effective(name.namespace) : undefined
     if (policies?.autoTopicCreation.allowed !== true) throw topicNotFound(name)
-    return this.#createOnUse(name, 0)
+    return this.#createOnUse(name, {
+      partitions: 0,
+      ...(options.guards === undefined ? {} : { guards: options.guards })
+    })
+  }
+
+  /**
+   * A client whose topic was deleted must not bring it back, nor slip into one of the same name. Where the broker deleted
+   * it by itself, because nobody used it, coming back is what it was waiting for. See the README, "Generations".
+   * @throws BrokerError TopicNotFound
+   */
+  requireGeneration(
+    name: TopicName,
+    returning: EnsureOptions['returning'],
+    present: { readonly generation: string } | undefined
+  ): void {
+    if (returning === undefined || !name.isPersistent) return
+    const { generation } = returning
+    if (present !== undefined && (generation === undefined || generation === present.generation)) return
+    const last = this.#departures.of(name.toString()) ?? this.#departures.of(name.base.toString())
+    const isForgiven =
+      generation === undefined
+        ? last?.reason !== 'command'
+        : last?.generation === generation && last.reason === 'unused'
+    if (!isForgiven) throw topicNotFound(name)
   }
 
   /**
@@ -108,22 +157,24 @@ export class TopicRecords {
     const record = await this.get(name)
     if (record?.isDeleting === true) throw brokerError('MetadataError', `${name.toString()} is being deleted`)
     if (record !== undefined) return record.partitions
-    if ((await this.#namespaceVersion(name.namespace)) === undefined) {
+    if ((await this.#namespaces.version(name.namespace)) === undefined) {
       throw brokerError('TopicNotFound', `Namespace ${name.namespace} does not exist`)
     }
     const policies = await this.#policies.effective(name.namespace)
     if (!options.mayCreate || !policies.autoTopicCreation.allowed) throw topicNotFound(name)
     if (policies.autoTopicCreation.partitions === 0) return 0
-    return (await this.#createOnUse(name, policies.autoTopicCreation.partitions)).partitions
+    return (await this.#createOnUse(name, { partitions: policies.autoTopicCreation.partitions })).partitions
   }
 
-  /** @throws NamespaceError NAMESPACE_NOT_FOUND, ALREADY_EXISTS, BEING_DELETED, LIMIT_REACHED */
-  async create(
-    name: TopicName,
-    options: { partitions: number; properties?: Readonly<Record<string, string>> }
-  ): Promise<TopicRecord> {
+  /**
+   * With `guards`, which then hold as well, a persistent topic without partitions gets its log in the same transaction.
+   * @throws NamespaceError NAMESPACE_NOT_FOUND, ALREADY_EXISTS, BEING_DELETED, LIMIT_REACHED; BrokerError ServiceNotReady: a
+   *   guard does not hold
+   */
+  async create(name: TopicName, options: CreateOptions): Promise<TopicRecord> {
+    let withLog = options.guards !== undefined && name.isPersistent && options.partitions === 0
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const namespaceVersion = await this.#namespaceVersion(name.namespace)
+      const namespaceVersion = await this.#namespaces.version(name.namespace)
       if (namespaceVersion === undefined) {
         throw namespaceError('NAMESPACE_NOT_FOUND', `Namespace ${name.namespace} does not exist.`)
       }
@@ -137,20 +188,30 @@ export class TopicRecords {
       const key = keys.topic(name)
       const lease = name.isPersistent || options.partitions > 0 ? undefined : await this.#ownLease()
       const value = encodeRow(TopicRowSchema, row)
-      const result = await transactUntilAnswered(this.#store, {
-        compares: [
-          { key, version: 0 },
-          { key: keys.namespace(name.namespace), version: namespaceVersion }
-        ],
-        changes: [{ kind: 'put', key, value, ...(lease === undefined ? {} : { lease }) }]
-      })
-      if (result.committed) return topicRecordOf(name, { key, value, version: result.revision })
-      const there = result.conflicts.find(conflict => conflict.key === key)?.current
-      if (there !== undefined) {
-        const { isDeleting } = topicRecordOf(name, there)
-        if (isDeleting) throw namespaceError('BEING_DELETED', 'The topic is being deleted')
-        throw namespaceError('ALREADY_EXISTS', 'This topic already exists')
+      const log = withLog ? logBirth(name.storageName) : undefined
+      const namespaceKey = keys.namespace(name.namespace)
+      const compares = [
+        { key, version: 0 },
+        { key: namespaceKey, version: namespaceVersion },
+        ...(options.guards ?? [])
+      ]
+      const changes: Change[] = [{ kind: 'put', key, value, ...(lease === undefined ? {} : { lease }) }]
+      if (log !== undefined) {
+        compares.push(log.compare)
+        changes.push(log.change)
       }
+      const result = await transactUntilAnswered(this.#store, { compares, changes })
+      if (result.committed) {
+        const record = topicRecordOf(name, { key, value, version: result.revision })
+        return log === undefined ? record : { ...record, logBornAt: result.revision }
+      }
+      const conflicting = new Map(result.conflicts.map(conflict => [conflict.key, conflict.current]))
+      const there = conflicting.get(key)
+      if (there !== undefined) return this.#alreadyThere(topicRecordOf(name, there), row.generation)
+      if (conflicting.has(namespaceKey)) this.#namespaces.forget(name.namespace)
+      else if (log !== undefined && conflicting.has(log.compare.key))
+        withLog = false // leftovers: they go when it is opened
+      else throw brokerError('ServiceNotReady', 'The topic is moving: look it up again')
     }
     throw namespaceError('CHANGED_MEANWHILE', 'The namespace keeps changing')
   }
@@ -185,8 +246,11 @@ export class TopicRecords {
     throw namespaceError('CHANGED_MEANWHILE', 'The topic keeps changing')
   }
 
-  /** The second half, once nothing of the topic is left. Deletes that generation only; false: it was gone already. */
-  async finishDelete(record: TopicRecord): Promise<boolean> {
+  /**
+   * The second half, once nothing of the topic is left. Deletes that generation only; false: it was gone already.
+   * `reason`: what clients that come back are answered by.
+   */
+  async finishDelete(record: TopicRecord, reason: Departure['reason'] = 'command'): Promise<boolean> {
     const key = keys.topic(record.name)
     const result = await transactUntilAnswered(this.#store, {
       compares: [{ key, version: record.version }],
@@ -195,6 +259,7 @@ export class TopicRecords {
         { kind: 'delete', key: keys.topicDeletion(record.name) }
       ]
     })
+    if (result.committed) this.#departures.note(record.name.toString(), { generation: record.generation, reason })
     return result.committed
   }
 
@@ -224,9 +289,9 @@ export class TopicRecords {
   }
 
   /** Two clients may use a new topic at once: the second finds what the first made. */
-  async #createOnUse(name: TopicName, partitions: number): Promise<TopicRecord> {
+  async #createOnUse(name: TopicName, options: CreateOptions): Promise<TopicRecord> {
     try {
-      return await this.create(name, { partitions })
+      return await this.create(name, options)
     } catch (error) {
       if (isNamespaceError(error, 'NAMESPACE_NOT_FOUND')) throw brokerError('TopicNotFound', error.message, error)
       if (isNamespaceError(error, 'LIMIT_REACHED')) throw brokerError('NotAllowedError', error.message, error)
@@ -237,11 +302,11 @@ export class TopicRecords {
     }
   }
 
-  /** Of the namespace's row; undefined where nothing can be created. */
-  async #namespaceVersion(namespace: string): Promise<number | undefined> {
-    const record = await this.#store.get(keys.namespace(namespace))
-    if (record === undefined || decodeRow(NamespaceRowSchema, record).deleting === true) return undefined
-    return record.version
+  /** One with the generation that was to be made is ours: an answer was lost. */
+  #alreadyThere(there: TopicRecord, generation: string): TopicRecord {
+    if (there.generation === generation) return there
+    if (there.isDeleting) throw namespaceError('BEING_DELETED', 'The topic is being deleted')
+    throw namespaceError('ALREADY_EXISTS', 'This topic already exists')
   }
 
   async #requireRoom(name: TopicName, partitions: number): Promise<void> {
@@ -300,6 +365,12 @@ export class TopicRecords {
     this.#lease = this.#store.grantLease(LEASE_TTL_MS)
     return this.#lease
   }
+}
+
+interface CreateOptions {
+  readonly partitions: number
+  readonly properties?: Readonly<Record<string, string>>
+  readonly guards?: readonly Compare[]
 }
 
 export function topicRecordOf(name: TopicName, record: MetadataRecord): TopicRecord {

@@ -1,4 +1,5 @@
 import { reasonOf, type Logger } from '@strata/base'
+import type { Departure } from '../namespace/departures.ts'
 import { namespaceError } from '../namespace/errors.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 import type { TopicRecord, TopicRecords } from '../namespace/topic-records.ts'
@@ -16,6 +17,13 @@ export interface DeletedTopics {
   whileBlocked(names: readonly TopicName[], options: { force: boolean }, run: () => Promise<void>): Promise<void>
   /** Drops memory and data of a topic that is served here. */
   erase(name: TopicName): Promise<void>
+}
+
+export interface DeleteOptions {
+  /** Whoever is connected loses it. */
+  readonly force: boolean
+  /** What clients that come back are answered by. Default: somebody said so. */
+  readonly reason?: Departure['reason']
 }
 
 export interface TopicDeletionsOptions {
@@ -50,10 +58,10 @@ export class TopicDeletions {
   }
 
   /** @throws NamespaceError TOPIC_NOT_FOUND, NOT_EMPTY (clients are connected and `force` is not set) */
-  async delete(name: TopicName, options: { force: boolean }): Promise<void> {
+  async delete(name: TopicName, options: DeleteOptions): Promise<void> {
     const record = await this.#options.records.get(name)
     if (record === undefined) throw namespaceError('TOPIC_NOT_FOUND', `Topic ${name.toString()} not found`)
-    await this.#whileBlocked(partsOf(record), options, erase => this.#deleteBlocked(name, erase))
+    await this.#whileBlocked(partsOf(record), options, erase => this.#deleteBlocked(name, erase, options.reason))
   }
 
   /** Deletes a topic without partitions, or one partition's data, if that is still wanted once nobody can load it any more. */
@@ -64,7 +72,7 @@ export class TopicDeletions {
       if (!(await isWanted())) return
       const erase = (): Promise<void> => topics.erase(name)
       if ((await records.get(name)) === undefined) await erase()
-      else await this.#deleteBlocked(name, erase)
+      else await this.#deleteBlocked(name, erase, 'unused')
       isDeleted = true
     })
     return isDeleted
@@ -104,13 +112,13 @@ export class TopicDeletions {
     }
   }
 
-  async #deleteBlocked(name: TopicName, erase: () => Promise<void>): Promise<void> {
+  async #deleteBlocked(name: TopicName, erase: () => Promise<void>, reason?: Departure['reason']): Promise<void> {
     const { records } = this.#options
     await records.beginDelete(name)
     await erase()
     await this.#options.forget(name)
     const marked = await records.get(name)
-    if (marked !== undefined) await records.finishDelete(marked)
+    if (marked !== undefined) await records.finishDelete(marked, reason)
   }
 
   async #whileBlocked(

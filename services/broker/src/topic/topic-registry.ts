@@ -11,7 +11,7 @@ import { brokerError } from '../errors.ts'
 import { namespaceError } from '../namespace/errors.ts'
 import type { EffectivePolicies, PolicyStore } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
-import type { TopicRecord, TopicRecords } from '../namespace/topic-records.ts'
+import type { EnsureOptions, TopicRecord, TopicRecords } from '../namespace/topic-records.ts'
 import { isInBundle } from '../ownership/bundle-name.ts'
 import type { BrokerAddress, BundleName, BundleTopics } from '../ownership/contract.ts'
 import { EntryStamper, type StampKinds } from './entry-stamper.ts'
@@ -22,7 +22,7 @@ import { NonPersistentTopic } from './non-persistent-topic.ts'
 import { PersistentTopic } from './persistent-topic.ts'
 import type { Publication } from './publication.ts'
 import type { RemoteTopics } from './remote-topics.ts'
-import { TopicDeletions } from './topic-deletions.ts'
+import { TopicDeletions, type DeleteOptions } from './topic-deletions.ts'
 import type { Topic, TopicEnvironment } from './topic.ts'
 
 export { partsOf } from './topic-deletions.ts'
@@ -42,6 +42,8 @@ export interface TopicRegistryOptions {
   /** What else goes with a deleted topic; its record stays until this is done, so a crash repeats it. */
   forget(name: TopicName): Promise<void>
 }
+
+type LoadOptions = Pick<EnsureOptions, 'mayCreate' | 'returning'>
 
 interface Loading {
   readonly name: TopicName
@@ -80,6 +82,7 @@ export class TopicRegistry implements BundleTopics {
   readonly #leaving = new Map<string, { readonly name: TopicName; readonly done: Promise<void> }>()
   readonly #releasing = new Map<BundleName, Promise<void>>()
   readonly #deleting = new Set<string>()
+  readonly #generations = new WeakMap<Topic, string>()
   #closed = false
 
   constructor(options: TopicRegistryOptions) {
@@ -129,11 +132,14 @@ export class TopicRegistry implements BundleTopics {
    * The topic, loaded if need be, and created where policies and the caller allow that. Held while its bundle moves here.
    * @throws BrokerError TopicNotFound, NotAllowedError, ServiceNotReady (another broker serves it, too), MetadataError
    */
-  async load(name: TopicName, options: { mayCreate: boolean }): Promise<Topic> {
+  async load(name: TopicName, options: LoadOptions): Promise<Topic> {
     const key = name.toString()
     for (let attempt = 1; ; attempt++) {
       const loaded = this.find(name)
-      if (loaded !== undefined) return loaded
+      if (loaded !== undefined) {
+        this.#records.requireGeneration(name, options.returning, { generation: this.generationOf(loaded) })
+        return loaded
+      }
       this.#requireServed(name)
       this.#requireNotDeleting(key)
       await this.#releaseOf(name)
@@ -145,9 +151,9 @@ export class TopicRegistry implements BundleTopics {
   }
 
   /** undefined: the hold was lost on the way. */
-  async #loadAt(home: Home, name: TopicName, options: { mayCreate: boolean }): Promise<Topic | undefined> {
+  async #loadAt(home: Home, name: TopicName, options: LoadOptions): Promise<Topic | undefined> {
     const key = name.toString()
-    const record = await this.#records.ensure(name, options)
+    const record = await this.#records.ensure(name, { ...options, guards: home.guards })
     this.#requireNotDeleting(key)
     const running = this.#loading.get(key)
     if (running !== undefined) return await unlessMoved(running.topic)
@@ -159,6 +165,11 @@ export class TopicRegistry implements BundleTopics {
     } finally {
       this.#loading.delete(key)
     }
+  }
+
+  /** Of the record that a loaded topic stands on. */
+  generationOf(topic: Topic): string {
+    return this.#generations.get(topic) ?? ''
   }
 
   /** Frees the topic's memory; its clients come again. Does nothing where it is not loaded. */
@@ -177,7 +188,7 @@ export class TopicRegistry implements BundleTopics {
    * Deletes the topic, with all partitions, for good: clients gone, record marked, logs deleted, record removed.
    * @throws NamespaceError TOPIC_NOT_FOUND, NOT_EMPTY (clients are connected and `force` is not set)
    */
-  delete(name: TopicName, options: { force: boolean }): Promise<void> {
+  delete(name: TopicName, options: DeleteOptions): Promise<void> {
     return this.#deletions.delete(name, options)
   }
 
@@ -385,6 +396,7 @@ export class TopicRegistry implements BundleTopics {
       await topic.drop(undefined)
       throw new HoldLost()
     }
+    this.#generations.set(topic, record.generation)
     this.#topics.add(topic)
     return topic
   }
@@ -399,6 +411,7 @@ export class TopicRegistry implements BundleTopics {
       const { index, timestamp } = this.#stamps
       log = await this.#logs.open<Publication>(name.storageName, {
         create: true,
+        ...(record.logBornAt === undefined ? {} : { bornAt: record.logBornAt }),
         guards: home.guards,
         retention: policies.retention,
         rollover: this.#rollover(),

@@ -231,7 +231,7 @@ export class TopicSweeper {
     this.#logDeleted(name)
     const own = await this.#records.get(name)
     if (own !== undefined) {
-      await this.#registry.delete(name, { force: false })
+      await this.#registry.delete(name, { force: false, reason: 'unused' })
       return
     }
     await this.#registry.deletePartitionData(name)
@@ -245,7 +245,7 @@ export class TopicSweeper {
     for (const part of partsOf(record)) {
       if (this.#registry.find(part) !== undefined || (await this.#registry.hasLog(part))) return
     }
-    await this.#registry.delete(record.name, { force: false })
+    await this.#registry.delete(record.name, { force: false, reason: 'unused' })
   }
 
   async #expireOne(topic: Topic, nowMs: number): Promise<void> {

@@ -27,6 +27,7 @@ export function handleUnsubscribe(connection: ConnectionContext, request: Comman
       throw brokerError('MetadataError', 'Unconnected or shared consumer attempting to unsubscribe')
     }
     connection.consumers.delete(consumerId)
+    connection.consumerGenerations.forget(consumerId)
     consumer.leave()
     await topic.deleteSubscription(subscription.name)
     connection.reply('success', { requestId: request.requestId })

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { ProducerAccessMode, type CommandBody } from '@strata/wire'
 import { brokerError } from '../../errors.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
+import type { EnsureOptions } from '../../namespace/topic-records.ts'
 import { Producer, type AccessMode } from '../../topic/producer.ts'
 import type { Topic } from '../../topic/topic.ts'
 import { PRODUCERS_MAX, safeId, type ConnectionContext, type ProducerSlot } from '../context.ts'
@@ -54,7 +55,8 @@ interface Creation {
 async function create(connection: ConnectionContext, creation: Creation): Promise<void> {
   const { request, name, producerId, slot } = creation
   const { services } = connection
-  const topic = await services.topics.load(name, { mayCreate: true })
+  const returning = returningOf(connection, creation)
+  const topic = await services.topics.load(name, { mayCreate: true, returning })
   if (topic.policies.encryptionRequired && !request.encrypted) {
     throw brokerError('MetadataError', `Encryption is required in ${name.toString()}`)
   }
@@ -89,7 +91,17 @@ async function create(connection: ConnectionContext, creation: Creation): Promis
   }
   assert(connection.producers.get(producerId) === slot)
   connection.producers.set(producerId, { kind: 'ready', producer, topic })
+  connection.producerGenerations.note(producerId, name, services.topics.generationOf(topic))
   replySuccess(connection, request, producer, true)
+}
+
+/** On another connection a producer that comes back is known by the name that a broker gave it: the client says so. */
+function returningOf(connection: ConnectionContext, creation: Creation): EnsureOptions['returning'] {
+  const { request, name, producerId } = creation
+  const isNamedByBroker = request.producerName !== '' && !request.userProvidedProducerName
+  return (
+    connection.producerGenerations.of(producerId, name) ?? (isNamedByBroker ? { generation: undefined } : undefined)
+  )
 }
 
 /** How to cancel producers of a connection that wait for the exclusive right. */
@@ -153,6 +165,7 @@ function isSet(message: object, field: string): boolean {
 export function handleCloseProducer(connection: ConnectionContext, request: CommandBody<'closeProducer'>): void {
   connection.answer(request.requestId, async () => {
     const producerId = safeId(request.producerId)
+    connection.producerGenerations.forget(producerId)
     const slot = connection.producers.get(producerId)
     if (slot?.kind === 'creating') {
       connection.producers.delete(producerId)

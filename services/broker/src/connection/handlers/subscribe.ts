@@ -61,7 +61,9 @@ interface Creation {
 
 async function create(connection: ConnectionContext, creation: Creation): Promise<void> {
   const { request, name, options, slot } = creation
-  const topic = await connection.services.topics.load(name, { mayCreate: request.forceTopicCreation })
+  const { topics } = connection.services
+  const returning = connection.consumerGenerations.of(options.consumerId, name)
+  const topic = await topics.load(name, { mayCreate: request.forceTopicCreation, returning })
   await checkSchema(connection, topic, clientSchemaOf(request.schema))
   const startId = options.durable ? undefined : request.startMessageId
   const consumer = await topic.subscribe({
@@ -81,6 +83,7 @@ async function create(connection: ConnectionContext, creation: Creation): Promis
     throw brokerError('ServiceNotReady', 'The consumer was closed before it was created')
   }
   connection.consumers.set(options.consumerId, { kind: 'ready', consumer, topic })
+  connection.consumerGenerations.note(options.consumerId, name, topics.generationOf(topic))
   connection.reply('success', { requestId: request.requestId })
 }
 
@@ -145,6 +148,7 @@ function keySharedOf({ keySharedMeta: meta }: Request, type: SubscriptionType): 
 export function handleCloseConsumer(connection: ConnectionContext, request: CommandBody<'closeConsumer'>): void {
   const consumerId = safeId(request.consumerId)
   const slot = connection.consumers.get(consumerId)
+  connection.consumerGenerations.forget(consumerId)
   if (slot !== undefined) {
     connection.consumers.delete(consumerId)
     if (slot.kind === 'ready') {
