@@ -1,3 +1,12 @@
+export {
+  initializeCluster,
+  readBrokers,
+  readClusterName,
+  readClusterRows,
+  readLeadingBroker,
+  readUnsettledBundles,
+  type BrokerView
+} from './cluster-view.ts'
 export { clusterBrokerSettings, quorumOf, type ClusterBrokerSettings } from './config/cluster-settings.ts'
 export { pulsarClusterKeys, pulsarKeys } from './config/pulsar-keys.ts'
 export { brokerSettings, unavailableSwitches, type BrokerSettings } from './config/settings.ts'

@@ -68,6 +68,14 @@ export function metadataFailure(error: unknown, url: string): unknown {
     const line = `${url} is open in another process: stop it, or use a store for several processes (etcd)`
     return new CommandFailure(line, { cause: error })
   }
+  if (MetadataError.is(error, 'STORE_SEALED')) {
+    const moved = String(error.details['movedTo'])
+    return new CommandFailure(`${url} was moved to ${moved} and opens no more: use that`, { cause: error })
+  }
+  if (MetadataError.is(error, 'LEVEL_UNKNOWN')) {
+    const line = `the cluster writes formats of level ${String(error.details['level'])}, and this release knows up to ${String(error.details['max'])}`
+    return new CommandFailure(`${line}: start a newer release`, { cause: error })
+  }
   return error
 }
 

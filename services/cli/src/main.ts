@@ -8,6 +8,8 @@ type AddCommand = (program: Command) => void
 const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   standalone: async () => (await import('./commands/standalone.ts')).addStandalone,
   broker: async () => (await import('./commands/broker.ts')).addBroker,
+  'init-cluster': async () => (await import('./commands/init-cluster.ts')).addInitCluster,
+  'dev-cluster': async () => (await import('./commands/dev-cluster.ts')).addDevCluster,
   bookie: async () => (await import('./commands/bookie.ts')).addBookie,
   proxy: async () => (await import('./commands/proxy.ts')).addProxy,
   produce: async () => (await import('./commands/produce.ts')).addProduce,
@@ -18,6 +20,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   bookies: async () => (await import('./commands/bookies.ts')).addBookies,
   ledgers: async () => (await import('./commands/ledgers.ts')).addLedgers,
   fsck: async () => (await import('./commands/fsck.ts')).addFsck,
+  metadata: async () => (await import('./commands/metadata.ts')).addMetadata,
+  'rolling-restart': async () => (await import('./commands/rolling-restart.ts')).addRollingRestart,
+  upgrade: async () => (await import('./commands/upgrade.ts')).addUpgrade,
   perf: async () => (await import('./commands/perf.ts')).addPerf,
   config: async () => (await import('./commands/config.ts')).addConfig,
   completion: async () => (await import('./commands/completion.ts')).addCompletion

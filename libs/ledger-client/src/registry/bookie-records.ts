@@ -35,6 +35,8 @@ export interface AvailableBookie {
   readonly reasons: readonly string[]
   /** Of a node that is set aside: how often it has signed the store that it left. */
   readonly signedCount?: number
+  /** What its build can do, by name. */
+  readonly capabilities?: readonly string[]
 }
 
 export const availableBookieKey = (id: BookieId): string => AVAILABLE_BOOKIES_PREFIX + encodeSegment(id)
@@ -65,7 +67,8 @@ export function encodeAvailableBookie(bookie: AvailableBookie): Buffer {
     incarnation: BigInt(bookie.incarnation),
     startedAtMs: BigInt(Math.round(bookie.startedAtMs)),
     reasons: bookie.reasons.slice(0, REASONS_MAX).map(reason => reason.slice(0, REASON_CHARS_MAX)),
-    ...(bookie.signedCount === undefined ? {} : { signedCount: BigInt(bookie.signedCount) })
+    ...(bookie.signedCount === undefined ? {} : { signedCount: BigInt(bookie.signedCount) }),
+    capabilities: [...(bookie.capabilities ?? [])]
   })
 }
 
@@ -85,7 +88,8 @@ export function decodeAvailableBookie(id: BookieId, bytes: Uint8Array): Availabl
     incarnation: Number(row.incarnation ?? 0n),
     startedAtMs: Number(row.startedAtMs ?? 0n),
     reasons: row.reasons,
-    ...(row.signedCount === undefined ? {} : { signedCount: Number(row.signedCount) })
+    ...(row.signedCount === undefined ? {} : { signedCount: Number(row.signedCount) }),
+    ...(row.capabilities.length === 0 ? {} : { capabilities: row.capabilities })
   }
 }
 

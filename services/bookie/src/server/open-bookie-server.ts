@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { systemClock, type BookieId, type Logger } from '@strata/base'
 import type { AvailableBookie } from '@strata/ledger-client'
 import { hostPort, serveBookieNode, type NodeSecurity, type ServedBookieNode } from '@strata/ledger-client/grpc'
-import type { MetadataStore } from '@strata/metadata'
+import { featureLevels, levelCapability, type MetadataStore } from '@strata/metadata'
 import { distinctDirectories, type Bookie, type BookieDirectories } from '../bookie-types.ts'
 import { NodeAdminServer } from './admin-server.ts'
 import { isLoopback, loadNodeSecurity } from './credentials.ts'
@@ -261,6 +261,7 @@ async function availableNow(
     incarnation,
     startedAtMs: view.startedAtMs,
     reasons: [...(aside === undefined ? [] : [aside.reason]), ...damaged, ...reasons],
+    capabilities: [levelCapability(featureLevels)],
     ...(aside === undefined ? {} : { signedCount: aside.signedCount })
   }
 }
