@@ -74,6 +74,7 @@ await stage('simulation', () => vitest(['test/sim']))
 await stage('simulation: seeds', async () => asOne(await run(process.execPath, ['test/sim/run.mjs', '--seeds', '400'])))
 await stage('integration', () => vitest(['test/integration']))
 await stage('conformance: strata', () => conformance('strata'))
+await stage('conformance: proxy', () => conformance('strata', ['strata-proxy']))
 const fetches = script =>
   spawnSync(join(root, script), ['install'], { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
 if (fetches('test/explorer/tlc')) await stage('model of the protocol', () => vitest(['test/explorer']))

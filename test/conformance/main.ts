@@ -1,4 +1,4 @@
-// The command: `npm run conformance -- --against pulsar|pulsar-next|strata|strata-cluster [--driver NAME]… [--only TEXT]…`.
+// The command: `npm run conformance -- --against pulsar|pulsar-next|strata|strata-cluster|strata-proxy [--driver NAME]… [--only TEXT]…`.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -9,7 +9,7 @@ import { runTable, type ReadyDriver, type Result } from './runner.ts'
 import { table } from './table.ts'
 import { targetOf } from './targets.ts'
 
-const USAGE = `usage: npm run conformance -- [--against strata|strata-cluster|pulsar|pulsar-next] [options]
+const USAGE = `usage: npm run conformance -- [--against strata|strata-cluster|strata-proxy|pulsar|pulsar-next] [options]
 
   --against NAME      what to run against (default strata); or a running broker:
   --broker-url URL    its binary address, together with

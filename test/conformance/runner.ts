@@ -33,6 +33,8 @@ export interface Run {
 /** Why this driver does not run this row, or undefined if it does. */
 function exclusion(row: Row, spec: DriverSpec, target: Target): string | undefined {
   if (row.except?.[spec.name] !== undefined) return row.except[spec.name]
+  const lacking = target.lacks?.[row.name]
+  if (lacking !== undefined) return lacking
   const missing = row.needs?.find(capability => spec.lacks[capability] !== undefined)
   if (missing !== undefined) return spec.lacks[missing]
   if (target.version !== undefined && row.beyond !== undefined) return row.beyond

@@ -5,6 +5,7 @@ import { freePorts, peerDirectory } from '../peers/process.ts'
 import { PULSAR_SETTINGS, startPulsar, type PulsarVersion } from '../peers/pulsar.ts'
 import { BookieKiller } from '../support/bookie-killer.ts'
 import { startCluster } from '../support/cluster-process.ts'
+import { startProxy } from '../support/proxy-process.ts'
 import { startStrata } from '../support/strata-process.ts'
 import type { Oracle, Profile } from './row.ts'
 
@@ -25,6 +26,8 @@ export interface Target {
   readonly version?: Oracle
   /** The profiles that it can be started with; absent: all. */
   readonly profiles?: readonly Profile[]
+  /** Rows that it cannot hold by its nature, and why. */
+  readonly lacks?: Readonly<Record<string, string>>
   start(profile: Profile): Promise<RunningTarget>
 }
 
@@ -105,6 +108,41 @@ const strata: Target = {
   }
 }
 
+/** A proxy in front of a broker: all that clients and administrators do goes through it. */
+const strataProxy: Target = {
+  name: 'strata-proxy',
+  lacks: {
+    'admin-lookup': 'a lookup over HTTP through a proxy answers the address of the broker, as with Apache Pulsar',
+    'admin-metrics': 'the metrics of a proxy are its own',
+    'advertised-mapped-port': 'the port that stands for the broker leads to the proxy, which would connect to itself'
+  },
+  start: async profile => {
+    const broker = await strata.start(profile)
+    try {
+      const proxy = await startProxy({
+        set: {
+          brokerServiceURL: broker.brokerUrl,
+          brokerWebServiceURL: broker.webUrl,
+          brokerProxyAllowedHostNames: 'localhost,127.0.0.1',
+          brokerProxyAllowedTargetPorts: '*'
+        }
+      })
+      return {
+        ...broker,
+        ...{ brokerUrl: proxy.serviceUrl, webUrl: proxy.webUrl },
+        log: async () => `${await broker.log()}\n${proxy.log()}`,
+        async stop() {
+          await proxy.stop()
+          await broker.stop()
+        }
+      }
+    } catch (error) {
+      await broker.stop()
+      throw error
+    }
+  }
+}
+
 const BOOKIES = 3
 
 /** Etcd, three storage nodes and one broker. @param killEveryMs One node after the other is killed; undefined: none. */
@@ -166,6 +204,8 @@ export function targetOf(
       return pulsar('pulsar-next', '5.0.0-M1', scripts)
     case 'strata':
       return strata
+    case 'strata-proxy':
+      return strataProxy
     case 'strata-cluster':
       return strataCluster(scripts, options.killBookiesMs)
     default:

@@ -318,7 +318,7 @@ describe('every command', () => {
     ledgers: ['list', 'describe', 'why', 'read', 'verify', 'recover'],
     config: ['describe']
   }
-  const single = ['standalone', 'broker', 'bookie', 'produce', 'consume', 'read', 'completion']
+  const single = ['standalone', 'broker', 'bookie', 'proxy', 'produce', 'consume', 'read', 'completion']
   const paths = [
     ...single,
     ...Object.entries(groups).flatMap(([group, subs]) => [group, ...subs.map(sub => `${group} ${sub}`)])
