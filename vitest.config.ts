@@ -13,9 +13,11 @@ export default defineConfig({
       'test/tidy/*.test.ts',
       'test/integration/*.test.ts',
       'test/sim/*.test.ts',
+      'test/sim-ownership/*.test.ts',
       'test/etcd/*.test.ts',
       'test/explorer/*.test.ts',
-      'test/chaos/*.test.ts'
+      'test/chaos/*.test.ts',
+      'test/failover/*.test.ts'
     ],
     pool: 'forks',
     maxWorkers: 2,

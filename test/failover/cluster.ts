@@ -1,0 +1,143 @@
+// The cluster that is tormented: brokers, storage nodes and a metadata store of three members, each in a process of its own.
+import { strict as assert } from 'node:assert'
+import { join } from 'node:path'
+import { FaultyProxy } from '../etcd/faulty-proxy.ts'
+import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
+import { freePorts } from '../peers/process.ts'
+import { BookieSet, startBroker, type BrokerProcess } from '../support/cluster-process.ts'
+
+const ETCD_MEMBERS = 3
+const BOOKIES = 3
+export const BROKERS = 3
+/** The default of `metadataStoreSessionTimeoutMillis` for brokers. */
+export const LEASE_MS = 5_000
+/** Nothing is trimmed before it was read back. */
+const KEEP_ALL = { retentionTimeInMinutes: -1, retentionSizeInMB: -1 }
+
+/** One broker: its ports, and its own way to the metadata store. */
+export class BrokerPlace {
+  readonly name: string
+  readonly brokerPort: number
+  readonly webPort: number
+  readonly proxies: readonly FaultyProxy[]
+  /** A fault is being done to it. */
+  isBusy = false
+  #process: BrokerProcess | undefined
+
+  constructor(options: { name: string; ports: { broker: number; web: number }; proxies: readonly FaultyProxy[] }) {
+    this.name = options.name
+    this.brokerPort = options.ports.broker
+    this.webPort = options.ports.web
+    this.proxies = options.proxies
+  }
+
+  get webUrl(): string {
+    return `http://127.0.0.1:${this.webPort}`
+  }
+
+  get process(): BrokerProcess {
+    return this.#process ?? assert.fail(`${this.name} does not run`)
+  }
+
+  get log(): string {
+    return this.#process?.log() ?? ''
+  }
+
+  async start(): Promise<void> {
+    const endpoints = this.proxies.map(({ endpoint }) => endpoint).join(',')
+    this.#process = await startBroker({
+      metadataUrl: `etcd:http://${endpoints}/strata`,
+      set: {
+        brokerServicePort: this.brokerPort,
+        webServicePort: this.webPort,
+        advertisedAddress: '127.0.0.1',
+        metadataStoreSessionTimeoutMillis: LEASE_MS
+      }
+    })
+  }
+
+  /** SIGINT, and wait: the exit code, which is 0 for a broker that drained. */
+  async stop(): Promise<number | null> {
+    const running = this.#process
+    this.#process = undefined
+    return (await running?.stop()) ?? null
+  }
+
+  async kill(): Promise<void> {
+    const running = this.#process
+    this.#process = undefined
+    await running?.kill()
+  }
+
+  /** Has its process ended though nobody ended it? */
+  get hasDied(): boolean {
+    if (this.#process === undefined) return false
+    try {
+      process.kill(this.#process.pid, 0)
+      return false
+    } catch {
+      return true
+    }
+  }
+}
+
+export class FailoverCluster {
+  readonly etcd: EtcdPeers
+  readonly bookies: BookieSet
+  readonly brokers: readonly BrokerPlace[]
+
+  private constructor(parts: { etcd: EtcdPeers; bookies: BookieSet; brokers: readonly BrokerPlace[] }) {
+    this.etcd = parts.etcd
+    this.bookies = parts.bookies
+    this.brokers = parts.brokers
+  }
+
+  static async start(options: { root: string; scripts: string }): Promise<FailoverCluster> {
+    const etcd = await startEtcd({ scripts: options.scripts, members: ETCD_MEMBERS })
+    const metadataUrl = `etcd:http://${etcd.endpoints.join(',')}/strata`
+    const bookies = new BookieSet({ data: join(options.root, 'bookies'), metadataUrl })
+    const ports = await freePorts(BROKERS * 2)
+    const brokers = await Promise.all(
+      Array.from({ length: BROKERS }, async (_, i) => {
+        const proxies = await Promise.all(etcd.endpoints.map(endpoint => FaultyProxy.open(endpoint)))
+        const own = { broker: ports[2 * i] ?? 0, web: ports[2 * i + 1] ?? 0 }
+        return new BrokerPlace({ name: `broker-${i + 1}`, ports: own, proxies })
+      })
+    )
+    const cluster = new FailoverCluster({ etcd, bookies, brokers })
+    try {
+      await Promise.all(Array.from({ length: BOOKIES }, (_, i) => bookies.start(i)))
+      await Promise.all(brokers.map(broker => broker.start()))
+      await cluster.admin('POST', 'namespaces/public/default/retention', KEEP_ALL)
+      return cluster
+    } catch (error) {
+      await cluster.stop()
+      throw error
+    }
+  }
+
+  /** Of all brokers, as clients take several. */
+  get brokerUrl(): string {
+    return `pulsar://${this.brokers.map(({ brokerPort }) => `127.0.0.1:${brokerPort}`).join(',')}`
+  }
+
+  /** One admin request to a broker that is in order. @throws Error naming the status */
+  async admin(method: string, path: string, body?: unknown): Promise<unknown> {
+    const { webUrl } = this.brokers.find(({ isBusy }) => !isBusy) ?? assert.fail('all brokers are busy')
+    const response = await fetch(`${webUrl}/admin/v2/${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      signal: AbortSignal.timeout(15_000)
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
+    return text === '' ? undefined : JSON.parse(text)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.brokers.map(broker => broker.kill()))
+    await this.bookies.killAll()
+    await Promise.all(this.brokers.flatMap(({ proxies }) => proxies.map(proxy => proxy.close())))
+    await this.etcd.stop()
+  }
+}
