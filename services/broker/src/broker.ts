@@ -41,6 +41,10 @@ export interface BrokerOptions {
 /** Begins once it is known where clients reach this broker. Drained and closed by the broker. */
 export interface StartableOwnership extends Ownership {
   start(options: { self: BrokerAddress; topics: BundleTopics }): Promise<void>
+  /** Does this broker reach the metadata store, now? What the others ask that are cut off from it. Never rejects. */
+  reachesStore?(): Promise<boolean>
+  /** False: the cluster does not count with this broker at this moment. */
+  readonly hasLease?: boolean
 }
 
 export const SERVER_VERSION = 'Strata 0.1.0'
@@ -125,6 +129,16 @@ export class Broker {
   get connectionCounts(): { active: number; created: number; closed: number } {
     const { connectionCount: active, createdCount: created } = this.#server
     return { active, created, closed: created - active }
+  }
+
+  get hasLease(): boolean {
+    return this.homes.isOpen && this.#ownership.hasLease !== false
+  }
+
+  /** Asked by others that are cut off from the metadata store: they go on if this one is as well. */
+  async reachesStore(): Promise<boolean> {
+    if (!this.homes.isOpen) return false
+    return (await this.#ownership.reachesStore?.()) ?? true
   }
 
   /** Out of touch with its cluster: nothing is taken or sent. */

@@ -11,4 +11,3 @@ export { clusterBrokerSettings, quorumOf, type ClusterBrokerSettings } from './c
 export { pulsarClusterKeys, pulsarKeys } from './config/pulsar-keys.ts'
 export { brokerSettings, unavailableSwitches, type BrokerSettings } from './config/settings.ts'
 export { openServing, probeBrokerPorts, type Serving } from './server/open-serving.ts'
-export { ServingHold } from './server/serving-hold.ts'

@@ -7,7 +7,6 @@ import {
   probeBrokerPorts,
   pulsarClusterKeys,
   quorumOf,
-  ServingHold,
   type ClusterBrokerSettings,
   type Serving
 } from '@strata/broker'
@@ -28,7 +27,7 @@ export interface BrokerFlags {
   readonly json?: boolean
 }
 
-/** One broker over the storage nodes of its cluster, until Ctrl-C. */
+/** A broker over the storage nodes of its cluster, beside others or alone, until Ctrl-C. */
 export async function runBroker(flags: BrokerFlags): Promise<void> {
   const { settings, warnings } = loadSettings(clusterBrokerSettings, {
     conf: flags.conf,
@@ -42,11 +41,8 @@ export async function runBroker(flags: BrokerFlags): Promise<void> {
   const json = flags.json ?? false
   const logger = createLogger({ level: settings.strataLogLevel as LogLevel, ...(json ? { pretty: false } : {}) })
   for (const warning of warnings) logger.warn({ event: 'config.key_ignored', warning }, 'a setting was ignored')
-  const stopping = new AbortController()
   // listened for before it is told ready: who reads that line may stop it at once
-  const stopped = stopRequest().then(() => {
-    stopping.abort()
-  })
+  const stopped = stopRequest()
   await probeBrokerPorts(settings)
   const url = settings.metadataStoreUrl
   const metadata = await openMetadataStore(url, {
@@ -57,10 +53,9 @@ export async function runBroker(flags: BrokerFlags): Promise<void> {
     throw metadataFailure(error, url)
   })
   try {
-    await serve({ settings, metadata, logger, json, stopped, signal: stopping.signal })
+    await serve({ settings, metadata, logger, json, stopped })
   } catch (error) {
-    // stopped while it waited for its turn: that is no failure
-    if (error !== stopping.signal.reason) throw metadataFailure(error, url)
+    throw metadataFailure(error, url)
   } finally {
     await metadata.close()
   }
@@ -72,38 +67,32 @@ interface Parts {
   readonly logger: Logger
   readonly json: boolean
   readonly stopped: Promise<void>
-  readonly signal: AbortSignal
 }
 
-async function serve({ settings, metadata, logger, json, stopped, signal }: Parts): Promise<void> {
+async function serve({ settings, metadata, logger, json, stopped }: Parts): Promise<void> {
   const url = settings.metadataStoreUrl
   const clusterId = await readClusterId(metadata)
   if (clusterId === undefined)
     throw new CommandFailure(`there is no cluster at ${url}: start a storage node first, with strata bookie`)
   const doors = { metadata, clock: systemClock, logger }
   const security = await securityOf(settings)
-  const hold = await ServingHold.take({ ...doors, leaseMs: settings.metadataStoreSessionTimeoutMillis, signal })
+  const directory = await openBookieRegistry({ ...doors, clusterId, security })
   try {
-    const directory = await openBookieRegistry({ ...doors, clusterId, security })
+    const quorum = quorumOf(settings)
+    const serving = await openServing({
+      ...{ ...doors, settings, directory, quorum },
+      random: () => randomInt(2 ** 32) / 2 ** 32,
+      storageTroubles: () => troublesOf(directory, quorum.ackQuorum),
+      cluster: { leaseMs: settings.metadataStoreSessionTimeoutMillis }
+    })
     try {
-      const quorum = quorumOf(settings)
-      const serving = await openServing({
-        ...{ ...doors, settings, directory, quorum },
-        random: () => randomInt(2 ** 32) / 2 ** 32,
-        storageTroubles: () => troublesOf(directory, quorum.ackQuorum)
-      })
-      try {
-        await hold.announce(serving)
-        print(serving, { clusterId, json, directory })
-        await Promise.race([stopped, hold.superseded.then(error => Promise.reject(error))])
-      } finally {
-        await serving.close()
-      }
+      print(serving, { clusterId, json, directory })
+      await stopped
     } finally {
-      directory.close()
+      await serving.close()
     }
   } finally {
-    await hold.close()
+    directory.close()
   }
 }
 

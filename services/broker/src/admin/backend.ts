@@ -53,6 +53,10 @@ export interface AdminBackend {
   readonly isAlone: boolean
   /** What its health check publishes to. @throws BrokerError ServiceNotReady */
   ownTopic(): TopicName
+  /** False: the cluster does not count with this broker at this moment. */
+  hasLease(): boolean
+  /** Does it reach the metadata store, now? Never rejects. */
+  reachesStore(): Promise<boolean>
   /** The lease of this broker is past its time, and others reach the metadata store. */
   isSuspended(): boolean
   /** Why it should get no new clients, one line each; empty while it serves. */

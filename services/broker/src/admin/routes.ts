@@ -15,6 +15,7 @@ import * as tenants from './operations/tenants.ts'
 import * as stats from './operations/topic-stats.ts'
 import * as topics from './operations/topics.ts'
 import { whyTopic } from './operations/why.ts'
+import { REACH_PATH } from '../ownership/tcp-peers.ts'
 import { PEER_PATH } from '../peers/http-peers.ts'
 import type { Scope } from './scope.ts'
 
@@ -129,6 +130,7 @@ export const routes: readonly Route[] = [
   ['GET', '/admin/v2/brokers', brokers.listBrokers],
   ['GET', '/admin/v2/brokers/health', brokers.health],
   ['GET', '/admin/v2/brokers/ready', brokers.ready],
+  ['GET', REACH_PATH, brokers.reachesMetadata],
   ['GET', '/admin/v2/brokers/version', brokers.version],
   ['GET', '/admin/v2/brokers/leaderBroker', brokers.leaderBroker],
   ['GET', '/admin/v2/brokers/configuration', brokers.dynamicConfiguration],

@@ -52,6 +52,8 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     peers: broker.peers,
     blocks: broker.blocks,
     isSuspended: () => broker.isSuspended,
+    hasLease: () => broker.hasLease,
+    reachesStore: () => broker.reachesStore(),
     lookups: broker.lookups,
     isAlone: broker.isAlone,
     ownTopic: () => broker.ownTopic,

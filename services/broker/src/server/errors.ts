@@ -3,8 +3,7 @@ import { defineErrors, type CodedError } from '@strata/base'
 export const brokerServerErrors = defineErrors({
   PORT_TAKEN: { retryable: false, summary: 'another program listens on a port of the broker' },
   ADDRESS_REFUSED: { retryable: false, summary: 'the system does not let the broker listen on an address' },
-  CLUSTER_SERVED: { retryable: true, summary: 'another broker serves the topics of the cluster' },
-  BROKER_SUPERSEDED: { retryable: false, summary: 'another broker took the topics of the cluster over' }
+  CLUSTER_SERVED: { retryable: true, summary: 'a broker that does not share serves the topics of the cluster' }
 })
 
 /** One line for the person who starts it: what is wrong, and what to do or which key to change. */

@@ -5,8 +5,11 @@ import { createLedgerClient, type BookieDirectory, type QuorumConfig } from '@st
 import { createManagedLedgerFactory } from '@strata/managed-ledger'
 import type { MetadataStore } from '@strata/metadata'
 import { createAdminServer, type AdminServer } from '../admin/server.ts'
-import { createBroker, type Broker, type StartableOwnership } from '../broker.ts'
+import { createBroker, type Broker } from '../broker.ts'
 import type { BrokerSettings } from '../config/settings.ts'
+import { ClusterOwnership } from '../ownership/cluster-ownership.ts'
+import { TcpPeers } from '../ownership/tcp-peers.ts'
+import { refuseBesideEarlier } from './earlier-broker.ts'
 import { listenError } from './errors.ts'
 
 export interface ServingOptions {
@@ -21,8 +24,11 @@ export interface ServingOptions {
   readonly random: () => number
   /** Why storage takes no messages now, one line each; empty while it takes them. */
   readonly storageTroubles: () => readonly string[]
-  /** Without it the broker serves all there is, alone. */
-  readonly ownership?: StartableOwnership
+  /** It shares the topics with other brokers; without it, it serves all there is, alone. */
+  readonly cluster?: {
+    /** How long the others go on counting with this one when they do not hear of it. */
+    readonly leaseMs: number
+  }
 }
 
 /** A broker that serves: its topics over ledgers, its port for clients, its HTTP. */
@@ -55,7 +61,7 @@ export async function probeBrokerPorts(settings: BrokerSettings): Promise<void> 
 /**
  * Opens ledgers, logs, broker and HTTP over metadata and storage nodes that the caller has open, and closes them in the
  * other order; a failure on the way up closes what was open.
- * @throws CodedError PORT_TAKEN, ADDRESS_REFUSED with one line; MetadataError
+ * @throws CodedError PORT_TAKEN, ADDRESS_REFUSED, CLUSTER_SERVED with one line; MetadataError
  */
 export async function openServing(options: ServingOptions): Promise<Serving> {
   const opened: (() => Promise<void>)[] = []
@@ -85,12 +91,16 @@ async function open(
   options: ServingOptions,
   opened: (() => Promise<void>)[]
 ): Promise<{ broker: Broker; admin: AdminServer }> {
-  const { settings, metadata, directory, quorum, clock, logger, random, storageTroubles } = options
+  const { settings, metadata, directory, quorum, clock, logger, random, storageTroubles, cluster } = options
+  if (cluster !== undefined) await refuseBesideEarlier(metadata)
   const ledgers = createLedgerClient({ metadata, directory, quorum, clock, logger, random })
   const cacheBytesMax = settings.managedLedgerCacheSizeMB * MIB
   const logs = createManagedLedgerFactory({ metadata, ledgers, cacheBytesMax, clock, log: logger })
   opened.push(() => logs.close())
-  const ownership = options.ownership === undefined ? {} : { ownership: options.ownership }
+  const ownership =
+    cluster === undefined
+      ? {}
+      : { ownership: new ClusterOwnership({ metadata, clock, logger, peers: new TcpPeers(clock), ...cluster }) }
   const broker = await createBroker({ settings, metadata, logs, clock, logger, ...ownership })
   const admin = createAdminServer({ broker, clock, logger, storageTroubles })
   // HTTP outlasts the broker: while it hands over, others ask it things, and load balancers see that it is not ready

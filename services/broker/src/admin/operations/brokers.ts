@@ -23,6 +23,11 @@ export function ready({ backend }: AdminRequest): AdminReply {
   return troubles.length === 0 ? words('ok') : refuse(503, troubles.join('; '))
 }
 
+/** For brokers that are cut off from the metadata store: they go on serving if nobody reaches it. */
+export async function reachesMetadata({ backend }: AdminRequest): Promise<AdminReply> {
+  return json({ reaches: await backend.reachesStore() })
+}
+
 export function version({ backend }: AdminRequest): AdminReply {
   return words(backend.version)
 }

@@ -15,6 +15,7 @@ export function ownershipSeries(backend: AdminBackend): readonly (readonly [stri
     ['strata_bundles_taken_total', held + released + dropped],
     ['strata_bundles_released_total', released],
     ['strata_bundles_dropped_total', dropped],
+    ['strata_broker_has_lease', backend.hasLease() ? 1 : 0],
     ['strata_broker_suspended', backend.isSuspended() ? 1 : 0],
     ['pulsar_broker_lookup_pending_requests', lookups.pending]
   ]

@@ -1,0 +1,204 @@
+import { strict as assert } from 'node:assert'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
+import { until } from '../integration/bounds-support.ts'
+import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
+import { BookieSet, startBroker, type BrokerProcess, type Settings } from '../support/cluster-process.ts'
+import { freshPrefix, SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
+import { TopicLoad } from './topic-load.ts'
+
+const LEASE_MS = 3_000
+const NAMESPACE = 'public/default'
+const TOPICS = Array.from({ length: 12 }, (_, index) => `persistent://${NAMESPACE}/shared-${index}`)
+const KEPT = { defaultRetentionTimeInMinutes: -1, defaultRetentionSizeInMB: -1 }
+
+let etcd: EtcdPeers
+beforeAll(async () => {
+  etcd = await startEtcd({ scripts: SCRIPTS })
+}, START_TIMEOUT_MS)
+afterAll(() => etcd.stop())
+
+let root: string
+let metadataUrl: string
+let bookies: BookieSet
+let brokers: BrokerProcess[]
+
+const common = (): Settings => ({
+  metadataStoreSessionTimeoutMillis: LEASE_MS,
+  strataClusterSecretFile: join(root, 'secret')
+})
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'strata-'))
+  metadataUrl = `etcd:http://${etcd.endpoints.join(',')}${freshPrefix()}`
+  writeFileSync(join(root, 'secret'), 'of this cluster alone, and of nobody else')
+  bookies = new BookieSet({ data: root, metadataUrl, set: common() })
+  brokers = []
+  await Promise.all([0, 1, 2].map(index => bookies.start(index)))
+}, 60_000)
+afterEach(async () => {
+  for (const broker of brokers) await broker.kill()
+  await bookies.killAll()
+  rmSync(root, { recursive: true, force: true })
+})
+
+async function start(set: Settings = {}): Promise<BrokerProcess> {
+  const broker = await startBroker({ metadataUrl, set: { ...common(), ...KEPT, ...set } })
+  brokers.push(broker)
+  return broker
+}
+
+function serviceUrl(...of: readonly BrokerProcess[]): string {
+  return `pulsar://${of.map(({ ready }) => ready.brokerUrl.replace('pulsar://', '')).join(',')}`
+}
+
+function idOf({ ready }: BrokerProcess): string {
+  return ready.webUrl.replace('http://', '')
+}
+
+async function admin<Body>(
+  { ready }: BrokerProcess,
+  method: string,
+  path: string,
+  options: { body?: unknown; redirect?: 'manual' } = {}
+): Promise<{ status: number; body: Body; location: string }> {
+  const answer = await fetch(`${ready.webUrl}/admin/v2/${path}`, {
+    method,
+    redirect: options.redirect ?? 'follow',
+    ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+    signal: AbortSignal.timeout(30_000)
+  })
+  const text = await answer.text()
+  let body: unknown = text
+  try {
+    body = JSON.parse(text)
+  } catch {
+    // words
+  }
+  return { status: answer.status, body: body as Body, location: answer.headers.get('location') ?? '' }
+}
+
+/** Bundles of the namespace that each broker holds. */
+async function bundlesOf(broker: BrokerProcess): Promise<string[]> {
+  const { body } = await admin<Record<string, unknown>>(
+    broker,
+    'GET',
+    `brokers/standalone/${idOf(broker)}/ownedNamespaces`
+  )
+  return Object.keys(body)
+    .filter(bundle => bundle.startsWith(`${NAMESPACE}/`))
+    .map(bundle => bundle.slice(NAMESPACE.length + 1))
+}
+
+async function all(): Promise<string[]> {
+  const { body } = await admin<{ boundaries: string[] }>(first(), 'GET', `namespaces/${NAMESPACE}/bundles`)
+  return body.boundaries.slice(1).map((end, index) => `${body.boundaries[index] ?? ''}_${end}`)
+}
+
+function first(): BrokerProcess {
+  const [broker] = brokers
+  assert(broker !== undefined)
+  return broker
+}
+
+/** Each broker gets half of the bundles, whatever placement made of them. */
+async function spread(a: BrokerProcess, b: BrokerProcess): Promise<void> {
+  for (const [index, bundle] of (await all()).entries()) {
+    const to = index % 2 === 0 ? a : b
+    const { status, body } = await admin(
+      a,
+      'PUT',
+      `namespaces/${NAMESPACE}/${bundle}/unload?destinationBroker=${idOf(to)}`
+    )
+    assert.equal(status, 204, JSON.stringify(body))
+  }
+  assert.deepEqual([(await bundlesOf(a)).length, (await bundlesOf(b)).length], [2, 2])
+}
+
+function print(what: string, pauses: readonly number[]): void {
+  const [longest = 0] = pauses
+  const p50 = pauses[Math.floor(pauses.length / 2)] ?? 0
+  process.stdout.write(`${what}: pause of a topic ${p50.toFixed(0)} ms median, ${longest.toFixed(0)} ms longest\n`)
+}
+
+describe('several brokers share the topics of a cluster', () => {
+  test('kill -9 of one under load: the other serves its topics, nothing acknowledged is lost', async () => {
+    const [a, b] = await Promise.all([start(), start()])
+    const load = new TopicLoad({ serviceUrl: serviceUrl(a, b), topics: TOPICS })
+    await load.start()
+    await spread(a, b)
+    await load.flows(50)
+    load.takePauses()
+    await a.kill()
+    await load.flows(50)
+    print('kill -9', load.takePauses())
+    assert.equal((await bundlesOf(b)).length, 4)
+    await load.stop()
+    await load.assertWhole(b.ready.brokerUrl)
+  }, 120_000)
+
+  test('one that stood still longer than its lease: its topics were taken, and it joins in again', async () => {
+    const [a, b] = await Promise.all([start(), start()])
+    const load = new TopicLoad({ serviceUrl: serviceUrl(a, b), topics: TOPICS, keepAliveMs: 1000 })
+    await load.start()
+    await spread(a, b)
+    await load.flows(50)
+    load.takePauses()
+    a.signal('SIGSTOP')
+    await until('its bundles are taken', 30_000, async () => (await bundlesOf(b)).length === 4)
+    await load.flows(50)
+    print('SIGSTOP', load.takePauses())
+    a.signal('SIGCONT')
+    await until('it is back', 20_000, async () => {
+      const { body } = await admin<string[]>(b, 'GET', 'brokers/standalone')
+      return body.includes(idOf(a)) && (await admin(a, 'GET', 'brokers/ready')).status === 200
+    })
+    await load.flows(50)
+    await load.stop()
+    await load.assertWhole(a.ready.brokerUrl)
+    assert.match(a.log(), /fenced|dropped|lease/)
+  }, 120_000)
+
+  test('planned moves under load: no error at the client, and short pauses', async () => {
+    const [a, b] = await Promise.all([start(), start()])
+    const load = new TopicLoad({ serviceUrl: serviceUrl(a, b), topics: TOPICS })
+    await load.start()
+    await load.flows(50)
+    load.takePauses()
+    const moves: number[] = []
+    for (let round = 0; round < 3; round++) {
+      for (const from of [a, b]) {
+        const to = from === a ? b : a
+        for (const bundle of await bundlesOf(from)) {
+          const path = `namespaces/${NAMESPACE}/${bundle}/unload?destinationBroker=${idOf(to)}`
+          assert.equal((await admin(b, 'PUT', path)).status, 204)
+          await load.flows(5)
+          moves.push(...load.takePauses().slice(0, 3))
+        }
+      }
+    }
+    print(
+      'unload',
+      moves.sort((x, y) => y - x)
+    )
+    await load.stop()
+    await load.assertWhole(b.ready.brokerUrl)
+  }, 120_000)
+
+  test('one is stopped in order: its topics are handed over within its time', async () => {
+    const [a, b] = await Promise.all([start({ brokerShutdownTimeoutMs: 20_000 }), start()])
+    const load = new TopicLoad({ serviceUrl: serviceUrl(a, b), topics: TOPICS })
+    await load.start()
+    await spread(a, b)
+    await load.flows(50)
+    load.takePauses()
+    assert.equal(await a.stop(), 0)
+    assert.equal((await bundlesOf(b)).length, 4)
+    await load.flows(50)
+    print('stop', load.takePauses())
+    await load.stop()
+    await load.assertWhole(b.ready.brokerUrl)
+  }, 120_000)
+})
