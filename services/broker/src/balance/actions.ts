@@ -1,4 +1,5 @@
 import type { BrokerAddress } from '../ownership/contract.ts'
+import type { HttpPeers } from '../peers/http-peers.ts'
 import { namespaceOfBundle, rangeOfBundle } from './load.ts'
 
 /** What the leader asks owners to do. Each rejects with one line that says why it was not done. */
@@ -7,11 +8,15 @@ export interface BalanceActions {
   split(bundle: string, owner: BrokerAddress, options: { unload: boolean }): Promise<void>
 }
 
-const TIMEOUT_MS = 30_000
 const REASON_CHARS_MAX = 200
 
 /** By the owner's own admin API: what an operator would call. */
-export function createHttpActions(): BalanceActions {
+export function createHttpActions(peers: Pick<HttpPeers, 'call'>): BalanceActions {
+  const put = async (broker: BrokerAddress, path: string): Promise<void> => {
+    const { status, body } = await peers.call(broker, { method: 'PUT', path })
+    if (status < 300) return
+    throw new Error(`${broker.id} answered ${status} ${body.toString('utf8').slice(0, REASON_CHARS_MAX)}`.trim())
+  }
   return {
     async move(bundle, from, to) {
       await put(from, `${pathOf(bundle)}/unload?destinationBroker=${encodeURIComponent(to.id)}`)
@@ -25,11 +30,4 @@ export function createHttpActions(): BalanceActions {
 
 function pathOf(bundle: string): string {
   return `/admin/v2/namespaces/${namespaceOfBundle(bundle)}/${rangeOfBundle(bundle)}`
-}
-
-async function put({ id, urls }: BrokerAddress, path: string): Promise<void> {
-  const url = `${urls.httpUrl ?? `http://${id}`}${path}`
-  const answer = await fetch(url, { method: 'PUT', redirect: 'follow', signal: AbortSignal.timeout(TIMEOUT_MS) })
-  const text = await answer.text()
-  if (!answer.ok) throw new Error(`${id} answered ${answer.status} ${text.slice(0, REASON_CHARS_MAX)}`.trim())
 }

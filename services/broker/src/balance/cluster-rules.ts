@@ -4,6 +4,7 @@ import type { BrokerSettings } from '../config/settings.ts'
 import { PolicyRowSchema } from '../generated/broker_pb.ts'
 import { decodeRow } from '../namespace/rows.ts'
 import type { BrokerAddress, BundleName } from '../ownership/contract.ts'
+import type { BookieAffinity } from './bookie-choice.ts'
 import {
   balanceKeys,
   decodeDomain,
@@ -24,6 +25,7 @@ export interface RuleSources {
 
 const POLICIES = 'policies/'
 const ANTI_AFFINITY = '/antiAffinity'
+const BOOKIE_AFFINITY = '/bookieAffinity'
 
 /** What operators said about places: isolation policies, failure domains, anti-affinity groups, racks. Rows, kept true by watches. */
 export class ClusterRules {
@@ -31,22 +33,26 @@ export class ClusterRules {
   readonly #sources: RuleSources
   readonly #isolation: RowTable<IsolationData>
   readonly #domains: RowTable<readonly string[]>
-  readonly #groups: RowTable<string | undefined>
+  readonly #affinities: RowTable<unknown>
   readonly #racks: RowTable<BookieRack>
   readonly #divisions = new Map<string, readonly BundleName[]>()
   #fixed: Omit<PlacementRules, 'holders'> | undefined
+  #rackOf: ReadonlyMap<string, BookieRack> | undefined
   #isWithDomains = false
 
   private constructor(options: {
     settings: BrokerSettings
     sources: RuleSources
-    tables: [RowTable<IsolationData>, RowTable<readonly string[]>, RowTable<string | undefined>, RowTable<BookieRack>]
+    tables: [RowTable<IsolationData>, RowTable<readonly string[]>, RowTable<unknown>, RowTable<BookieRack>]
     changed: { run: () => void }
   }) {
     this.#settings = options.settings
     this.#sources = options.sources
-    ;[this.#isolation, this.#domains, this.#groups, this.#racks] = options.tables
-    options.changed.run = () => (this.#fixed = undefined)
+    ;[this.#isolation, this.#domains, this.#affinities, this.#racks] = options.tables
+    options.changed.run = () => {
+      this.#fixed = undefined
+      this.#rackOf = undefined
+    }
   }
 
   /** @throws MetadataError */
@@ -69,9 +75,9 @@ export class ClusterRules {
     const isolation = await RowTable.open({ ...doors, prefix, decode: decodeIsolation })
     const domainPrefix = balanceKeys.domainsOf(settings.clusterName)
     const domains = await RowTable.open({ ...doors, prefix: domainPrefix, decode: decodeDomain })
-    const groups = await RowTable.open({ ...doors, prefix: POLICIES, decode: decodeGroup, keep: isGroup })
+    const affinities = await RowTable.open({ ...doors, prefix: POLICIES, decode: decodePolicy, keep: isAffinity })
     const racks = await RowTable.open({ ...doors, prefix: balanceKeys.racks, decode: decodeRack })
-    return new ClusterRules({ settings, sources, tables: [isolation, domains, groups, racks], changed })
+    return new ClusterRules({ settings, sources, tables: [isolation, domains, affinities, racks], changed })
   }
 
   /** As of now; `namespace`: whose bundle is to be placed. */
@@ -97,11 +103,16 @@ export class ClusterRules {
 
   /** By bookie, as it was named when it was set. */
   racks(): ReadonlyMap<string, BookieRack> {
-    return new Map([...this.#racks.rows].map(([key, rack]) => [lastSegment(key) ?? '', rack]))
+    this.#rackOf ??= new Map([...this.#racks.rows].map(([key, rack]) => [lastSegment(key) ?? '', rack]))
+    return this.#rackOf
+  }
+
+  affinityOf(namespace: string): BookieAffinity | undefined {
+    return this.#affinities.rows.get(`${POLICIES}${namespace}${BOOKIE_AFFINITY}`) as BookieAffinity | undefined
   }
 
   close(): void {
-    for (const table of [this.#isolation, this.#domains, this.#groups, this.#racks]) table.close()
+    for (const table of [this.#isolation, this.#domains, this.#affinities, this.#racks]) table.close()
   }
 
   #holdersOf(namespace: string): string[] {
@@ -118,8 +129,8 @@ export class ClusterRules {
       for (const id of brokers) domains.set(id, lastSegment(key) ?? '')
     }
     const groups = new Map<string, string>()
-    for (const [key, group] of this.#groups.rows) {
-      if (group !== undefined) groups.set(key.slice(POLICIES.length, -ANTI_AFFINITY.length), group)
+    for (const [key, group] of this.#affinities.rows) {
+      if (typeof group === 'string') groups.set(key.slice(POLICIES.length, -ANTI_AFFINITY.length), group)
     }
     this.#isWithDomains = isWithDomains
     this.#fixed = { isolation: isolation.sort((a, b) => (a.name < b.name ? -1 : 1)), domains, groups }
@@ -140,11 +151,11 @@ export function isolationPolicyOf(name: string, data: IsolationData): IsolationP
   }
 }
 
-function isGroup(key: string): boolean {
-  return key.endsWith(ANTI_AFFINITY)
+function isAffinity(key: string): boolean {
+  return key.endsWith(ANTI_AFFINITY) || key.endsWith(BOOKIE_AFFINITY)
 }
 
-function decodeGroup(row: { key: string; value: Uint8Array }): string | undefined {
-  const group: unknown = JSON.parse(decodeRow(PolicyRowSchema, row).json ?? 'null')
-  return typeof group === 'string' ? group : undefined
+/** It was checked when it was set. */
+function decodePolicy(row: { key: string; value: Uint8Array }): unknown {
+  return JSON.parse(decodeRow(PolicyRowSchema, row).json ?? 'null')
 }

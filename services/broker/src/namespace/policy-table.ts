@@ -21,6 +21,10 @@ export interface PolicyValues {
     maxInactiveDurationSeconds: number
     deleteWhileInactive: boolean
   }
+  /** A group whose namespaces are kept apart. */
+  antiAffinity: string
+  /** Groups of storage nodes, names with commas between. */
+  bookieAffinity: { bookkeeperAffinityGroupPrimary: string; bookkeeperAffinityGroupSecondary?: string }
 }
 
 export type PolicyName = keyof PolicyValues
@@ -48,11 +52,18 @@ export const policyTable: { readonly [Name in PolicyName]: Policy<PolicyValues[N
   maxConsumersPerSubscription: { parse: count('maxConsumersPerSubscription must be 0 or more') },
   maxSubscriptionsPerTopic: { parse: count('maxSubscriptionsPerTopic must be 0 or more') },
   subscriptionExpirationTime: { parse: count('Invalid value for subscription expiration time') },
-  inactiveTopicPolicies: { parse: parseInactiveTopicPolicies }
+  inactiveTopicPolicies: { parse: parseInactiveTopicPolicies },
+  antiAffinity: { parse: parseAntiAffinity },
+  bookieAffinity: { parse: parseBookieAffinity }
 }
 
-/** Names of all policies, in the order of the table. */
-export const SERVED_POLICIES = Object.keys(policyTable) as readonly PolicyName[]
+/** About places, and set and read in ways of their own. */
+const PLACE_POLICIES: ReadonlySet<string> = new Set<PolicyName>(['antiAffinity', 'bookieAffinity'])
+
+/** Names of the policies that all are served alike, in the order of the table. */
+export const SERVED_POLICIES = Object.keys(policyTable).filter(
+  name => !PLACE_POLICIES.has(name)
+) as readonly PolicyName[]
 
 function count(problem: string): (value: unknown) => number | { problem: string } {
   return value => {
@@ -122,4 +133,20 @@ function parseInactiveTopicPolicies(value: unknown): PolicyValues['inactiveTopic
     return { problem: 'Invalid inactive topic policies' }
   }
   return { inactiveTopicDeleteMode: mode, maxInactiveDurationSeconds: seconds as number, deleteWhileInactive }
+}
+
+function parseAntiAffinity(value: unknown): string | { problem: string } {
+  return typeof value === 'string' && value.trim() !== ''
+    ? value.trim()
+    : { problem: "antiAffinityGroup can't be empty" }
+}
+
+function parseBookieAffinity(value: unknown): PolicyValues['bookieAffinity'] | { problem: string } {
+  const { bookkeeperAffinityGroupPrimary: primary, bookkeeperAffinityGroupSecondary: secondary } = fields(value)
+  if (typeof primary !== 'string' || primary.trim() === '')
+    return { problem: 'A primary bookie affinity group is needed' }
+  if (secondary === undefined || secondary === null || secondary === '')
+    return { bookkeeperAffinityGroupPrimary: primary }
+  if (typeof secondary !== 'string') return { problem: 'The secondary bookie affinity group must be a text' }
+  return { bookkeeperAffinityGroupPrimary: primary, bookkeeperAffinityGroupSecondary: secondary }
 }

@@ -16,6 +16,8 @@ export type SubscriptionOptions =
 export interface SampledSubscription extends Subscription {
   /** Takes a sample of the counters that rates are made of, and looks for a standstill. Called by one sweep over all. */
   sample(nowMs: number): void
+  /** Messages and bytes a second that went out, as of the last sample. */
+  readonly ratesOut: { readonly messages: number; readonly bytes: number }
   /** What is wrong, if there is something to send and somebody to take it and yet nothing happens. */
   readonly stall: string | undefined
 }

@@ -144,6 +144,10 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
     return Promise.resolve()
   }
 
+  get ratesOut(): { messages: number; bytes: number } {
+    return { messages: this.#meters.messages.perSecond, bytes: this.#meters.bytes.perSecond }
+  }
+
   sample(nowMs: number): void {
     this.#meters.sample(this.#context, nowMs)
     for (const member of this.members) member.sample(nowMs)

@@ -368,6 +368,10 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
   // ------------------------------------------------------------------ for people
 
   /** Takes a sample of the counters for the rates, and checks that nothing stands still. */
+  get ratesOut(): { messages: number; bytes: number } {
+    return { messages: this.#meters.messages.perSecond, bytes: this.#meters.bytes.perSecond }
+  }
+
   sample(nowMs: number): void {
     this.#meters.sample(this.#context, nowMs)
     const { markDelete } = this.cursor

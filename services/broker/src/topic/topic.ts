@@ -8,6 +8,7 @@ import type { SampledSubscription, SubscriptionOptions } from '../subscription/i
 import type { Admission, Producers } from './producers.ts'
 import type { Producer } from './producer.ts'
 import type { PublicationPool } from './publication.ts'
+import type { Traffic } from './rate.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 
@@ -70,6 +71,8 @@ export interface Topic {
   readonly state: TopicState
   readonly isTerminated: boolean
   readonly producers: Producers
+  /** What came in. */
+  readonly traffic: Traffic
   readonly subscriptions: ReadonlyMap<string, SampledSubscription>
   /** Of its namespace; replaced when they change. */
   policies: EffectivePolicies

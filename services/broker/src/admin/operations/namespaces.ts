@@ -138,7 +138,9 @@ const POLICY_FIELDS: Readonly<Record<PolicyName, string>> = {
   maxConsumersPerSubscription: 'max_consumers_per_subscription',
   maxSubscriptionsPerTopic: 'max_subscriptions_per_topic',
   subscriptionExpirationTime: 'subscription_expiration_time_minutes',
-  inactiveTopicPolicies: 'inactive_topic_policies'
+  inactiveTopicPolicies: 'inactive_topic_policies',
+  antiAffinity: 'antiAffinityGroup',
+  bookieAffinity: 'bookieAffinityGroup'
 }
 
 export async function getNamespacePolicies(request: AdminRequest): Promise<AdminReply> {

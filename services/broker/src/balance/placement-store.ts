@@ -1,0 +1,75 @@
+import { transactUntilAnswered, type MetadataRecord, type MetadataStore } from '@strata/metadata'
+import { scanAll } from '../namespace/rows.ts'
+import {
+  balanceKeys,
+  decodeDomain,
+  decodeIsolation,
+  decodeRack,
+  encodeDomain,
+  encodeIsolation,
+  encodeRack,
+  lastSegment,
+  type BookieRack,
+  type IsolationData
+} from './rows.ts'
+
+/** What operators say about places, as the admin API reads and writes it: straight from the store. */
+export class PlacementStore {
+  readonly #store: MetadataStore
+
+  constructor(store: MetadataStore) {
+    this.#store = store
+  }
+
+  isolationPolicies(cluster: string): Promise<Map<string, IsolationData>> {
+    return this.#all(balanceKeys.isolationOf(cluster), decodeIsolation)
+  }
+
+  async setIsolationPolicy(cluster: string, name: string, data: IsolationData): Promise<void> {
+    await this.#put(balanceKeys.isolationPolicy(cluster, name), encodeIsolation(data))
+  }
+
+  async removeIsolationPolicy(cluster: string, name: string): Promise<void> {
+    await this.#remove(balanceKeys.isolationPolicy(cluster, name))
+  }
+
+  /** Broker ids by domain. */
+  domains(cluster: string): Promise<Map<string, readonly string[]>> {
+    return this.#all(balanceKeys.domainsOf(cluster), decodeDomain)
+  }
+
+  async setDomain(cluster: string, name: string, brokers: readonly string[]): Promise<void> {
+    await this.#put(balanceKeys.domain(cluster, name), encodeDomain(brokers))
+  }
+
+  async removeDomain(cluster: string, name: string): Promise<void> {
+    await this.#remove(balanceKeys.domain(cluster, name))
+  }
+
+  /** By bookie. */
+  racks(): Promise<Map<string, BookieRack>> {
+    return this.#all(balanceKeys.racks, decodeRack)
+  }
+
+  async setRack(bookie: string, rack: BookieRack): Promise<void> {
+    await this.#put(balanceKeys.rack(bookie), encodeRack(rack))
+  }
+
+  async removeRack(bookie: string): Promise<void> {
+    await this.#remove(balanceKeys.rack(bookie))
+  }
+
+  async #all<Row>(prefix: string, decode: (record: MetadataRecord) => Row): Promise<Map<string, Row>> {
+    const rows = new Map<string, Row>()
+    for await (const record of scanAll(this.#store, prefix)) rows.set(lastSegment(record.key) ?? '', decode(record))
+    return rows
+  }
+
+  async #put(key: string, value: Uint8Array): Promise<void> {
+    await transactUntilAnswered(this.#store, { compares: [], changes: [{ kind: 'put', key, value }] })
+  }
+
+  async #remove(key: string): Promise<void> {
+    await transactUntilAnswered(this.#store, { compares: [], changes: [{ kind: 'delete', key }] })
+  }
+}
