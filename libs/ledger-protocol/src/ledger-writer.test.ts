@@ -366,14 +366,39 @@ describe('LedgerWriter', () => {
     const { writer, seen } = writerOf(TWO_OF_TWO, { times: { stalledMsMax: 1_000, retryMsMin: 100 } })
     appendTo(writer, 1)
     answer(seen, [0], 0)
-    for (let nowMs = 0; nowMs < 1_000; nowMs += 250) {
+    const proposed: number[] = []
+    const decide = (nowMs: number): void => {
+      while (seen.isChanging) {
+        proposed.push(nowMs)
+        seen.decided += 1
+        writer.onChangeDecided([{ index: 1, bookieId: bookieId('b1') }])
+      }
+    }
+    for (let nowMs = 0; nowMs < 1_000; nowMs += 50) {
       seen.members[1]?.onAddFailed(writer.ledgerId, entryId(0), 'STORAGE_FAILED')
-      writer.onChangeDecided([{ index: 1, bookieId: bookieId('b1') }])
+      decide(nowMs)
       writer.tick(nowMs)
+      decide(nowMs)
       assert.equal(writer.failure, undefined)
     }
     writer.tick(1_000)
     assert.equal(seen.failure, 'NO_REPLACEMENT')
+    assert.deepEqual(proposed, [0, 50, 200, 450, 900], 'twice at once, then ever more seldom')
+  })
+
+  test('a place whose newcomers fail is not given away again and again while the others confirm', () => {
+    const { writer, seen } = writerOf(THREE, { times: { retryMsMin: 1_000 } })
+    for (let id = 0; id < 20; id++) {
+      appendTo(writer, 1)
+      seen.members[0]?.onAddFailed(writer.ledgerId, entryId(id), 'STORAGE_FAILED')
+      while (seen.isChanging) {
+        seen.decided += 1
+        writer.onChangeDecided([{ index: 0, bookieId: bookieId(`n${seen.decided}`) }])
+      }
+      answer(seen, [1, 2], id)
+      assert.equal(writer.lac, id)
+    }
+    assert.equal(seen.changes.length, 2)
   })
 
   test('a member that lags behind the others is replaced, one at a time, and not if two of three lag', () => {

@@ -3,7 +3,7 @@ import { entryId, NO_ENTRY, type BookieId, type EntryId, type LedgerId } from '@
 import { entryDigest, entryDigestOf } from './entry-digest.ts'
 import { checkQuorum, everyWriteSetHas, type EntryAdd, type LedgerEnd, type QuorumConfig } from './quorum.ts'
 import { observeMembers, slowMember, type SlowBudget } from './slow-members.ts'
-import { WriterMember, type MemberFailure, type MemberOwner } from './writer-member.ts'
+import { TRIALS_AT_ONCE, WriterMember, type MemberFailure, type MemberOwner } from './writer-member.ts'
 
 /** Why a writer ended. `NO_REPLACEMENT`: no ack quorum of live members was left, and nobody took the places in time. */
 export type WriterFailure = 'FENCED' | 'NO_REPLACEMENT'
@@ -92,8 +92,8 @@ type State =
  *   W6  A member that failed gets nothing more and counts for nothing, until another takes its place. Who takes a place
  *       (the same node included) begins with nothing: it gets everything past the LAC again.
  *   W7  A slow member goes on counting and getting adds until somebody has its place.
- *   W8  While a member is missing the writer proposes again, ever more seldom; without an ack quorum, or while those who
- *       take the places fail as well and nothing is confirmed, it fails in the end.
+ *   W8  While a member is missing the writer proposes again, ever more seldom, and so it does where those who take a place
+ *       fail one after the other; without an ack quorum, or while nothing is confirmed, it fails in the end.
  */
 export class LedgerWriter {
   readonly ledgerId: LedgerId
@@ -231,14 +231,15 @@ export class LedgerWriter {
       const before = this.#members[index]
       assert(before !== undefined && leaving.has(before), 'only who was proposed is replaced')
       before.failure ??= 'SLOW' // it may be alive: it is out all the same
-      this.#members[index] = new WriterMember(this.#owner, { index, bookieId, firstEntryId: change.firstEntryId }) // W6
+      const { firstEntryId } = change
+      this.#members[index] = new WriterMember(this.#owner, { index, bookieId, firstEntryId, trial: before.nextTrial }) // W6
     }
     this.#resend(new Set(replacements.map(({ index }) => index))) // answers in the course of it change nothing yet
     if (this.failure !== undefined) return
     const attempt = replacements.length > 0 ? 0 : change.attempt + 1
-    this.#retry = this.#isMissing ? { attempt, atMs: undefined } : undefined
+    this.#retry = this.#isMissing ? { attempt: Math.max(attempt, this.#vainAttempts), atMs: undefined } : undefined
     this.#state = { kind: 'stalled' }
-    if (this.#members.some(member => member.failure !== undefined && !leaving.has(member))) {
+    if (this.#members.some(member => member.failure !== undefined && !member.wasInVain && !leaving.has(member))) {
       this.#propose() // of those that failed meanwhile
     } else this.#settle()
   }
@@ -326,7 +327,21 @@ export class LedgerWriter {
   #onFailed(member: WriterMember): void {
     if (this.#members[member.index] !== member) return
     if (member.failure === 'FENCED') this.#fail('FENCED')
+    else if (member.wasInVain) this.#waitForAnother()
     else this.#propose()
+  }
+
+  /** W8: those who took the place failed one after the other, so the next one is not sought at once. */
+  #waitForAnother(): void {
+    if (this.#state.kind !== 'writing' && this.#state.kind !== 'stalled') return // a decision is due, and sees it
+    this.#isTroubled = true
+    this.#retry ??= { attempt: this.#vainAttempts, atMs: undefined }
+    this.#state = { kind: 'stalled' }
+    this.#settle()
+  }
+
+  get #vainAttempts(): number {
+    return Math.max(0, ...this.#members.map(member => (member.wasInVain ? member.nextTrial - TRIALS_AT_ONCE : 0)))
   }
 
   /** Proposes to replace everyone who failed, and `slow`. */

@@ -4,6 +4,9 @@ import type { AddFailure } from './quorum.ts'
 /** Why a member is to be replaced. `SLOW`: it answers, far later than the others do. */
 export type MemberFailure = AddFailure | 'SLOW'
 
+/** So many take a place one right after the other, if none of them confirms anything. */
+export const TRIALS_AT_ONCE = 2
+
 export interface MemberOwner {
   onMemberAdded(member: WriterMember): void
   onMemberFailed(member: WriterMember): void
@@ -18,6 +21,8 @@ export class WriterMember {
   readonly bookieId: BookieId
   /** It gets no entry before this one. */
   readonly firstEntryId: EntryId
+  /** 0: the ledger began with it. Else the how manieth it is in its place since anybody there confirmed anything. */
+  readonly trial: number
   /** Every add sent to this member up to here is on its disk. */
   ackedThrough = NO_ENTRY
   failure: MemberFailure | undefined
@@ -26,11 +31,25 @@ export class WriterMember {
   waitedMs = 0
   readonly #writer: MemberOwner
 
-  constructor(writer: MemberOwner, options: { index: number; bookieId: BookieId; firstEntryId: EntryId }) {
+  constructor(
+    writer: MemberOwner,
+    options: { index: number; bookieId: BookieId; firstEntryId: EntryId; trial?: number }
+  ) {
     this.#writer = writer
     this.index = options.index
     this.bookieId = options.bookieId
     this.firstEntryId = options.firstEntryId
+    this.trial = options.trial ?? 0
+  }
+
+  /** Of whoever takes its place. */
+  get nextTrial(): number {
+    return this.ackedThrough === NO_ENTRY ? this.trial + 1 : 1
+  }
+
+  /** It failed as those before it did: the next one may wait. */
+  get wasInVain(): boolean {
+    return this.failure !== undefined && this.nextTrial > TRIALS_AT_ONCE
   }
 
   onAdded(_ledgerId: LedgerId, id: EntryId): void {
