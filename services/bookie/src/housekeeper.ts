@@ -70,6 +70,7 @@ export class Housekeeper {
   #working: Promise<void> | undefined
   #flushing: Promise<void> | undefined
   #flushedMs: number
+  #toldMs = -Infinity
   #unindexedBytes = 0
   readonly #journalFailures = new Map<JournalMember, unknown>()
   #isIndexBroken = false
@@ -224,16 +225,28 @@ export class Housekeeper {
     for (const member of journals.members) if (!member.journal.isRunning) await this.#resumeJournal(member)
     const isDue = clock.nowMs() - this.#flushedMs >= settings.indexFlushMs
     if (isDue && !this.#isIndexBroken) await this.#step('index', () => this.#flush())
-    for (const { journal } of journals.members) journal.shrink()
+    for (const { journal } of journals.members) {
+      journal.shrink()
+      if (!this.#space.isLow) journal.markIfIdle()
+    }
   }
 
   async #work(): Promise<void> {
+    await this.#step('watermark', () => this.#tellSequence())
     await this.#step('deletions', () => this.#collector.round())
     if (this.#isIndexBroken) return
     const { index } = this.#options
     if (this.#damage.size > 0) await this.#step('damage', () => this.#damage.review(index, REVIEWED_PER_ROUND))
     await this.#step('move', () => this.#moveJournals())
     await this.#step('compaction', () => this.#compact())
+  }
+
+  async #tellSequence(): Promise<void> {
+    const { volume, journals, clock, settings } = this.#options
+    const nowMs = clock.nowMs()
+    if (nowMs - this.#toldMs < settings.tellSequenceMs) return
+    await volume.tellSequence(journals.syncedSequence)
+    this.#toldMs = nowMs
   }
 
   /** What fails is kept for `health`, logged once, and tried again in a later round. */

@@ -78,7 +78,7 @@ test('an index made anew from the files says of every row what the one before it
   for (const ledger of [1, 2, 3, 5, 6, 7]) {
     const before = await contentOf(bookie, ledger, 215)
     assert.deepEqual(await contentOf(again, ledger, 215), before, `ledger ${ledger}`)
-    assert.ok(!before.includes('WRONG') && before.at(-1) === 'absent')
+    assert.ok(!before.includes('WRONG') && before.at(-1) === (ledger === 3 ? 'unknown' : 'absent'))
   }
   const lacOf = async (ledgerId: number): Promise<number> =>
     (await again.readLac({ ledgerId: ledgerId as LedgerId, fence: false })).lac

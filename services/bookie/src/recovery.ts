@@ -4,7 +4,7 @@ import { distinctDirectories, entryLogDirectories, journalDirectories, type Book
 import type { Disk } from './disk/disk.ts'
 import { isDigestRight } from './format/digest.ts'
 import { decodeFileHeader, FILE_HEADER_BYTES, numberOfName } from './format/file-header.ts'
-import { RECORD_ALIGNMENT, RECORD_KIND, recordBytes, type RecordHeader } from './format/record.ts'
+import { isJournalOnly, RECORD_ALIGNMENT, RECORD_KIND, recordBytes, type RecordHeader } from './format/record.ts'
 import type { EntryIndex } from './index/entry-index.ts'
 import type { IndexStore } from './index/index-store.ts'
 import type { IndexWriter } from './index/index-writer.ts'
@@ -186,7 +186,7 @@ async function indexEntryLog(
     const base = { number, directory, path, liveBytes: 0, totalBytes: 0, sinceMs: clock.nowMs() }
     files.add({ kind: 'entry-log', end: size, ...base })
     if (header?.volumeId !== volumeId) return false
-    const scan = new RecordScan((into, offset) => file.read(into, offset))
+    const scan = new RecordScan((into, offset) => file.read(into, offset), { end: size })
     let end = FILE_HEADER_BYTES
     let isWhole = true
     while (scan.offset < size) {
@@ -230,7 +230,7 @@ function note(
   at: { file: number; offset: number }
 ): Promise<void> | undefined {
   const { index, writer, flushEntries } = options
-  if (header.kind === RECORD_KIND.seal) return undefined
+  if (isJournalOnly(header.kind)) return undefined
   const ledger = index.ledger(header.ledgerId)
   writer.noteDirty(ledger)
   ledger.isRowStale = true

@@ -29,6 +29,8 @@ export interface BookieSettings {
   readonly recentBytes: number
   /** How often deletions, compaction, disk space and (while failed) a new journal file are tried. */
   readonly housekeepingMs: number
+  /** How often the metadata store is told how far the journal is: what a volume that is rolled back may lose unnoticed. */
+  readonly tellSequenceMs: number
   /** Free bytes below which adds are refused; reads and deletes go on. They are taken again at one and a half times as much. */
   readonly readOnlyBelowBytes: number
   /**
@@ -60,6 +62,7 @@ export const defaultBookieSettings: BookieSettings = {
   readAheadCacheBytes: 16 * MIB,
   recentBytes: 0,
   housekeepingMs: 2_000,
+  tellSequenceMs: 60_000,
   readOnlyBelowBytes: 512 * MIB,
   reserveBytes: 0,
   startFreeBytesMin: 256 * MIB

@@ -236,7 +236,7 @@ export class StorageNode implements Bookie {
 
   async heldLedgers(options: { after: number; limit: number }): Promise<HeldLedger[]> {
     this.#checkOpen()
-    const ledgers = await this.#parts.index.heldLedgers(options)
+    const ledgers = await this.#withIndex(() => this.#parts.index.heldLedgers(options))
     return ledgers.map(({ ledgerId, lastEntry, lac, isFenced }) => ({
       ledgerId,
       lastEntryId: lastEntry,
@@ -248,20 +248,15 @@ export class StorageNode implements Bookie {
   async inventory(request: InventoryRequest): Promise<Inventory> {
     this.#checkOpen()
     const ledger = this.#knownLedger(request.ledgerId)
-    try {
-      const { index } = this.#parts
-      return await inventoryOf(ledger, request, { index, reader: this.#reader, suspects: this.#suspects })
-    } catch (error) {
-      this.#housekeeper.noteIndexFailure(error)
-      const details = { ledgerId: request.ledgerId, reason: 'the index failed' }
-      throw LedgerError.create('UNAVAILABLE', details, error)
-    }
+    const { index } = this.#parts
+    const doors = { index, reader: this.#reader, suspects: this.#suspects }
+    return this.#withIndex(() => inventoryOf(ledger, request, doors))
   }
 
   /** @throws LedgerError UNAVAILABLE */
   async damaged(): Promise<DamagedRange[]> {
     this.#checkOpen()
-    return this.#housekeeper.damaged()
+    return this.#withIndex(() => this.#housekeeper.damaged())
   }
 
   /** @throws LedgerError UNAVAILABLE */
@@ -306,6 +301,16 @@ export class StorageNode implements Bookie {
   #checkOpen(): void {
     if (this.#closing !== undefined)
       throw LedgerError.create('UNAVAILABLE', { bookieId: this.bookieId, reason: 'the node is closed' })
+  }
+
+  /** @throws LedgerError UNAVAILABLE: the index cannot be asked */
+  async #withIndex<Result>(ask: () => Promise<Result>): Promise<Result> {
+    try {
+      return await ask()
+    } catch (error) {
+      this.#housekeeper.noteIndexFailure(error)
+      throw LedgerError.create('UNAVAILABLE', { bookieId: this.bookieId, reason: 'the index failed' }, error)
+    }
   }
 
   /** undefined: the index cannot be asked whether the ledger is fenced. */
@@ -386,7 +391,8 @@ export class StorageNode implements Bookie {
       writer.noteDirty(ledger)
     }
     writer.unflushedEntries += ledgers.length
-    this.#housekeeper.noteSynced(batch.bytes)
+    // A mark of the journal is nothing to the index.
+    this.#housekeeper.noteSynced(ledgers.length + batch.fenced.length > 0 ? batch.bytes : 0)
   }
 
   #checkpoint(): Checkpoint {

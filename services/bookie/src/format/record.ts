@@ -7,7 +7,7 @@ import { headerCrc } from './crc32c.ts'
     offset  size  field
          0     1  magic 0xb7
          1     1  format version, 1
-         2     1  kind: 1 entry, 2 fence, 3 seal (nothing follows in this file)
+         2     1  kind: 1 entry, 2 fence, 3 seal (nothing follows in this file), 4 mark (proves what is before it, no more)
          3     1  reserved, 0
          4     4  generation: number of the journal file it was written to
          8     4  unsynced: how many records before this one were not known synced when it was written
@@ -32,8 +32,13 @@ export const PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 
 const PLAIN_COPY_BYTES = 2048
 
-export const RECORD_KIND = { entry: 1, fence: 2, seal: 3 } as const
+export const RECORD_KIND = { entry: 1, fence: 2, seal: 3, mark: 4 } as const
 export type RecordKind = (typeof RECORD_KIND)[keyof typeof RECORD_KIND]
+
+/** It is of the journal alone: about no ledger, and never moved. */
+export function isJournalOnly(kind: RecordKind): boolean {
+  return kind === RECORD_KIND.seal || kind === RECORD_KIND.mark
+}
 
 export const RECORD_MAGIC = 0xb7
 const FIRST_WORD = RECORD_MAGIC | (RECORD_VERSION << 8)
@@ -134,7 +139,7 @@ export function decodeRecordHeader(bytes: Buffer, at: number): RecordHeader | un
 }
 
 function kindOf(byte: number): RecordKind | undefined {
-  return byte === RECORD_KIND.entry || byte === RECORD_KIND.fence || byte === RECORD_KIND.seal ? byte : undefined
+  return byte >= RECORD_KIND.entry && byte <= RECORD_KIND.mark ? (byte as RecordKind) : undefined
 }
 
 function setSafe(view: DataView, at: number, value: number): void {

@@ -4,7 +4,7 @@ import { bookieErrors } from '../errors.ts'
 import { IndexPage, PAGE_SLOTS, type Location } from '../format/page.ts'
 import type { IndexRow, IndexStore } from './index-store.ts'
 import { LedgerState, type EntryTail } from './ledger-state.ts'
-import { applyLedgerRow, ledgerKey, ledgerOfKey, pageKey, rangeOf } from './rows.ts'
+import { applyLedgerRow, deletedKey, ledgerKey, ledgerOfKey, pageKey, rangeOf } from './rows.ts'
 
 const CACHED_PAGES_MAX = 1024
 const CACHED_LEDGERS_MAX = 20_000
@@ -51,6 +51,7 @@ export class EntryIndex {
     const ledger = new LedgerState(ledgerId)
     const row = this.#store.getSync(ledgerKey(ledgerId))
     if (row !== undefined) applyLedgerRow(ledger, row)
+    else if (this.#store.getSync(deletedKey(ledgerId)) !== undefined) markGone(ledger)
     if (this.#ledgers.size >= CACHED_LEDGERS_MAX) this.#evictLedgers()
     this.#ledgers.set(ledgerId, ledger)
     return ledger
@@ -153,11 +154,19 @@ export class EntryIndex {
   #evictLedgers(): void {
     let left = CACHED_LEDGERS_MAX / 10
     for (const ledger of this.#ledgers.values()) {
-      if (ledger.hasUnindexed || ledger.isDeleted || ledger.isFenced !== ledger.isFenceSynced) continue
+      const isGoing = ledger.isDeleted && !ledger.isGone
+      if (ledger.hasUnindexed || isGoing || ledger.isFenced !== ledger.isFenceSynced) continue
       this.#ledgers.delete(ledger.ledgerId)
       if (--left === 0) return
     }
   }
+}
+
+function markGone(ledger: LedgerState): void {
+  ledger.isFenced = true
+  ledger.isFenceSynced = true
+  ledger.isDeleted = true
+  ledger.isGone = true
 }
 
 function inTail(tail: EntryTail | undefined, entryId: number): Location | undefined {

@@ -78,6 +78,8 @@ export class LedgerState {
   lastPage = -1
   /** A deletion record was read: reads say 'unknown' until everything is gone. */
   isDeleted = false
+  /** It was deleted, and everything is: no entry is ever taken again. */
+  isGone = false
   /** Records of it that are in the journal's buffers, and writes of its row under way: it must stay in memory. */
   pendingRecords = 0
   /** A hint for reading ahead: the entry after the last one read. */

@@ -9,6 +9,7 @@ import type { LedgerState } from './ledger-state.ts'
 /*
   Keys of the index, numbers big-endian:
     'c'                        checkpoint
+    'd' ledger id (8)          the ledger was deleted; no value
     'f' file number (4)        what a file holds
     'l' ledger id (8)          fence, highest entry, highest LAC
     'p' ledger id (8) page (8) where entries are, see format/page.ts
@@ -40,6 +41,13 @@ export function fileKey(number: number): Buffer {
 
 export function ledgerKey(ledgerId: LedgerId): Buffer {
   const key = Buffer.alloc(9, 'l')
+  key.writeBigUInt64BE(BigInt(ledgerId), 1)
+  return key
+}
+
+/** Stays when everything else of a ledger is gone: whoever still writes to it must not be told that it was stored. */
+export function deletedKey(ledgerId: LedgerId): Buffer {
+  const key = Buffer.alloc(9, 'd')
   key.writeBigUInt64BE(BigInt(ledgerId), 1)
   return key
 }

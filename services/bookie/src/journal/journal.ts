@@ -4,6 +4,7 @@ import type { AddFailure, AddRequest, AddSink } from '@strata/ledger-client'
 import { toBlocks } from '../disk/block-memory.ts'
 import type { DiskLane } from '../disk/disk.ts'
 import { bookieErrors } from '../errors.ts'
+import { FILE_HEADER_BYTES } from '../format/file-header.ts'
 import {
   encodeRecord,
   RECORD_KIND,
@@ -76,6 +77,9 @@ export class Journal {
   #writtenBytes = 0
   #entryBytes = 0
   #idleWaiters: (() => void)[] = []
+  /** `#syncedSequence` when `markIfIdle` was called last, and behind the last mark. */
+  #sequenceSeen = -1
+  #markedSequence = -1
   readonly #stamp: RecordStamp = { kind: RECORD_KIND.entry, generation: 0, sequence: 0, unsynced: 0 }
   readonly #submitTick = (): void => {
     this.#isScheduled = false
@@ -91,6 +95,7 @@ export class Journal {
     this.#filling = this.#newBatch(options.sequence)
     const { tail, start, position } = this.#files.active
     assert(position === start && tail.length === this.#filling.head)
+    if (start > FILE_HEADER_BYTES) this.#markedSequence = options.sequence // its last record is a seal
     this.#memory.bytes.set(tail)
   }
 
@@ -164,6 +169,20 @@ export class Journal {
     this.#filling = this.#newBatch(this.#syncedSequence)
   }
 
+  /**
+   * To be called now and then. Where nothing came since the last call, writes a record whose only use is to prove those before
+   * it: what is damaged there later is not taken for a write that never ended. Nobody waits for it.
+   */
+  markIfIdle(): void {
+    const isQuiet = this.#sequenceSeen === this.#syncedSequence && this.isIdle && this.isRunning
+    this.#sequenceSeen = this.#syncedSequence
+    if (!isQuiet || this.#syncedSequence === 0 || this.#markedSequence === this.#syncedSequence) return
+    if (!this.#hasRoom(0)) return
+    this.#putRecord(SEAL_BODY, RECORD_KIND.mark)
+    this.#markedSequence = this.#filling.endSequence
+    this.#schedule()
+  }
+
   /** Gives memory back that a burst made it take. To be called now and then. */
   shrink(): void {
     const { bufferBytes, lane } = this.#options
@@ -190,6 +209,7 @@ export class Journal {
     await this.drain()
     if (this.#state === 'running' && this.#files.active.position > this.#files.active.start) {
       await new Promise<void>(resolve => {
+        this.#hasRoom(0)
         this.#putRecord(SEAL_BODY, RECORD_KIND.seal)
         this.#idleWaiters.push(resolve)
         this.#submit()
@@ -357,6 +377,7 @@ export class Journal {
 
   #fail(batch: WriteBatch, cause: Error): void {
     this.#state = 'failed'
+    this.#markedSequence = -1
     const filling = this.#filling
     const backlog = this.#backlog.slice(this.#backlogAt)
     this.#backlog = []
@@ -381,6 +402,7 @@ export class Journal {
   }
 }
 
+/** Of a record about no ledger. */
 const SEAL_BODY: RecordBody = {
   ledgerId: 0 as RecordBody['ledgerId'],
   entryId: NO_ENTRY,

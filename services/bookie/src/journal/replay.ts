@@ -141,7 +141,11 @@ class Replayer {
     const from = this.#options.from
     const start = number === from.generation ? Math.max(from.offset, FILE_HEADER_BYTES) : FILE_HEADER_BYTES
     if (number > from.generation) this.#begin(sighting)
-    const scan = new RecordScan((into, offset) => file.read(into, offset), { offset: start, readsAhead: true })
+    const scan = new RecordScan((into, offset) => file.read(into, offset), {
+      offset: start,
+      end: sizeBytes,
+      readsAhead: true
+    })
     let end = start
     let isSealed = false
     for (;;) {
@@ -186,9 +190,9 @@ class Replayer {
   }
 
   /** What stands behind the end: a record that proves more than was read turns a torn tail into damage. */
-  async #lookPast({ number, path, file }: Sighting, end: number): Promise<void> {
+  async #lookPast({ number, path, file, sizeBytes }: Sighting, end: number): Promise<void> {
     this.#stop = { path, offset: end }
-    const scan = new RecordScan((into, offset) => file.read(into, offset), { offset: end })
+    const scan = new RecordScan((into, offset) => file.read(into, offset), { offset: end, end: sizeBytes })
     for (;;) {
       const header = await scan.seekHeader()
       if (header === undefined) return

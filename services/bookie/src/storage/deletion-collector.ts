@@ -11,7 +11,7 @@ import { IndexPage, PAGE_SLOTS } from '../format/page.ts'
 import { recordBytes } from '../format/record.ts'
 import type { EntryIndex } from '../index/entry-index.ts'
 import { breath, type IndexEdit, type IndexWriter } from '../index/index-writer.ts'
-import { ledgerKey, ledgerOfKey, pageKey, rangeOf } from '../index/rows.ts'
+import { deletedKey, ledgerKey, ledgerOfKey, pageKey, rangeOf } from '../index/rows.ts'
 import type { Volume } from '../volume/volume.ts'
 
 export interface DeletionCollectorOptions {
@@ -30,7 +30,8 @@ const AUDITED_PER_ROUND = 200
 /**
  * Gives deleted ledgers' space back. A ledger is deleted here only when a deletion record for it was read from a store
  * that is this cluster's and not older than what this node has seen of it. A ledger that the store knows nothing of at
- * all is kept, and reported as quarantined: an empty or restored store must not cost a byte.
+ * all is kept, and reported as quarantined: an empty or restored store must not cost a byte. That a ledger was deleted is
+ * remembered, since its fence goes with it: a writer that slept through all that must not be told that it stored anything.
  */
 export class DeletionCollector {
   readonly #options: DeletionCollectorOptions
@@ -125,6 +126,7 @@ export class DeletionCollector {
     for (let hasMore = true; hasMore;) hasMore = await writer.exclusive(edit => this.#deletePages(edit, id))
     await writer.exclusive(async edit => {
       edit.put(ledgerKey(id), undefined)
+      edit.put(deletedKey(id), Buffer.alloc(0))
       await edit.commit({ sync: false })
     })
     index.forget(id)

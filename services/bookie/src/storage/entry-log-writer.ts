@@ -3,6 +3,8 @@ import type { Disk, DiskFile } from '../disk/disk.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES, fileName } from '../format/file-header.ts'
 
 const WRITE_BYTES = 4 * 1024 * 1024
+/** Most moves of a small node are smaller than one write. */
+const FIRST_BUFFER_BYTES = 64 * 1024
 
 /**
  * Writes one entry log, in large writes. Nothing refers to it before `finish` has synced it and its directory entry; one
@@ -14,7 +16,8 @@ export class EntryLogWriter {
   readonly #disk: Disk
   readonly #directory: string
   readonly #file: DiskFile
-  readonly #buffer = Buffer.allocUnsafeSlow(WRITE_BYTES)
+  /** Doubles up to `WRITE_BYTES`. */
+  #buffer = Buffer.allocUnsafeSlow(FIRST_BUFFER_BYTES)
   #buffered: number
   #written = 0
 
@@ -51,7 +54,7 @@ export class EntryLogWriter {
 
   /** `record`: whole, padding included; not kept. */
   async append(record: Buffer): Promise<void> {
-    if (this.#buffered + record.length > this.#buffer.length) await this.#flush()
+    if (!this.#makeRoom(record.length)) await this.#flush()
     if (record.length > this.#buffer.length) {
       await this.#file.write(record, this.#written)
       this.#written += record.length
@@ -72,6 +75,19 @@ export class EntryLogWriter {
   async abandon(): Promise<void> {
     await this.#file.close().catch(() => undefined)
     await this.#disk.remove(this.path).catch(() => undefined)
+  }
+
+  /** False: the buffer is as large as it gets, and full. */
+  #makeRoom(bytes: number): boolean {
+    const needed = this.#buffered + bytes
+    if (needed <= this.#buffer.length) return true
+    if (needed > WRITE_BYTES) return false
+    let size = this.#buffer.length
+    while (size < needed) size *= 2
+    const grown = Buffer.allocUnsafeSlow(size)
+    this.#buffer.copy(grown, 0, 0, this.#buffered)
+    this.#buffer = grown
+    return true
   }
 
   async #flush(): Promise<void> {

@@ -24,6 +24,7 @@ const WINDOW_BYTES = 1024 * 1024
 export class RecordScan {
   readonly #read: ReadAt
   readonly #windowBytes: number
+  readonly #end: number
   readonly #readsAhead: boolean
   #window = Buffer.alloc(0)
   #windowAt = 0
@@ -31,9 +32,13 @@ export class RecordScan {
   #ahead: { readonly offset: number; readonly bytes: Promise<Buffer | undefined> } | undefined
   offset: number
 
-  /** `readsAhead`: the next window is read while the records of one are looked at. */
-  constructor(read: ReadAt, { offset = FILE_HEADER_BYTES, windowBytes = WINDOW_BYTES, readsAhead = false } = {}) {
+  /** `end`: where the file ends, as far as is known: saves memory. `readsAhead`: the next window is read while the records of one are looked at. */
+  constructor(
+    read: ReadAt,
+    { offset = FILE_HEADER_BYTES, windowBytes = WINDOW_BYTES, end = Infinity, readsAhead = false } = {}
+  ) {
     this.#read = read
+    this.#end = end
     this.#windowBytes = windowBytes
     this.#readsAhead = readsAhead
     this.offset = offset
@@ -87,11 +92,12 @@ export class RecordScan {
     const start = offset - this.#windowAt
     if (start >= 0 && start + bytes <= this.#window.length) return start
     if (this.#readsAhead && (await this.#takeAhead(offset, bytes))) return 0
-    const window = Buffer.allocUnsafe(Math.max(this.#windowBytes, bytes))
+    const isLast = this.#end - offset < this.#windowBytes
+    const window = Buffer.allocUnsafe(Math.max(isLast ? this.#end - offset : this.#windowBytes, bytes))
     const count = await this.#read(window, offset)
     this.#window = window.subarray(0, count)
     this.#windowAt = offset
-    if (this.#readsAhead && count === window.length) this.#readAhead()
+    if (this.#readsAhead && !isLast && count === window.length) this.#readAhead()
     return 0
   }
 

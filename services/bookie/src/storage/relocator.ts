@@ -8,6 +8,7 @@ import { PAGE_SLOTS } from '../format/page.ts'
 import {
   decodeRecordHeader,
   HEADER_BYTES,
+  isJournalOnly,
   RECORD_ALIGNMENT,
   RECORD_KIND,
   recordBytes,
@@ -118,7 +119,7 @@ export class Relocator {
   async #passGap(source: StoredFile, offset: number): Promise<number> {
     const { files, index, onDamaged } = this.#options
     const read = (into: Uint8Array, at: number): Promise<number> => files.read(source.number, into, at)
-    const scan = new RecordScan(read, { offset: offset + RECORD_ALIGNMENT })
+    const scan = new RecordScan(read, { offset: offset + RECORD_ALIGNMENT, end: source.end })
     const header = await scan.seekHeader()
     const next = header === undefined ? source.end : Math.min(scan.offset - RECORD_ALIGNMENT, source.end)
     const placed = await liveWithin(index, { file: source.number, from: offset, to: next })
@@ -190,7 +191,7 @@ export class Relocator {
   async #isLive({ header, source, from }: Move): Promise<boolean> {
     const { index } = this.#options
     const ledger = index.ledger(header.ledgerId)
-    if (ledger.isDeleted || header.kind === RECORD_KIND.seal) return false
+    if (ledger.isDeleted || isJournalOnly(header.kind)) return false
     // A fence is kept as long as the ledger, for the day when the index must be made anew from the files.
     if (header.kind === RECORD_KIND.fence) return ledger.isFenceSynced
     const cached = index.locateCached(ledger, header.entryId)

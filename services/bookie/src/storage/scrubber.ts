@@ -108,7 +108,8 @@ export class Scrubber {
 
   #scanFrom(file: StoredFile, offset: number): RecordScan {
     const { files } = this.#options
-    return new RecordScan((into, at) => files.read(file.number, into, at), { offset, windowBytes: WINDOW_BYTES })
+    const read = (into: Uint8Array, at: number): Promise<number> => files.read(file.number, into, at)
+    return new RecordScan(read, { offset, windowBytes: WINDOW_BYTES, end: file.end })
   }
 
   /** Goes on by about a window. */

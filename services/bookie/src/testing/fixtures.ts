@@ -127,6 +127,7 @@ export function openOn(
 const KIB = 1024
 /** Small enough that files roll and move within a test; background work runs when a test asks for it. */
 export const SMALL = {
+  tellSequenceMs: 0,
   journalFileBytes: 256 * KIB,
   journalBytesMax: 1024 * KIB,
   writeBufferBytes: 64 * KIB,

@@ -1,1 +1,6 @@
+export type { AuditStatus } from '../auditor/audit-status.ts'
+export type { AuditTimes } from '../auditor/audit-term.ts'
+export { Auditor } from '../auditor/auditor.ts'
+export type { AuditedDirectory } from '../auditor/node-watch.ts'
+export { readWatermark } from '../volume/watermark.ts'
 export { describeIndexStore, type IndexStoreUnderTest } from './index-store-conformance.ts'

@@ -124,23 +124,25 @@ test('a volume that was rolled back answers unknown', async () => {
 })
 
 test.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
-  'a start that dies at any of its steps (%i) costs no authority',
+  'a start that dies at any of its steps (%i), and the next one at another, cost no authority',
   async step => {
     await (await node.open()).close()
     await nameLedger(node.metadata, 7)
     const disk = new NodeDisk()
-    let left = step
-    const dying = {
-      disk: Object.assign(Object.create(disk) as NodeDisk, {
-        rename: (from: string, to: string) => (left-- > 0 ? disk.rename(from, to) : Promise.reject(new Error('died')))
-      })
-    }
-    await node.open(dying).then(
-      bookie => bookie.close(),
-      (error: unknown) => {
-        assert.match(String(error), /died/)
+    for (const dieAt of [step, 1, step, 4]) {
+      let left = dieAt
+      const dying = {
+        disk: Object.assign(Object.create(disk) as NodeDisk, {
+          rename: (from: string, to: string) => (left-- > 0 ? disk.rename(from, to) : Promise.reject(new Error('died')))
+        })
       }
-    )
+      await node.open(dying).then(
+        bookie => bookie.close(),
+        (error: unknown) => {
+          assert.match(String(error), /died/)
+        }
+      )
+    }
     const again = await node.open()
     assert.deepEqual(await end(again, 7), [0, 'absent'])
     await again.close()

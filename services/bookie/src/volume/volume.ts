@@ -85,7 +85,8 @@ export class Volume {
       bookieId: options.bookieId,
       clusterId: options.clusterId,
       volumeId: first?.volumeId ?? randomBytes(16).toString('hex'),
-      incarnation: Math.max(...present.map(identity => identity.incarnation), 0),
+      // With what the store has: an earlier start may have raised it there and died, and so may this one, again and again.
+      incarnation: Math.max(...present.map(identity => identity.incarnation), Number(registration?.incarnation ?? 0n)),
       pendingOperation: '',
       unknownBelow: Math.max(unknownBelow, ...present.map(identity => identity.unknownBelow)),
       revision: Math.max(...present.map(identity => identity.revision), 0),

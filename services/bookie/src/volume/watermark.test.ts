@@ -1,0 +1,78 @@
+import { strict as assert } from 'node:assert'
+import type { EntryId, LedgerId } from '@strata/base'
+import { MemoryMetadataStore } from '@strata/metadata'
+import { test } from 'vitest'
+import type { Bookie } from '../bookie-types.ts'
+import { addOf, BOOKIE, copyMetadata, openOn, WaitingSink } from '../testing/fixtures.ts'
+import { RecordingDisk } from '../testing/recording-disk.ts'
+import { readWatermark } from './watermark.ts'
+
+const LEDGER = 3
+
+async function add(bookie: Bookie, from: number, to: number): Promise<void> {
+  const sink = new WaitingSink()
+  for (let entry = from; entry <= to; entry++) bookie.add(addOf(LEDGER, entry, Buffer.alloc(100, entry)), sink)
+  await sink.acknowledgedUpTo(LEDGER, to)
+}
+
+async function endOf(bookie: Bookie): Promise<[number, string]> {
+  const range = { first: 0 as EntryId, last: 99 as EntryId, bytesMax: 1e6, entriesMax: 100 }
+  const { entries, end } = await bookie.read({ ledgerId: LEDGER as LedgerId, ...range, fence: false })
+  return [entries.length, end]
+}
+
+async function metadataWithLedger(): Promise<MemoryMetadataStore> {
+  const metadata = new MemoryMetadataStore()
+  const key = `ledgers/${String(LEDGER).padStart(16, '0')}`
+  await metadata.transact({ compares: [], changes: [{ kind: 'put', key, value: Buffer.of(1) }] })
+  return metadata
+}
+
+test('a volume that was rolled back within one run of its node is noticed, once', async () => {
+  const disk = new RecordingDisk()
+  const metadata = await metadataWithLedger()
+  const bookie = await openOn(disk, metadata)
+  await add(bookie, 0, 9)
+  const older = disk.copy()
+  await add(bookie, 10, 19)
+  await bookie.housekeep()
+  assert.equal((await readWatermark(metadata, BOOKIE))?.sequence, 20)
+  let again = await openOn(older, metadata)
+  assert.deepEqual(await endOf(again), [10, 'unknown'])
+  assert.equal((await readWatermark(metadata, BOOKIE))?.sequence, 10, 'what it has now')
+  await again.close()
+  again = await openOn(older, metadata)
+  assert.deepEqual(await endOf(again), [10, 'unknown'], 'for ever')
+  await again.close()
+  await bookie.close()
+})
+
+test('an empty volume in the place of one that was told of is noticed', async () => {
+  const disk = new RecordingDisk()
+  const metadata = await metadataWithLedger()
+  const bookie = await openOn(disk, metadata)
+  const empty = disk.copy()
+  await add(bookie, 0, 9)
+  await bookie.housekeep()
+  const again = await openOn(empty, metadata)
+  assert.deepEqual(await endOf(again), [0, 'unknown'])
+  await again.close()
+  await bookie.close()
+})
+
+test('a node that only crashed keeps its authority, with its index or without', async () => {
+  const disk = new RecordingDisk()
+  const metadata = await metadataWithLedger()
+  const bookie = await openOn(disk, metadata)
+  await add(bookie, 0, 9)
+  await bookie.housekeep()
+  await add(bookie, 10, 19)
+  const [crashed, indexless] = [disk.copy(), disk.copy()]
+  indexless.dropIndex()
+  for (const image of [crashed, indexless]) {
+    const again = await openOn(image, await copyMetadata(metadata))
+    assert.deepEqual(await endOf(again), [20, 'absent'])
+    await again.close()
+  }
+  await bookie.close()
+})
