@@ -16,7 +16,7 @@ export function dataError(cause: unknown, data: string): unknown {
   if (!(cause instanceof CodedError)) {
     return startError('DATA_UNUSABLE', `${data} cannot be used (${reasonOf(cause)}): choose another with --data`, cause)
   }
-  const { pid, freeBytes } = cause.details
+  const { pid, freeBytes, movedTo } = cause.details
   switch (cause.code) {
     case 'DIRECTORY_IN_USE':
       return startError(
@@ -30,6 +30,10 @@ export function dataError(cause: unknown, data: string): unknown {
         `${data} cannot be written: change its permissions, or choose another with --data`,
         cause
       )
+    case 'STORE_SEALED': {
+      const advice = 'start its storage as a node of that cluster, or choose another with --data'
+      return startError('DATA_UNUSABLE', `${data} was moved to ${String(movedTo)}: ${advice}`, cause)
+    }
     case 'DISK_TOO_SMALL': {
       const free = typeof freeBytes === 'number' ? ` (${Math.floor(freeBytes / 1024 / 1024)} MB free)` : ''
       const advice = 'free some, choose another disk with --data, or lower strataDiskReserveMB'
