@@ -48,7 +48,7 @@ export class Bundles {
       const watch = await store.watch(prefix, events => {
         for (const { key } of events) {
           const namespace = key.slice(prefix.length)
-          bundles.#forget(namespace)
+          bundles.forget(namespace)
           onChange(namespace)
         }
       })
@@ -80,11 +80,6 @@ export class Bundles {
     return bundleOfHash(bundles, hashOf(name))
   }
 
-  /** As it was told last, if it is remembered. */
-  known(namespace: string): Division | undefined {
-    return this.#known.get(namespace)
-  }
-
   /** @throws BrokerError NotAllowedError: there is no such bundle, or the boundaries are not ascending inside it */
   async splitOf(bundle: BundleName, boundaries: readonly number[]): Promise<DivisionChange> {
     const { bundles, compares } = await this.of(bundle.namespace)
@@ -110,8 +105,15 @@ export class Bundles {
   async split(bundle: BundleName, boundaries: readonly number[], clock: Clock): Promise<void> {
     const { compares, change } = await this.splitOf(bundle, boundaries)
     const result = await transactUntilAnswered(this.#store, { compares, changes: [change] }, { clock })
-    this.#forget(bundle.namespace)
+    this.forget(bundle.namespace)
     if (!result.committed) throw brokerError('MetadataError', 'the namespace was divided anew meanwhile')
+  }
+
+  /** It is read again when it is asked for next. */
+  forget(namespace: string): void {
+    this.#known.delete(namespace)
+    const reading = this.#reading.get(namespace)
+    if (reading !== undefined) reading.isStale = true
   }
 
   close(): void {
@@ -135,12 +137,6 @@ export class Bundles {
     const oldest = this.#known.keys().next().value
     if (this.#known.size >= NAMESPACES_CACHED_MAX && oldest !== undefined) this.#known.delete(oldest)
     this.#known.set(namespace, division)
-  }
-
-  #forget(namespace: string): void {
-    this.#known.delete(namespace)
-    const reading = this.#reading.get(namespace)
-    if (reading !== undefined) reading.isStale = true
   }
 }
 

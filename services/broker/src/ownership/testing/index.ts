@@ -1,0 +1,11 @@
+/** What a simulation of brokers needs, and tests of several of them over a real metadata store. */
+export { NamespaceRowSchema } from '../../generated/broker_pb.ts'
+export { encodeRow, keys } from '../../namespace/rows.ts'
+export { TopicName } from '../../namespace/topic-name.ts'
+export { bundleOfHash, bundlesBetween, evenBoundaries, hashOf, isInBundle } from '../bundle-name.ts'
+export { ClusterOwnership, type ClusterOwnershipOptions } from '../cluster-ownership.ts'
+export type { BrokerAddress, BundleName, BundleTopics, Ownership, Placement } from '../contract.ts'
+export type { PeerAnswer } from '../events.ts'
+export type { PeerDoor, PeerListener } from '../peer-watch.ts'
+export { decodeOwner, ownershipKeys } from '../rows.ts'
+export { REACH_PATH, TcpPeers } from '../tcp-peers.ts'

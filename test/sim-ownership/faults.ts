@@ -1,0 +1,72 @@
+import type { Fault } from './plan.ts'
+import type { Cluster } from './sim-broker.ts'
+
+/** Does to the world what the fault says, and ends it in time. */
+export function inject(world: Cluster, fault: Fault): void {
+  const { metadata, network, bookies, brokers } = world
+  const broker = 'broker' in fault ? brokers[fault.broker] : undefined
+  const end = (run: () => void): void => world.later('forMs' in fault ? fault.forMs : 0, run)
+  switch (fault.kind) {
+    case 'pause': {
+      const process = broker?.process
+      process?.pause()
+      broker?.observe()
+      end(() => process?.resume())
+      return
+    }
+    case 'kill':
+      broker?.kill()
+      end(() => broker?.start())
+      return
+    case 'shutdown':
+      broker?.shutDown()
+      end(() => broker?.start())
+      return
+    case 'cut': {
+      const store = broker?.store
+      store?.cut()
+      broker?.observe()
+      end(() => store?.mend())
+      return
+    }
+    case 'storage-cut':
+      for (const bookie of bookies) {
+        network.cut(broker?.name ?? '', bookie)
+        end(() => network.mend(broker?.name ?? '', bookie))
+      }
+      return
+    case 'expire':
+      broker?.store?.expire()
+      return
+    case 'clock':
+      broker?.process.jumpWall(fault.byMs)
+      return
+    case 'store-down':
+      metadata.trouble.isDown = true
+      for (const one of brokers) one.observe()
+      end(() => (metadata.trouble.isDown = false))
+      return
+    case 'store-slow':
+      metadata.trouble.slowness = fault.factor
+      end(() => (metadata.trouble.slowness = 1))
+      return
+    case 'store-lossy': {
+      const { lost, ambiguous, late } = fault
+      Object.assign(metadata.trouble, { lost, ambiguous, late })
+      end(() => Object.assign(metadata.trouble, { lost: 0, ambiguous: 0, late: 0 }))
+      return
+    }
+    case 'misjudge': {
+      const judge = brokers[fault.by]
+      const listeners = judge?.listenersTo(broker?.name ?? '') ?? []
+      for (const listener of listeners) judge?.process.post(1, () => listener.onDown())
+      end(() => {
+        for (const listener of listeners) judge?.process.post(1, () => listener.onUp())
+      })
+      return
+    }
+    case 'unload':
+    case 'split':
+      world.administer(fault.kind, fault.topic)
+  }
+}

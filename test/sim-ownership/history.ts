@@ -1,0 +1,86 @@
+import type { Scheduler } from '@strata/sim'
+
+/**
+ * What is promised, and checked of every history; the letters are those of the README of `ownership`.
+ *
+ *   kept        O1: a receipt names an entry that is in the log that every later owner reads
+ *   successor   O2: nothing of a log is changed by a former owner once the next one has opened it
+ *   guarded     O3: a log is opened only by the broker that the row of its bundle names
+ *   served      O4: with faults stopped every bundle is served within a bound, and every held question is answered
+ *   undisturbed O5: a broker that has its lease and its registration drops no bundle
+ *   suspended   a broker without a lease dispatches nothing while a peer reaches the metadata store
+ *   acks-kept   an acknowledgement that was answered is there after every takeover
+ *   no-bug      no assert fails, nothing is thrown that is no operating error
+ */
+export type Invariant =
+  'kept' | 'successor' | 'guarded' | 'served' | 'undisturbed' | 'suspended' | 'acks-kept' | 'no-bug'
+
+export class Violation extends Error {
+  override readonly name = 'Violation'
+  readonly invariant: Invariant
+
+  constructor(invariant: Invariant, what: string) {
+    super(`${invariant}: ${what}`)
+    this.invariant = invariant
+  }
+}
+
+export interface Place {
+  readonly ledgerId: number
+  readonly entryId: number
+}
+
+export interface Receipt extends Place {
+  readonly topic: string
+  readonly tag: string
+  readonly broker: string
+}
+
+export interface Line {
+  readonly atMs: number
+  readonly who: string
+  readonly what: string
+}
+
+/** What clients were told, and what happened, for people. */
+export class History {
+  readonly receipts: Receipt[] = []
+  /** By topic: the last acknowledgement that was answered. */
+  readonly acked = new Map<string, Place>()
+  readonly counts = { receipts: 0, acks: 0, opens: 0, drops: 0, releases: 0, suspensions: 0, preloads: 0, refusals: 0 }
+  readonly lines: Line[] | undefined
+  readonly #scheduler: Scheduler
+
+  constructor(scheduler: Scheduler, isTold: boolean) {
+    this.#scheduler = scheduler
+    this.lines = isTold ? [] : undefined
+  }
+
+  tell(who: string, what: string | (() => string)): void {
+    this.lines?.push({ atMs: this.#scheduler.nowMs, who, what: typeof what === 'string' ? what : what() })
+  }
+
+  violate(invariant: Invariant, what: string): void {
+    this.#scheduler.fail(new Violation(invariant, what))
+  }
+
+  onReceipt(receipt: Receipt): void {
+    this.receipts.push(receipt)
+    this.counts.receipts++
+    this.tell(receipt.broker, () => `receipt ${receipt.topic} ${receipt.tag} at ${placeOf(receipt)}`)
+  }
+
+  onAcked(topic: string, place: Place): void {
+    const before = this.acked.get(topic)
+    if (before === undefined || isBefore(before, place)) this.acked.set(topic, place)
+    this.counts.acks++
+  }
+}
+
+export function isBefore(a: Place, b: Place): boolean {
+  return a.ledgerId < b.ledgerId || (a.ledgerId === b.ledgerId && a.entryId < b.entryId)
+}
+
+export function placeOf({ ledgerId, entryId }: Place): string {
+  return `${ledgerId}:${entryId}`
+}

@@ -1,0 +1,86 @@
+import { Random } from '@strata/sim'
+
+export type Fault =
+  | { readonly kind: 'pause'; readonly broker: number; readonly forMs: number }
+  | { readonly kind: 'kill'; readonly broker: number; readonly forMs: number }
+  | { readonly kind: 'shutdown'; readonly broker: number; readonly forMs: number }
+  /** From the metadata store, and from nothing else. */
+  | { readonly kind: 'cut'; readonly broker: number; readonly forMs: number }
+  | { readonly kind: 'storage-cut'; readonly broker: number; readonly forMs: number }
+  /** The store ends the lease while its holder believes in it. */
+  | { readonly kind: 'expire'; readonly broker: number }
+  | { readonly kind: 'clock'; readonly broker: number; readonly byMs: number }
+  | { readonly kind: 'store-down'; readonly forMs: number }
+  | { readonly kind: 'store-slow'; readonly factor: number; readonly forMs: number }
+  | {
+      readonly kind: 'store-lossy'
+      readonly lost: number
+      readonly ambiguous: number
+      readonly late: number
+      readonly forMs: number
+    }
+  /** One broker believes another one's port refuses, which it does not. */
+  | { readonly kind: 'misjudge'; readonly broker: number; readonly by: number; readonly forMs: number }
+  | { readonly kind: 'unload'; readonly topic: number }
+  | { readonly kind: 'split'; readonly topic: number }
+
+export type FaultKind = Fault['kind']
+
+export interface Plan {
+  readonly seed: number
+  readonly brokers: number
+  /** As many bundles, and one topic in each. */
+  readonly bundles: number
+  readonly faults: readonly (Fault & { readonly atMs: number })[]
+  readonly activeMs: number
+}
+
+type Make = (random: Random, at: { broker: number; by: number; topic: number; forMs: number }) => Fault
+
+const FAULTS: readonly (readonly [weight: number, make: Make])[] = [
+  [6, (_, { broker, forMs }) => ({ kind: 'pause', broker, forMs })],
+  [5, (_, { broker, forMs }) => ({ kind: 'kill', broker, forMs })],
+  [2, (_, { broker, forMs }) => ({ kind: 'shutdown', broker, forMs })],
+  [6, (_, { broker, forMs }) => ({ kind: 'cut', broker, forMs })],
+  [1, (_, { broker, forMs }) => ({ kind: 'storage-cut', broker, forMs: forMs / 4 })],
+  [3, (_, { broker }) => ({ kind: 'expire', broker })],
+  [1, (random, { broker }) => ({ kind: 'clock', broker, byMs: random.between(-20_000, 20_000) })],
+  [2, (_, { forMs }) => ({ kind: 'store-down', forMs })],
+  [2, (random, { forMs }) => ({ kind: 'store-slow', factor: random.between(5, 60), forMs })],
+  [3, random => ({ kind: 'store-lossy', ...lossOf(random), forMs: random.between(200, 3_000) })],
+  [3, (_, { broker, by, forMs }) => ({ kind: 'misjudge', broker, by, forMs: forMs / 4 })],
+  [4, (_, { topic }) => ({ kind: 'unload', topic })],
+  [2, (_, { topic }) => ({ kind: 'split', topic })]
+]
+const TOTAL = FAULTS.reduce((sum, [weight]) => sum + weight, 0)
+
+/** Everything that a run is made of follows from its seed. */
+export function planOf(seed: number): Plan {
+  const random = new Random(seed)
+  const brokers = 2 + random.int(4)
+  const bundles = 2 + random.int(3)
+  const activeMs = random.between(8_000, 20_000)
+  const faults = Array.from({ length: 3 + random.int(10) }, () => ({
+    atMs: random.between(200, activeMs),
+    ...faultOf(random, { brokers, bundles })
+  }))
+  return { seed, brokers, bundles, activeMs, faults: faults.sort((a, b) => a.atMs - b.atMs) }
+}
+
+function faultOf(random: Random, { brokers, bundles }: { brokers: number; bundles: number }): Fault {
+  const broker = random.int(brokers)
+  const by = (broker + 1 + random.int(brokers - 1)) % brokers
+  // around the lease: shorter ones are not noticed, longer ones are taken over
+  const forMs = random.chance(0.5) ? random.skewed(50, 4_000) : random.between(4_000, 10_000)
+  const at = { broker, by, topic: random.int(bundles), forMs }
+  let draw = random.int(TOTAL)
+  for (const [weight, make] of FAULTS) {
+    if (draw < weight) return make(random, at)
+    draw -= weight
+  }
+  throw new Error('the weights add up')
+}
+
+function lossOf(random: Random): { lost: number; ambiguous: number; late: number } {
+  return { lost: random.between(0, 0.2), ambiguous: random.between(0, 0.4), late: random.between(0, 0.1) }
+}
