@@ -25,10 +25,11 @@ import {
   asBuffer,
   CHANNEL_OPTIONS,
   decodeLacReply,
-  encodeLacHint,
+  encodeLacHints,
   encodeLacRequest,
   encodeReadRequest,
   PATHS,
+  type LacHint,
   type ReadOptions
 } from './service.ts'
 import {
@@ -59,6 +60,8 @@ export interface GrpcBookieNodeOptions {
 /** Adds of a turn go out in messages of about this size. */
 const BATCH_BYTES_MAX = 1024 * 1024
 const QUEUE_BYTES_MAX = 128 * 1024 * 1024
+/** LACs in one request. */
+const HINTS_MAX = 1000
 /** The node stops when it is 256 messages of answers ahead of what it was told were taken. */
 const TAKEN_UNTOLD_MAX = 64
 
@@ -93,6 +96,8 @@ export class GrpcBookieNode implements BookieNode {
   #pushedBytes = 0
   #isFlushDue = false
   #cancelCheck: (() => void) | undefined
+  #hints: LacHint[] = []
+  #hinting: Promise<void> | undefined
   #isClosed = false
 
   constructor(options: GrpcBookieNodeOptions) {
@@ -131,8 +136,22 @@ export class GrpcBookieNode implements BookieNode {
     return decodeLacReply(await this.#ask(PATHS.readLac, encodeLacRequest(this.#names, options), waitMs))
   }
 
-  async writeLac(options: { ledgerId: LedgerId; lac: EntryId }): Promise<void> {
-    await this.#ask(PATHS.writeLac, encodeLacHint(this.#names, options))
+  /** Those of a turn go in one request: writers pause together, at a tick. */
+  writeLac(hint: LacHint): Promise<void> {
+    this.#hints.push(hint)
+    this.#hinting ??= new Promise<void>(resolve => setImmediate(resolve)).then(() => this.#tellHints())
+    return this.#hinting
+  }
+
+  async #tellHints(): Promise<void> {
+    const hints = this.#hints
+    this.#hints = []
+    this.#hinting = undefined
+    const requests: Promise<Buffer>[] = []
+    for (let from = 0; from < hints.length; from += HINTS_MAX) {
+      requests.push(this.#ask(PATHS.writeLac, encodeLacHints(this.#names, hints.slice(from, from + HINTS_MAX))))
+    }
+    await Promise.all(requests)
   }
 
   async inventory(request: InventoryRequest): Promise<Inventory> {

@@ -10,7 +10,7 @@ import { RequestGate } from './request-gate.ts'
 import { ServerAddStream, type AddCall } from './server-add-stream.ts'
 import {
   CHANNEL_OPTIONS,
-  decodeLacHint,
+  decodeLacHints,
   decodeLacRequest,
   decodeReadRequest,
   encodeLacHintReply,
@@ -163,9 +163,9 @@ class NodeService {
         return encodeLacReply(await this.#recoveryReads.run(wanted(call), () => this.#node.readLac(options)))
       }),
       writeLac: unary(async call => {
-        const { names, options } = decodeLacHint(call.request)
+        const { names, hints } = decodeLacHints(call.request)
         this.#checkMeant(names)
-        await this.#node.writeLac(options)
+        for (const hint of hints) await this.#node.writeLac(hint)
         return encodeLacHintReply()
       }),
       inventory: unary(async call => {

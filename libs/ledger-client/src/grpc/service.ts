@@ -125,19 +125,28 @@ export function decodeLacRequest(bytes: Buffer): { names: ReadLacRequest; option
   return { names, options }
 }
 
-export function encodeLacHint(names: Names, options: { ledgerId: LedgerId; lac: EntryId }): Buffer {
-  const ids = { ledgerId: BigInt(options.ledgerId), confirmedCount: BigInt(options.lac + 1) }
-  return Buffer.from(toBinary(WriteLacRequestSchema, create(WriteLacRequestSchema, { ...names, ...ids })))
+export interface LacHint {
+  readonly ledgerId: LedgerId
+  readonly lac: EntryId
+}
+
+/** At least one. */
+export function encodeLacHints(names: Names, hints: readonly LacHint[]): Buffer {
+  const [first, ...further] = hints.map(hint => ({
+    ledgerId: BigInt(hint.ledgerId),
+    confirmedCount: BigInt(hint.lac + 1)
+  }))
+  return Buffer.from(toBinary(WriteLacRequestSchema, create(WriteLacRequestSchema, { ...names, ...first, further })))
 }
 
 /** @throws LedgerError MALFORMED_MESSAGE */
-export function decodeLacHint(bytes: Buffer): {
-  names: WriteLacRequest
-  options: { ledgerId: LedgerId; lac: EntryId }
-} {
+export function decodeLacHints(bytes: Buffer): { names: WriteLacRequest; hints: LacHint[] } {
   const names = decoded(() => fromBinary(WriteLacRequestSchema, bytes))
-  const options = { ledgerId: ledgerId(safe(names.ledgerId)), lac: (safe(names.confirmedCount) - 1) as EntryId }
-  return { names, options }
+  const hints = [names, ...names.further].map(hint => ({
+    ledgerId: ledgerId(safe(hint.ledgerId)),
+    lac: (safe(hint.confirmedCount) - 1) as EntryId
+  }))
+  return { names, hints }
 }
 
 export const encodeLacHintReply = (): Buffer => Buffer.from(toBinary(WriteLacReplySchema, create(WriteLacReplySchema)))

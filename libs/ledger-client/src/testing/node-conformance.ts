@@ -238,6 +238,14 @@ function describeLacs(subject: Subject): void {
     return writer
   }
 
+  test('LACs of many ledgers are told at once, each to its own', async () => {
+    const ledgers = [1, 2, 3]
+    for (const ledger of ledgers) await new TestWriter(subject().node, ledger).append(text('a'))
+    const unknown = Array.from({ length: 2_500 }, (_, index) => tell(7, 100 + index))
+    await Promise.all([...unknown, ...ledgers.map(ledger => tell(ledger * 10, ledger))])
+    assert.deepEqual(await Promise.all(ledgers.map(ledger => lacOf(ledger))), [10, 20, 30])
+  })
+
   test('a LAC that is told only ever raises what the node answers', async () => {
     await withEntry()
     await tell(3)
