@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { Client, status, type ClientDuplexStream, type Metadata, type ServiceError } from '@grpc/grpc-js'
 
-import type { BookieId, Clock, EntryId, LedgerId, Logger } from '@strata/base'
+import type { BookieId, Clock, Logger } from '@strata/base'
 import type {
   AddFailure,
   AddRequest,
