@@ -79,7 +79,8 @@ const fetches = script =>
   spawnSync(join(root, script), ['install'], { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
 if (fetches('test/explorer/tlc')) await stage('model of the protocol', () => vitest(['test/explorer']))
 else notRun.push('the ledger protocol as a model: install a JDK of 17 or newer, and Maven')
-if (fetches('test/peers/etcd')) {
+const hasEtcd = fetches('test/peers/etcd')
+if (hasEtcd) {
   await stage('metadata on etcd', () => vitest(['test/etcd']))
   await stage('chaos', () => vitest(['test/chaos']))
   await stage('conformance: cluster', () => conformance('strata', ['strata-cluster', '--kill-bookies', '10']))
@@ -88,6 +89,11 @@ for (const { driver, ready, install } of foreign) {
   if (ready()) await stage(`conformance: ${driver}`, () => conformance(driver))
   else notRun.push(`conformance with the ${driver} client: install ${install}`)
 }
+const languages = foreign.filter(({ ready }) => ready()).map(({ driver }) => driver)
+if (hasEtcd && languages.length > 0) {
+  process.env['STRATA_TEST_FAILOVER_LANGUAGES'] = languages.join(',')
+  await stage('failover', () => vitest(['test/failover']))
+} else notRun.push('brokers that fail under published clients: install Go 1.23 or newer, and one of those clients')
 rmSync(work, { recursive: true, force: true })
 
 process.stdout.write('\n')

@@ -44,9 +44,10 @@ export class Tormentor {
 
   /** Until the signal; everything is put right when it resolves. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted
+    while (!isOver()) {
       await delay(this.#random.between(500, 3_000), undefined, { signal }).catch(() => undefined)
-      if (!signal.aborted) this.#begin()
+      if (!isOver()) this.#begin()
     }
     await Promise.all(this.#running)
     for (const broker of this.#cluster.brokers) this.#noteDeath(broker)

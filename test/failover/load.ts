@@ -73,13 +73,14 @@ export class TopicLoad {
     return new TopicLoad({ options, client, producer, consumers, subscriptions })
   }
 
-  /** Publishes until `stop`, then consumes until `end`. */
-  async run({ stop, end }: { stop: AbortSignal; end: AbortSignal }): Promise<void> {
+  /** Resolves when the last message was answered. */
+  async publish(signal: AbortSignal): Promise<void> {
     const everyMs = (1_000 * KEYS) / this.#options.rate
-    await Promise.all([
-      ...Array.from({ length: KEYS }, (_, i) => this.#publish(`key-${i}`, { everyMs, signal: stop })),
-      ...this.#consumers.map(({ run }) => run(end))
-    ])
+    await Promise.all(Array.from({ length: KEYS }, (_, i) => this.#publish(`key-${i}`, { everyMs, signal })))
+  }
+
+  async consume(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#consumers.map(({ run }) => run(signal)))
   }
 
   /** Acknowledged messages that some subscription has not got yet. */

@@ -46,13 +46,14 @@ export async function runFailover(options: FailoverOptions): Promise<FailoverRep
       }
     }
     const [stop, end] = [new AbortController(), new AbortController()]
-    const running = Promise.all(loads.map(load => load.run({ stop: stop.signal, end: end.signal })))
+    const publishing = Promise.all(loads.map(load => load.publish(stop.signal)))
+    const consuming = Promise.all(loads.map(load => load.consume(end.signal)))
     const trouble = options.trouble(cluster).finally(() => stop.abort())
-    await Promise.race([trouble, running])
-    await trouble
+    await Promise.all([trouble, Promise.race([publishing, consuming])])
+    await publishing
     const settledMs = await settled(loads)
     end.abort()
-    await running
+    await consuming
     for (const load of loads) await load.readBack()
     return report(loads, settledMs)
   } finally {
