@@ -31,6 +31,8 @@ interface Dependents {
   readonly bytes: number
   /** The largest ensemble among them. */
   readonly ensembleSize: number
+  /** Why it does not end, or not yet. */
+  readonly blockers: readonly string[]
 }
 
 const LOOK_MS = 2_000
@@ -46,7 +48,7 @@ export async function decommissionBookie(name: string, flags: DecommissionFlags)
     const kind = flags.destroyed === true ? 'destroyed' : 'leaving'
     await declare(id, kind, cluster)
     const before = await dependentsOf(id, cluster)
-    warn(id, before, cluster)
+    for (const blocker of before.blockers) note(blocker)
     if (flags.wait !== true) {
       await tell(id, { kind, dependents: before }, flags)
       return
@@ -99,7 +101,8 @@ async function declare(id: BookieId, kind: Declaration['kind'], { metadata }: Cl
   })
 }
 
-async function dependentsOf(id: BookieId, { metadata }: Cluster): Promise<Dependents> {
+async function dependentsOf(id: BookieId, cluster: Cluster): Promise<Dependents> {
+  const { metadata } = cluster
   let ledgers = 0
   let notClosed = 0
   let bytes = 0
@@ -119,24 +122,34 @@ async function dependentsOf(id: BookieId, { metadata }: Cluster): Promise<Depend
       bytes += ((end?.lengthBytes ?? 0) * part * quorum.writeQuorum) / quorum.ensembleSize
     }
   }
-  return { ledgers, notClosed, bytes: Math.round(bytes), ensembleSize }
+  const blockers = blockersOf(id, { notClosed, ensembleSize }, cluster)
+  return { ledgers, notClosed, bytes: Math.round(bytes), ensembleSize, blockers }
 }
 
-function warn(id: BookieId, { ensembleSize }: Dependents, { directory }: Cluster): void {
+function blockersOf(
+  id: BookieId,
+  { notClosed, ensembleSize }: { notClosed: number; ensembleSize: number },
+  { directory }: Cluster
+): string[] {
   const others = directory.writable().filter(({ bookieId: each }) => each !== id).length
-  if (others >= ensembleSize) return
-  const line = `only ${others} other nodes take entries, and ledgers here need ${ensembleSize}: add nodes, or it never ends`
-  note(line)
+  const tooFew = `only ${others} other nodes take entries, and ledgers here need ${ensembleSize}: add nodes, or it never ends`
+  const open = `${notClosed} ledgers are not closed: they wait for their writers, or for these to be given up`
+  return [...(others < ensembleSize ? [tooFew] : []), ...(notClosed > 0 ? [open] : [])]
 }
 
 async function tell(
   id: BookieId,
-  { kind, dependents }: { kind: Declaration['kind']; dependents: Dependents },
+  {
+    kind,
+    dependents,
+    leftSeconds
+  }: { kind: Declaration['kind']; dependents: Dependents; leftSeconds?: number | undefined },
   flags: ClusterFlags
 ): Promise<void> {
-  const { ledgers, notClosed, bytes } = dependents
+  const { ledgers, notClosed, bytes, blockers } = dependents
   if (flags.json === true) {
-    await printJson({ bookieId: id, declared: kind, done: ledgers === 0, ledgers, notClosed, bytes })
+    const estimate = { bytes, secondsLeft: bytes === 0 ? 0 : (leftSeconds ?? null), blockers }
+    await printJson({ bookieId: id, declared: kind, done: ledgers === 0, ledgers, notClosed, ...estimate })
     return
   }
   const open = notClosed === 0 ? '' : `, ${notClosed} of them not closed`
@@ -158,8 +171,10 @@ async function follow(
   const { kind, before, signal, flags, cluster } = options
   const startedMs = systemClock.nowMs()
   let now = before
+  const estimate = (): number | undefined =>
+    secondsLeft(before.bytes - now.bytes, now.bytes, systemClock.nowMs() - startedMs)
   const progress = startProgress(() => {
-    const seconds = secondsLeft(before.bytes - now.bytes, now.bytes, systemClock.nowMs() - startedMs)
+    const seconds = estimate()
     const left = seconds === undefined ? '' : `, about ${seconds} s`
     return `${now.ledgers} ledgers still depend on ${id}; ${sizeText(now.bytes)} to copy${left}`
   }, flags.json !== true)
@@ -170,7 +185,7 @@ async function follow(
       if (declaration?.kind !== kind) throw new CommandFailure(`node ${id} was recommissioned meanwhile`)
       now = await dependentsOf(id, cluster)
       if (declaration.completedAtMs !== undefined && now.ledgers === 0) break
-      if (flags.json === true) await tell(id, { kind, dependents: now }, flags)
+      if (flags.json === true) await tell(id, { kind, dependents: now, leftSeconds: estimate() }, flags)
       await pause(LOOK_MS, signal)
     }
   } finally {

@@ -9,33 +9,35 @@ import { printFields, printJson, printLine, printTable, startProgress } from './
 
 /** Every node that ever joined, those that are away too. */
 export async function listBookies(flags: ClusterFlags): Promise<void> {
-  await withCluster(flags, async cluster => {
-    const available = new Map(cluster.directory.bookies().map(bookie => [bookie.bookieId, bookie]))
-    const away = (await joinedBookies(cluster)).filter(id => !available.has(id))
-    const declared = await declaredBookies(cluster)
-    if (flags.json === true) {
-      for (const bookie of available.values()) await printJson({ ...bookie, ...declared.get(bookie.bookieId) })
-      for (const id of away) await printJson({ bookieId: id, state: 'away', ...declared.get(id) })
-      return
-    }
-    const stateOf = (id: BookieId, state: string): string => {
-      const row = declared.get(id)
-      return row === undefined ? state : `${state}, ${row.declared}${row.done ? ' (done)' : ''}`
-    }
-    const rows = [...available.values()].map(bookie => [
-      ...[
-        bookie.bookieId,
-        stateOf(bookie.bookieId, bookie.state),
-        bookie.address,
-        bookie.rack === '' ? '-' : bookie.rack
-      ],
-      `${sizeText(bookie.freeBytes)} of ${sizeText(bookie.totalBytes)}`
-    ])
-    printTable(
-      ['node', 'state', 'address', 'rack', 'free'],
-      [...rows, ...away.map(id => [id, stateOf(id, 'away'), '-', '-', '-'])]
-    )
-  })
+  await withCluster(flags, cluster => list(cluster, flags), { withSetAside: true })
+}
+
+async function list(cluster: Cluster, flags: ClusterFlags): Promise<void> {
+  const available = new Map(cluster.directory.bookies().map(bookie => [bookie.bookieId, bookie]))
+  const away = (await joinedBookies(cluster)).filter(id => !available.has(id))
+  const declared = await declaredBookies(cluster)
+  if (flags.json === true) {
+    for (const bookie of available.values()) await printJson({ ...bookie, ...declared.get(bookie.bookieId) })
+    for (const id of away) await printJson({ bookieId: id, state: 'away', ...declared.get(id) })
+    return
+  }
+  const stateOf = (id: BookieId, state: string): string => {
+    const row = declared.get(id)
+    return row === undefined ? state : `${state}, ${row.declared}${row.done ? ' (done)' : ''}`
+  }
+  const rows = [...available.values()].map(bookie => [
+    ...[
+      bookie.bookieId,
+      stateOf(bookie.bookieId, bookie.state),
+      bookie.address,
+      bookie.rack === '' ? '-' : bookie.rack
+    ],
+    `${sizeText(bookie.freeBytes)} of ${sizeText(bookie.totalBytes)}`
+  ])
+  printTable(
+    ['node', 'state', 'address', 'rack', 'free'],
+    [...rows, ...away.map(id => [id, stateOf(id, 'away'), '-', '-', '-'])]
+  )
 }
 
 /** What operators declared; `done`: nothing depends on the node any more. */

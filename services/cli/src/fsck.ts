@@ -5,26 +5,46 @@ import { decodeSegment } from '@strata/metadata'
 import { rowsBelow, withCluster, type Cluster, type ClusterFlags } from './cluster.ts'
 import { CommandFailure, usageFailure } from './failure.ts'
 import { sizeText } from './options.ts'
-import { printJson, printLine, startProgress } from './output.ts'
+import { note, printJson, printLine, startProgress } from './output.ts'
+import { acceptStore, recoverClusterId } from './store-acceptance.ts'
 
 export interface FsckFlags extends ClusterFlags {
   readonly verify?: boolean
   readonly rebuild: readonly string[]
   readonly owner?: string
+  readonly acceptStore?: boolean
+  readonly force?: boolean
+  /** true: nodes know it. */
+  readonly recoverClusterId?: string | true
 }
 
 /** Of ledgers that are rebuilt, where nobody lists them: an owner that no program knows, which keeps them. */
 const REBUILT = 'rebuilt'
 
 export async function runFsck(flags: FsckFlags): Promise<void> {
-  await withCluster(flags, async cluster => {
-    if (flags.rebuild.length === 0) await check(flags, cluster)
+  if (flags.recoverClusterId !== undefined) {
+    await recoverClusterId(flags.recoverClusterId, flags)
+    return
+  }
+  const run = async (cluster: Cluster): Promise<void> => {
+    if (flags.acceptStore === true) await acceptStore({ ...flags, ownerOf: id => ownerOf(id, flags, cluster) }, cluster)
+    else if (flags.rebuild.length === 0) await check(flags, cluster)
     else for (const text of flags.rebuild) await rebuild(text, flags, cluster)
-  })
+  }
+  await withCluster(flags, run, { withSetAside: true })
+}
+
+async function ownerOf(id: LedgerId, { owner }: FsckFlags, cluster: Cluster): Promise<string> {
+  return owner ?? (await listingLog(id, cluster)) ?? REBUILT
 }
 
 /** Ends with 1 where anything is wrong that does not pass by itself. */
 async function check(flags: FsckFlags, { metadata, directory }: Cluster): Promise<void> {
+  const aside = directory.bookies().filter(({ state }) => state === 'set-aside')
+  if (aside.length > 0) {
+    const names = aside.map(({ bookieId }) => bookieId).join(', ')
+    note(`${names}: set aside, since this is not the store that they left; see strata fsck --accept-store`)
+  }
   const counts = { seen: 0, wrong: 0, harmless: 0 }
   const progress = startProgress(() => `${counts.seen} ledgers looked at, ${counts.wrong} differences`)
   const onSeen = (count: number): void => {
@@ -71,7 +91,7 @@ function textOf(difference: Difference): string {
 async function rebuild(text: string, flags: FsckFlags, cluster: Cluster): Promise<void> {
   if (!/^\d{1,16}$/.test(text)) throw usageFailure(`--rebuild ${text}: name the id of a ledger`)
   const id = ledgerId(Number(text))
-  const owner = flags.owner ?? (await listingLog(id, cluster)) ?? REBUILT
+  const owner = await ownerOf(id, flags, cluster)
   const { metadata, directory } = cluster
   const { end, quorum, ensembles } = await rebuildLedger(id, { metadata, directory, clock: systemClock, owner })
   if (flags.json === true) await printJson({ ledgerId: id, rebuilt: true, owner, ...end, quorum, ensembles })

@@ -26,6 +26,8 @@ export interface Standalone {
 }
 
 const MIB = 1024 * 1024
+/** As a storage node does: so much less than the room at which adds are refused that what it gives back is not taken for room. */
+const RESERVE_RATIO = 1 / 8
 const ONE_COPY = { ensembleSize: 1, writeQuorum: 1, ackQuorum: 1 }
 
 /**
@@ -89,6 +91,7 @@ async function openStorage(
         journalFileBytes: settings.journalMaxSizeMB * MIB,
         journalBytesMax: settings.strataJournalTotalMB * MIB,
         readOnlyBelowBytes: reserve,
+        reserveBytes: reserve * RESERVE_RATIO,
         startFreeBytesMin: reserve
       }
     })

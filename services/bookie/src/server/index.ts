@@ -2,6 +2,6 @@
 export { loadNodeSecurity, type CredentialFiles } from './credentials.ts'
 export { bookieServerErrors } from './errors.ts'
 export { openBookieServer, type BookieServer, type BookieServerOptions } from './open-bookie-server.ts'
-export { readClusterId } from '../volume/cluster-id.ts'
+export { CLUSTER_ID_KEY, readClusterId } from '../volume/cluster-id.ts'
 export { bookieSettings, type BookieServerSettings } from './settings.ts'
 export * from '../auditor/index.ts'

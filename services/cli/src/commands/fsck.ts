@@ -14,7 +14,21 @@ export function addFsck(program: Command): void {
       []
     )
     .option('--owner <text>', 'of what is rebuilt: who lists it, where no log does')
-    .addHelpText('after', examples(`strata fsck ${METADATA}`, `strata fsck --rebuild 17 ${METADATA}`))
+    .option(
+      '--accept-store',
+      'the store was set back or emptied: make anew what nodes have, and have nodes that set themselves aside take it'
+    )
+    .option('--force', 'accept it though some ledgers cannot be put right')
+    .option('--recover-cluster-id [id]', 'the store was emptied: name its cluster again, as nodes say, or as given')
+    .addHelpText(
+      'after',
+      examples(
+        `strata fsck ${METADATA}`,
+        `strata fsck --rebuild 17 ${METADATA}`,
+        `strata fsck --recover-cluster-id ${METADATA}`,
+        `strata fsck --accept-store ${METADATA}`
+      )
+    )
     .action(async (flags: FsckFlags) => {
       const { runFsck } = await import('../fsck.ts')
       await runFsck(flags)
