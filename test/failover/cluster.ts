@@ -6,9 +6,7 @@ import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
 import { freePorts } from '../peers/process.ts'
 import { BookieSet, startBroker, type BrokerProcess } from '../support/cluster-process.ts'
 
-const ETCD_MEMBERS = 3
 const BOOKIES = 3
-export const BROKERS = 3
 /** The default of `metadataStoreSessionTimeoutMillis` for brokers. */
 export const LEASE_MS = 5_000
 /** Nothing is trimmed before it was read back. */
@@ -92,13 +90,18 @@ export class FailoverCluster {
     this.brokers = parts.brokers
   }
 
-  static async start(options: { root: string; scripts: string }): Promise<FailoverCluster> {
-    const etcd = await startEtcd({ scripts: options.scripts, members: ETCD_MEMBERS })
+  static async start(options: {
+    root: string
+    scripts: string
+    brokers: number
+    etcdMembers: number
+  }): Promise<FailoverCluster> {
+    const etcd = await startEtcd({ scripts: options.scripts, members: options.etcdMembers })
     const metadataUrl = `etcd:http://${etcd.endpoints.join(',')}/strata`
     const bookies = new BookieSet({ data: join(options.root, 'bookies'), metadataUrl })
-    const ports = await freePorts(BROKERS * 2)
+    const ports = await freePorts(options.brokers * 2)
     const brokers = await Promise.all(
-      Array.from({ length: BROKERS }, async (_, i) => {
+      Array.from({ length: options.brokers }, async (_, i) => {
         const proxies = await Promise.all(etcd.endpoints.map(endpoint => FaultyProxy.open(endpoint)))
         const own = { broker: ports[2 * i] ?? 0, web: ports[2 * i + 1] ?? 0 }
         return new BrokerPlace({ name: `broker-${i + 1}`, ports: own, proxies })

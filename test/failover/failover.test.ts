@@ -5,9 +5,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { SeededRandom, seedOfRun } from '../support/random.ts'
-import { BROKERS } from './cluster.ts'
 import { FAULT_KINDS, Tormentor } from './faults.ts'
-import { describeReport, runFailover } from './run-failover.ts'
+import { BROKERS, describeReport, runFailover } from './run-failover.ts'
 import { rollingRestart } from './rolling.ts'
 
 // `npm run failover` takes ten minutes; STRATA_TEST_FAILOVER_SECONDS any other time.

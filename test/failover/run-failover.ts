@@ -6,6 +6,8 @@ import { FailoverCluster } from './cluster.ts'
 import { judge, longestPauseMs, type Judgement } from './history.ts'
 import { TopicLoad } from './load.ts'
 
+export const BROKERS = 3
+const ETCD_MEMBERS = 3
 const TOPICS_EACH = 2
 const RATE_EACH = 40
 /** Everything that was acknowledged must have come by then, with the faults over. */
@@ -33,7 +35,7 @@ export interface FailoverReport extends Judgement {
 }
 
 export async function runFailover(options: FailoverOptions): Promise<FailoverReport> {
-  const cluster = await FailoverCluster.start(options)
+  const cluster = await FailoverCluster.start({ ...options, brokers: BROKERS, etcdMembers: ETCD_MEMBERS })
   const drivers: Driver[] = []
   const loads: TopicLoad[] = []
   try {
@@ -62,7 +64,8 @@ export async function runFailover(options: FailoverOptions): Promise<FailoverRep
   }
 }
 
-async function startDriver(language: string, sources: string): Promise<Driver> {
+/** @throws NotAtHand what to install */
+export async function startDriver(language: string, sources: string): Promise<Driver> {
   const spec = driverSpecs.find(({ name }) => name === language)
   if (spec === undefined) throw new Error(`there is no driver ${language}`)
   const { command, environment } = await spec.prepare(sources)

@@ -339,7 +339,7 @@ def write(reply):
 
 def main():
     write({'ready': 'pulsar-client ' + pulsar.__version__})
-    with concurrent.futures.ThreadPoolExecutor(max_workers=64) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1024) as pool:
         for line in sys.stdin:
             pool.submit(answer, json.loads(line))
         os._exit(0)  # the runner went away: threads may still be inside blocking calls

@@ -1,0 +1,172 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { Client, type Producer } from '../conformance/client.ts'
+import type { Driver } from '../conformance/driver.ts'
+import { FailoverCluster, type BrokerPlace } from '../failover/cluster.ts'
+import { startDriver } from '../failover/run-failover.ts'
+import { ROOT } from '../tidy/repository.ts'
+
+/*
+  node test/bench/unavailability.mjs [--trouble kill|stop|unload] [--topics 1000] [--languages python,go,java]
+
+  Two brokers, three storage nodes, one etcd. Topics are published to by the published clients, once a second each, and something
+  happens to the broker that serves most of them. A topic is unavailable from then, or from the first send after it, until the first receipt.
+  The machine must be otherwise idle.
+*/
+
+const TROUBLES = ['kill', 'stop', 'unload'] as const
+type Trouble = (typeof TROUBLES)[number]
+const EVERY_MS = 1_000
+const WARM_UP_MS = 10_000
+const RECOVERY_MS_MAX = 60_000
+const CREATED_AT_ONCE = 32
+
+interface Send {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+interface TopicRun {
+  readonly language: string
+  readonly name: string
+  readonly producer: Producer
+  readonly sends: Send[]
+  failures: number
+}
+
+export async function main(argv: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      trouble: { type: 'string', default: 'kill' },
+      topics: { type: 'string', default: '1000' },
+      languages: { type: 'string', default: 'python,go,java' }
+    }
+  })
+  const trouble = TROUBLES.find(known => known === values.trouble)
+  if (trouble === undefined) throw new Error(`--trouble is one of ${TROUBLES.join(', ')}`)
+  const root = mkdtempSync(join(tmpdir(), 'strata-bench-failover-'))
+  const scripts = join(ROOT, 'test', 'peers')
+  const cluster = await FailoverCluster.start({ root, scripts, brokers: 2, etcdMembers: 1 })
+  const drivers: Driver[] = []
+  try {
+    const languages = values.languages.split(',')
+    const topics: TopicRun[] = []
+    for (const language of languages) {
+      const driver = await startDriver(language, join(ROOT, 'test', 'conformance', 'drivers'))
+      drivers.push(driver)
+      const client = await Client.create(driver, cluster.brokerUrl)
+      topics.push(
+        ...(await createTopics(client, { language, count: Math.ceil(Number(values.topics) / languages.length) }))
+      )
+    }
+    process.stdout.write(await measure(cluster, { topics, trouble }))
+    return 0
+  } finally {
+    for (const driver of drivers) await driver.stop()
+    await cluster.stop()
+    rmSync(root, { recursive: true, force: true })
+  }
+}
+
+async function createTopics(client: Client, options: { language: string; count: number }): Promise<TopicRun[]> {
+  const { language, count } = options
+  const topics: TopicRun[] = []
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < count) {
+      const name = `unavailability-${language}-${next++}`
+      const producer = await client.producer(`persistent://public/default/${name}`)
+      topics.push({ language, name, producer, sends: [], failures: 0 })
+    }
+  }
+  await Promise.all(Array.from({ length: CREATED_AT_ONCE }, worker))
+  return topics
+}
+
+async function measure(
+  cluster: FailoverCluster,
+  { topics, trouble }: { topics: readonly TopicRun[]; trouble: Trouble }
+): Promise<string> {
+  const end = new AbortController()
+  const publishing = Promise.all(topics.map((topic, i) => publish(topic, (i * EVERY_MS) / topics.length, end.signal)))
+  await delay(WARM_UP_MS)
+  const { broker, served } = await busiest(cluster, topics)
+  broker.isBusy = true
+  const atMs = performance.now()
+  await make(trouble, { cluster, broker })
+  while (performance.now() - atMs < RECOVERY_MS_MAX && served.some(topic => unavailableMs(topic, atMs) === undefined)) {
+    await delay(100)
+  }
+  await delay(2 * EVERY_MS)
+  if (trouble === 'stop') broker.process.signal('SIGCONT')
+  end.abort()
+  await publishing
+  return table(served, { atMs, trouble })
+}
+
+async function make(
+  trouble: Trouble,
+  { cluster, broker }: { cluster: FailoverCluster; broker: BrokerPlace }
+): Promise<void> {
+  if (trouble === 'kill') await broker.kill()
+  else if (trouble === 'stop') broker.process.signal('SIGSTOP')
+  else await cluster.admin('PUT', 'namespaces/public/default/unload')
+}
+
+/** The broker that serves most topics, with those that it serves. */
+async function busiest(
+  cluster: FailoverCluster,
+  topics: readonly TopicRun[]
+): Promise<{ broker: BrokerPlace; served: TopicRun[] }> {
+  const [{ webUrl } = { webUrl: '' }] = cluster.brokers
+  const served = new Map<string, TopicRun[]>()
+  for (const topic of topics) {
+    const response = await fetch(`${webUrl}/lookup/v2/topic/persistent/public/default/${topic.name}`)
+    const { brokerUrl } = (await response.json()) as { brokerUrl: string }
+    served.set(brokerUrl, [...(served.get(brokerUrl) ?? []), topic])
+  }
+  const of = ({ brokerPort }: BrokerPlace): TopicRun[] => served.get(`pulsar://127.0.0.1:${brokerPort}`) ?? []
+  const [broker] = [...cluster.brokers].sort((a, b) => of(b).length - of(a).length)
+  if (broker === undefined || of(broker).length === 0) throw new Error('no broker serves anything')
+  return { broker, served: of(broker) }
+}
+
+async function publish(topic: TopicRun, offsetMs: number, signal: AbortSignal): Promise<void> {
+  await delay(offsetMs)
+  while (!signal.aborted) {
+    const fromMs = performance.now()
+    try {
+      await topic.producer.send('x')
+      topic.sends.push({ fromMs, toMs: performance.now() })
+    } catch {
+      topic.failures++
+    }
+    await delay(Math.max(0, fromMs + EVERY_MS - performance.now()))
+  }
+}
+
+/** Undefined: not back yet. */
+function unavailableMs({ sends }: TopicRun, atMs: number): number | undefined {
+  const first = sends.find(({ toMs }) => toMs >= atMs)
+  return first === undefined ? undefined : first.toMs - Math.max(atMs, first.fromMs)
+}
+
+function table(served: readonly TopicRun[], { atMs, trouble }: { atMs: number; trouble: Trouble }): string {
+  const lines = [...new Set(served.map(({ language }) => language)), 'all'].map(language => {
+    const own = served.filter(topic => language === 'all' || topic.language === language)
+    const times = own.map(topic => unavailableMs(topic, atMs) ?? Infinity).sort((a, b) => a - b)
+    const at = (part: number): string => (times[Math.ceil(times.length * part) - 1] ?? NaN).toFixed(0)
+    const failures = own.reduce((sum, topic) => sum + topic.failures, 0)
+    return `| ${trouble} | ${language} | ${own.length} | ${at(0.5)} ms | ${at(0.99)} ms | ${at(1)} ms | ${failures} |`
+  })
+  return [
+    '| trouble | client | topics | median | p99 | longest | failed sends |',
+    '|---|---|---|---|---|---|---|',
+    ...lines,
+    ''
+  ].join('\n')
+}
