@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import type { Clock, Logger } from '@strata/base'
 import { createLedgerClient, type BookieDirectory, type QuorumConfig } from '@strata/ledger-client'
 import { createManagedLedgerFactory } from '@strata/managed-ledger'
-import type { MetadataStore } from '@strata/metadata'
+import { BatchingMetadataStore, type MetadataStore } from '@strata/metadata'
 import { createAdminServer, type AdminServer } from '../admin/server.ts'
 import { createBroker, type Broker } from '../broker.ts'
 import type { BrokerSettings } from '../config/settings.ts'
@@ -93,15 +93,17 @@ async function open(
 ): Promise<{ broker: Broker; admin: AdminServer }> {
   const { settings, metadata, directory, quorum, clock, logger, random, storageTroubles, cluster } = options
   if (cluster !== undefined) await refuseBesideEarlier(metadata)
-  const ledgers = createLedgerClient({ metadata, directory, quorum, clock, logger, random })
+  // Topics that many clients make at once have nothing to do with each other: what they need written travels together.
+  const together = new BatchingMetadataStore(metadata)
+  const ledgers = createLedgerClient({ metadata: together, directory, quorum, clock, logger, random })
   const cacheBytesMax = settings.managedLedgerCacheSizeMB * MIB
-  const logs = createManagedLedgerFactory({ metadata, ledgers, cacheBytesMax, clock, log: logger })
+  const logs = createManagedLedgerFactory({ metadata: together, ledgers, cacheBytesMax, clock, log: logger })
   opened.push(() => logs.close())
   const ownership =
     cluster === undefined
       ? {}
       : { ownership: new ClusterOwnership({ metadata, clock, logger, peers: new TcpPeers(clock), ...cluster }) }
-  const broker = await createBroker({ settings, metadata, logs, clock, logger, ...ownership })
+  const broker = await createBroker({ settings, metadata: together, logs, clock, logger, ...ownership })
   const admin = createAdminServer({ broker, clock, logger, storageTroubles })
   // HTTP outlasts the broker: while it hands over, others ask it things, and load balancers see that it is not ready
   opened.push(
