@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConsumeLoad } from './load/consume.ts'
+import { createTopics } from './load/create-topics.ts'
 import { median, startPerf } from './perf.ts'
 import { MAX_RATE, SECONDS, type Figures, type Row } from './row.ts'
 import type { Server, ServerName } from './servers.ts'
@@ -36,6 +37,14 @@ export const clusterRows: readonly Row[] = [
     measure: server => publish(server, 'bench-cluster-latency', ['-db', '-r', '1000'])
   },
   {
+    name: 'cluster-topics',
+    what: 'three nodes: topics created and published to once, 32 at a time, light load',
+    ours: 'strata-cluster',
+    against: ['pulsar-cluster'],
+    goals: [{ figure: 'rate', unit: 'topics/s', min: 5 }],
+    measure: createdTopics
+  },
+  {
     name: 'cluster-memory',
     what: 'three nodes: resident memory of all processes, idle and at its highest while batches are published at max rate',
     ours: 'strata-cluster',
@@ -53,6 +62,21 @@ export const clusterRows: readonly Row[] = [
     }
   }
 ]
+
+/** CPU of all processes of the server is in milliseconds a topic, warm-up included. */
+async function createdTopics(server: Server): Promise<Figures> {
+  const cpuBefore = server.cpuSeconds()
+  const created = await createTopics({
+    port: server.brokerPort,
+    topic: 'persistent://public/default/bench-created',
+    lanes: 32,
+    warmUpSeconds: 5,
+    seconds: SECONDS,
+    bytes: 1024
+  })
+  const cpuMs = ((server.cpuSeconds() - cpuBefore) * 1000) / created.topics
+  return { rate: created.topicsPerSecond, medianMs: created.medianMs, p99Ms: created.p99Ms, cpuMs }
+}
 
 function residentMB(server: Server): number {
   return server.residentBytes() / 1024 / 1024
