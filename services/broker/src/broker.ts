@@ -6,6 +6,8 @@ import type { MetadataStore } from '@strata/metadata'
 import { SchemaRegistry } from '@strata/schema'
 import { frameBytesMaxOf, MetadataView, readMessageMetadata } from '@strata/wire'
 import { DynamicSettings } from './config/dynamic-settings.ts'
+import { BrokerBalance } from './balance/broker-balance.ts'
+import { placedLogs } from './balance/placed-logs.ts'
 import type { BrokerSettings } from './config/settings.ts'
 import { AssemblyGate } from './connection/assembly-gate.ts'
 import type { ConnectionServices } from './connection/context.ts'
@@ -74,6 +76,7 @@ export class Broker {
   readonly homes = new TopicHomes()
   readonly peers: HttpPeers
   readonly blocks: TimedBlocks
+  readonly balance: BrokerBalance
   readonly lookups = { pending: 0 }
   /** No other broker ever serves its cluster. */
   readonly isAlone: boolean
@@ -107,13 +110,19 @@ export class Broker {
     this.#ownership = options.ownership ?? new SoleOwnership({ metadata: options.metadata, clock })
     this.isAlone = options.ownership === undefined
     this.peers = new HttpPeers({ clock })
+    this.balance = new BrokerBalance({
+      ...{ store: options.metadata, clock, logger, settings, peers: this.peers },
+      topics: () => this.topics.values(),
+      pools: [this.ingestPool, this.dispatchPool],
+      ownership: () => this.homes.ownership
+    })
     this.topics = new TopicRegistry({
       env: environmentOf(options, { dispatchPool: this.dispatchPool, suspension: this.#suspension }),
       homes: this.homes,
       remote: this.peers,
       records: parts.namespaces.topics,
       policies: parts.namespaces.policies,
-      logs: options.logs,
+      logs: placedLogs(options.logs, namespace => this.balance.nodesOf(namespace)),
       stamps: stampKindsOf(settings.brokerEntryMetadataInterceptors),
       forget: name => parts.schemas.forget(name)
     })
@@ -185,8 +194,10 @@ export class Broker {
 
   /** Takes its part of the cluster's topics. Its ports are known by now. @throws MetadataError */
   async serve(): Promise<void> {
+    await this.balance.open() // from the first bundle on it goes by the rules
     await this.#ownership.start({ self: this.#address(), topics: this.topics })
     this.homes.open(this.#ownership)
+    if (!this.isAlone) this.balance.start()
     this.sweeper.start()
     this.topics.resumeDeletions().catch((error: unknown) => {
       const reason = reasonOf(error)
@@ -218,6 +229,7 @@ export class Broker {
     if (this.homes.isOpen) await this.#ownership.close()
     this.peers.close()
     this.blocks.close()
+    await this.balance.close()
     this.dynamicSettings.close()
     await this.namespaces.close()
     this.#logger.info({ event: 'broker.closed' }, 'the broker is closed')

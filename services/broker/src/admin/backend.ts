@@ -1,4 +1,5 @@
 import type { Clock, Logger } from '@strata/base'
+import type { BrokerBalance } from '../balance/broker-balance.ts'
 import type { DynamicSettings } from '../config/dynamic-settings.ts'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { Route } from '../connection/listeners.ts'
@@ -48,6 +49,9 @@ export interface AdminBackend {
   readonly homes: TopicHomes
   readonly peers: HttpPeers
   readonly blocks: TimedBlocks
+  readonly balance: BrokerBalance
+  /** Storage nodes that take new ledgers now, by name. */
+  bookies(): readonly string[]
   readonly lookups: { readonly pending: number }
   /** There never is another broker: it is known by the address that its clients reach it by. */
   readonly isAlone: boolean

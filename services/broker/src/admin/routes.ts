@@ -1,9 +1,14 @@
 import { SERVED_POLICIES, type PolicyName } from '../namespace/policy-table.ts'
 import type { Operation } from './operation.ts'
+import * as affinity from './operations/affinity.ts'
+import * as bookies from './operations/bookies.ts'
 import * as brokers from './operations/brokers.ts'
 import * as brokerStats from './operations/broker-stats.ts'
 import * as bundles from './operations/bundles.ts'
 import * as clusters from './operations/clusters.ts'
+import * as failureDomains from './operations/failure-domains.ts'
+import * as isolation from './operations/isolation.ts'
+import * as load from './operations/load.ts'
 import * as lookup from './operations/lookup.ts'
 import * as messages from './operations/messages.ts'
 import * as namespaces from './operations/namespaces.ts'
@@ -34,6 +39,8 @@ const S = `${T}/subscription/:subscription`
 const B = `${N}/:bundle`
 /** Where other paths of one segment mean other things. */
 const RANGE = `${N}/:bundle(^0x[0-9a-fA-F]{8}_0x[0-9a-fA-F]{8}$)`
+const ISOLATION = '/admin/v2/clusters/:cluster/namespaceIsolationPolicies'
+const DOMAINS = '/admin/v2/clusters/:cluster/failureDomains'
 const PEER = `${PEER_PATH}/:domain/:tenant/:namespace/:topic`
 const SCHEMA = '/admin/v2/schemas/:tenant/:namespace/:topic'
 const LOOKUP = '/lookup/v2/topic/:domain/:tenant/:namespace/:topic'
@@ -49,6 +56,16 @@ export const routes: readonly Route[] = [
   ['POST', '/admin/v2/clusters/:cluster', clusters.updateCluster],
   ['DELETE', '/admin/v2/clusters/:cluster', clusters.deleteCluster],
   ['GET', '/admin/v2/clusters/:cluster/peers', clusters.getPeers],
+  ['GET', ISOLATION, isolation.listIsolationPolicies],
+  ['GET', `${ISOLATION}/brokers`, isolation.listIsolatedBrokers],
+  ['GET', `${ISOLATION}/brokers/:broker`, isolation.getIsolatedBroker],
+  ['GET', `${ISOLATION}/:policy`, isolation.getIsolationPolicy],
+  ['POST', `${ISOLATION}/:policy`, isolation.setIsolationPolicy],
+  ['DELETE', `${ISOLATION}/:policy`, isolation.deleteIsolationPolicy],
+  ['GET', DOMAINS, failureDomains.listFailureDomains],
+  ['GET', `${DOMAINS}/:name`, failureDomains.getFailureDomain],
+  ['POST', `${DOMAINS}/:name`, failureDomains.setFailureDomain],
+  ['DELETE', `${DOMAINS}/:name`, failureDomains.deleteFailureDomain],
 
   ['GET', '/admin/v2/tenants', tenants.listTenants],
   ['GET', '/admin/v2/tenants/:tenant', tenants.getTenant],
@@ -74,6 +91,13 @@ export const routes: readonly Route[] = [
   ['POST', `${B}/unsubscribe/:subscription`, bundles.unsubscribeBundle, 'bundle'],
   ['DELETE', RANGE, bundles.deleteBundle],
   ...SERVED_POLICIES.flatMap(policyRoutes),
+  ['GET', `${N}/antiAffinity`, affinity.getAntiAffinity],
+  ['POST', `${N}/antiAffinity`, affinity.setAntiAffinity],
+  ['DELETE', `${N}/antiAffinity`, affinity.removeAntiAffinity],
+  ['GET', '/admin/v2/namespaces/:cluster/antiAffinity/:group', affinity.namespacesOfGroup],
+  ['GET', `${N}/persistence/bookieAffinity`, affinity.getBookieAffinity],
+  ['POST', `${N}/persistence/bookieAffinity`, affinity.setBookieAffinity],
+  ['DELETE', `${N}/persistence/bookieAffinity`, affinity.removeBookieAffinity],
 
   ['GET', D, namespaces.listTopicsOfDomain],
   ['GET', `${D}/partitioned`, namespaces.listPartitionedTopics],
@@ -145,6 +169,15 @@ export const routes: readonly Route[] = [
   ['GET', '/admin/v2/broker-stats/topics', brokerStats.statsOfTopics],
   ['GET', '/admin/v2/broker-stats/destinations', brokerStats.statsOfTopics],
   ['GET', '/admin/v2/broker-stats/metrics', brokerStats.brokerMetrics],
+
+  ['GET', '/admin/v2/broker-stats/load-report', load.loadReport],
+  ['GET', '/admin/v2/broker-stats/balance', load.balanceDecisions],
+
+  ['GET', '/admin/v2/bookies/all', bookies.listBookies],
+  ['GET', '/admin/v2/bookies/racks-info', bookies.listRacks],
+  ['GET', '/admin/v2/bookies/racks-info/:bookie', bookies.getRack],
+  ['POST', '/admin/v2/bookies/racks-info/:bookie', bookies.setRack],
+  ['DELETE', '/admin/v2/bookies/racks-info/:bookie', bookies.deleteRack],
 
   ['GET', LOOKUP, lookup.lookupTopic],
   ['GET', `${LOOKUP}/bundle`, lookup.lookupBundle],

@@ -28,11 +28,13 @@ export interface AdminServerOptions {
   readonly logger: Logger
   /** Of storage in this process: why it refuses to take messages now, one line each; empty while it takes them. */
   readonly storageTroubles?: () => readonly string[]
+  /** Storage nodes that take new ledgers now, by name. */
+  readonly bookies?: () => readonly string[]
 }
 
 /** The HTTP side of a broker, not yet listening. It is closed after its broker. */
 export function createAdminServer(options: AdminServerOptions): AdminServer {
-  const { broker, clock, logger, storageTroubles = () => [] } = options
+  const { broker, clock, logger, storageTroubles = () => [], bookies = () => [] } = options
   return new AdminServer({
     settings: broker.settings,
     clock,
@@ -51,6 +53,8 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     homes: broker.homes,
     peers: broker.peers,
     blocks: broker.blocks,
+    balance: broker.balance,
+    bookies,
     isSuspended: () => broker.isSuspended,
     hasLease: () => broker.hasLease,
     reachesStore: () => broker.reachesStore(),

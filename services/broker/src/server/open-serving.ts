@@ -8,6 +8,7 @@ import { createAdminServer, type AdminServer } from '../admin/server.ts'
 import { createBroker, type Broker } from '../broker.ts'
 import type { BrokerSettings } from '../config/settings.ts'
 import { ClusterOwnership } from '../ownership/cluster-ownership.ts'
+import { placeByHash, type Place, type PlaceRequest } from '../ownership/placement.ts'
 import { TcpPeers } from '../ownership/tcp-peers.ts'
 import { refuseBesideEarlier } from './earlier-broker.ts'
 import { listenError } from './errors.ts'
@@ -99,12 +100,17 @@ async function open(
   const cacheBytesMax = settings.managedLedgerCacheSizeMB * MIB
   const logs = createManagedLedgerFactory({ metadata: together, ledgers, cacheBytesMax, clock, log: logger })
   opened.push(() => logs.close())
+  // bundles are placed by the broker's balance, which comes after the ownership that asks for it
+  const balance: { place: Place } = { place: placeByHash }
+  const placing = { peers: new TcpPeers(clock), place: (request: PlaceRequest) => balance.place(request) }
   const ownership =
     cluster === undefined
       ? {}
-      : { ownership: new ClusterOwnership({ metadata, clock, logger, peers: new TcpPeers(clock), ...cluster }) }
+      : { ownership: new ClusterOwnership({ metadata, clock, logger, ...placing, ...cluster }) }
   const broker = await createBroker({ settings, metadata: together, logs, clock, logger, ...ownership })
-  const admin = createAdminServer({ broker, clock, logger, storageTroubles })
+  balance.place = broker.balance.place
+  const bookies = (): string[] => directory.writable().map(({ bookieId }) => bookieId)
+  const admin = createAdminServer({ broker, clock, logger, storageTroubles, bookies })
   // HTTP outlasts the broker: while it hands over, others ask it things, and load balancers see that it is not ready
   opened.push(
     () => admin.close(),

@@ -93,7 +93,7 @@ export function ownedNamespaces(request: AdminRequest): AdminReply {
 }
 
 /** This one goes by the address that the client reached where there is no other one to tell it from. */
-function idOf(request: AdminRequest, broker: BrokerAddress): string {
+export function idOf(request: AdminRequest, broker: BrokerAddress): string {
   const isSelf = broker.instance === request.backend.homes.ownership.self.instance
   return isSelf ? brokerIdOf(request) : broker.id
 }

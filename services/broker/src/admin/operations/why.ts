@@ -14,6 +14,8 @@ interface Why {
   readonly deadline: string | undefined
   /** One line each, newest last. */
   readonly reasons: readonly string[]
+  /** What balance decided about the bundle, whoever led. */
+  readonly balance: readonly string[]
   /** Of the broker that was asked. */
   readonly askedBroker: string
   readonly isLoadedThere: boolean
@@ -47,6 +49,8 @@ async function why(request: AdminRequest, name: TopicName): Promise<Why> {
   const { ownership } = homes
   const bundle = await ownership.bundleOf(name)
   const { state, owner, next, sinceMs, deadlineMs, reasons } = await ownership.explain(bundle)
+  // a metadata store that is out of reach must not keep the rest from being said
+  const balance = await request.backend.balance.log.reasonsOf(bundle.toString()).catch(() => [])
   return {
     topic: name.toString(),
     bundle: bundle.toString(),
@@ -56,6 +60,7 @@ async function why(request: AdminRequest, name: TopicName): Promise<Why> {
     since: timeOf(sinceMs),
     deadline: timeOf(deadlineMs),
     reasons,
+    balance,
     askedBroker: ownership.self.id,
     isLoadedThere: topics.find(name) !== undefined,
     troubles: request.backend.troubles()
