@@ -264,9 +264,12 @@ export class TopicRegistry implements BundleTopics {
   }
 
   async #release(bundle: BundleName, next: BrokerAddress | undefined): Promise<void> {
+    const closeAll = (): Promise<void>[] =>
+      this.#movable(bundle).map(topic => this.#leave(topic, () => topic.close(next)))
+    const closed = closeAll()
     const loading = [...this.#loading.values()].filter(({ name }) => isInBundle(bundle, name))
     await Promise.allSettled(loading.map(({ topic }) => topic))
-    await Promise.all(this.#movable(bundle).map(topic => this.#leave(topic, () => topic.close(next))))
+    await Promise.all([...closed, ...closeAll()])
     const leaving = [...this.#leaving.values()].filter(({ name }) => isInBundle(bundle, name))
     await Promise.all(leaving.map(({ done }) => done))
   }

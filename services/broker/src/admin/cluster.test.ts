@@ -1,0 +1,280 @@
+import { strict as assert } from 'node:assert'
+import { afterEach, beforeEach, describe, test } from 'vitest'
+import { payloadTextOf, type RawClient } from '../connection/testing/raw-client.ts'
+import { TopicName } from '../namespace/topic-name.ts'
+import { ClusterWorld, type Member } from './testing/cluster-world.ts'
+
+const NAMESPACE = 'public/default'
+const TOPIC = `persistent://${NAMESPACE}/t`
+const T = `persistent/${NAMESPACE}`
+
+let world: ClusterWorld
+let a: Member
+let b: Member
+
+beforeEach(async () => {
+  world = await ClusterWorld.start(2)
+  const [first, second] = world.members
+  assert(first !== undefined && second !== undefined)
+  a = first
+  b = second
+})
+afterEach(async () => {
+  await world.close()
+})
+
+async function bundleOf(topic: string): Promise<string> {
+  const { body } = await a.call('GET', `/lookup/v2/topic/${T}/${topic}/bundle`)
+  assert(typeof body === 'string')
+  return body
+}
+
+/** The topic is served by this one from now on. */
+async function place(topic: string, to: Member): Promise<void> {
+  await a.call('GET', `/lookup/v2/topic/${T}/${topic}`)
+  const path = `namespaces/${NAMESPACE}/${await bundleOf(topic)}/unload?destinationBroker=${to.id}`
+  const { status, body } = await a.call('PUT', path)
+  assert.equal(status, 204, JSON.stringify(body))
+}
+
+async function lookUp(client: RawClient, topic: string): Promise<string> {
+  const answer = await client.request('lookupTopic', { topic })
+  assert(answer.case === 'lookupTopicResponse')
+  assert.equal(answer.value.response, 1)
+  return answer.value.brokerServiceUrl
+}
+
+/** Partitions 0, 1, …, spread over both. */
+async function makePartitioned(name: string, count: number): Promise<void> {
+  assert.equal((await a.call('PUT', `${T}/${name}/partitions`, { body: count })).status, 204)
+  const bundles = new Set<string>()
+  for (let index = 0; index < count; index++) bundles.add(await bundleOf(`${name}-partition-${index}`))
+  for (const [index, bundle] of [...bundles].entries()) {
+    await a.call('GET', `/lookup/v2/topic/${T}/${name}-partition-0`)
+    const to = index % 2 === 0 ? a : b
+    await a.call('POST', `namespaces/${NAMESPACE}/${bundle}/clearBacklog`)
+    const { status } = await a.call('PUT', `namespaces/${NAMESPACE}/${bundle}/unload?destinationBroker=${to.id}`)
+    assert.equal(status, 204)
+  }
+  assert(bundles.size > 1, 'the partitions are in several bundles')
+}
+
+describe('lookups', () => {
+  test('both brokers name the owner, in both protocols, and so does its successor', async () => {
+    const clients = [await a.connect(), await b.connect()]
+    for (const owner of [b, a]) {
+      await place('t', owner)
+      for (const client of clients) assert.equal(await lookUp(client, TOPIC), owner.brokerUrl)
+      for (const member of [a, b]) {
+        const { body } = await member.call('GET', `/lookup/v2/topic/${T}/t`)
+        assert.equal((body as { brokerUrl: string }).brokerUrl, owner.brokerUrl)
+      }
+    }
+  })
+
+  test('a producer and a consumer at the wrong broker are told to look the topic up', async () => {
+    await place('t', b)
+    const client = await a.connect()
+    const refused = [
+      await client.request('producer', { topic: TOPIC, producerId: 0n }),
+      await client.request('subscribe', { topic: TOPIC, subscription: 's', subType: 0, consumerId: 0n })
+    ]
+    // ServiceNotReady, which every client tries again on the same connection
+    for (const answer of refused)
+      assert.deepEqual([answer.case, answer.case === 'error' && answer.value.error], ['error', 6])
+  })
+})
+
+describe('a planned move', () => {
+  test('answers what is in flight, keeps acknowledgements, and sends clients to the next owner', async () => {
+    await place('t', a)
+    const client = await a.connect()
+    await client.producer(TOPIC)
+    await client.subscribe(TOPIC)
+    client.flow(10)
+    for (let index = 0n; index < 3n; index++) client.publish({ sequenceId: index, text: `m${index}` })
+    for (let index = 0; index < 3; index++) await client.next('sendReceipt')
+    const [first] = [await client.nextMessage(), await client.nextMessage(), await client.nextMessage()]
+    const { messageId } = first.message
+    assert(messageId !== undefined)
+    client.send('ack', { consumerId: 0n, ackType: 0, messageId: [messageId] })
+    client.publish({ sequenceId: 3n, text: 'm3' })
+    const moved = place('t', b)
+    assert.equal((await client.next('sendReceipt')).sequenceId, 3n)
+    const closed = [await client.next('closeProducer'), await client.next('closeConsumer')]
+    for (const { assignedBrokerServiceUrl } of closed) assert.equal(assignedBrokerServiceUrl, b.brokerUrl)
+    // it comes at once, perhaps before the other one has the topic: then it is held
+    const next = await b.connect()
+    await next.subscribe(TOPIC)
+    next.flow(10)
+    const texts = [await next.nextMessage(), await next.nextMessage(), await next.nextMessage()]
+    assert.deepEqual(
+      texts.map(({ headers }) => payloadTextOf(headers)),
+      ['m1', 'm2', 'm3']
+    )
+    await moved
+    assert.equal(a.broker.topics.find(TopicName.parse(TOPIC)), undefined)
+  })
+
+  test('to a broker that is not there is refused', async () => {
+    await place('t', a)
+    const path = `namespaces/${NAMESPACE}/${await bundleOf('t')}/unload?destinationBroker=nowhere:1`
+    assert.equal((await b.call('PUT', path)).status, 405)
+    assert.equal((await b.call('PUT', `namespaces/${NAMESPACE}/0x00000000_0x00000001/unload`)).status, 412)
+  })
+
+  test('of a whole namespace, from any broker', async () => {
+    await place('t', a)
+    const client = await a.connect()
+    await client.producer(TOPIC)
+    assert.equal((await b.call('PUT', `namespaces/${NAMESPACE}/unload`)).status, 204)
+    await client.next('closeProducer')
+  })
+
+  test('one that stops hands over what it has', async () => {
+    await place('t', a)
+    const client = await a.connect()
+    await client.producer(TOPIC)
+    await a.broker.close()
+    const { assignedBrokerServiceUrl } = await client.next('closeProducer')
+    assert.equal(assignedBrokerServiceUrl, b.brokerUrl)
+    await (await b.connect()).producer(TOPIC)
+    assert.deepEqual((await b.call('GET', 'brokers/standalone')).body, [b.id])
+  })
+})
+
+describe('the admin API', () => {
+  test('sends to the owner of a topic, keeping the query', async () => {
+    await place('t', b)
+    assert.equal((await a.call('PUT', `${T}/t`)).status, 204)
+    const { status, location } = await a.call('GET', `${T}/t/stats?getPreciseBacklog=true`, { redirect: 'manual' })
+    assert.equal(status, 307)
+    assert.equal(location, `http://${b.id}/admin/v2/${T}/t/stats?getPreciseBacklog=true&authoritative=true`)
+    const { body } = await a.call('GET', `${T}/t/stats`)
+    assert.equal((body as { ownerBroker: string }).ownerBroker, b.id)
+    assert.equal((await a.call('GET', `${T}/nowhere/stats`)).status, 404)
+    assert.equal((await a.call('GET', 'persistent/public/nowhere/t/stats')).status, 404)
+    assert.equal((await b.call('DELETE', `${T}/t`)).status, 204)
+  })
+
+  test('asks the brokers of all partitions', async () => {
+    await makePartitioned('p', 6)
+    assert.equal((await a.call('PUT', `${T}/p/subscription/s`)).status, 204)
+    assert.equal((await b.call('PUT', `${T}/p/subscription/s`)).status, 409)
+    assert.deepEqual((await b.call('GET', `${T}/p/subscriptions`)).body, ['s'])
+    assert.equal((await a.call('PUT', `${T}/p/subscription/s/properties`, { body: { k: 'v' } })).status, 204)
+    assert.deepEqual((await b.call('GET', `${T}/p/subscription/s/properties`)).body, { k: 'v' })
+    assert.equal((await a.call('POST', `${T}/p/partitions`, { body: 8 })).status, 204)
+    const { body } = await b.call('GET', `${T}/p/partitioned-stats`)
+    const stats = body as { partitions: Record<string, { ownerBroker: string; subscriptions: object }> }
+    const parts = Object.values(stats.partitions)
+    assert.equal(parts.length, 8)
+    assert.deepEqual(new Set(parts.map(({ ownerBroker }) => ownerBroker)), new Set([a.id, b.id]))
+    for (const { subscriptions } of parts) assert.deepEqual(Object.keys(subscriptions), ['s'])
+    for (const what of ['skip_all', 'expireMessages/0']) {
+      assert.equal((await a.call('POST', `${T}/p/subscription/s/${what}`)).status, 204)
+    }
+    assert.equal((await b.call('DELETE', `${T}/p/subscription/s`)).status, 204)
+    assert.equal((await a.call('DELETE', `${T}/p/subscription/s`)).status, 404)
+    assert.equal((await a.call('PUT', `${T}/p/unload`)).status, 204)
+    const ends = (await b.call('POST', `${T}/p/terminate/partitions`)).body as object
+    assert.deepEqual(Object.keys(ends), ['0', '1', '2', '3', '4', '5', '6', '7'])
+  })
+
+  test('statistics leave out a partition whose broker does not answer, and name it', async () => {
+    await makePartitioned('p', 6)
+    await b.admin.close()
+    const { status, body } = await a.call('GET', `${T}/p/partitioned-stats`)
+    const { partitions, failures } = body as { partitions: object; failures: Record<string, string> }
+    assert.equal(status, 200)
+    assert.equal(Object.keys(partitions).length + Object.keys(failures).length, 6)
+    assert(Object.keys(failures).length > 0)
+    for (const reason of Object.values(failures)) assert(reason.startsWith(`${b.id} does not answer`), reason)
+    const truncated = await a.call('DELETE', `${T}/p/truncate`)
+    assert.equal(truncated.status, 500)
+    assert.match(
+      (truncated.body as { reason: string }).reason,
+      /-partition-\d: .* does not answer.*\(done for \d of 6\)/
+    )
+  })
+
+  test('deletes a topic wherever its partitions are; nothing is left', async () => {
+    await makePartitioned('p', 6)
+    const inUse = await b.connect()
+    for (let index = 0; index < 6; index++) {
+      const member = (await lookUp(inUse, `${TOPIC.replace(/t$/, 'p')}-partition-${index}`)) === a.brokerUrl ? a : b
+      const client = await member.connect()
+      await client.producer(`persistent://${NAMESPACE}/p-partition-${index}`)
+      client.publish({ text: 'kept until it is deleted' })
+      await client.next('sendReceipt')
+      if (index < 5) await client.request('closeProducer', { producerId: 0n })
+    }
+    for (const member of [a, b]) assert.equal((await member.call('DELETE', `${T}/p/partitions`)).status, 412)
+    assert.equal((await a.call('GET', `${T}/p/partitioned-stats`)).status, 200)
+    assert.equal((await b.call('DELETE', `${T}/p/partitions?force=true`)).status, 204)
+    const left: string[] = []
+    for (const prefix of ['logs/', 'topics/', 'topic-deletions/', 'ledgers/']) {
+      const { records } = await world.metadata.scan({ prefix, keysOnly: true })
+      left.push(...records.map(({ key }) => key).filter(key => key.includes('default')))
+    }
+    assert.deepEqual(left, [])
+  })
+
+  test('clears and unsubscribes across a namespace', async () => {
+    await makePartitioned('p', 6)
+    assert.equal((await a.call('PUT', `${T}/p/subscription/s`)).status, 204)
+    assert.equal((await b.call('POST', `namespaces/${NAMESPACE}/clearBacklog`)).status, 204)
+    assert.equal((await b.call('POST', `namespaces/${NAMESPACE}/unsubscribe/s`)).status, 204)
+    assert.deepEqual((await a.call('GET', `${T}/p/subscriptions`)).body, [])
+  })
+
+  test('divides bundles, evenly, by their topics and where it is told', async () => {
+    for (let index = 0; index < 8; index++) assert.equal((await a.call('PUT', `${T}/s${index}`)).status, 204)
+    const boundaries = async (): Promise<string[]> => {
+      const { body } = await b.call('GET', `namespaces/${NAMESPACE}/bundles`)
+      return (body as { boundaries: string[] }).boundaries
+    }
+    const split = async (bundle: string, query: string, body?: unknown): Promise<number> =>
+      (await b.call('PUT', `namespaces/${NAMESPACE}/${bundle}/split?${query}`, body === undefined ? {} : { body }))
+        .status
+    assert.equal(await split('0x00000000_0x40000000', 'splitAlgorithmName=nope'), 406)
+    assert.equal(await split('0x00000000_0x40000000', ''), 204)
+    assert.deepEqual((await boundaries()).slice(0, 3), ['0x00000000', '0x20000000', '0x40000000'])
+    const divide = 'splitAlgorithmName=specified_positions_divide'
+    assert.equal(await split('0x40000000_0x80000000', divide, [0x50000000, 0x60000000, 7]), 204)
+    assert.deepEqual((await boundaries()).slice(2, 6), ['0x40000000', '0x50000000', '0x60000000', '0x80000000'])
+    const byTopics = await a.call('GET', `namespaces/${NAMESPACE}/0x80000000_0xc0000000/topicHashPositions`)
+    const { topicHashPositions } = byTopics.body as { topicHashPositions: Record<string, number> }
+    const before = (await boundaries()).length
+    assert.equal(await split('0x80000000_0xc0000000', 'splitAlgorithmName=topic_count_equally_divide&unload=true'), 204)
+    const isDivided = Object.keys(topicHashPositions).length > 1
+    assert.equal((await boundaries()).length, isDivided ? before + 1 : before)
+    for (let index = 0; index < 8; index++) assert.equal((await b.call('GET', `${T}/s${index}/stats`)).status, 200)
+    const range = '0x40000000_0x50000000'
+    const there = (await a.call('GET', `namespaces/${NAMESPACE}/${range}/topicHashPositions`)).body
+    const isEmpty = Object.keys((there as { topicHashPositions: object }).topicHashPositions).length === 0
+    assert.equal((await b.call('DELETE', `namespaces/${NAMESPACE}/${range}`)).status, isEmpty ? 204 : 409)
+  })
+
+  test('says who there is, who leads, who has what, and why', async () => {
+    await place('t', b)
+    await a.call('PUT', `${T}/t`)
+    for (const member of [a, b]) {
+      assert.deepEqual((await member.call('GET', 'brokers/standalone')).body, [a.id, b.id].sort())
+      const { body } = await member.call('GET', `brokers/standalone/${b.id}/ownedNamespaces`)
+      assert(`${NAMESPACE}/${await bundleOf('t')}` in (body as object))
+      assert.equal((await member.call('GET', 'brokers/health')).body, 'ok')
+      assert.equal((await member.call('GET', 'brokers/ready')).body, 'ok')
+      assert.deepEqual((await member.call('GET', 'brokers/internal/reaches-metadata')).body, { reaches: true })
+    }
+    const leaders = await Promise.all([a, b].map(member => member.call('GET', 'brokers/leaderBroker')))
+    assert.deepEqual(leaders[0]?.body, leaders[1]?.body)
+    const why = (await a.call('GET', `${T}/t/why`)).body as { state: string; owner: string; reasons: string[] }
+    assert.deepEqual([why.state, why.owner], ['owned', b.id])
+    assert(why.reasons.length > 0)
+    const metrics = String((await b.call('GET', '/metrics')).body)
+    for (const series of ['strata_bundles_held', 'strata_brokers', 'strata_broker_has_lease', 'strata_broker_ready']) {
+      assert.match(metrics, new RegExp(`^${series}\\{cluster="standalone"\\} [1-9]`, 'm'))
+    }
+  })
+})
