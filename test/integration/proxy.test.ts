@@ -79,7 +79,7 @@ describe('strata proxy in front of a standalone', () => {
       const stats = (await (await fetch(`${through.webUrl}/${path}`)).json()) as { msgInCounter: number }
       assert.deepEqual(stats.msgInCounter, 3 + 3)
       // nothing of it went past the proxy, and none of the sockets of the broker is the client's
-      assert((await metric(through, 'pulsar_proxy_binary_bytes')) > 2 * 12 * MIB)
+      assert((await metric(through, 'pulsar_proxy_binary_bytes_total')) > 2 * 12 * MIB)
       assert.equal((await fetch(`${through.webUrl}/status.html`)).status, 200)
       assert.equal(strata.log().includes('"level":50'), false)
     }))
@@ -172,7 +172,7 @@ describe('strata proxy in front of a standalone', () => {
         socket.write(bytes)
         await once(socket, 'close')
       }
-      assert.equal(await metric(through, 'strata_proxy_denied_targets'), 1)
+      assert.equal(await metric(through, 'strata_proxy_denied_targets_total'), 1)
       assert.equal(await metric(through, 'pulsar_proxy_active_connections'), 0)
       const producer = await clientOf(through).createProducer({ topic: 'persistent://public/default/unharmed' })
       await producer.send({ data: Buffer.from('x') })

@@ -1,9 +1,10 @@
 import type { Clock, Logger } from '@strata/base'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import type { Connection } from './connection.ts'
-import type { ConnectionPool } from './connection-pool.ts'
+import type { BrokerAddress, ConnectionPool } from './connection-pool.ts'
 import { clientErrors, isRetryable, type ClientErrorCode } from './errors.ts'
-import { addressOf, type Lookup } from './lookup.ts'
+import { addressOf, proxyOf, throughProxy, type Lookup } from './lookup.ts'
+import type { HostPort } from './service-url.ts'
 
 /** What an attachment keeps attached: a producer or a consumer. */
 export interface Attachable {
@@ -40,6 +41,8 @@ export class Attachment {
   readonly #options: AttachmentOptions
   readonly #backoff: Backoff
   #connection: Connection | undefined
+  /** By which the broker was found; a broker that it names is reached by it as well. */
+  #proxy: HostPort | undefined
   #isAttaching = false
   #closed = false
   readonly #waiters = new Set<Waiter>()
@@ -147,11 +150,17 @@ export class Attachment {
     }
   }
 
+  #assigned(url: string): BrokerAddress {
+    const broker = addressOf(url)
+    return this.#proxy === undefined ? broker : throughProxy(this.#proxy, broker)
+  }
+
   async #attach(assignedUrl: string | undefined): Promise<void> {
     const { lookup, pool, target } = this.#options
     this.#isAttaching = true
     try {
-      const address = assignedUrl === undefined ? await lookup.broker(target.topic) : addressOf(assignedUrl)
+      const address = assignedUrl === undefined ? await lookup.broker(target.topic) : this.#assigned(assignedUrl)
+      if (assignedUrl === undefined) this.#proxy = proxyOf(address)
       const connection = await pool.get(address)
       if (this.#closed) throw clientErrors.create('ALREADY_CLOSED', { topic: target.topic })
       this.#connection = connection

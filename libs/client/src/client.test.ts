@@ -94,6 +94,30 @@ describe('producer', () => {
     expect(server.received('connect').map(each => each.proxyToBrokerUrl)).toEqual(['', 'inner:6650'])
   })
 
+  test('behind a proxy, a broker that another one names is reached by the proxy as well', async () => {
+    let isMoved = false
+    const server = await broker({
+      onCommand: (command, connection) => {
+        if (command.case !== 'lookupTopic') return false
+        const found = { response: 1, brokerServiceUrl: 'pulsar://inner:6650', proxyThroughServiceUrl: true } as const
+        connection.reply('lookupTopicResponse', { requestId: command.value.requestId, ...found })
+        return true
+      },
+      onSend: (_send, connection) => {
+        if (isMoved) return false
+        isMoved = true
+        const assignedBrokerServiceUrl = 'pulsar://[::1]:6651'
+        connection.reply('closeProducer', { producerId: 0n, requestId: 2n ** 64n - 1n, assignedBrokerServiceUrl })
+        return true
+      }
+    })
+    const producer = await clientOf(server).createProducer(unbatched)
+    await producer.send(data('moved'))
+    const named = server.received('connect').map(each => each.proxyToBrokerUrl)
+    expect(named).toEqual(['', 'inner:6650', '[::1]:6651'])
+    expect(server.received('lookupTopic')).toHaveLength(1)
+  })
+
   test('only the second answer to a producer that waits for exclusive access counts', async () => {
     const server = await broker({
       onCommand: (command, connection) => {

@@ -98,9 +98,7 @@ export class Lookup {
       const url = this.isTls ? found.brokerServiceUrlTls : found.brokerServiceUrl
       if (url === '') throw clientErrors.create('LOOKUP_FAILED', { topic, reason: 'the broker gave no address' })
       const direct = addressOf(url)
-      const address = found.proxyThroughServiceUrl
-        ? { ...serviceHost, proxyToBroker: `${direct.host}:${direct.port}` }
-        : direct
+      const address = found.proxyThroughServiceUrl ? throughProxy(serviceHost, direct) : direct
       if (found.response === 1) return address
       authoritative = found.authoritative
       connection = await this.#options.pool.get(address)
@@ -120,6 +118,20 @@ export class Lookup {
     if (answer.value.response === 2) throw serverRefusal(answer.value.error, answer.value.message)
     return answer.value
   }
+}
+
+/** A broker that is reached by way of another address. */
+export function throughProxy({ host, port }: HostPort, broker: HostPort): BrokerAddress {
+  return { host, port, proxyToBroker: textOf(broker) }
+}
+
+/** What it is reached by, where that is not the broker itself. */
+export function proxyOf({ host, port, proxyToBroker }: BrokerAddress): HostPort | undefined {
+  return proxyToBroker === undefined || proxyToBroker === textOf({ host, port }) ? undefined : { host, port }
+}
+
+function textOf({ host, port }: HostPort): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /** Of a URL that a broker gave. */

@@ -2,7 +2,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 
 export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
-/** Apache Pulsar's names; those of the last lines are ours. */
+/** Apache Pulsar's names; those of the last lines are ours. A sample of a counter has `_total` behind it, as there. */
 const SERIES = {
   activeConnections: ['pulsar_proxy_active_connections', 'gauge', 'Connections of clients.'],
   newConnections: ['pulsar_proxy_new_connections', 'counter', 'Connections that clients opened.'],
@@ -38,17 +38,22 @@ export type ProxyCounts = Record<SeriesName, number>
 export class ProxyMetrics {
   readonly counts: ProxyCounts = Object.fromEntries(Object.keys(SERIES).map(name => [name, 0])) as ProxyCounts
   readonly #process = new Registry()
+  readonly #labels: string
 
-  constructor() {
+  /** @param clusterName A label of every series; empty: none. */
+  constructor(clusterName: string) {
     collectDefaultMetrics({ register: this.#process })
+    if (clusterName !== '') this.#process.setDefaultLabels({ cluster: clusterName })
+    this.#labels = clusterName === '' ? '' : `{cluster=${JSON.stringify(clusterName)}}`
   }
 
   /** In the text format of Prometheus. */
   async text(): Promise<string> {
-    const own = Object.entries(SERIES).map(
-      ([name, [metric, type, help]]) =>
-        `# HELP ${metric} ${help}\n# TYPE ${metric} ${type}\n${metric} ${this.counts[name as SeriesName]}\n`
-    )
+    const own = Object.entries(SERIES).map(([name, [metric, type, help]]) => {
+      const sample = type === 'counter' ? `${metric}_total` : metric
+      const value = this.counts[name as SeriesName]
+      return `# HELP ${metric} ${help}\n# TYPE ${metric} ${type}\n${sample}${this.#labels} ${value}\n`
+    })
     return `${own.join('')}${await this.#process.metrics()}`
   }
 

@@ -16,7 +16,6 @@ const INSTEAD: Readonly<Record<string, string>> = {
   brokerClientTrustCertsFilePath: NO_TLS,
   brokerServiceURLTLS: `${NO_TLS}; use brokerServiceURL`,
   brokerWebServiceURLTLS: `${NO_TLS}; use brokerWebServiceURL`,
-  clusterName: 'leave it out: the metadata store, or the brokers that are named, are the cluster',
   configurationMetadataStoreUrl: 'use metadataStoreUrl',
   configurationStoreServers: 'use metadataStoreUrl',
   functionWorkerWebServiceURL: 'leave it out: functions are not part of Strata',

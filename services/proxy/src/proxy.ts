@@ -36,7 +36,7 @@ const POLL_MS = 20
 export async function openProxy(options: ProxyOptions): Promise<Proxy> {
   const { settings, metadata, clock, logger, version } = options
   const directory = await BrokerDirectory.open({ settings, metadata, clock, logger })
-  const metrics = new ProxyMetrics()
+  const metrics = new ProxyMetrics(settings.clusterName)
   try {
     const targets = new TargetCheck(settings, directory)
     const services: ProxyServices = {

@@ -122,6 +122,7 @@ export const proxySettings = {
     doc: 'Hand credentials of clients on to brokers, who decide.'
   }),
 
+  clusterName: text({ default: '', doc: 'Name of the cluster, a label of metrics; empty: no label.' }),
   enableProxyStatsEndpoints: boolean({ default: true, doc: 'Serve /metrics.' }),
   strataLogLevel: text({
     default: 'info',

@@ -207,16 +207,17 @@ describe('passing on', () => {
 describe('of the proxy itself', () => {
   test('metrics by the names of Apache Pulsar; anything else is 404', async () => {
     await only(first)
-    await world.start()
+    await world.start({ clusterName: 'c' })
     await (await world.client()).connect()
     const { status, body } = await ask('/metrics/')
     assert.equal(status, 200)
-    assert.match(body, /^pulsar_proxy_active_connections 1$/m)
-    assert.match(body, /^pulsar_proxy_new_connections 1$/m)
+    assert.match(body, /^pulsar_proxy_active_connections\{cluster="c"\} 1$/m)
+    assert.match(body, /^# TYPE pulsar_proxy_new_connections counter$/m)
+    assert.match(body, /^pulsar_proxy_new_connections_total\{cluster="c"\} 1$/m)
     for (const name of ['rejected_connections', 'binary_ops', 'binary_bytes', 'lookup_requests']) {
-      assert.match(body, new RegExp(`^pulsar_proxy_${name} 0$`, 'm'))
+      assert.match(body, new RegExp(`^pulsar_proxy_${name}_total\\{cluster="c"\\} 0$`, 'm'))
     }
-    assert.match(body, /^process_cpu_seconds_total/m)
+    assert.match(body, /^process_cpu_seconds_total\{cluster="c"\}/m)
     for (const path of ['/', '/adminx', '/ws/v2', '/metricsx']) assert.equal((await ask(path)).status, 404, path)
     assert.equal(first.seen.length, 0)
   })
