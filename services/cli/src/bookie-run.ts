@@ -31,7 +31,15 @@ export async function runBookie(flags: BookieFlags): Promise<void> {
   const stopped = stopRequest()
   const url = settings.metadataStoreUrl
   const configPath = settings.metadataStoreConfigPath
-  const metadata = await openMetadataStore(url, { configPath, logger }).catch((error: unknown) => {
+  let onReplaced: (reason: string) => void = () => undefined
+  const replaced = new Promise<never>((_, reject) => {
+    onReplaced = reason => {
+      const advice = 'start this node anew, and it says whether it knows that store'
+      reject(new CommandFailure(`the metadata store at ${url} is not the one it was (${reason}): ${advice}`))
+    }
+  })
+  replaced.catch(() => undefined) // looked at when the node runs
+  const metadata = await openMetadataStore(url, { configPath, logger, onReplaced }).catch((error: unknown) => {
     throw metadataFailure(error, url)
   })
   try {
@@ -42,7 +50,7 @@ export async function runBookie(flags: BookieFlags): Promise<void> {
     )
     print(server, json)
     try {
-      await Promise.race([stopped, endOf(server)])
+      await Promise.race([stopped, endOf(server), replaced])
     } finally {
       await server.close()
     }

@@ -19,6 +19,11 @@ import { CommandFailure } from './failure.ts'
 import { openMetadataStore } from './metadata-door.ts'
 import { loadSettings } from './settings.ts'
 import { stopRequest } from './stop-request.ts'
+import { StoreStanding } from './store-standing.ts'
+import { Watchdog } from './watchdog.ts'
+
+/** Beyond the lease: a broker that comes back just in time is let be. */
+const WATCHDOG_MS = 250
 
 export interface BrokerFlags {
   readonly conf?: string
@@ -45,15 +50,23 @@ export async function runBroker(flags: BrokerFlags): Promise<void> {
   const stopped = stopRequest()
   await probeBrokerPorts(settings)
   const url = settings.metadataStoreUrl
+  let onReplaced: (reason: string) => void = () => undefined
   const metadata = await openMetadataStore(url, {
     configPath: settings.metadataStoreConfigPath,
     logger,
-    mustExist: true
+    mustExist: true,
+    onReplaced: reason => onReplaced(reason)
   }).catch((error: unknown) => {
     throw metadataFailure(error, url)
   })
   try {
-    await serve({ settings, metadata, logger, json, stopped })
+    const standing = await StoreStanding.open(metadata, { url, clusterName: settings.clusterName, logger })
+    onReplaced = reason => standing.replaced(reason)
+    try {
+      await serve({ settings, metadata, logger, json, stopped, standing })
+    } finally {
+      standing.close()
+    }
   } catch (error) {
     throw metadataFailure(error, url)
   } finally {
@@ -67,9 +80,10 @@ interface Parts {
   readonly logger: Logger
   readonly json: boolean
   readonly stopped: Promise<void>
+  readonly standing: StoreStanding
 }
 
-async function serve({ settings, metadata, logger, json, stopped }: Parts): Promise<void> {
+async function serve({ settings, metadata, logger, json, stopped, standing }: Parts): Promise<void> {
   const url = settings.metadataStoreUrl
   const clusterId = await readClusterId(metadata)
   if (clusterId === undefined)
@@ -85,11 +99,16 @@ async function serve({ settings, metadata, logger, json, stopped }: Parts): Prom
       storageTroubles: () => troublesOf(directory, quorum.ackQuorum),
       cluster: { leaseMs: settings.metadataStoreSessionTimeoutMillis }
     })
+    const leaseMs = settings.metadataStoreSessionTimeoutMillis
+    const watchdog = settings.strataWatchdogEnabled
+      ? new Watchdog({ limitMs: leaseMs + WATCHDOG_MS, logger })
+      : undefined
     try {
       print(serving, { clusterId, json, directory })
-      await stopped
+      await Promise.race([stopped, standing.over.then(error => Promise.reject(error))])
     } finally {
       await serving.close()
+      watchdog?.close()
     }
   } finally {
     directory.close()

@@ -65,7 +65,7 @@ export async function restoreMetadata(flags: StoreFlags & { from: string }): Pro
       .finally(() => progress.stop())
     await leaveOutLedgerIds(store)
     await tell(backup, path, flags)
-    const next = `start the storage nodes, then run: strata fsck --metadata ${url}`
+    const next = `start the storage nodes, then run: strata fsck --accept-store --metadata ${url}`
     if (flags.json !== true) await printLine(`Nobody serves by it yet: ${next}`)
   })
 }

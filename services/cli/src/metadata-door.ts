@@ -40,13 +40,15 @@ function prefixOf(path: string): string {
 
 /**
  * Opens the store that a URL names. `configPath`: Pulsar's keys for etcd, `tlsTrustCertsFilePath`, `tlsCertificateFilePath`,
- * `tlsKeyFilePath`, and `username` and `passwordPath`; empty: none. `mustExist`: a directory is not made into a store.
+ * `tlsKeyFilePath`, and `username` and `passwordPath`; empty: none. `mustExist`: a directory is not made into a store. `onReplaced`: etcd
+ * was set back, or is another one, and the process must start anew.
  * @throws CodedError BAD_SETTING, BAD_CONFIG_FILE; MetadataError
  */
 export async function openMetadataStore(
   url: string,
-  { configPath, logger, mustExist = false }: { configPath: string; logger: Logger; mustExist?: boolean }
+  options: { configPath: string; logger: Logger; mustExist?: boolean; onReplaced?: (reason: string) => void }
 ): Promise<MetadataStore> {
+  const { configPath, logger, mustExist = false, onReplaced } = options
   const address = parseMetadataUrl(url)
   if (address.kind === 'level') {
     const { directory } = address
@@ -58,7 +60,8 @@ export async function openMetadataStore(
   // gRPC is loaded only where there is an etcd
   const { EtcdMetadataStore } = await import('@strata/metadata/etcd')
   const { endpoints, prefix } = address
-  return EtcdMetadataStore.open({ endpoints, prefix, ...credentials, clock: systemClock, logger })
+  const own = { endpoints, prefix, ...credentials, clock: systemClock, logger }
+  return EtcdMetadataStore.open(onReplaced === undefined ? own : { ...own, onReplaced })
 }
 
 const CONFIG_KEYS = [

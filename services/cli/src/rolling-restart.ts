@@ -51,6 +51,8 @@ export async function rollingRestart(given: RollingFlags): Promise<void> {
       }
       const startedMs = systemClock.nowMs()
       let done = 0
+      // after each it is well again
+      await untilWell(round, 'before anything is restarted')
       for (const node of chosen) await restartOne(node, round, `${++done} of ${chosen.length}`)
       const seconds = Math.round((systemClock.nowMs() - startedMs) / 1000)
       await say(flags, { event: 'done', restarted: done, seconds }, `${done} nodes were restarted in ${seconds} s`)
@@ -86,7 +88,6 @@ function restartBy({ command, devCluster }: RollingFlags, signal: AbortSignal): 
 
 async function restartOne(node: ClusterNode, round: Round, place: string): Promise<void> {
   const { flags, restart } = round
-  await untilWell(round, `before ${textOf(node)} is restarted`)
   const startedMs = systemClock.nowMs()
   await say(flags, { event: 'restarting', ...named(node), place }, `${place}: restarting ${textOf(node)}`)
   await restart(node)

@@ -1,7 +1,7 @@
 import { systemClock, type BookieId, type LedgerId } from '@strata/base'
 import { acceptForAll, CLUSTER_ID_KEY, readClusterId, reconcileLedgers, type Reconciled } from '@strata/bookie/server'
 import { AVAILABLE_BOOKIES_PREFIX, bookieIdOfKey, decodeAvailableBookie } from '@strata/ledger-client'
-import { transactUntilAnswered, type MetadataStore } from '@strata/metadata'
+import { liftStoreHold, readStoreHold, transactUntilAnswered, type MetadataStore } from '@strata/metadata'
 import { rowsBelow, withStore, type Cluster, type ClusterFlags } from './cluster.ts'
 import { CommandFailure } from './failure.ts'
 import { printJson, printLine, startProgress } from './output.ts'
@@ -17,6 +17,10 @@ export interface AcceptFlags extends ClusterFlags {
  * that was set back to an older copy, or emptied; with every node there, or declared destroyed.
  */
 export async function acceptStore(flags: AcceptFlags, { metadata, directory }: Cluster): Promise<void> {
+  const hold = await readStoreHold(metadata)
+  if (hold?.kind === 'filling') {
+    throw new CommandFailure(`${hold.reason}, and that has not come to its end: run it again first`)
+  }
   const counts = { seen: 0, rebuilt: 0, unresolved: 0, blocking: 0 }
   const progress = startProgress(() => `${counts.seen} ledgers looked at, ${counts.rebuilt} made anew`)
   const doors = {
@@ -38,7 +42,9 @@ export async function acceptStore(flags: AcceptFlags, { metadata, directory }: C
     const advice = 'bring nodes back, or declare them destroyed; --force accepts it all the same'
     throw new CommandFailure(`${counts.blocking} ledgers that are not closed cannot be put right: ${advice}`)
   }
-  await tell(await acceptForAll(doors), counts, flags)
+  const accepted = await acceptForAll(doors)
+  await liftStoreHold(metadata, systemClock)
+  await tell(accepted, counts, flags)
 }
 
 async function tell(

@@ -1,5 +1,5 @@
 import type { BookieId } from '@strata/base'
-import { encodeSegment, type MetadataStore } from '@strata/metadata'
+import { encodeSegment, STORE_HOLD_KEY, type MetadataStore } from '@strata/metadata'
 import { CLUSTER_ID_KEY, clusterIdOf } from './cluster-id.ts'
 
 /** Whether what the metadata store says may be acted on. */
@@ -50,7 +50,9 @@ export async function signStore(metadata: MetadataStore, signer: Signer): Promis
   const record = await metadata.get(key)
   const count = countOf(record?.value)
   const isAccepted = (await acceptedCount(metadata, bookieId)) === signedCount
-  if (count < signedCount && !isAccepted) return unsigned({ kind: 'set back', signedCount })
+  // what was restored may be older although the node had signed nothing since
+  const isHeld = (await metadata.get(STORE_HOLD_KEY)) !== undefined
+  if ((count < signedCount || isHeld) && !isAccepted) return unsigned({ kind: 'set back', signedCount })
   const next = Math.max(count, signedCount) + 1
   const result = await metadata.transact({
     compares: [

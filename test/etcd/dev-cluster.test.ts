@@ -1,0 +1,141 @@
+import { strict as assert } from 'node:assert'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
+import { startStrataCommand, type Ended, type RunningCommand } from '../support/strata-command.ts'
+import { assertWhole, PublishLoad } from './broker-load.ts'
+import { SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
+
+const TOPICS = ['persistent://public/default/one']
+const KEPT = ['defaultRetentionTimeInMinutes=-1', 'defaultRetentionSizeInMB=-1']
+
+interface Member {
+  readonly name: string
+  readonly kind: string
+  readonly id: string
+  readonly pid: number
+  readonly address: string
+  readonly http: string
+}
+
+interface Ready {
+  readonly event: 'ready'
+  readonly metadataUrl: string
+  readonly members: readonly Member[]
+}
+
+let etcdBinary: string
+beforeAll(() => {
+  etcdBinary = execFileSync(join(SCRIPTS, 'etcd'), ['install'], { encoding: 'utf8' }).trim()
+}, START_TIMEOUT_MS)
+
+let data: string
+let running: RunningCommand | undefined
+beforeEach(() => {
+  data = mkdtempSync(join(tmpdir(), 'strata-dev-'))
+})
+afterEach(async () => {
+  if (running?.child.exitCode === null) {
+    // twice: at once, with everything that it started
+    running.child.kill('SIGINT')
+    running.child.kill('SIGTERM')
+    await running.ended
+  }
+  running = undefined
+  rmSync(data, { recursive: true, force: true })
+})
+
+async function start(flags: readonly string[]): Promise<Ready> {
+  const kept = KEPT.flatMap(set => ['--broker-set', set])
+  const command = ['dev-cluster', '--json', '--data', data, '--etcd-binary', etcdBinary, ...kept, ...flags]
+  running = startStrataCommand(command)
+  const lines = await running.linesUntil(/"event":"ready"/)
+  return JSON.parse(lines.at(-1) ?? '') as Ready
+}
+
+async function stop(): Promise<Ended> {
+  assert(running !== undefined)
+  running.child.kill('SIGINT')
+  return running.ended
+}
+
+const brokerUrl = ({ members }: Ready): string => members.find(({ kind }) => kind === 'broker')?.address ?? ''
+const isRunning = (pid: number): boolean => existsSync(`/proc/${pid}`)
+
+interface Event {
+  readonly event: string
+  readonly kind?: string
+  readonly id?: string
+}
+
+async function rollingRestart(...flags: string[]): Promise<Event[]> {
+  const { code, stdout, stderr } = await startStrataCommand([
+    'rolling-restart',
+    '--dev-cluster',
+    data,
+    '--settle',
+    '1s',
+    '--json',
+    ...flags
+  ]).ended
+  assert.equal(code, 0, `${stdout}${stderr}`)
+  return stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as Event)
+}
+
+describe('a cluster on one machine', () => {
+  test('is restarted node by node under load, tells of a process that dies, and is all there when it starts again', async () => {
+    const ready = await start(['--bookies', '3', '--brokers', '1'])
+    assert.deepEqual(
+      ready.members.map(({ name }) => name),
+      ['etcd-1', 'bookie-1', 'bookie-2', 'bookie-3', 'broker-1']
+    )
+    const load = new PublishLoad(brokerUrl(ready))
+    await load.start(TOPICS)
+    await load.flows(200)
+    const events = await rollingRestart('--only', 'bookies')
+    const restarted = events.filter(({ event }) => event === 'restarted').map(({ id }) => id)
+    const bookies = ready.members.filter(({ kind }) => kind === 'bookie')
+    assert.deepEqual(new Set(restarted), new Set(bookies.map(({ id }) => id)))
+    assert(bookies.every(({ pid }) => !isRunning(pid)))
+    await load.flows(200)
+    await load.stop()
+    assert.deepEqual(load.failures, [])
+
+    const broker = ready.members.at(-1)
+    process.kill(broker?.pid ?? 0, 'SIGKILL')
+    const [ended] = (await running?.linesUntil(/"event":"ended"/))?.slice(-1) ?? []
+    assert.match(ended ?? '', /"name":"broker-1".*ended by SIGKILL/)
+    const { code, stderr } = await stop()
+    assert.deepEqual([code, stderr], [0, ''])
+    assert(ready.members.every(({ pid }) => !isRunning(pid)))
+
+    const again = await start(['--bookies', '3', '--brokers', '1'])
+    const addresses = ({ members }: Ready): string[] => members.map(({ address, http }) => `${address} ${http}`)
+    assert.deepEqual(addresses(again), addresses(ready))
+    await assertWhole(brokerUrl(again), TOPICS, load.acknowledged)
+  }, 180_000)
+
+  test('a data directory belongs to one, a taken port and a missing etcd are one line each', async () => {
+    const ready = await start(['--bookies', '1', '--brokers', '0'])
+    const refused = async (line: RegExp, code: number, ...flags: string[]): Promise<void> => {
+      const ended = await startStrataCommand(['dev-cluster', ...flags]).ended
+      assert.deepEqual([ended.code, ended.stderr.trim().split('\n').length], [code, 1], ended.stderr)
+      assert.match(ended.stderr, line)
+    }
+    await refused(/in use by process \d+: stop it/, 1, '--data', data, '--etcd-binary', etcdBinary)
+    await refused(/is no program/, 1, '--data', join(data, 'none'), '--etcd-binary', '/nowhere/etcd')
+    const port = Number(/:(\d+)$/.exec(ready.members[1]?.address ?? '')?.[1])
+    // its etcd begins two ports lower, so that its node finds the port of ours
+    const taken = ['--bookies', '1', '--brokers', '0', '--data', join(data, 'other'), '--base-port', String(port - 2)]
+    const ended = await startStrataCommand(['dev-cluster', ...taken, '--etcd-binary', etcdBinary]).ended
+    assert.equal(ended.code, 1)
+    assert.match(ended.stderr, /^strata: (bookie|etcd)-1 .*see .*\.log\n$/)
+    const { code } = await startStrataCommand(['rolling-restart', '--dev-cluster', join(data, 'other')]).ended
+    assert.equal(code, 1)
+  }, 120_000)
+})
