@@ -47,6 +47,11 @@ export class BrokerStore implements MetadataStore {
     return this.#isCut || this.#metadata.trouble.isDown
   }
 
+  /** By its holder's clock. */
+  get hasLease(): boolean {
+    return [...this.#leases].some(lease => !lease.isOver)
+  }
+
   cut(): void {
     this.#isCut = true
   }
@@ -162,6 +167,11 @@ class KeptLease implements Lease {
 
   get id(): string {
     return this.granted.id
+  }
+
+  /** Without telling anyone. */
+  get isOver(): boolean {
+    return this.#state !== 'held' || this.#process.nowMs() >= this.#heldUntilMs
   }
 
   get isLost(): boolean {

@@ -14,6 +14,19 @@ export function inject(world: Cluster, fault: Fault): void {
       end(() => process?.resume())
       return
     }
+    case 'pause-opening': {
+      const { afterMs, forMs } = fault
+      world.atNextOpening(opening => {
+        world.later(afterMs, () => {
+          const { process } = opening
+          process.pause()
+          opening.observe()
+          world.later(forMs, () => process.resume())
+        })
+      })
+      world.administer('unload', fault.topic)
+      return
+    }
     case 'kill':
       broker?.kill()
       end(() => broker?.start())

@@ -8,12 +8,27 @@ import type { Scheduler } from '@strata/sim'
  *   guarded     O3: a log is opened only by the broker that the row of its bundle names
  *   served      O4: with faults stopped every bundle is served within a bound, and every held question is answered
  *   undisturbed O5: a broker that has its lease and its registration drops no bundle
+ *   registered  a bundle is taken only by a broker that is registered
+ *   two-words   with three brokers or more, one alone declares no other dead
+ *   quick       a process that died is declared dead long before its lease ends, where enough others can tell
+ *   single      a broker that reaches the store has no topic open for long whose bundle is another's
  *   suspended   a broker without a lease dispatches nothing while a peer reaches the metadata store
  *   acks-kept   an acknowledgement that was answered is there after every takeover
  *   no-bug      no assert fails, nothing is thrown that is no operating error
  */
 export type Invariant =
-  'kept' | 'successor' | 'guarded' | 'served' | 'undisturbed' | 'suspended' | 'acks-kept' | 'no-bug'
+  | 'kept'
+  | 'successor'
+  | 'guarded'
+  | 'served'
+  | 'undisturbed'
+  | 'registered'
+  | 'two-words'
+  | 'quick'
+  | 'single'
+  | 'suspended'
+  | 'acks-kept'
+  | 'no-bug'
 
 export class Violation extends Error {
   override readonly name = 'Violation'

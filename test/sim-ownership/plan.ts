@@ -2,6 +2,8 @@ import { Random } from '@strata/sim'
 
 export type Fault =
   | { readonly kind: 'pause'; readonly broker: number; readonly forMs: number }
+  /** Whichever broker opens a log next stands still in the middle of it; a bundle moves, so that one does. */
+  | { readonly kind: 'pause-opening'; readonly topic: number; readonly afterMs: number; readonly forMs: number }
   | { readonly kind: 'kill'; readonly broker: number; readonly forMs: number }
   | { readonly kind: 'shutdown'; readonly broker: number; readonly forMs: number }
   /** From the metadata store, and from nothing else. */
@@ -39,6 +41,10 @@ type Make = (random: Random, at: { broker: number; by: number; topic: number; fo
 
 const FAULTS: readonly (readonly [weight: number, make: Make])[] = [
   [6, (_, { broker, forMs }) => ({ kind: 'pause', broker, forMs })],
+  [
+    5,
+    (random, { topic, forMs }) => ({ kind: 'pause-opening', topic, afterMs: random.skewed(0, 8), forMs: 4_000 + forMs })
+  ],
   [5, (_, { broker, forMs }) => ({ kind: 'kill', broker, forMs })],
   [2, (_, { broker, forMs }) => ({ kind: 'shutdown', broker, forMs })],
   [6, (_, { broker, forMs }) => ({ kind: 'cut', broker, forMs })],

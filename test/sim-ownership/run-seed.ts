@@ -70,8 +70,7 @@ async function live(world: World): Promise<void> {
 
 /** Everybody leaves; then every log is read from its first entry to its last. O1 */
 async function judge(world: World): Promise<void> {
-  const { scheduler, brokers, topics, history } = world
-  for (const broker of brokers) broker.kill()
+  const { scheduler, topics, history } = world
   const factory = world.judge()
   let isDone = false
   const run = async (): Promise<void> => {

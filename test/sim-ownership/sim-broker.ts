@@ -1,6 +1,7 @@
 import { CodedError, silentLogger, type BookieId } from '@strata/base'
 import {
   ClusterOwnership,
+  hashOf,
   type BrokerAddress,
   type BundleName,
   type PeerAnswer,
@@ -39,6 +40,9 @@ export interface Cluster {
   later(delayMs: number, run: () => void): void
   onKilled(killed: SimBroker): void
   onWatch(watcher: SimBroker, watched: { peer: string; listener: PeerListener }): void
+  /** Once. */
+  atNextOpening(run: (opening: SimBroker) => void): void
+  onOpening(opening: SimBroker): void
   administer(what: 'unload' | 'split', topic: number): void
 }
 
@@ -65,6 +69,7 @@ export class SimBroker implements PeerDoor {
   readonly #listeners = new Map<PeerListener, { readonly watcher: SimProcess; readonly peer: string }>()
   /** When it was last seen without the store, not running, or just started. */
   #unwellMs = 0
+  readonly #foreignSinceMs = new Map<string, number>()
   /** When it was last seen with a lease, or not running. */
   #leasedMs = 0
 
@@ -111,7 +116,21 @@ export class SimBroker implements PeerDoor {
     const { nowMs } = this.#world.scheduler
     const isRunning = this.isUp && !this.#process.isPaused
     if (!isRunning || this.#store?.isCut !== false) this.#unwellMs = nowMs
-    if (!isRunning || this.#ownership?.hasLease !== false) this.#leasedMs = nowMs
+    if (!isRunning || this.#store?.hasLease !== false) this.#leasedMs = nowMs
+    this.#checkTopics()
+  }
+
+  /** No topic stays open here for long whose bundle is another's. */
+  #checkTopics(): void {
+    const { view, history, scheduler } = this.#world
+    const isElsewhere = (name: TopicName): boolean => (view.ownerOfHash(hashOf(name)) ?? this.name) !== this.name
+    const foreign = this.isWell ? (this.#topics?.open() ?? []).filter(isElsewhere).map(String) : []
+    for (const name of this.#foreignSinceMs.keys()) if (!foreign.includes(name)) this.#foreignSinceMs.delete(name)
+    for (const name of foreign) {
+      const sinceMs = this.#foreignSinceMs.get(name) ?? scheduler.nowMs
+      this.#foreignSinceMs.set(name, sinceMs)
+      if (scheduler.nowMs - sinceMs > GRACE_MS) history.violate('single', `${this.name} keeps ${name} open`)
+    }
   }
 
   start(): void {
@@ -178,7 +197,7 @@ export class SimBroker implements PeerDoor {
   /** It handed something to a consumer: might it? */
   checkDispatch(): void {
     const { history, brokers, scheduler } = this.#world
-    if (this.#ownership?.hasLease !== false || scheduler.nowMs - this.#leasedMs < GRACE_MS) return
+    if (this.#store?.hasLease !== false || scheduler.nowMs - this.#leasedMs < GRACE_MS) return
     const witness = brokers.find(other => other !== this && other.isWell)
     if (witness === undefined) return
     history.violate('suspended', `${this.name} dispatches without a lease, and ${witness.name} reaches the store`)
@@ -223,7 +242,13 @@ export class SimBroker implements PeerDoor {
     this.#store = store
     this.#listeners.clear()
     const factory = this.#factory(store, process)
-    const topics = new SimTopics({ name: this.name, history, factory, onDrop: bundle => this.#checkDrop(bundle) })
+    const topics = new SimTopics({
+      name: this.name,
+      history,
+      factory,
+      onDrop: bundle => this.#checkDrop(bundle),
+      onOpening: () => this.#world.onOpening(this)
+    })
     this.#topics = topics
     const ownership = new ClusterOwnership({
       ...{ metadata: store, clock: process, logger: silentLogger, leaseMs: LEASE_MS, peers: this },

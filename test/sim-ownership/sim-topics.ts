@@ -39,6 +39,7 @@ export class SimTopics implements BundleTopics {
   readonly #factory: ManagedLedgerFactory
   readonly #open = new Map<string, OpenTopic>()
   readonly #onDrop: (bundle: BundleName) => void
+  readonly #onOpening: () => void
   ownership: ClusterOwnership | undefined
   isSuspended = false
 
@@ -47,11 +48,13 @@ export class SimTopics implements BundleTopics {
     history: History
     factory: ManagedLedgerFactory
     onDrop: (bundle: BundleName) => void
+    onOpening: () => void
   }) {
     this.#name = options.name
     this.#history = options.history
     this.#factory = options.factory
     this.#onDrop = options.onDrop
+    this.#onOpening = options.onOpening
   }
 
   // what clients ask
@@ -80,6 +83,11 @@ export class SimTopics implements BundleTopics {
     const cursor = await (await log).openCursor(SUBSCRIPTION, { initial: 'earliest' })
     cursor.acknowledgeUpTo({ ledgerId: place.ledgerId, entryId: place.entryId })
     await cursor.flush()
+  }
+
+  /** Names of topics that are open, and not about to close. */
+  open(): TopicName[] {
+    return [...this.#open.values()].filter(({ isClosing }) => !isClosing).map(({ name }) => name)
   }
 
   // what ownership asks
@@ -145,6 +153,7 @@ export class SimTopics implements BundleTopics {
 
   #load(name: TopicName, guard: { key: string; version: number } | undefined): OpenTopic {
     this.#history.counts.opens++
+    this.#onOpening()
     const guards = guard === undefined ? [] : [guard]
     const log = this.#factory.open<Sent>(name.storageName, { ...OPEN, guards })
     const topic: OpenTopic = { name, log, isClosing: false }

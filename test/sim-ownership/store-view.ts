@@ -18,6 +18,7 @@ export class StoreView {
   readonly #logs = new Map<string, LogView>()
   readonly #owners = new Map<string, string>()
   readonly #brokers = new Set<string>()
+  readonly #suspicions = new Set<string>()
   /** Which broker a registration is of. */
   readonly #nameOf = new Map<string, string>()
   readonly #expected = new Map<string, string>()
@@ -55,6 +56,23 @@ export class StoreView {
     return this.#brokers.has(instance)
   }
 
+  get registeredCount(): number {
+    return this.#brokers.size
+  }
+
+  /** Its registrations that are there. */
+  registrationsOf(name: string): string[] {
+    return [...this.#brokers].filter(instance => this.#nameOf.get(instance) === name)
+  }
+
+  /** The name of the broker that has the bundle with this hash. */
+  ownerOfHash(hash: number): string | undefined {
+    for (const [bundle, owner] of this.#owners) {
+      if (owner !== '' && isBetween(hash, rangeOf(bundle))) return this.#nameOf.get(owner)
+    }
+    return undefined
+  }
+
   instanceThatOwns(bundle: string): string | undefined {
     return this.#owners.get(bundle)
   }
@@ -67,6 +85,7 @@ export class StoreView {
   #onChange({ key, value }: WatchEvent): void {
     if (key.startsWith(ownershipKeys.brokers)) {
       const instance = key.slice(ownershipKeys.brokers.length)
+      if (value === undefined) this.#checkDeclared(instance)
       if (value === undefined) this.#brokers.delete(instance)
       else this.#brokers.add(instance)
       this.#history.tell('store', () => `${instance} ${value === undefined ? 'is gone' : 'is registered'}`)
@@ -74,6 +93,9 @@ export class StoreView {
       const bundle = key.slice(ownershipKeys.owners.length)
       const row = value === undefined ? undefined : decodeOwner({ key, value })
       this.#checkTaken(bundle, row?.owner ?? '')
+      if (row !== undefined && row.owner !== '' && !this.#brokers.has(row.owner)) {
+        this.#history.violate('registered', `${row.owner} has ${bundle}, and is not registered`)
+      }
       if (row === undefined) this.#owners.delete(bundle)
       else this.#owners.set(bundle, row.owner)
       this.#checkApart(bundle)
@@ -82,8 +104,17 @@ export class StoreView {
         () => `${bundle} ${row === undefined ? 'gone' : `${row.owner}>${row.next} ${row.reason}`}`
       )
     } else if (key.startsWith(ownershipKeys.suspicions)) {
+      if (value === undefined) this.#suspicions.delete(key)
+      else this.#suspicions.add(key)
       this.#history.tell('store', () => `${key} ${value === undefined ? 'gone' : 'there'}`)
     } else this.#onLogChange(key, value)
+  }
+
+  #checkDeclared(instance: string): void {
+    const by = this.#committer
+    if (by === undefined || by === this.#nameOf.get(instance) || this.#brokers.size < 3) return
+    const words = [...this.#suspicions].filter(key => key.startsWith(ownershipKeys.suspicion(instance, '')))
+    if (words.length < 2) this.#history.violate('two-words', `${by} declares ${instance} dead, ${words.join()}`)
   }
 
   /** O5: from a broker that is registered nobody else takes a bundle. */

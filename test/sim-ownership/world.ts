@@ -26,6 +26,7 @@ import { StoreView } from './store-view.ts'
 const NAMESPACE = 'public/default'
 const OBSERVE_MS = 100
 const NOTICE_MS_MAX = 30
+const QUICK_MS = 1_500
 
 /** Brokers, clients, storage nodes and a metadata store. Everything in it follows from the plan. */
 export class World implements Cluster {
@@ -43,6 +44,10 @@ export class World implements Cluster {
   readonly bookies: readonly BookieId[] = [0, 1, 2].map(index => bookieId(`bookie-${index}`))
   readonly #nodes: readonly MemoryBookieNode[]
   isHealed = false
+  #isJudging = false
+  #onOpening: ((opening: SimBroker) => void) | undefined
+  /** When the metadata store was last seen in trouble. */
+  #troubledMs = 0
 
   constructor(plan: Plan, options: { isTold: boolean }) {
     this.plan = plan
@@ -84,6 +89,8 @@ export class World implements Cluster {
       })
     }
     const observe = (): void => {
+      const { lost, ambiguous, late, isDown, slowness } = this.metadata.trouble
+      if (lost + ambiguous + late > 0 || isDown || slowness > 1) this.#troubledMs = this.scheduler.nowMs
       for (const broker of this.brokers) broker.observe()
       this.later(OBSERVE_MS, observe)
     }
@@ -93,6 +100,7 @@ export class World implements Cluster {
 
   /** Its peers notice at once: their connections break, and its port refuses. */
   onKilled(killed: SimBroker): void {
+    if (!this.#isJudging) this.#expectDeclared(killed)
     for (const broker of this.brokers) {
       for (const listener of broker.listenersTo(killed.name)) {
         broker.process.post(this.random.between(1, NOTICE_MS_MAX), () => {
@@ -102,12 +110,36 @@ export class World implements Cluster {
     }
   }
 
+  /** It is declared dead soon, if enough others can tell. */
+  #expectDeclared(killed: SimBroker): void {
+    const { view, scheduler } = this
+    const doomed = view.registrationsOf(killed.name)
+    const words = view.registeredCount >= 3 ? 2 : 1
+    const sinceMs = scheduler.nowMs
+    this.later(QUICK_MS, () => {
+      const still = doomed.filter(instance => view.isRegistered(instance))
+      const witnesses = this.brokers.filter(broker => broker !== killed && broker.isWell)
+      if (still.length === 0 || killed.isUp || witnesses.length < words || this.#troubledMs > sinceMs - 1_000) return
+      this.history.violate('quick', `${still.join()} is dead, and was not declared so`)
+    })
+  }
+
   /** A new connection to a peer that is not there is refused. */
   onWatch(watcher: SimBroker, { peer, listener }: { peer: string; listener: PeerListener }): void {
     watcher.process.post(NOTICE_MS_MAX, () => {
       const watched = this.brokers.find(({ name }) => name === peer)
       if (watched?.process.isDead === true) listener.onDown()
     })
+  }
+
+  atNextOpening(run: (opening: SimBroker) => void): void {
+    this.#onOpening = run
+  }
+
+  onOpening(opening: SimBroker): void {
+    const run = this.isHealed ? undefined : this.#onOpening
+    this.#onOpening = undefined
+    run?.(opening)
   }
 
   /** As an operator does, at whoever has the bundle. */
@@ -130,8 +162,10 @@ export class World implements Cluster {
     }
   }
 
-  /** Reads logs at the end, with nothing in its way. */
+  /** Ends every broker. Reads logs with nothing in its way. */
   judge(): ManagedLedgerFactory {
+    this.#isJudging = true
+    for (const broker of this.brokers) broker.kill()
     const metadata = this.metadata.store
     const clock = this.scheduler.createProcess('judge')
     const ledgers = createLedgerClient({

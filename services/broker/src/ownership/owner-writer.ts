@@ -40,6 +40,7 @@ export class OwnerWriter {
     const row = this.rowOf(wanted)
     const { namesTopics = false, isGiving = false } = wanted
     local.pending = 'write'
+    const judgedVersion = this.#versionOf(local)
     this.#context.transact({
       compares: this.#compares(local),
       changes: [{ kind: 'own', bundle: local.name, row, namesTopics }],
@@ -49,19 +50,20 @@ export class OwnerWriter {
           this.#context.decided(local.key, `${this.#describe(row)}: ${row.reason}`)
           this.apply(local.name, { row, version: outcome.revision })
         }
-        this.#settle(local, outcome)
+        this.#settle(local, outcome, judgedVersion)
       }
     })
   }
 
   remove(local: LocalBundle): void {
     local.pending = 'write'
+    const judgedVersion = this.#versionOf(local)
     this.#context.transact({
       compares: this.#compares(local),
       changes: [{ kind: 'delete', key: ownershipKeys.owner(local.key) }],
       onOutcome: outcome => {
         if (outcome.kind === 'committed') this.apply(local.name, { row: undefined, version: outcome.revision })
-        this.#settle(local, outcome)
+        this.#settle(local, outcome, judgedVersion)
       }
     })
   }
@@ -74,6 +76,7 @@ export class OwnerWriter {
   ): void {
     const { parts, row, compares, change } = division
     local.pending = 'split'
+    const judgedVersion = this.#versionOf(local)
     this.#context.transact({
       compares: [...this.#compares(local), ...compares],
       changes: [
@@ -88,7 +91,7 @@ export class OwnerWriter {
           for (const part of parts) this.apply(part, { row, version })
         }
         onOutcome(outcome)
-        this.#settle(local, outcome)
+        this.#settle(local, outcome, judgedVersion)
       }
     })
   }
@@ -102,19 +105,24 @@ export class OwnerWriter {
     table.apply({ bundle: bundle.toString(), row, version, source: 'answer', nowMs })
   }
 
-  #settle(local: LocalBundle, outcome: Outcome): void {
+  #settle(local: LocalBundle, outcome: Outcome, judgedVersion: number): void {
     const { nowMs } = this.#context
+    const hasNews = this.#versionOf(local) !== judgedVersion
     local.pending = 'no'
-    if (outcome.kind === 'conflict') local.pausedUntilMs = nowMs + CONFLICT_PAUSE_MS
+    if (outcome.kind === 'conflict' && !hasNews) local.pausedUntilMs = nowMs + CONFLICT_PAUSE_MS
     if (outcome.kind === 'failed') local.pausedUntilMs = nowMs + FAILURE_PAUSE_MS
     this.#onSettled(local, outcome)
   }
 
+  /** Of its row as it is known; 0: there is none. */
+  #versionOf({ key }: LocalBundle): number {
+    return this.#context.table.get(key)?.version ?? 0
+  }
+
   #compares(local: LocalBundle): Compare[] {
     const { table, registry } = this.#context
-    const known = table.get(local.key)
-    const compares = [{ key: ownershipKeys.owner(local.key), version: known?.version ?? 0 }, registry.ownCompare]
-    const former = known?.row.owner ?? ''
+    const former = table.get(local.key)?.row.owner ?? ''
+    const compares = [{ key: ownershipKeys.owner(local.key), version: this.#versionOf(local) }, registry.ownCompare]
     if (former !== '' && former !== registry.instance) {
       compares.push({ key: ownershipKeys.broker(former), version: 0 })
     }

@@ -119,6 +119,7 @@ export class Suspicions {
     this.#transact(suspect, {
       compares: [registry.ownCompare, this.#registrationOf(instance), ...votes],
       changes: [{ kind: 'delete', key: ownershipKeys.broker(instance) }],
+      isLast: true, // the watch tells that it is gone
       onOutcome: outcome => {
         if (outcome.kind === 'committed') this.#context.decided('', `declared ${id} dead`)
         this.reconcile(instance)
@@ -129,7 +130,7 @@ export class Suspicions {
   /** One transaction a suspect at a time. The watch tells what came of it. */
   #transact(
     suspect: Suspect,
-    work: { compares: Compare[]; changes: RowChange[]; onOutcome: (outcome: Outcome) => void }
+    work: { compares: Compare[]; changes: RowChange[]; isLast?: boolean; onOutcome: (outcome: Outcome) => void }
   ): void {
     suspect.isPending = true
     this.#context.transact({
@@ -137,7 +138,8 @@ export class Suspicions {
       changes: work.changes,
       onOutcome: outcome => {
         suspect.isPending = false
-        suspect.pausedUntilMs = this.#context.nowMs + AGAIN_MS
+        const isSettled = outcome.kind === 'committed' && !work.isLast
+        suspect.pausedUntilMs = isSettled ? 0 : this.#context.nowMs + AGAIN_MS
         work.onOutcome(outcome)
       }
     })
