@@ -13,7 +13,9 @@ import { ROOT } from '../tidy/repository.ts'
   node test/bench/unavailability.mjs [--trouble kill|stop|unload] [--topics 1000] [--languages python,go,java]
 
   Two brokers, three storage nodes, one etcd. Topics are published to by the published clients, once a second each, and something
-  happens to the broker that serves most of them. A topic is unavailable from then, or from the first send after it, until the first receipt.
+  happens to the second broker. A topic of it is unavailable from then, or from the first send after it, until the first receipt.
+  Clients look topics up at the first broker, as they would behind a balancer of TCP that knows which brokers are ready: given
+  a list of addresses, the Go client picks one by chance each time, also one that refuses, and doubles its pause.
   The machine must be otherwise idle.
 */
 
@@ -34,7 +36,7 @@ interface TopicRun {
   readonly name: string
   readonly producer: Producer
   readonly sends: Send[]
-  failures: number
+  readonly failures: string[]
 }
 
 export async function main(argv: readonly string[]): Promise<number> {
@@ -50,7 +52,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   if (trouble === undefined) throw new Error(`--trouble is one of ${TROUBLES.join(', ')}`)
   const root = mkdtempSync(join(tmpdir(), 'strata-bench-failover-'))
   const scripts = join(ROOT, 'test', 'peers')
-  const cluster = await FailoverCluster.start({ root, scripts, brokers: 2, etcdMembers: 1 })
+  const cluster = await FailoverCluster.start({ root, scripts, brokers: 2, etcdMembers: 1, watchdog: true })
   const drivers: Driver[] = []
   try {
     const languages = values.languages.split(',')
@@ -58,7 +60,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     for (const language of languages) {
       const driver = await startDriver(language, join(ROOT, 'test', 'conformance', 'drivers'))
       drivers.push(driver)
-      const client = await Client.create(driver, cluster.brokerUrl)
+      const client = await Client.create(driver, `pulsar://127.0.0.1:${cluster.brokers[0]?.brokerPort ?? 0}`)
       topics.push(
         ...(await createTopics(client, { language, count: Math.ceil(Number(values.topics) / languages.length) }))
       )
@@ -80,7 +82,7 @@ async function createTopics(client: Client, options: { language: string; count: 
     while (next < count) {
       const name = `unavailability-${language}-${next++}`
       const producer = await client.producer(`persistent://public/default/${name}`)
-      topics.push({ language, name, producer, sends: [], failures: 0 })
+      topics.push({ language, name, producer, sends: [], failures: [] })
     }
   }
   await Promise.all(Array.from({ length: CREATED_AT_ONCE }, worker))
@@ -94,7 +96,9 @@ async function measure(
   const end = new AbortController()
   const publishing = Promise.all(topics.map((topic, i) => publish(topic, (i * EVERY_MS) / topics.length, end.signal)))
   await delay(WARM_UP_MS)
-  const { broker, served } = await busiest(cluster, topics)
+  const [, broker] = cluster.brokers
+  if (broker === undefined) throw new Error('there is one broker only')
+  const served = await servedBy(broker, topics)
   broker.isBusy = true
   const atMs = performance.now()
   await make(trouble, { cluster, broker })
@@ -102,7 +106,6 @@ async function measure(
     await delay(100)
   }
   await delay(2 * EVERY_MS)
-  if (trouble === 'stop') broker.process.signal('SIGCONT')
   end.abort()
   await publishing
   return table(served, { atMs, trouble })
@@ -117,22 +120,16 @@ async function make(
   else await cluster.admin('PUT', 'namespaces/public/default/unload')
 }
 
-/** The broker that serves most topics, with those that it serves. */
-async function busiest(
-  cluster: FailoverCluster,
-  topics: readonly TopicRun[]
-): Promise<{ broker: BrokerPlace; served: TopicRun[] }> {
-  const [{ webUrl } = { webUrl: '' }] = cluster.brokers
-  const served = new Map<string, TopicRun[]>()
+/** @throws Error if the broker serves nothing: then nothing can be measured */
+async function servedBy(broker: BrokerPlace, topics: readonly TopicRun[]): Promise<TopicRun[]> {
+  const served: TopicRun[] = []
   for (const topic of topics) {
-    const response = await fetch(`${webUrl}/lookup/v2/topic/persistent/public/default/${topic.name}`)
+    const response = await fetch(`${broker.webUrl}/lookup/v2/topic/persistent/public/default/${topic.name}`)
     const { brokerUrl } = (await response.json()) as { brokerUrl: string }
-    served.set(brokerUrl, [...(served.get(brokerUrl) ?? []), topic])
+    if (brokerUrl === `pulsar://127.0.0.1:${broker.brokerPort}`) served.push(topic)
   }
-  const of = ({ brokerPort }: BrokerPlace): TopicRun[] => served.get(`pulsar://127.0.0.1:${brokerPort}`) ?? []
-  const [broker] = [...cluster.brokers].sort((a, b) => of(b).length - of(a).length)
-  if (broker === undefined || of(broker).length === 0) throw new Error('no broker serves anything')
-  return { broker, served: of(broker) }
+  if (served.length === 0) throw new Error('the broker serves none of the topics: run it again')
+  return served
 }
 
 async function publish(topic: TopicRun, offsetMs: number, signal: AbortSignal): Promise<void> {
@@ -142,8 +139,8 @@ async function publish(topic: TopicRun, offsetMs: number, signal: AbortSignal): 
     try {
       await topic.producer.send('x')
       topic.sends.push({ fromMs, toMs: performance.now() })
-    } catch {
-      topic.failures++
+    } catch (error) {
+      topic.failures.push(error instanceof Error ? error.message : String(error))
     }
     await delay(Math.max(0, fromMs + EVERY_MS - performance.now()))
   }
@@ -160,9 +157,11 @@ function table(served: readonly TopicRun[], { atMs, trouble }: { atMs: number; t
     const own = served.filter(topic => language === 'all' || topic.language === language)
     const times = own.map(topic => unavailableMs(topic, atMs) ?? Infinity).sort((a, b) => a - b)
     const at = (part: number): string => (times[Math.ceil(times.length * part) - 1] ?? NaN).toFixed(0)
-    const failures = own.reduce((sum, topic) => sum + topic.failures, 0)
+    const failures = own.reduce((sum, topic) => sum + topic.failures.length, 0)
     return `| ${trouble} | ${language} | ${own.length} | ${at(0.5)} ms | ${at(0.99)} ms | ${at(1)} ms | ${failures} |`
   })
+  const failed = served.filter(({ failures }) => failures.length > 0)
+  for (const { name, failures } of failed) process.stderr.write(`${name}: ${failures.join('; ')}\n`)
   return [
     '| trouble | client | topics | median | p99 | longest | failed sends |',
     '|---|---|---|---|---|---|---|',

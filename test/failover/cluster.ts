@@ -20,10 +20,17 @@ export class BrokerPlace {
   readonly proxies: readonly FaultyProxy[]
   /** A fault is being done to it. */
   isBusy = false
+  readonly #hasWatchdog: boolean
   #process: BrokerProcess | undefined
 
-  constructor(options: { name: string; ports: { broker: number; web: number }; proxies: readonly FaultyProxy[] }) {
+  constructor(options: {
+    name: string
+    ports: { broker: number; web: number }
+    proxies: readonly FaultyProxy[]
+    watchdog: boolean
+  }) {
     this.name = options.name
+    this.#hasWatchdog = options.watchdog
     this.brokerPort = options.ports.broker
     this.webPort = options.ports.web
     this.proxies = options.proxies
@@ -49,7 +56,8 @@ export class BrokerPlace {
         brokerServicePort: this.brokerPort,
         webServicePort: this.webPort,
         advertisedAddress: '127.0.0.1',
-        metadataStoreSessionTimeoutMillis: LEASE_MS
+        metadataStoreSessionTimeoutMillis: LEASE_MS,
+        strataWatchdogEnabled: this.#hasWatchdog
       }
     })
   }
@@ -95,6 +103,8 @@ export class FailoverCluster {
     scripts: string
     brokers: number
     etcdMembers: number
+    /** Without it a broker that was stopped past its lease comes back as a zombie. */
+    watchdog: boolean
   }): Promise<FailoverCluster> {
     const etcd = await startEtcd({ scripts: options.scripts, members: options.etcdMembers })
     const metadataUrl = `etcd:http://${etcd.endpoints.join(',')}/strata`
@@ -104,7 +114,7 @@ export class FailoverCluster {
       Array.from({ length: options.brokers }, async (_, i) => {
         const proxies = await Promise.all(etcd.endpoints.map(endpoint => FaultyProxy.open(endpoint)))
         const own = { broker: ports[2 * i] ?? 0, web: ports[2 * i + 1] ?? 0 }
-        return new BrokerPlace({ name: `broker-${i + 1}`, ports: own, proxies })
+        return new BrokerPlace({ name: `broker-${i + 1}`, ports: own, proxies, watchdog: options.watchdog })
       })
     )
     const cluster = new FailoverCluster({ etcd, bookies, brokers })

@@ -35,7 +35,12 @@ export interface FailoverReport extends Judgement {
 }
 
 export async function runFailover(options: FailoverOptions): Promise<FailoverReport> {
-  const cluster = await FailoverCluster.start({ ...options, brokers: BROKERS, etcdMembers: ETCD_MEMBERS })
+  const cluster = await FailoverCluster.start({
+    ...options,
+    brokers: BROKERS,
+    etcdMembers: ETCD_MEMBERS,
+    watchdog: false
+  })
   const drivers: Driver[] = []
   const loads: TopicLoad[] = []
   try {

@@ -20,6 +20,10 @@ import { openMetadataStore } from './metadata-door.ts'
 import { loadSettings } from './settings.ts'
 import { stopRequest } from './stop-request.ts'
 import { StoreStanding } from './store-standing.ts'
+import { Watchdog } from './watchdog.ts'
+
+/** Beyond the lease: a broker that comes back just in time is let be. */
+const WATCHDOG_MS = 250
 
 export interface BrokerFlags {
   readonly conf?: string
@@ -95,11 +99,16 @@ async function serve({ settings, metadata, logger, json, stopped, standing }: Pa
       storageTroubles: () => troublesOf(directory, quorum.ackQuorum),
       cluster: { leaseMs: settings.metadataStoreSessionTimeoutMillis }
     })
+    const leaseMs = settings.metadataStoreSessionTimeoutMillis
+    const watchdog = settings.strataWatchdogEnabled
+      ? new Watchdog({ limitMs: leaseMs + WATCHDOG_MS, logger })
+      : undefined
     try {
       print(serving, { clusterId, json, directory })
       await Promise.race([stopped, standing.over.then(error => Promise.reject(error))])
     } finally {
       await serving.close()
+      watchdog?.close()
     }
   } finally {
     directory.close()

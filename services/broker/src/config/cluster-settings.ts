@@ -1,4 +1,4 @@
-import { configErrors, number, text, type SettingsOf } from '@strata/base'
+import { boolean, configErrors, number, text, type SettingsOf } from '@strata/base'
 import type { QuorumConfig } from '@strata/ledger-client'
 import { brokerSettings } from './settings.ts'
 
@@ -18,6 +18,10 @@ const clusterSettings = {
     max: 600_000,
     unit: 'ms',
     doc: 'How long the cluster goes on counting with a broker that it does not hear of: the topics of one that stands still are taken over after it.'
+  }),
+  strataWatchdogEnabled: boolean({
+    default: true,
+    doc: 'A process beside the broker ends it (SIGKILL) once it has stood still for longer than metadataStoreSessionTimeoutMillis: its clients then turn at once to whoever took its topics over. Whatever starts services has to start it again.'
   }),
   managedLedgerDefaultEnsembleSize: number({
     default: 2,
