@@ -118,7 +118,7 @@ describe('a cluster on one machine', () => {
     const addresses = ({ members }: Ready): string[] => members.map(({ address, http }) => `${address} ${http}`)
     assert.deepEqual(addresses(again), addresses(ready))
     await assertWhole(brokerUrl(again), TOPICS, load.acknowledged)
-  }, 180_000)
+  }, 600_000)
 
   test('a data directory belongs to one, a taken port and a missing etcd are one line each', async () => {
     const ready = await start(['--bookies', '1', '--brokers', '0'])
@@ -137,5 +137,5 @@ describe('a cluster on one machine', () => {
     assert.match(ended.stderr, /^strata: (bookie|etcd)-1 .*see .*\.log\n$/)
     const { code } = await startStrataCommand(['rolling-restart', '--dev-cluster', join(data, 'other')]).ended
     assert.equal(code, 1)
-  }, 120_000)
+  }, 600_000)
 })

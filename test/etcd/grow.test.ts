@@ -123,5 +123,5 @@ describe('a standalone grows', () => {
     rmSync(join(root, 'data'), { recursive: true })
     const { stored } = await assertWhole(broker.ready.brokerUrl, TOPICS, load.acknowledged)
     assert(stored >= load.acknowledged.size)
-  }, 180_000)
+  }, 600_000)
 })

@@ -1,6 +1,6 @@
 import { createLogger, type LogLevel } from '@strata/base'
 import { bookieServerErrors, bookieSettings, openBookieServer, type BookieServer } from '@strata/bookie/server'
-import { MetadataError } from '@strata/metadata'
+import { FeatureGate, MetadataError } from '@strata/metadata'
 import { bookkeeperKeys } from './bookkeeper-keys.ts'
 import { CommandFailure } from './failure.ts'
 import { openMetadataStore } from './metadata-door.ts'
@@ -42,7 +42,11 @@ export async function runBookie(flags: BookieFlags): Promise<void> {
   const metadata = await openMetadataStore(url, { configPath, logger, onReplaced }).catch((error: unknown) => {
     throw metadataFailure(error, url)
   })
+  let gate: FeatureGate | undefined
   try {
+    gate = await FeatureGate.open(metadata, { logger }).catch((error: unknown) => {
+      throw metadataFailure(error, url)
+    })
     const server = await openBookieServer({ settings, metadata, logger, softwareVersion: VERSION }).catch(
       (error: unknown) => {
         throw metadataFailure(error, url)
@@ -55,6 +59,7 @@ export async function runBookie(flags: BookieFlags): Promise<void> {
       await server.close()
     }
   } finally {
+    gate?.close()
     await metadata.close()
   }
 }
