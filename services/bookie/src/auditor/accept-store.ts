@@ -29,6 +29,7 @@ export type Reconciled =
   | { readonly kind: 'unresolved'; readonly ledgerId: LedgerId; readonly why: string; readonly isBlocking: boolean }
 
 const PAGE_LEDGERS = 1_000
+const LEDGERS_AT_ONCE = 8
 
 /**
  * Makes the metadata say of every ledger what nodes have, for a store that was set back or emptied: one that it does not know
@@ -37,11 +38,22 @@ const PAGE_LEDGERS = 1_000
  * @throws MetadataError; LedgerError UNAVAILABLE
  */
 export async function* reconcileLedgers(doors: ReconcileDoors): AsyncGenerator<Reconciled> {
-  for await (const id of heldAnywhere(doors)) {
-    doors.onSeen(1)
-    const found = await reconcile(id, doors)
-    if (found !== undefined) yield found
+  for await (const ids of batchesOf(heldAnywhere(doors))) {
+    const found = await Promise.all(ids.map(id => reconcile(id, doors)))
+    doors.onSeen(ids.length)
+    for (const each of found) if (each !== undefined) yield each
   }
+}
+
+async function* batchesOf(ids: AsyncIterable<LedgerId>): AsyncGenerator<LedgerId[]> {
+  let batch: LedgerId[] = []
+  for await (const id of ids) {
+    batch.push(id)
+    if (batch.length < LEDGERS_AT_ONCE) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
 }
 
 /** Nodes that set themselves aside take the store as it is. Returns which. @throws MetadataError */

@@ -158,11 +158,16 @@ export async function readAll(
   }
 }
 
-/** Another store with the same records, as of now. */
+/** Another store with the same records and revisions, as of now. */
 export async function copyMetadata(from: MemoryMetadataStore): Promise<MemoryMetadataStore> {
   const copy = new MemoryMetadataStore()
   const { records } = await from.scan({ prefix: '' })
+  const newest = Math.max(0, ...records.map(({ version }) => version))
   for (const { key, value } of records) await copy.transact({ compares: [], changes: [{ kind: 'put', key, value }] })
+  for (let revision = records.length; revision < newest;) {
+    const result = await copy.transact({ compares: [], changes: [{ kind: 'delete', key: 'nothing' }] })
+    revision = result.committed ? result.revision : 0
+  }
   return copy
 }
 
