@@ -223,6 +223,25 @@ describe('many nodes gone at once', () => {
   })
 })
 
+describe('a rack that goes at once', () => {
+  test('is waited for, though most nodes are there; a node that is declared destroyed does not count', async () => {
+    world = await AuditWorld.create(8, { racks: ['r1', 'r1', 'r2', 'r2', 'r2', 'r3', 'r3', 'r3'] })
+    const ids = [await world.writeClosed(5), await world.writeClosed(5), await world.writeClosed(5)]
+    const before = await Promise.all(ids.map(id => world.record(id)))
+    const auditor = await world.startAuditor()
+    await world.takeAway(N0)
+    await world.takeAway(N1)
+    world.clock.advance(LOST_MS)
+    await auditor.settled()
+    assert.deepEqual(auditor.status()?.waiting, { rack: 'r1', gone: 2, of: 2 })
+    assert.deepEqual(await Promise.all(ids.map(id => world.record(id))), before)
+    await world.declare(N0, 'destroyed')
+    await auditor.settled()
+    assert.equal(auditor.status()?.waiting, null)
+    for (const id of ids) await world.checkWhole(id, 4)
+  })
+})
+
 describe('ledgers that are not closed', () => {
   test('are left to their writer for a while, then recovered and repaired', async () => {
     world = await AuditWorld.create(5)
