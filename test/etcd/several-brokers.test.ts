@@ -58,12 +58,12 @@ function idOf({ ready }: BrokerProcess): string {
   return ready.webUrl.replace('http://', '')
 }
 
-async function admin<Body>(
+async function admin(
   { ready }: BrokerProcess,
   method: string,
   path: string,
   options: { body?: unknown; redirect?: 'manual' } = {}
-): Promise<{ status: number; body: Body; location: string }> {
+): Promise<{ status: number; body: unknown; location: string }> {
   const answer = await fetch(`${ready.webUrl}/admin/v2/${path}`, {
     method,
     redirect: options.redirect ?? 'follow',
@@ -77,24 +77,21 @@ async function admin<Body>(
   } catch {
     // words
   }
-  return { status: answer.status, body: body as Body, location: answer.headers.get('location') ?? '' }
+  return { status: answer.status, body, location: answer.headers.get('location') ?? '' }
 }
 
 /** Bundles of the namespace that each broker holds. */
 async function bundlesOf(broker: BrokerProcess): Promise<string[]> {
-  const { body } = await admin<Record<string, unknown>>(
-    broker,
-    'GET',
-    `brokers/standalone/${idOf(broker)}/ownedNamespaces`
-  )
-  return Object.keys(body)
+  const { body } = await admin(broker, 'GET', `brokers/standalone/${idOf(broker)}/ownedNamespaces`)
+  return Object.keys(body as object)
     .filter(bundle => bundle.startsWith(`${NAMESPACE}/`))
     .map(bundle => bundle.slice(NAMESPACE.length + 1))
 }
 
 async function all(): Promise<string[]> {
-  const { body } = await admin<{ boundaries: string[] }>(first(), 'GET', `namespaces/${NAMESPACE}/bundles`)
-  return body.boundaries.slice(1).map((end, index) => `${body.boundaries[index] ?? ''}_${end}`)
+  const { body } = await admin(first(), 'GET', `namespaces/${NAMESPACE}/bundles`)
+  const { boundaries } = body as { boundaries: string[] }
+  return boundaries.slice(1).map((end, index) => `${boundaries[index] ?? ''}_${end}`)
 }
 
 function first(): BrokerProcess {
@@ -152,8 +149,8 @@ describe('several brokers share the topics of a cluster', () => {
     print('SIGSTOP', load.takePauses())
     a.signal('SIGCONT')
     await until('it is back', 20_000, async () => {
-      const { body } = await admin<string[]>(b, 'GET', 'brokers/standalone')
-      return body.includes(idOf(a)) && (await admin(a, 'GET', 'brokers/ready')).status === 200
+      const { body } = await admin(b, 'GET', 'brokers/standalone')
+      return (body as string[]).includes(idOf(a)) && (await admin(a, 'GET', 'brokers/ready')).status === 200
     })
     await load.flows(50)
     await load.stop()

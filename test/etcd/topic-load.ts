@@ -118,17 +118,8 @@ export class TopicLoad {
   async #consume(topic: string, consumer: Consumer): Promise<void> {
     let latest = -1
     while (!this.#isDelivered) {
-      let data: Uint8Array
-      try {
-        const message = await consumer.receive(RECEIVE_MS)
-        data = message.data
-        await consumer.acknowledge(message)
-      } catch (error) {
-        if (!this.#isDelivered && !/TIMEOUT/.test(String(error))) this.failures.push(error)
-        if (this.#isDelivered) return
-        continue
-      }
-      const id = Buffer.from(data).toString()
+      const id = await this.#received(consumer)
+      if (id === undefined) continue
       if (this.delivered.has(id)) this.copies++
       else {
         const number = Number(id.slice(id.lastIndexOf(' ')))
@@ -137,6 +128,23 @@ export class TopicLoad {
       }
       this.delivered.add(id)
     }
+  }
+
+  /** undefined: nothing came. */
+  async #received(consumer: Consumer): Promise<string | undefined> {
+    try {
+      const message = await consumer.receive(RECEIVE_MS)
+      await consumer.acknowledge(message)
+      return Buffer.from(message.data).toString()
+    } catch (error) {
+      if (!this.#isOver() && !/TIMEOUT/.test(String(error))) this.failures.push(error)
+      return undefined
+    }
+  }
+
+  /** It may be by now. */
+  #isOver(): boolean {
+    return this.#isDelivered
   }
 
   readonly #counts = new Map<string, number>()
