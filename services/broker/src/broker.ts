@@ -221,15 +221,17 @@ export class Broker {
     this.sweeper.stop()
     const { brokerShutdownTimeoutMs: timeoutMs } = this.settings
     const sinceMs = this.#clock.nowMs()
+    const unbalanced = this.balance.stop()
     this.topics.stopLoading()
     if (this.homes.isOpen) await this.#within(timeoutMs * DRAIN_PART, this.#drain())
     this.#server.stopListening()
-    await this.#within(Math.max(0, sinceMs + timeoutMs - this.#clock.nowMs()), this.topics.close())
+    const closed = Promise.all([this.topics.close(), unbalanced])
+    await this.#within(Math.max(0, sinceMs + timeoutMs - this.#clock.nowMs()), closed)
     this.#server.closeAll('the broker shuts down')
     if (this.homes.isOpen) await this.#ownership.close()
     this.peers.close()
     this.blocks.close()
-    await this.balance.close()
+    this.balance.close()
     this.dynamicSettings.close()
     await this.namespaces.close()
     this.#logger.info({ event: 'broker.closed' }, 'the broker is closed')
@@ -244,7 +246,7 @@ export class Broker {
     }
   }
 
-  async #within(timeoutMs: number, done: Promise<void>): Promise<void> {
+  async #within(timeoutMs: number, done: Promise<unknown>): Promise<void> {
     let cancel: () => void = () => undefined
     const late = new Promise<void>(resolve => {
       cancel = this.#clock.after(timeoutMs, resolve)

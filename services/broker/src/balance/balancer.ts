@@ -25,8 +25,8 @@ export interface BalancerOptions {
   readonly actions: BalanceActions
 }
 
-/** How often it is looked at who leads, and what placement goes by is written. */
-const TICK_MS = 10_000
+/** How often it is looked at who leads, and what placement goes by is written; more often where cycles are. */
+const TICK_MS_MAX = 10_000
 /** Requests to owners at one time. */
 const ACTIONS_AT_ONCE = 4
 /** Bundles whose place is looked at in a cycle. */
@@ -59,8 +59,9 @@ export class Balancer {
   }
 
   start(): void {
-    const { clock } = this.#options
-    this.#cancel = clock.after(TICK_MS, () => {
+    const { clock, settings } = this.#options
+    const tickMs = Math.min(TICK_MS_MAX, settings.loadBalancerSheddingIntervalMinutes * MINUTE_MS)
+    this.#cancel = clock.after(tickMs, () => {
       this.#running = this.tick().then(() => {
         this.#running = undefined
         if (!this.#isClosed) this.start()

@@ -16,6 +16,7 @@ import { collectLoad, type CollectedLoad, type LoadedTopic } from './load-collec
 import { LoadDigest } from './load-digest.ts'
 import { createLoadPlacement } from './load-placement.ts'
 import { LoadReporter } from './load-reporter.ts'
+import { NO_RULES, type PlacementRules } from './rules.ts'
 import { PlacementStore } from './placement-store.ts'
 import { openProcessGauge, type ProcessGauge } from './process-gauge.ts'
 
@@ -70,6 +71,11 @@ export class BrokerBalance {
     this.#place = createLoadPlacement({ settings, rules, digest: this.#digest })
   }
 
+  /** What operators said, as far as it is known here. */
+  rules(): PlacementRules {
+    return this.#rules?.rules() ?? NO_RULES
+  }
+
   start(): void {
     const { store, clock, logger, settings, peers } = this.#options
     const rules = this.#rules
@@ -101,16 +107,13 @@ export class BrokerBalance {
     return choice
   }
 
-  /** Stops deciding and telling at once: a broker that leaves has other things to do. */
+  /** Decides and tells nothing any more; resolves when what was under way is over. It goes on placing. */
   async stop(): Promise<void> {
-    await this.#balancer?.close()
-    await this.#reporter?.close()
-    this.#balancer = undefined
-    this.#reporter = undefined
+    await Promise.all([this.#balancer?.close(), this.#reporter?.close()])
   }
 
-  async close(): Promise<void> {
-    await this.stop()
+  /** After `stop`, whether that is over or not. */
+  close(): void {
     this.#gauge?.close()
     this.#digest?.close()
     this.#rules?.close()

@@ -13,6 +13,9 @@ import { RowTable } from './row-table.ts'
 const BROKERS_PER_PAGE = 600
 /** Points of usage that are worth writing. */
 const NEWS_POINTS = 2
+/** Every broker reads what is written: the more there are, the less often it is. */
+const INTERVAL_MS_MIN = 10_000
+const INTERVAL_MS_PER_BROKER = 50
 
 /** How full brokers are, as the leader told last. */
 export class LoadDigest {
@@ -50,11 +53,22 @@ export class LoadDigest {
   }
 }
 
+/** How long a digest of so many brokers stands at least. */
+export function digestIntervalMs(brokers: number): number {
+  return Math.max(INTERVAL_MS_MIN, brokers * INTERVAL_MS_PER_BROKER)
+}
+
+/** Rows of one digest. */
+export function digestPages(brokers: number): number {
+  return Math.ceil(brokers / BROKERS_PER_PAGE)
+}
+
 /** The leader's pen. A new leader writes everything anew. */
 export class LoadDigestWriter {
   readonly #store: MetadataStore
   readonly #clock: Clock
   #written: ReadonlyMap<string, BrokerUsage> | undefined
+  #writtenAtMs = 0
   #pages = 0
 
   constructor(store: MetadataStore, clock: Clock) {
@@ -64,6 +78,8 @@ export class LoadDigestWriter {
 
   /** Resolves with whether there was anything to write. @throws MetadataError */
   async write(brokers: readonly BrokerUsage[]): Promise<boolean> {
+    const nowMs = this.#clock.nowMs()
+    if (this.#written !== undefined && nowMs < this.#writtenAtMs + digestIntervalMs(brokers.length)) return false
     if (!this.#isNews(brokers)) return false
     const sorted = [...brokers].sort((a, b) => (a.instance < b.instance ? -1 : 1))
     const changes: Change[] = []
@@ -71,11 +87,12 @@ export class LoadDigestWriter {
       const value = encodeDigest(sorted.slice(at, at + BROKERS_PER_PAGE))
       changes.push({ kind: 'put', key: balanceKeys.digest(changes.length), value })
     }
-    const pages = changes.length
+    const pages = digestPages(sorted.length)
     const before = this.#written === undefined ? await this.#stored() : this.#pages
     for (let page = pages; page < before; page++) changes.push({ kind: 'delete', key: balanceKeys.digest(page) })
     if (changes.length > 0) await transactUntilAnswered(this.#store, { compares: [], changes }, { clock: this.#clock })
     this.#written = new Map(brokers.map(each => [each.instance, each]))
+    this.#writtenAtMs = nowMs
     this.#pages = pages
     return true
   }

@@ -2,7 +2,7 @@ import { reasonOf, type Clock, type Logger } from '@strata/base'
 import { transactUntilAnswered, type Change, type Lease, type MetadataStore } from '@strata/metadata'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { CollectedLoad } from './load-collector.ts'
-import { unitsOf, usageOf, type BundleLoad } from './load.ts'
+import { unitsOf, usageOf, type BrokerLoad, type BundleLoad } from './load.ts'
 import { balanceKeys, BUNDLES_PER_PAGE, encodeBundleLoads, encodeReport } from './rows.ts'
 import { MINUTE_MS } from './history.ts'
 import { weightsOf } from './settings.ts'
@@ -92,16 +92,8 @@ export class LoadReporter {
     const written = this.#written
     if (written?.instance !== instance() || this.#lease?.isLost !== false) return true
     if (clock.wallMs() - written.atMs >= settings.loadBalancerReportUpdateMaxIntervalMinutes * MINUTE_MS) return true
-    const share = settings.loadBalancerReportUpdateThresholdPercentage / 100
-    const [now, before] = [load.broker, written.load.broker]
-    const weights = weightsOf(settings)
-    const isOff = (a: number, b: number, floor: number): boolean => Math.abs(a - b) > Math.max(floor, share * b)
     return (
-      Math.abs(usageOf(now, weights) - usageOf(before, weights)) > (share * 100) / 2 ||
-      isOff(unitsOf(now), unitsOf(before), UNITS_FLOOR) ||
-      isOff(now.topics, before.topics, COUNT_FLOOR) ||
-      isOff(now.producers + now.consumers, before.producers + before.consumers, COUNT_FLOOR) ||
-      namesOf(load.bundles) !== namesOf(written.load.bundles)
+      hasChanged(load.broker, written.load.broker, settings) || namesOf(load.bundles) !== namesOf(written.load.bundles)
     )
   }
 
@@ -137,6 +129,19 @@ export class LoadReporter {
     if (this.#lease?.isLost !== false) this.#lease = await this.#options.store.grantLease(LEASE_MS)
     return this.#lease
   }
+}
+
+/** By more than the threshold, and by more than noise. */
+export function hasChanged(now: BrokerLoad, before: BrokerLoad, settings: BrokerSettings): boolean {
+  const share = settings.loadBalancerReportUpdateThresholdPercentage / 100
+  const weights = weightsOf(settings)
+  const isOff = (a: number, b: number, floor: number): boolean => Math.abs(a - b) > Math.max(floor, share * b)
+  return (
+    Math.abs(usageOf(now, weights) - usageOf(before, weights)) > (share * 100) / 2 ||
+    isOff(unitsOf(now), unitsOf(before), UNITS_FLOOR) ||
+    isOff(now.topics, before.topics, COUNT_FLOOR) ||
+    isOff(now.producers + now.consumers, before.producers + before.consumers, COUNT_FLOOR)
+  )
 }
 
 /** Which bundles, in whatever order. */

@@ -14,7 +14,7 @@ export const balanceSettings = {
   }),
   loadBalancerSheddingIntervalMinutes: number({
     default: 1,
-    min: 0.01,
+    min: 0.005,
     unit: 'min',
     dynamic: true,
     doc: 'How often it is decided what to move, split and merge.'

@@ -7,6 +7,7 @@ import { createBroker, type Broker } from '../../broker.ts'
 import { defaultBrokerSettings, type BrokerSettings } from '../../config/settings.ts'
 import { RawClient } from '../../connection/testing/raw-client.ts'
 import { ClusterOwnership } from '../../ownership/cluster-ownership.ts'
+import { placeByHash, type Place } from '../../ownership/placement.ts'
 import { TcpPeers } from '../../ownership/tcp-peers.ts'
 import type { Method } from '../routes.ts'
 import { createAdminServer, type AdminServer } from '../server.ts'
@@ -90,12 +91,15 @@ export class ClusterWorld {
       random: () => 0.5
     })
     const logs = createManagedLedgerFactory({ metadata, ledgers, cacheBytesMax: 16 << 20, clock })
+    const balance: { place: Place } = { place: placeByHash }
     const ownership = new ClusterOwnership({
       ...{ metadata, clock, logger, peers: new TcpPeers(clock) },
+      place: request => balance.place(request),
       leaseMs: 10_000
     })
     const all = { ...defaultBrokerSettings(), brokerServicePort: 0, webServicePort: 0, ...settings }
     const broker = await createBroker({ settings: all, metadata, logs, clock, logger, ownership })
+    balance.place = broker.balance.place
     const admin = createAdminServer({ broker, clock, logger })
     await broker.listen()
     await admin.start()
