@@ -1,5 +1,7 @@
 import { strict as assert } from 'node:assert'
+import { CodedError } from '@strata/base'
 import { ManualClock } from '@strata/base/testing'
+import { PulsarClient } from '@strata/client'
 import { ServerError } from '@strata/wire'
 import { afterEach, describe, test } from 'vitest'
 import type { BrokerSettings } from '../config/settings.ts'
@@ -99,6 +101,26 @@ describe('a topic that somebody deleted', () => {
     const second = await world.connect()
     await second.producer(TOPIC, { producerName: 'mine', userProvidedProducerName: true })
     await second.subscribe(TOPIC, { consumerName: 'mine' })
+  })
+
+  test('ends the producer and the consumer of a client that comes back by itself', async () => {
+    await started()
+    const serviceUrl = `pulsar://127.0.0.1:${world.broker.ports.broker}`
+    const client = new PulsarClient({ serviceUrl, backoff: { initialMs: 1, maxMs: 5 } })
+    const message = { data: Buffer.from('x') }
+    const producer = await client.createProducer({ topic: TOPIC })
+    const consumer = await client.subscribe({ topic: TOPIC, subscription: 'sub' })
+    await producer.send(message)
+    await consumer.receive()
+    await world.broker.topics.delete(NAME, { force: true })
+    const isGone = (error: unknown): boolean => error instanceof CodedError && error.code === 'TOPIC_NOT_FOUND'
+    await assert.rejects(producer.send(message), isGone)
+    await assert.rejects(consumer.receive(), isGone)
+    assert.equal(await generation(), undefined)
+    const young = await client.createProducer({ topic: TOPIC })
+    await young.send(message)
+    await assert.rejects(producer.send(message))
+    client.shutdown()
   })
 
   test('partitions go with their topic', async () => {
