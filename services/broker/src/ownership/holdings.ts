@@ -14,6 +14,8 @@ import { Waiting } from './waiting.ts'
 export const HANDOVER_MS = 10_000
 /** How long a bundle waits for who was chosen. */
 export const GIVEN_MS = 2_000
+/** Where nobody may take a bundle now. */
+const PLACE_AGAIN_MS = 500
 
 /**
  * The bundles of this broker, and those it was asked for. Everything follows from rows and registrations: each change of what
@@ -312,7 +314,10 @@ export class Holdings {
       return
     }
     const placed = this.#candidates.place(local.name)
-    if (placed === undefined) return
+    if (placed === undefined) {
+      this.#context.wakeAt(local.key, this.#context.nowMs + PLACE_AGAIN_MS)
+      return
+    }
     const { broker, reason } = placed
     if (broker.instance === registry.instance) this.#take(local, reason)
     else this.#writer.put(local, { owner: '', next: broker.instance, movingMs: GIVEN_MS, reason, isGiving: true })

@@ -46,7 +46,9 @@ export class Registration {
 
   /** Resolves with the first registration, or when it is closed. */
   join(): Promise<void> {
-    this.#joining ??= this.#join().finally(() => (this.#joining = undefined))
+    this.#joining ??= this.#join().finally(() => {
+      this.#joining = undefined
+    })
     return this.#joining
   }
 
@@ -86,9 +88,11 @@ export class Registration {
   async #join(): Promise<void> {
     while (!this.#isClosed) {
       try {
-        if (await this.#tryToJoin()) return
+        // what is told of a registration may end it
+        if ((await this.#tryToJoin()) && this.#lease !== undefined) return
       } catch (error) {
-        if (!MetadataError.is(error) || error.code === 'CLOSED') throw error
+        if (!MetadataError.is(error)) throw error
+        if (error.code === 'CLOSED') return
         this.#options.logger.debug({ event: 'ownership.join_failed', reason: reasonOf(error) }, 'trying again')
       }
       if (!this.#isStopped()) await new Promise<void>(resolve => this.#options.clock.after(RETRY_MS, resolve))

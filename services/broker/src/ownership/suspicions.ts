@@ -29,8 +29,8 @@ export class Suspicions {
   }
 
   onPeer(instance: string, isDown: boolean): void {
+    if ((this.#suspects.get(instance)?.isDown ?? false) === isDown) return
     const suspect = this.#suspect(instance)
-    if (suspect.isDown === isDown) return
     suspect.isDown = isDown
     this.reconcile(instance)
   }
