@@ -1,5 +1,6 @@
 import type { Clock, Logger } from '@strata/base'
 import type { Bookie } from '../bookie-types.ts'
+import { systemCode } from '../errors.ts'
 import type { StoreStanding } from '../volume/store-signature.ts'
 
 /** So long at most is what the node knows of the store behind what is in it. */
@@ -11,13 +12,13 @@ const SIGN_MS = 30_000
  * node sets itself aside, and nobody but `strata fsck` uses it, until an operator accepts the store.
  */
 export class StoreGuard {
-  readonly #bookie: Bookie
+  readonly #bookie: Pick<Bookie, 'signMetadata'>
   readonly #clock: Clock
   readonly #log: Logger
   #standing: StoreStanding = { kind: 'unclear' }
   #signedMs = -Infinity
 
-  constructor(bookie: Bookie, { clock, logger }: { clock: Clock; logger: Logger }) {
+  constructor(bookie: Pick<Bookie, 'signMetadata'>, { clock, logger }: { clock: Clock; logger: Logger }) {
     this.#bookie = bookie
     this.#clock = clock
     this.#log = logger
@@ -33,8 +34,8 @@ export class StoreGuard {
   /** Something happened to the store. @throws MetadataError */
   async look(): Promise<void> {
     const before = this.#standing.kind
-    this.#standing = await this.#bookie.signMetadata()
     this.#signedMs = this.#clock.nowMs()
+    this.#standing = await this.#sign()
     const { kind } = this.#standing
     if (kind === before || kind === 'unclear') return
     if (kind !== 'trusted') {
@@ -48,6 +49,20 @@ export class StoreGuard {
         { event: 'bookie.store_accepted' },
         'an operator accepted the metadata store: the node is used again'
       )
+    }
+  }
+
+  /** A disk that takes no signature, such as a full one, says nothing about the store. */
+  async #sign(): Promise<StoreStanding> {
+    try {
+      return await this.#bookie.signMetadata()
+    } catch (error) {
+      if (!/^E[A-Z]+$/.test(systemCode(error)) || this.#standing.kind === 'unclear') throw error
+      this.#log.warn(
+        { event: 'bookie.signature_failed', err: error },
+        'the disk takes no signature of the metadata store now'
+      )
+      return this.#standing
     }
   }
 }
