@@ -8,7 +8,7 @@ import { CommandFailure } from '../failure.ts'
 import { pause } from '../interrupt.ts'
 import type { MemberPlan } from './plan.ts'
 
-const READY_MS_MAX = 60_000
+const READY_MS_MAX = 120_000
 const POLL_MS = 100
 /** Brokers drain before they end. */
 const STOP_MS_MAX = 90_000
