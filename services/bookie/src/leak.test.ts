@@ -123,10 +123,9 @@ test('a store that was set back, emptied or swapped deletes nothing until it is 
   await deleteAll(old)
   const again = await openOn(disk, old, TINY)
   const standing = await again.signMetadata()
-  assert.equal(standing.kind, 'set back')
+  assert.ok(standing.kind === 'set back')
   await housekeep(again)
   for (const ledger of DELETED) assert.ok(await read(again, ledger, 0))
-  assert.ok(standing.kind === 'set back')
   const accept = (count: number): Promise<unknown> => {
     const change = { kind: 'put', key: 'bookies/bookie-1/accepted', value: Buffer.from(String(count)) } as const
     return old.transact({ compares: [], changes: [change] })

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { bookieId, type BookieId } from '@strata/base'
 import { AVAILABLE_BOOKIES_PREFIX } from '@strata/ledger-client'
-import type { MetadataStore } from '@strata/metadata'
 import { distinctDirectories, type Bookie, type BookieDirectories, type BookieOptions } from '../bookie-types.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
 import { bookieErrors } from '../errors.ts'
