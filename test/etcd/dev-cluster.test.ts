@@ -64,6 +64,22 @@ async function stop(): Promise<Ended> {
 const brokerUrl = ({ members }: Ready): string => members.find(({ kind }) => kind === 'broker')?.address ?? ''
 const isRunning = (pid: number): boolean => existsSync(`/proc/${pid}`)
 
+/** Everybody knows level 1, and there is nothing to finalize. */
+async function checkLevels({ metadataUrl, members }: Ready): Promise<void> {
+  const json = async (command: string): Promise<Record<string, unknown>> => {
+    const { code, stdout, stderr } = await startStrataCommand(['upgrade', command, '--metadata', metadataUrl, '--json'])
+      .ended
+    assert.equal(code, 0, stderr)
+    return JSON.parse(stdout) as Record<string, unknown>
+  }
+  const { level, possible, nodes, away } = await json('status')
+  assert.deepEqual([level, possible, away], [1, 1, []])
+  const told = nodes as { kind: string; levels: { max: number } }[]
+  assert.equal(told.length, members.filter(({ kind }) => kind !== 'etcd').length)
+  assert(told.every(({ levels }) => levels.max === 1))
+  assert.deepEqual(await json('finalize'), { level: 1, was: 1, changed: false })
+}
+
 interface Event {
   readonly event: string
   readonly kind?: string
@@ -94,6 +110,7 @@ describe('a cluster on one machine', () => {
       ready.members.map(({ name }) => name),
       ['etcd-1', 'bookie-1', 'bookie-2', 'bookie-3', 'broker-1']
     )
+    await checkLevels(ready)
     const load = new PublishLoad(brokerUrl(ready))
     await load.start(TOPICS)
     await load.flows(200)

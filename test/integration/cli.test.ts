@@ -316,9 +316,12 @@ describe('every command', () => {
     perf: ['produce', 'consume', 'read'],
     bookies: ['list', 'describe'],
     ledgers: ['list', 'describe', 'why', 'read', 'verify', 'recover'],
+    metadata: ['backup', 'verify', 'restore', 'export'],
+    upgrade: ['status', 'finalize'],
     config: ['describe']
   }
-  const single = ['standalone', 'broker', 'bookie', 'proxy', 'produce', 'consume', 'read', 'completion']
+  const servers = ['standalone', 'broker', 'bookie', 'proxy', 'dev-cluster']
+  const single = [...servers, 'init-cluster', 'rolling-restart', 'produce', 'consume', 'read', 'completion']
   const paths = [
     ...single,
     ...Object.entries(groups).flatMap(([group, subs]) => [group, ...subs.map(sub => `${group} ${sub}`)])

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import type { Clock, Logger } from '@strata/base'
 import { createLedgerClient, type BookieDirectory, type QuorumConfig } from '@strata/ledger-client'
 import { createManagedLedgerFactory } from '@strata/managed-ledger'
-import { BatchingMetadataStore, type MetadataStore } from '@strata/metadata'
+import { BatchingMetadataStore, featureLevels, levelCapability, type MetadataStore } from '@strata/metadata'
 import { createAdminServer, type AdminServer } from '../admin/server.ts'
 import { createBroker, type Broker } from '../broker.ts'
 import type { BrokerSettings } from '../config/settings.ts'
@@ -41,6 +41,8 @@ export interface Serving {
 }
 
 const MIB = 1024 * 1024
+/** Of this build, for who upgrades a cluster. */
+const CAPABILITIES = [levelCapability(featureLevels)]
 const PORTS = ['brokerServicePort', 'webServicePort'] as const
 
 /** Before anything is opened, so that a taken port touches no data. Whoever takes one in between is told of at the end. */
@@ -103,10 +105,9 @@ async function open(
   // bundles are placed by the broker's balance, which comes after the ownership that asks for it
   const balance: { place: Place } = { place: placeByHash }
   const placing = { peers: new TcpPeers(clock), place: (request: PlaceRequest) => balance.place(request) }
+  const doors = { metadata, clock, logger, capabilities: CAPABILITIES }
   const ownership =
-    cluster === undefined
-      ? {}
-      : { ownership: new ClusterOwnership({ metadata, clock, logger, ...placing, ...cluster }) }
+    cluster === undefined ? {} : { ownership: new ClusterOwnership({ ...doors, ...placing, ...cluster }) }
   const broker = await createBroker({ settings, metadata: together, logs, clock, logger, ...ownership })
   balance.place = broker.balance.place
   const bookies = (): string[] => directory.writable().map(({ bookieId }) => bookieId)
