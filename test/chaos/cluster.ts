@@ -1,17 +1,14 @@
 // The cluster that is tormented: storage nodes and an etcd, each in a process of its own, and clients of it.
 import { strict as assert } from 'node:assert'
 import { execFile } from 'node:child_process'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { silentLogger, systemClock } from '@strata/base'
-import { createLedgerClient, type FollowingLedgerClient, type RegistryBookieDirectory } from '@strata/ledger-client'
-import { openBookieRegistry } from '@strata/ledger-client/grpc'
-import { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
 import { startBookie, type BookieProcess } from '../support/bookie-process.ts'
+import { NodeClient } from '../support/node-client.ts'
+import { NodeNetwork, type NodePlace } from './network.ts'
 
-export const QUORUM = { ensembleSize: 3, writeQuorum: 3, ackQuorum: 2 }
 /** Short, so that a node that stands still is missed soon. */
 export const LEASE_MS = 3_000
 const PREFIX = '/strata/'
@@ -19,6 +16,8 @@ const PREFIX = '/strata/'
 const STALLED_MS_MAX = 8_000
 /** Of the node that has a file system of its own: filled on purpose. */
 const SMALL_DISK = '192m'
+/** In a network of their own nodes serve nobody who does not know it. */
+const SECRET = 'of the tormented cluster alone, and of nobody else'
 const run = promisify(execFile)
 
 /** One node and the directories that it comes back to. */
@@ -29,14 +28,26 @@ export class ChaosNode {
   readonly isSmall: boolean
   /** A fault is being done to it. */
   isBusy = false
+  /** undefined: on the loopback, as everyone else. */
+  readonly place: NodePlace | undefined
   readonly #metadataUrl: string
+  readonly #secretFile: string
   #process: BookieProcess | undefined
 
-  constructor(options: { name: string; data: string; isSmall: boolean; metadataUrl: string }) {
+  constructor(options: {
+    name: string
+    data: string
+    isSmall: boolean
+    place: NodePlace | undefined
+    metadataUrl: string
+    secretFile: string
+  }) {
     this.name = options.name
     this.data = options.data
     this.isSmall = options.isSmall
+    this.place = options.place
     this.#metadataUrl = options.metadataUrl
+    this.#secretFile = options.secretFile
   }
 
   get directories(): { journal: string; ledgers: string } {
@@ -73,9 +84,12 @@ export class ChaosNode {
       metadataStoreSessionTimeoutMillis: LEASE_MS,
       journalMaxSizeMB: 8,
       strataJournalTotalMB: 64,
-      strataLogLevel: 'warn'
+      strataLogLevel: 'warn',
+      strataClusterSecretFile: this.#secretFile,
+      ...(this.place === undefined ? {} : { bindAddress: this.place.address })
     }
-    this.#process = await startBookie({ data: this.data, metadataUrl: this.#metadataUrl, set })
+    const { data, place } = this
+    this.#process = await startBookie({ data, metadataUrl: this.#metadataUrl, set, wrap: place?.wrap ?? [] })
   }
 
   async kill(): Promise<void> {
@@ -95,38 +109,58 @@ export class ChaosNode {
   }
 }
 
-export interface ChaosClient {
-  readonly ledgers: FollowingLedgerClient
-  readonly directory: RegistryBookieDirectory
-  close(): Promise<void>
-}
-
 export class ChaosCluster {
   readonly etcd: EtcdPeers
   readonly nodes: readonly ChaosNode[]
   readonly #mounts: readonly string[]
+  readonly #network: NodeNetwork | undefined
   readonly #onExit = (): void => {
     for (const node of this.nodes) node.killNow()
   }
 
-  private constructor(etcd: EtcdPeers, nodes: readonly ChaosNode[], mounts: readonly string[]) {
-    this.etcd = etcd
-    this.nodes = nodes
-    this.#mounts = mounts
+  private constructor(parts: {
+    etcd: EtcdPeers
+    nodes: readonly ChaosNode[]
+    mounts: readonly string[]
+    network: NodeNetwork | undefined
+  }) {
+    this.etcd = parts.etcd
+    this.nodes = parts.nodes
+    this.#mounts = parts.mounts
+    this.#network = parts.network
     process.once('exit', this.#onExit)
   }
 
   /** All nodes run when this resolves. @param options.root An empty directory. @param options.scripts The folder of peers. */
-  static async start(options: { root: string; scripts: string; nodeCount: number }): Promise<ChaosCluster> {
-    const etcd = await startEtcd({ scripts: options.scripts })
-    const metadataUrl = `etcd:http://${etcd.endpoints.join()}${PREFIX}`
-    const small = join(options.root, `node-${options.nodeCount}`)
+  static async start({
+    root,
+    scripts,
+    nodeCount
+  }: {
+    root: string
+    scripts: string
+    nodeCount: number
+  }): Promise<ChaosCluster> {
+    const etcd = await startEtcd({ scripts })
+    const network = await NodeNetwork.create({ count: nodeCount, server: etcd.first.endpoint })
+    const metadataUrl = `etcd:http://${network?.serverEndpoint ?? etcd.first.endpoint}${PREFIX}`
+    const secretFile = join(root, 'secret')
+    await writeFile(secretFile, SECRET)
+    const small = join(root, `node-${nodeCount}`)
     const mounts = (await mountSmall(small)) ? [small] : []
-    const nodes = Array.from({ length: options.nodeCount }, (_, i) => {
-      const data = join(options.root, `node-${i + 1}`)
-      return new ChaosNode({ name: `node-${i + 1}`, data, isSmall: mounts.includes(data), metadataUrl })
+    const nodes = Array.from({ length: nodeCount }, (_, i) => {
+      const data = join(root, `node-${i + 1}`)
+      const place = network?.places[i]
+      return new ChaosNode({
+        name: `node-${i + 1}`,
+        data,
+        isSmall: mounts.includes(data),
+        place,
+        metadataUrl,
+        secretFile
+      })
     })
-    const cluster = new ChaosCluster(etcd, nodes, mounts)
+    const cluster = new ChaosCluster({ etcd, nodes, mounts, network })
     try {
       await Promise.all(nodes.map(node => node.start()))
       return cluster
@@ -136,27 +170,23 @@ export class ChaosCluster {
     }
   }
 
-  async openClient(random: () => number): Promise<ChaosClient> {
-    const doors = { clock: systemClock, logger: silentLogger }
-    const metadata = await EtcdMetadataStore.open({ ...doors, endpoints: this.etcd.endpoints, prefix: PREFIX })
+  openClient(random: () => number): Promise<NodeClient> {
     const clusterId = this.nodes.find(({ isRunning }) => isRunning)?.clusterId ?? assert.fail('no node runs')
-    const directory = await openBookieRegistry({ ...doors, metadata, clusterId, timeoutMs: 3_000 })
-    const times = { stalledMsMax: STALLED_MS_MAX }
-    const ledgers = createLedgerClient({ ...doors, metadata, directory, quorum: QUORUM, random, times })
-    return {
-      ledgers,
-      directory,
-      close: async () => {
-        directory.close()
-        await metadata.close()
-      }
-    }
+    return NodeClient.open({
+      ...{ endpoints: this.etcd.endpoints, prefix: PREFIX, clusterId, random, timeoutMs: 3_000 },
+      security: { secrets: [SECRET], tls: undefined },
+      times: { stalledMsMax: STALLED_MS_MAX }
+    })
   }
 
   async stop(): Promise<void> {
     process.off('exit', this.#onExit)
-    for (const node of this.nodes) node.signal('SIGCONT')
+    for (const node of this.nodes) {
+      node.signal('SIGCONT')
+      await node.place?.heal()
+    }
     await Promise.all(this.nodes.map(node => node.kill()))
+    await this.#network?.remove()
     await this.etcd.stop()
     for (const path of this.#mounts) await run('umount', [path])
     for (const { data } of this.nodes) await rm(data, { recursive: true, force: true })

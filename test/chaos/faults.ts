@@ -13,6 +13,8 @@ export const FAULT_KINDS = [
   'stopped for longer than the lease',
   'stopped for a moment',
   'etcd stopped',
+  'network cut for longer than the lease',
+  'network cut for a moment',
   'disk full',
   'bytes of the journal flipped',
   'bytes of entry logs and index flipped',
@@ -52,7 +54,17 @@ export class Tormentor {
 
   /** Kinds that this machine does not allow: a file system of its own takes a privilege. */
   get impossible(): FaultKind[] {
-    return this.#cluster.nodes.some(({ isSmall }) => isSmall) ? [] : ['disk full']
+    const { nodes } = this.#cluster
+    const cuts = FAULT_KINDS.filter(kind => kind.startsWith('network cut'))
+    return [
+      ...(nodes.some(({ isSmall }) => isSmall) ? [] : (['disk full'] as const)),
+      ...(nodes.some(({ place }) => place !== undefined) ? [] : cuts)
+    ]
+  }
+
+  /** Each kind that this machine allows has begun. */
+  get hasDoneAll(): boolean {
+    return this.#due.every(kind => this.impossible.includes(kind))
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -89,6 +101,9 @@ export class Tormentor {
         return idle.length === this.#cluster.nodes.length
       case 'etcd stopped':
         return !this.#isEtcdBusy
+      case 'network cut for longer than the lease':
+      case 'network cut for a moment':
+        return idle.some(({ place }) => place !== undefined)
       case 'disk full':
         return idle.some(({ isSmall }) => isSmall)
       default:
@@ -113,6 +128,10 @@ export class Tormentor {
         return this.#pause(this.#random.pick(idle), this.#random.between(50, 1_500))
       case 'etcd stopped':
         return this.#pauseEtcd()
+      case 'network cut for longer than the lease':
+        return this.#cut(this.#random.pick(idle), LEASE_MS + this.#random.between(500, 3_000))
+      case 'network cut for a moment':
+        return this.#cut(this.#random.pick(idle), this.#random.between(50, 1_500))
       case 'disk full':
         return this.#fill(idle.find(({ isSmall }) => isSmall) as ChaosNode)
       case 'bytes of the journal flipped':
@@ -156,6 +175,15 @@ export class Tormentor {
       node.signal('SIGSTOP')
       await delay(durationMs)
       node.signal('SIGCONT')
+    })
+  }
+
+  /** It goes on, and hears of nobody; nor does anybody of it. */
+  #cut(node: ChaosNode, durationMs: number): Promise<void> {
+    return this.#busy(node, async () => {
+      await node.place?.cut()
+      await delay(durationMs)
+      await node.place?.heal()
     })
   }
 

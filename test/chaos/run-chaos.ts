@@ -1,7 +1,8 @@
 // One run: a cluster under load, faults for so long, everything put right, and then everything read back.
 import { setTimeout as delay } from 'node:timers/promises'
+import type { NodeClient } from '../support/node-client.ts'
 import { SeededRandom } from '../support/random.ts'
-import { ChaosCluster, type ChaosClient } from './cluster.ts'
+import { ChaosCluster } from './cluster.ts'
 import { Tormentor, type FaultKind, type FaultLog } from './faults.ts'
 import { noteEnd, type LedgerRecord } from './ledger-record.ts'
 import { readAlong, verifyAll } from './verify.ts'
@@ -10,6 +11,7 @@ import { ChaosWriter, isOperating } from './writer.ts'
 const NODES = 5
 const WRITERS = 4
 const VERIFY_MS_MAX = 180_000
+const EXTENSION_MS_MAX = 180_000
 
 export interface ChaosOptions {
   readonly seconds: number
@@ -43,7 +45,7 @@ export async function runChaos({ seconds, seed, root, scripts }: ChaosOptions): 
   const random = new SeededRandom(seed)
   const log: FaultLog = { counts: new Map(), refusedStarts: 0, violations: [] }
   const cluster = await ChaosCluster.start({ root, scripts, nodeCount: NODES })
-  const clients: ChaosClient[] = []
+  const clients: NodeClient[] = []
   try {
     for (let i = 0; i < 3; i++) clients.push(await cluster.openClient(() => random.next()))
     const [first, second, other] = clients.map(({ ledgers }) => ledgers) as [Ledgers, Ledgers, Ledgers]
@@ -54,7 +56,7 @@ export async function runChaos({ seconds, seed, root, scripts }: ChaosOptions): 
       return new ChaosWriter({ name: `writer-${i + 1}`, ledgers, random, records, violations })
     })
     const tormentor = new Tormentor({ cluster, random, log })
-    const over = AbortSignal.timeout(seconds * 1_000)
+    const over = untilAllHappened(tormentor, seconds)
     const pick = (count: number): number => random.between(0, Math.max(0, count - 1))
     const [along, taken] = await Promise.all([
       readAlong(records, { ledgers: other, violations, pick, signal: over }),
@@ -86,7 +88,20 @@ export async function runChaos({ seconds, seed, root, scripts }: ChaosOptions): 
   }
 }
 
-type Ledgers = ChaosClient['ledgers']
+/** So long, and longer where that is not enough for each kind of fault to happen once: on a machine that does much else. */
+function untilAllHappened(tormentor: Tormentor, seconds: number): AbortSignal {
+  const over = new AbortController()
+  const wait = async (): Promise<void> => {
+    await delay(seconds * 1_000)
+    const latestMs = performance.now() + EXTENSION_MS_MAX
+    while (!tormentor.hasDoneAll && performance.now() < latestMs) await delay(500)
+    over.abort()
+  }
+  void wait()
+  return over.signal
+}
+
+type Ledgers = NodeClient['ledgers']
 
 /** Another process recovers a ledger that is being written, as one does that believes its writer to be dead. */
 async function takeAway(

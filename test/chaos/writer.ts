@@ -17,7 +17,11 @@ export interface WriterOptions {
   /** Gets every ledger that is begun. */
   readonly records: LedgerRecord[]
   readonly violations: string[]
+  /** Of one ledger. */
+  readonly entriesMax?: number
 }
+
+const ENTRIES_MAX = 3_000
 
 export class ChaosWriter {
   readonly #options: WriterOptions
@@ -43,7 +47,7 @@ export class ChaosWriter {
   }
 
   async #writeOne(signal: AbortSignal): Promise<void> {
-    const { name, ledgers, random, records, violations } = this.#options
+    const { name, ledgers, random, records, violations, entriesMax = ENTRIES_MAX } = this.#options
     const state: { failure: Error | undefined; record: LedgerRecord | undefined } = {
       failure: undefined,
       record: undefined
@@ -68,7 +72,7 @@ export class ChaosWriter {
     state.record = record
     records.push(record)
     this.current = record
-    const entries = random.between(50, 3_000)
+    const entries = random.between(50, entriesMax)
     while (state.failure === undefined && record.appended < entries && !signal.aborted) {
       this.#append(ledger, { record, hasFailed: () => state.failure !== undefined })
       await delay(TICK_MS)

@@ -8,6 +8,8 @@ export interface BookieOptions {
   readonly data: string
   readonly metadataUrl: string
   readonly set?: Readonly<Record<string, string | number | boolean>>
+  /** Before its command, e.g. ['ip', 'netns', 'exec', …]. */
+  readonly wrap?: readonly string[]
 }
 
 /** A real `strata bookie` on free ports of the loopback. */
@@ -51,7 +53,8 @@ export function bookieArguments({ data, metadataUrl, set }: BookieOptions): stri
 
 /** Ready when this resolves; rejects with its log if it ends before. */
 export async function startBookie(options: BookieOptions): Promise<BookieProcess> {
-  const server = await startServerProcess<Ready>(bookieArguments(options))
+  const { wrap = [] } = options
+  const server = await startServerProcess<Ready>(bookieArguments(options), { wrap })
   const { ready } = server
   return {
     ...ready,
