@@ -23,6 +23,9 @@ interface Answer {
   readonly failure: AddFailure | undefined
 }
 
+/** That a client hears of the end of a node's process before it sends anything. */
+const RESET_CHANCE = 0.7
+
 /**
  * One stream of adds from a process to a node. Those of a turn go in one message, and so do the answers.
  *
@@ -51,6 +54,7 @@ export class AddStream {
     this.#process = options.process
     this.#bookieId = options.bookieId
     this.#timeoutMs = options.timeoutMs
+    this.#network.connect(this.#bookieId, this)
   }
 
   get isBroken(): boolean {
@@ -59,7 +63,7 @@ export class AddStream {
 
   add(request: AddRequest, sink: AddSink): void {
     const channel = this.#channelOf(request, sink)
-    if (this.#outgoing.push({ channel, request }) === 1) this.#process.post(0, () => this.#flush())
+    if (this.#outgoing.push({ channel, request }) === 1) queueMicrotask(() => this.#flush())
   }
 
   onAnswers(answers: readonly Answer[]): void {
@@ -74,9 +78,16 @@ export class AddStream {
     }
   }
 
+  /** As a connection that is reset, if that gets through: whoever owes nothing goes on over another stream, and nothing failed. */
+  onPeerGone(): void {
+    const isCut = this.#network.isCut(this.#bookieId, this.#process.name)
+    if (!isCut && this.#network.random.chance(RESET_CHANCE)) this.#breakSoon()
+  }
+
   break(): void {
     if (this.#isBroken) return
     this.#isBroken = true
+    this.#network.disconnect(this.#bookieId, this)
     this.#cancelCheck?.()
     this.#outgoing = []
     const owed = [...this.#channels.values()]
@@ -186,7 +197,7 @@ class ServerEnd {
 
   #answer(answer: Answer, link: { client: SimProcess; bookieId: BookieId }): void {
     if (this.process.isDead || this.#answers.push(answer) > 1) return
-    this.process.post(0, () => this.#flush(link))
+    queueMicrotask(() => this.#flush(link))
   }
 
   #flush({ client, bookieId }: { client: SimProcess; bookieId: BookieId }): void {

@@ -11,9 +11,10 @@ const EVENTS_AT_ONCE_MAX = 20_000
  * Virtual time. Events run one after another in the order of their time, then of their making; between two events every
  * promise continuation of the first one runs. Time passes only from event to event.
  *
- * How it drains: an event runs as a `process.nextTick` callback; Node empties the queue of promise jobs before it takes
- * the next tick, and the next tick is asked for from such a job. Nothing else of the process runs meanwhile, so for the
- * length of `run` the global `setImmediate` may be this one's: production code that uses it stays deterministic.
+ * How it drains: all of `run` is one tick of Node, which does behind each event what Node does behind each callback, by
+ * Node's own function: everything `process.nextTick` was given and every promise job, until there is none, rejections that
+ * nobody waits for included. Nothing else of the process runs meanwhile, so for the length of `run` the global
+ * `setImmediate` may be this one's: production code that uses it stays deterministic.
  *
  * Invariants
  *   S1  The same calls give the same order: no wall clock, no chance of its own.
@@ -81,32 +82,36 @@ export class Scheduler {
   /** Runs events until `isDone`, none is left, or time reaches `deadlineMs`. Rejects with what `fail` was told or an event threw. */
   run(isDone: () => boolean, deadlineMs: number): Promise<RunEnd> {
     return new Promise((resolve, reject) => {
-      const restore = this.#takeImmediates()
-      const step = (): void => {
-        let end: RunEnd | undefined
-        try {
-          end = this.#step(isDone, deadlineMs)
-        } catch (error) {
-          this.fail(error)
-        }
-        if (this.#failure === undefined && end === undefined) {
-          void DRAINED.then(arm)
-          return
-        }
-        restore()
-        if (this.#failure !== undefined) {
-          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- handed on as it came
-          reject(this.#failure.error)
-        } else if (end !== undefined) resolve(end)
-      }
-      const arm = (): void => process.nextTick(step)
-      process.nextTick(step)
+      process.nextTick(() => {
+        const end = this.#runAll(isDone, deadlineMs)
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- handed on as it came
+        if (this.#failure !== undefined) reject(this.#failure.error)
+        else resolve(end)
+      })
     })
+  }
+
+  /** Not within a promise job: those of the events would wait for its end. */
+  #runAll(isDone: () => boolean, deadlineMs: number): RunEnd {
+    const restore = this.#takeImmediates()
+    try {
+      for (;;) {
+        const end = this.#step(isDone, deadlineMs)
+        drain()
+        if (this.#failure !== undefined) return 'done'
+        if (end !== undefined) return end
+      }
+    } catch (error) {
+      this.fail(error)
+      return 'done'
+    } finally {
+      restore()
+    }
   }
 
   #step(isDone: () => boolean, deadlineMs: number): RunEnd | undefined {
     if (isDone()) return 'done'
-    const event = this.#queue.peek()
+    const event = this.#nextDue()
     if (event === undefined) return 'idle'
     if (event.atMs > deadlineMs) {
       this.#nowMs = Math.max(this.#nowMs, deadlineMs)
@@ -114,11 +119,7 @@ export class Scheduler {
     }
     this.#queue.pop()
     const { owner, run } = event
-    if (run === undefined || owner?.isDead === true) return undefined
-    if (owner?.isPaused === true) {
-      owner.hold(event)
-      return undefined
-    }
+    if (run === undefined) return undefined
     if (event.atMs > this.#nowMs) {
       this.#nowMs = event.atMs
       this.#eventsAtOnce = 0
@@ -131,6 +132,19 @@ export class Scheduler {
     this.#running = owner
     run()
     return undefined
+  }
+
+  /** The next event that is to run, left in the queue. Others before it are out of it: cancelled, of the dead, or held. */
+  #nextDue(): SimEvent | undefined {
+    for (;;) {
+      const event = this.#queue.peek()
+      if (event === undefined) return undefined
+      const { owner, run } = event
+      const isVoid = run === undefined || owner?.isDead === true
+      if (!isVoid && owner?.isPaused !== true) return event
+      this.#queue.pop()
+      if (!isVoid) owner?.hold(event)
+    }
   }
 
   /** A process that uses `setImmediate` gets its turn behind everything that is due now. */
@@ -146,4 +160,5 @@ export class Scheduler {
   }
 }
 
-const DRAINED = Promise.resolve()
+/** What Node runs behind each of its callbacks. */
+const drain = (process as unknown as { readonly _tickCallback: () => void })._tickCallback

@@ -35,7 +35,7 @@ export class SimDisk {
       let inode = this.#volume.find(path)
       if (inode === undefined) {
         if (!create) throw systemError('ENOENT', path)
-        if (this.#volume.trouble.isFull) throw systemError('ENOSPC', path)
+        if (this.#volume.trouble.isFull && this.#volume.roomBytes <= 0) throw systemError('ENOSPC', path)
         inode = this.#volume.link(path)
       }
       return new SimFile(this, path, inode)
@@ -79,7 +79,7 @@ export class SimDisk {
   }
 
   freeBytes(_directory: string): Promise<number> {
-    return this.later(NAME_MS, () => (this.#volume.trouble.isFull ? 0 : PLENTY_BYTES))
+    return this.later(NAME_MS, () => (this.#volume.trouble.isFull ? this.#volume.roomBytes : PLENTY_BYTES))
   }
 
   openLane(): SimLane {
@@ -92,7 +92,11 @@ export class SimDisk {
   writeNow(inode: SimInode, path: string, write: { from: Uint8Array; offset: number }): void {
     const { trouble, random } = this.#volume
     if (this.#process.isDead) return
-    if (trouble.isFull && write.offset + write.from.length > inode.sizeBytes) throw systemError('ENOSPC', path)
+    const growth = write.offset + write.from.length - inode.sizeBytes
+    if (trouble.isFull && growth > 0) {
+      if (growth > this.#volume.roomBytes) throw systemError('ENOSPC', path)
+      this.#volume.roomBytes -= growth
+    }
     if (random.chance(trouble.writeErrors)) throw systemError('EIO', path)
     if (trouble.misdirectedWrites > 0 && write.from.length > 0 && inode.sizeBytes > write.from.length) {
       trouble.misdirectedWrites--

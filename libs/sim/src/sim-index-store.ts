@@ -3,6 +3,8 @@ import type { SimIndexChange, SimIndexRow, SimIndexVolume } from './sim-index-vo
 
 const INDEX_MS = 0.03
 const INDEX_SYNC_MS = 0.5
+/** How much less often than a write a read of a sick store fails. */
+const READ_ERRORS = 0.3
 
 /** The store as one process has it open: the shape of the bookie's `IndexStore`. */
 export class SimIndexStore {
@@ -35,6 +37,7 @@ export class SimIndexStore {
 
   getSync(key: Buffer): Buffer | undefined {
     this.#check()
+    this.#checkRead()
     return this.#content.get(key)
   }
 
@@ -54,12 +57,20 @@ export class SimIndexStore {
   scan(options: { readonly from: Buffer; readonly to: Buffer; readonly limit: number }): Promise<SimIndexRow[]> {
     return this.#disk.later(INDEX_MS, () => {
       this.#check()
+      this.#checkRead()
       return this.#content.scan(options)
     })
   }
 
   close(): Promise<void> {
     return Promise.resolve()
+  }
+
+  #checkRead(): void {
+    const { trouble, random } = this.#disk.volume
+    if (trouble.indexErrors > 0 && random.chance(trouble.indexErrors * READ_ERRORS)) {
+      throw Object.assign(new Error('the index cannot be read there'), { code: 'EIO' })
+    }
   }
 
   #check(): void {

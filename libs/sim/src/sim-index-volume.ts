@@ -53,7 +53,9 @@ export class SimIndexVolume {
     return rows
   }
 
+  /** It is gone, or not made yet. */
   clear(): void {
+    this.isThere = false
     this.#rows = new Map()
     this.#durable = new Map()
     this.#unsynced = []

@@ -17,6 +17,11 @@ export interface NetworkTrouble {
 const HEALTHY: Readonly<NetworkTrouble> = { lost: 0, duplicated: 0, broken: 0 }
 const DELAY_MS = 0.2
 
+/** Something that knows when the other end is gone. */
+interface Connected {
+  onPeerGone(): void
+}
+
 interface Listening {
   readonly process: SimProcess
   readonly node: BookieNode
@@ -37,6 +42,8 @@ export class SimNetwork {
   readonly #listening = new Map<BookieId, Listening>()
   readonly #cut = new Set<string>()
   readonly #slow = new Map<string, number>()
+  /** By the node at the other end. */
+  readonly #connected = new Map<BookieId, Set<Connected>>()
   /** Stream messages that wait on a cut link, in order. */
   readonly #waiting = new Map<string, (() => void)[]>()
   messageCount = 0
@@ -50,8 +57,20 @@ export class SimNetwork {
     this.#listening.set(bookie, { process, node })
   }
 
+  /** Its process is gone: who is connected to it hears of that, or not. */
   unlisten(bookie: BookieId): void {
     this.#listening.delete(bookie)
+    for (const peer of this.#connected.get(bookie) ?? []) peer.onPeerGone()
+  }
+
+  connect(bookie: BookieId, peer: Connected): void {
+    const peers = this.#connected.get(bookie)
+    if (peers === undefined) this.#connected.set(bookie, new Set([peer]))
+    else peers.add(peer)
+  }
+
+  disconnect(bookie: BookieId, peer: Connected): void {
+    this.#connected.get(bookie)?.delete(peer)
   }
 
   listenerOf(bookie: BookieId): Listening | undefined {

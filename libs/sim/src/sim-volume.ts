@@ -16,6 +16,7 @@ export interface DiskTrouble {
   indexErrors: number
   /** The next writes that go to a wrong place. */
   misdirectedWrites: number
+  /** Others took all the room: there is no more than what is given back meanwhile. */
   isFull: boolean
   /** Latency is multiplied by it. */
   slowness: number
@@ -45,6 +46,8 @@ export class SimVolume {
   index = new SimIndexVolume()
   #names = new Map<string, SimInode>()
   #durableNames = new Map<string, SimInode>()
+  /** What a full disk still takes. */
+  roomBytes = 0
   /** Changes of names since the last sync, by directory. */
   #unsynced = new Map<string, NameChange[]>()
 
@@ -74,6 +77,7 @@ export class SimVolume {
   }
 
   unlink(path: string): boolean {
+    if (this.trouble.isFull) this.roomBytes += this.#names.get(path)?.sizeBytes ?? 0
     if (!this.#names.delete(path)) return false
     this.#change(path, { kind: 'unlink', path })
     return true
@@ -119,6 +123,7 @@ export class SimVolume {
 
   heal(): void {
     Object.assign(this.trouble, HEALTHY)
+    this.roomBytes = 0
   }
 
   /** The disk as it is on the medium, to come back to: a snapshot that somebody restores. */
