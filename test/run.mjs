@@ -71,7 +71,11 @@ const foreign = [
 await stage('build', async () => asOne(await run(bin('tsc'), ['-b'])))
 await stage('tidy and unit', () => vitest(['libs', 'services', 'test/tidy']))
 await stage('simulation', () => vitest(['test/sim']))
-await stage('simulation: seeds', async () => asOne(await run(process.execPath, ['test/sim/run.mjs', '--seeds', '400'])))
+const seeds = ['test/sim/run.mjs', '--seeds', '20000', '--minutes', '6', '--gate']
+await stage('simulation: seeds', async () => asOne(await run(process.execPath, seeds)))
+await stage('simulation: ownership', async () =>
+  asOne(await run(process.execPath, ['test/sim-ownership/run.mjs', '--seeds', '150']))
+)
 await stage('integration', () => vitest(['test/integration']))
 await stage('conformance: strata', () => conformance('strata'))
 await stage('conformance: proxy', () => conformance('strata', ['strata-proxy']))

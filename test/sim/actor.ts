@@ -1,10 +1,14 @@
 import { CodedError, type BookieId, type EntryId, type LedgerId, type Logger } from '@strata/base'
 import {
   createLedgerClient,
+  decodeLedger,
+  ledgerIdOfKey,
+  LEDGERS_PREFIX,
+  type AvailableBookie,
   type BookieDescription,
   type BookieDirectory,
   type BookieNode,
-  type LedgerClient,
+  type FollowingLedgerClient,
   type LedgerEnd,
   type QuorumConfig
 } from '@strata/ledger-client'
@@ -24,6 +28,7 @@ import { LogStore } from './log-record.ts'
 export interface Registry {
   readonly all: readonly BookieId[]
   writable(): readonly BookieDescription[]
+  bookies(): AvailableBookie[]
   onChange(run: () => void): () => void
 }
 
@@ -35,9 +40,9 @@ export interface ActorWorld {
   readonly registry: Registry
   readonly logger: Logger
   readonly quorum: QuorumConfig
-  /** Is the ledger's writer alive and writing? */
   /** Entries up to `lac` are about to be acknowledged: were they on enough nodes? */
   checkAcks(ledger: LedgerHistory, lac: EntryId): void
+  /** Is the ledger's writer alive and writing? */
   readonly isBeingWritten: (ledgerId: LedgerId) => boolean
 }
 
@@ -56,7 +61,7 @@ export class Actor {
   readonly process: SimProcess
   readonly random: Random
   readonly world: ActorWorld
-  readonly client: LedgerClient
+  readonly client: FollowingLedgerClient
   readonly metadata: MetadataStore
   readonly log: LogStore
   readonly #nodes = new Map<BookieId, BookieNode>()
@@ -66,7 +71,7 @@ export class Actor {
     this.name = options.name
     this.random = options.random
     this.process = world.scheduler.createProcess(options.name)
-    this.metadata = world.metadata.handle(this.process)
+    this.metadata = this.#watched(world.metadata.handle(this.process))
     this.log = new LogStore(options.log, this.metadata, this.process)
     for (const bookie of world.registry.all) {
       this.#nodes.set(
@@ -94,6 +99,25 @@ export class Actor {
         registry.onChange(() => {
           this.process.post(1, run)
         })
+    }
+  }
+
+  /** Tells the history when a writer changes its ensemble while somebody recovers the ledger, whoever is faster. */
+  #watched(handle: MetadataStore): MetadataStore {
+    const { history } = this.world
+    return {
+      ...handle,
+      transact: transaction => {
+        const [compare] = transaction.compares
+        const [change] = transaction.changes
+        const id =
+          change?.kind === 'put' && change.key.startsWith(LEDGERS_PREFIX) ? ledgerIdOfKey(change.key) : undefined
+        const isNew = compare?.version === 0
+        if (change?.kind === 'put' && id !== undefined && !isNew && history.isRecovering(id)) {
+          if (decodeLedger(change.value).state === 'open') history.races.recoveryWithChange++
+        }
+        return handle.transact(transaction)
+      }
     }
   }
 
@@ -143,6 +167,9 @@ export class Actor {
       this.tell(() => `recovers ledger ${id}`)
       try {
         return await this.client.recover(id)
+      } catch (error) {
+        this.tell(() => `fails to recover ledger ${id}: ${whyOf(error)}`)
+        throw error
       } finally {
         history.recoveryEnded(id)
       }
@@ -161,4 +188,8 @@ export class Actor {
     await this.untilDone(() => this.client.delete(id), [])
     history.counts.deleted++
   }
+}
+
+function whyOf(error: unknown): string {
+  return error instanceof CodedError ? JSON.stringify([error.code, error.details]) : String(error)
 }

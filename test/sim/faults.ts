@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { assertNever } from '@strata/base'
 import type { Fault } from './plan.ts'
 import type { SimNode } from './sim-node.ts'
@@ -18,6 +19,7 @@ export function inject(world: World, fault: Fault): void {
     case 'lost-directory':
     case 'lost-index':
     case 'rolled-back-volume':
+    case 'rolled-back-run':
       return loseStorage(world, fault)
     case 'pause': {
       const { process } = nodeOf(world, fault)
@@ -59,6 +61,10 @@ export function inject(world: World, fault: Fault): void {
     case 'writer-crash':
     case 'writer-pause':
       return troubleWriter(world, fault)
+    case 'deposed-writer':
+      return deposeWriter(world, fault)
+    case 'auditor-crash':
+      return world.crashAuditor(fault.forMs)
     case 'clock-jump':
       for (const process of world.processes) process.jumpWall(fault.byMs)
       return
@@ -74,21 +80,47 @@ function nodeOf(world: World, fault: { node: number }): SimNode {
 }
 
 function restartAfter(world: World, options: { node: SimNode; forMs: number; powerFails: boolean }): void {
+  if (world.isHealed) return
   options.node.crash(options)
   world.later(options.forMs, () => options.node.start())
 }
 
-function loseStorage(
-  world: World,
-  fault: Fault & { kind: 'lost-volume' | 'lost-directory' | 'lost-index' | 'rolled-back-volume' }
-): void {
+type StorageLoss = Extract<
+  Fault,
+  { kind: 'lost-volume' | 'lost-directory' | 'lost-index' | 'rolled-back-volume' | 'rolled-back-run' }
+>
+
+function loseStorage(world: World, fault: StorageLoss): void {
   const node = nodeOf(world, fault)
   if (fault.kind === 'rolled-back-volume') return rollBack(world, { node, forMs: fault.forMs })
+  if (fault.kind === 'rolled-back-run') return rollBackRun(world, { node, forMs: fault.forMs })
   node.crash({ powerFails: true })
   if (fault.kind === 'lost-index') node.volume.index.isThere = false
-  else if (fault.kind === 'lost-volume') node.destroy(volume => volume.wipe())
-  else node.destroy(volume => volume.wipe(node.directories.entryLogs))
+  else if (fault.kind === 'lost-directory') node.loseDirectory(fault.which)
+  else node.destroy(volume => volume.wipe())
   world.later(fault.forMs, () => node.start())
+}
+
+/**
+ * An older copy of the disk comes back, one of the same run of the node. What is noticed of that is what the node told the
+ * metadata since: where it told nothing, nothing is done.
+ */
+function rollBackRun(world: World, { node, forMs }: { node: SimNode; forMs: number }): void {
+  const { startCount, volume, bookie } = node
+  if (bookie === undefined) return
+  const older = volume.snapshot()
+  const { sequence } = bookie.stats()
+  void node.told().then(before => {
+    world.later(forMs, () => {
+      void node.told().then(now => {
+        const isTold = now !== undefined && now.sequence > sequence && !isDeepStrictEqual(now, before)
+        if (!isTold || world.isHealed || node.startCount !== startCount || !node.isUp) return
+        node.crash({ powerFails: true })
+        node.destroy(() => volume.restore(older))
+        node.start()
+      })
+    })
+  })
 }
 
 /** An older copy of the disk comes back: one that was made before the node's last start, which is what incarnations tell. */
@@ -96,7 +128,7 @@ function rollBack(world: World, { node, forMs }: { node: SimNode; forMs: number 
   const before = { volume: node.volume.snapshot(), startCount: node.startCount }
   restartAfter(world, { node, forMs: forMs / 4, powerFails: false })
   world.later(forMs, () => {
-    if (node.startCount === before.startCount) return
+    if (world.isHealed || node.startCount === before.startCount) return
     node.crash({ powerFails: true })
     node.destroy(volume => volume.restore(before.volume))
     node.start()
@@ -130,6 +162,7 @@ function troubleDisk(world: World, fault: DiskFault): void {
       return world.later(fault.forMs, () => (trouble.slowness = 1))
     case 'full-disk':
       trouble.isFull = true
+      node.volume.roomBytes = 0
       return world.later(fault.forMs, () => (trouble.isFull = false))
     case 'write-errors':
       trouble.writeErrors = 0.3
@@ -167,6 +200,17 @@ function troubleLinks(
       network.mend(bookieId, peer)
     }
   })
+}
+
+/** A writer sleeps while another one takes its log over, a node of its ledger is started again, and it wakes up. */
+function deposeWriter(world: World, fault: Fault & { kind: 'deposed-writer' }): void {
+  const writer = world.writers.findLast(({ log, actor }) => log === fault.log && !actor.process.isDead)?.actor
+  if (writer === undefined) return
+  const node = nodeOf(world, fault)
+  writer.process.pause()
+  world.startWriter(fault.log)
+  world.later(fault.forMs * 0.6, () => restartAfter(world, { node, forMs: 3, powerFails: true }))
+  world.later(fault.forMs, () => writer.process.resume())
 }
 
 function troubleWriter(world: World, fault: Fault & { kind: 'writer-crash' | 'writer-pause' }): void {

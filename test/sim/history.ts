@@ -12,10 +12,13 @@ import type { Scheduler } from '@strata/sim'
  *   one-end          a ledger that is closed at L is closed at L for everyone, for ever
  *   end-covers       no entry past L was acknowledged or shown to a reader; none up to L was made up
  *   shown-confirmed  nobody is shown an entry of an open ledger that was not acknowledged
- *   state-moves      metadata goes from open over in-recovery to closed, and ensembles change only while it is open
+ *   state-moves      metadata goes from open over in-recovery to closed, and the last ensemble changes only while it is open,
+ *                    behind everything that is acknowledged
  *   node-keeps       a node that answered an add still has the entry after any crash, unless its disk was destroyed
  *   node-no-lie      a node never says 'absent' of what it once answered to have
  *   fence-holds      after a node answered a fence it acknowledges no add but a recoverer's, however early it was admitted
+ *   repair-proved    who takes another's place in what is settled has all that was there, synced
+ *   copies-whole     where there is an auditor, in the end every entry is on each node that should have it
  *   space-returns    what a deleted ledger took on a node is free again
  *   nothing-lost     nothing is deleted without its deletion record
  *   liveness         with faults stopped, everything finishes within a bound of simulated time
@@ -34,6 +37,8 @@ export const INVARIANTS = [
   'node-keeps',
   'node-no-lie',
   'fence-holds',
+  'repair-proved',
+  'copies-whole',
   'space-returns',
   'nothing-lost',
   'liveness',
@@ -73,7 +78,11 @@ export interface Races {
   recoveryWithRollOver: number
   recoveryWithRecovery: number
   recoveryWithWriter: number
+  recoveryWithRepair: number
 }
+
+/** The auditor is at work on a ledger when it asked a node about it, or told one, so lately. */
+const CARING_MS = 15
 
 /** A line of the history, for people. */
 export interface Line {
@@ -91,10 +100,17 @@ export class History {
     recoveryWithChange: 0,
     recoveryWithRollOver: 0,
     recoveryWithRecovery: 0,
-    recoveryWithWriter: 0
+    recoveryWithWriter: 0,
+    recoveryWithRepair: 0
   }
-  readonly counts = { appended: 0, acked: 0, read: 0, recovered: 0, deleted: 0, changes: 0, crashes: 0, starts: 0 }
+  readonly counts = {
+    ...{ appended: 0, acked: 0, read: 0, recovered: 0, deleted: 0 },
+    ...{ changes: 0, repairs: 0, crashes: 0, starts: 0 }
+  }
   readonly #recovering = new Map<LedgerId, number>()
+  readonly #caredAtMs = new Map<LedgerId, number>()
+  /** Ledgers whose present recovery met the auditor. */
+  readonly #raced = new Set<LedgerId>()
   readonly #deleting = new Set<LedgerId>()
 
   constructor(scheduler: Scheduler, isTold: boolean) {
@@ -203,10 +219,25 @@ export class History {
     this.#recovering.set(ledgerId, others + 1)
     if (others > 0) this.races.recoveryWithRecovery++
     if (options.isWriterAlive) this.races.recoveryWithWriter++
+    if (this.nowMs - (this.#caredAtMs.get(ledgerId) ?? -Infinity) < CARING_MS) this.#race(ledgerId)
   }
 
   recoveryEnded(ledgerId: LedgerId): void {
-    this.#recovering.set(ledgerId, (this.#recovering.get(ledgerId) ?? 1) - 1)
+    const left = (this.#recovering.get(ledgerId) ?? 1) - 1
+    this.#recovering.set(ledgerId, left)
+    if (left === 0) this.#raced.delete(ledgerId)
+  }
+
+  /** The auditor looks at what nodes have of the ledger, or copies it. */
+  cared(ledgerId: LedgerId): void {
+    this.#caredAtMs.set(ledgerId, this.nowMs)
+    if (this.isRecovering(ledgerId)) this.#race(ledgerId)
+  }
+
+  #race(ledgerId: LedgerId): void {
+    if (this.#raced.has(ledgerId)) return
+    this.#raced.add(ledgerId)
+    this.races.recoveryWithRepair++
   }
 
   isRecovering(ledgerId: LedgerId): boolean {

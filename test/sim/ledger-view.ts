@@ -1,19 +1,16 @@
 import { entryId, type BookieId, type LedgerId } from '@strata/base'
-import { ledgerIdOfKey, type LedgerClient, type LedgerDescription } from '@strata/ledger-client'
-import { membersOf } from '@strata/ledger-protocol'
+import { decodeLedger, ledgerIdOfKey, type LedgerDescription } from '@strata/ledger-client'
+import { membersOf, writeSet } from '@strata/ledger-protocol'
 import type { MetadataStore } from '@strata/metadata'
-import type { Scheduler } from '@strata/sim'
 import type { History, LedgerHistory } from './history.ts'
 import type { NodeWatch } from './node-watch.ts'
 
 const LEDGERS_PREFIX = 'ledgers/'
 
 export interface LedgerViewOptions {
-  readonly scheduler: Scheduler
   readonly history: History
   /** The store itself, with nothing in the way. */
   readonly store: MetadataStore
-  readonly client: LedgerClient
   readonly nodes: readonly { readonly bookieId: BookieId; readonly watch: NodeWatch }[]
 }
 
@@ -30,18 +27,12 @@ export class LedgerView {
   }
 
   async start(): Promise<void> {
-    const { client, store, scheduler } = this.#world
-    await store.watch(LEDGERS_PREFIX, events => {
+    await this.#world.store.watch(LEDGERS_PREFIX, events => {
       for (const { key, value } of events) {
         const id = ledgerIdOfKey(key)
         if (id === undefined) continue
         if (value === undefined) this.#onDeleted(id)
-        else {
-          client.describe(id).then(
-            described => this.#onChange(id, described),
-            (error: unknown) => scheduler.fail(error)
-          )
-        }
+        else this.#onChange(id, { ledgerId: id, ...decodeLedger(value) })
       }
     })
   }
@@ -69,7 +60,11 @@ export class LedgerView {
   }
 
   #hasAcked(bookie: BookieId, ledgerId: LedgerId, id: number): boolean {
-    return this.#world.nodes.some(node => node.bookieId === bookie && node.watch.hasAcked(ledgerId, id))
+    return this.#watchOf(bookie)?.hasAcked(ledgerId, id) === true
+  }
+
+  #watchOf(bookie: BookieId): NodeWatch | undefined {
+    return this.#world.nodes.find(node => node.bookieId === bookie)?.watch
   }
 
   #onDeleted(id: LedgerId): void {
@@ -79,8 +74,7 @@ export class LedgerView {
     }
   }
 
-  #onChange(id: LedgerId, now: LedgerDescription | undefined): void {
-    if (now === undefined) return
+  #onChange(id: LedgerId, now: LedgerDescription): void {
     const { history } = this.#world
     const before = this.#ledgers.get(id)
     this.#ledgers.set(id, now)
@@ -94,9 +88,56 @@ export class LedgerView {
     if (!isChanged) return
     history.counts.changes++
     history.tell('metadata', () => `ledger ${id}: ensembles ${describeEnsembles(now)}`)
-    if (history.isRecovering(id)) history.races.recoveryWithChange++
-    if (before.state === 'closed')
-      history.violate('state-moves', `the ensembles of ledger ${id} changed after it closed`)
+    if (now.state === 'closed' && before.state !== 'closed') history.races.recoveryWithChange++ // the recoverer's own
+    this.#checkRepair(before, now)
+    this.#checkLastEnsemble(before, now)
+  }
+
+  /** What is settled may be handed on, place by place, to who has all of it. */
+  #checkRepair(before: LedgerDescription, now: LedgerDescription): void {
+    const { history } = this.#world
+    const settled = before.state === 'closed' ? before.ensembles : before.ensembles.slice(0, -1)
+    for (const [i, { firstEntryId, bookies }] of settled.entries()) {
+      const after = now.ensembles[i]
+      if (after === undefined || after.firstEntryId !== firstEntryId) {
+        const isReplaced = before.state !== 'closed' && firstEntryId >= (now.ensembles.at(-1)?.firstEntryId ?? 0)
+        if (!isReplaced) history.violate('state-moves', `an ensemble of ledger ${before.ledgerId} is gone`)
+        continue
+      }
+      const last = (before.ensembles[i + 1]?.firstEntryId ?? (before.end?.lastEntryId ?? -1) + 1) - 1
+      for (const [index, bookie] of after.bookies.entries()) {
+        if (bookies[index] === bookie) continue
+        history.counts.repairs++
+        this.#checkHeir(now, { bookie, index, first: firstEntryId, last })
+      }
+    }
+  }
+
+  #checkHeir(
+    { ledgerId, quorum }: LedgerDescription,
+    place: { bookie: BookieId; index: number; first: number; last: number }
+  ): void {
+    const { bookie, index, first, last } = place
+    for (let id = first; id <= last; id++) {
+      if (!writeSet(entryId(id), quorum).includes(index) || this.#watchOf(bookie)?.saysItHas(ledgerId, id) === true)
+        continue
+      const what = `${bookie} takes a place of ledger ${ledgerId}, and does not have ${id} of ${first} to ${last}`
+      this.#world.history.violate('repair-proved', what)
+      return
+    }
+  }
+
+  /** The last ensemble changes while the ledger is open, from the first entry on that is not acknowledged; or when it closes. */
+  #checkLastEnsemble(before: LedgerDescription, now: LedgerDescription): void {
+    const { history } = this.#world
+    const last = now.ensembles.at(-1)
+    if (before.state === 'closed' || JSON.stringify(last) === JSON.stringify(before.ensembles.at(-1))) return
+    if (now.state === 'in-recovery') history.violate('state-moves', `ledger ${now.ledgerId} changed in recovery`)
+    const acked = history.ledger(now.ledgerId)?.acked ?? -1
+    if (now.state === 'open' && last !== undefined && last.firstEntryId <= acked) {
+      const what = `ledger ${now.ledgerId} has another ensemble from ${last.firstEntryId} on, and ${acked} is acknowledged`
+      history.violate('state-moves', what)
+    }
   }
 }
 

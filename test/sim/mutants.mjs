@@ -8,6 +8,7 @@ export const mutants = [
   // ------------------------------------------------------------ durable before acknowledged, in order
   {
     name: 'acknowledge at Qa - 1',
+    seeds: [1],
     edits: [
       { file: `${PROTOCOL}ledger-writer.js`, from: 'if (copies >= ackQuorum)', to: 'if (copies >= ackQuorum - 1)' },
       {
@@ -20,6 +21,7 @@ export const mutants = [
   },
   {
     name: 'tell nodes a LAC that is not confirmed',
+    seeds: [1],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -31,6 +33,7 @@ export const mutants = [
   },
   {
     name: 'acknowledge before the sync',
+    seeds: [14],
     edits: [
       {
         file: `${BOOKIE}journal/journal.js`,
@@ -42,6 +45,7 @@ export const mutants = [
   },
   {
     name: 'go on after a failed sync',
+    seeds: [14],
     edits: [
       {
         file: `${BOOKIE}journal/journal.js`,
@@ -54,6 +58,7 @@ export const mutants = [
   // ------------------------------------------------------------ ensemble change
   {
     name: 'do not freeze the LAC during a change',
+    seeds: [14],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -61,21 +66,35 @@ export const mutants = [
         to: "if (this.#state.kind === 'failed' || this.#state.kind === 'finished') return;"
       }
     ],
-    diesBy: ['quorum-acked', 'end-covers', 'acked-kept']
+    diesBy: ['state-moves', 'quorum-acked', 'end-covers', 'acked-kept']
   },
   {
-    name: 'count the confirmations of a replaced node',
+    name: 'confirm behind the failure',
+    seeds: [72],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
-        from: 'firstEntryId: change.firstEntryId }); // W6',
-        to: 'firstEntryId: change.firstEntryId }); this.#members[index].ackedThrough = before.ackedThrough;'
+        from: "if (this.#state.kind !== 'writing')\n            return; // W3, W4",
+        to: ''
+      }
+    ],
+    diesBy: ['ordered-acks']
+  },
+  {
+    name: 'count the confirmations of a replaced node',
+    seeds: [83],
+    edits: [
+      {
+        file: `${PROTOCOL}ledger-writer.js`,
+        from: 'trial: before.nextTrial }); // W6',
+        to: 'trial: before.nextTrial }); this.#members[index].ackedThrough = before.ackedThrough;'
       }
     ],
     diesBy: ['quorum-acked']
   },
   {
     name: 'do not send again to the new node',
+    seeds: [5],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -87,6 +106,7 @@ export const mutants = [
   },
   {
     name: 'send to the new node before the change is committed',
+    seeds: [36],
     edits: [
       {
         file: `${CLIENT}ledger-appender.js`,
@@ -98,6 +118,7 @@ export const mutants = [
   },
   {
     name: 'begin the new ensemble one entry late',
+    seeds: [4],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -114,6 +135,7 @@ export const mutants = [
   },
   {
     name: 'send again with another LAC',
+    seeds: [68],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -126,6 +148,7 @@ export const mutants = [
   // ------------------------------------------------------------ a node's order
   {
     name: 'answer a fence before the adds in front of it',
+    seeds: [2],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -137,17 +160,19 @@ export const mutants = [
   },
   {
     name: 'answer a second fence before the first is synced',
+    seeds: [41],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
-        from: 'if (ledger.isFenceSynced && ledger.pendingRecords === 0)',
-        to: 'if (ledger.isFenceSynced)'
+        from: 'ledger.isFenced = true;',
+        to: 'if (ledger.isFenced) return;\n        ledger.isFenced = true;'
       }
     ],
     diesBy: ['fence-holds', 'end-covers']
   },
   {
     name: 'keep no fence in the index',
+    seeds: [47],
     edits: [{ file: `${BOOKIE}index/rows.js`, from: 'fenced: ledger.isFenceSynced', to: 'fenced: false' }],
     diesBy: ['fence-holds', 'end-covers']
   },
@@ -158,6 +183,7 @@ export const mutants = [
   },
   {
     name: 'take adds of a fenced ledger',
+    seeds: [2],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -168,8 +194,10 @@ export const mutants = [
     diesBy: ['fence-holds', 'end-covers']
   },
   // ------------------------------------------------------------ recovery
+  // Beginning to read when too few nodes are fenced is none: all are asked to at once, and every read fences as well.
   {
     name: 'read without fencing',
+    seeds: [2],
     edits: [
       {
         file: `${CLIENT}recover-ledger.js`,
@@ -181,18 +209,8 @@ export const mutants = [
     diesBy: ['end-covers', 'one-end']
   },
   {
-    name: 'fence too few nodes',
-    edits: [
-      {
-        file: `${PROTOCOL}ledger-recovery.js`,
-        from: 'if (everyWriteSetHas(blockingQuorum(quorum), quorum, isFenced))',
-        to: 'if (everyWriteSetHas(1, quorum, isFenced))'
-      }
-    ],
-    diesBy: ['end-covers', 'acked-kept', 'quorum-acked']
-  },
-  {
     name: 'accept unknown as absent',
+    seeds: [78],
     edits: [
       {
         file: `${PROTOCOL}ledger-recovery.js`,
@@ -204,6 +222,7 @@ export const mutants = [
   },
   {
     name: 'accept silence as absent',
+    seeds: [2],
     edits: [
       {
         file: `${PROTOCOL}ledger-recovery.js`,
@@ -226,6 +245,7 @@ export const mutants = [
   },
   {
     name: 'end before a confirmed entry that is absent',
+    seeds: [1],
     edits: [
       {
         file: `${PROTOCOL}ledger-recovery.js`,
@@ -270,7 +290,10 @@ export const mutants = [
   },
   {
     name: 'change metadata without comparing',
-    edits: [{ file: `${CLIENT}ledger-metadata.js`, from: 'compares: [{ key, version }],', to: 'compares: [],' }],
+    seeds: [20],
+    edits: [
+      { file: `${CLIENT}ledger-metadata.js`, from: 'compares: [{ key, version }, ...guards],', to: 'compares: [],' }
+    ],
     diesBy: ['one-end', 'state-moves', 'end-covers', 'quorum-acked']
   },
   // ------------------------------------------------------------ a node must not lie
@@ -284,6 +307,62 @@ export const mutants = [
       }
     ],
     diesBy: ['node-no-lie', 'end-covers']
+  },
+  {
+    name: 'do not notice a volume that was rolled back within a run',
+    edits: [
+      {
+        file: `${BOOKIE}open-bookie.js`,
+        from: 'const isBehind = isCounted && volume.isBehind(sequence);',
+        to: 'const isBehind = false;'
+      }
+    ],
+    diesBy: ['node-no-lie', 'fence-holds', 'end-covers']
+  },
+  {
+    name: 'prove nothing when the journal is idle',
+    edits: [{ file: `${BOOKIE}housekeeper.js`, from: 'journal.markIfIdle();', to: ';' }],
+    diesBy: ['node-no-lie', 'fence-holds']
+  },
+  {
+    name: 'a node without authority takes plain adds',
+    edits: [
+      {
+        file: `${BOOKIE}storage-node.js`,
+        from: 'if (!request.recovery && !this.#hasAuthority(ledger))',
+        to: 'if (false)'
+      }
+    ],
+    diesBy: ['fence-holds', 'end-covers']
+  },
+  {
+    name: 'go on with ids from before a node lost its disk',
+    edits: [
+      { file: `${CLIENT}ledger-metadata.js`, from: 'guards: guard === undefined ? [] : [guard]', to: 'guards: []' }
+    ],
+    diesBy: ['liveness']
+  },
+  {
+    name: 'give out ids that another process has',
+    edits: [
+      {
+        file: `${CLIENT}ledger-ids.js`,
+        from: 'encodeNextLedgerId(first + BLOCK_IDS)',
+        to: 'encodeNextLedgerId(first + 1)'
+      }
+    ],
+    diesBy: ['no-bug']
+  },
+  {
+    name: 'take a torn tail for damage',
+    edits: [
+      {
+        file: `${BOOKIE}journal/replay.js`,
+        from: 'if (this.#proven > this.#sequence)\n                damaged(path, end);',
+        to: 'damaged(path, end);'
+      }
+    ],
+    diesBy: ['starts']
   },
   {
     name: 'trust a volume that lacks a directory',
@@ -352,6 +431,52 @@ export const mutants = [
       { file: `${BOOKIE}storage/entry-log-writer.js`, from: 'await this.#disk.syncDirectory(this.#directory);', to: '' }
     ],
     diesBy: ['node-keeps', 'starts']
+  },
+  // ------------------------------------------------------------ the care for copies
+  {
+    name: 'name a replacement before it has everything',
+    edits: [
+      {
+        file: `${BOOKIE}auditor/ledger-repair.js`,
+        from: 'const result = await this.#copy(task, task.to, part);',
+        to: "const result = task.to === task.member ? await this.#copy(task, task.to, part) : { kind: 'copied' };"
+      },
+      { file: `${BOOKIE}auditor/ledger-repair.js`, from: 'if (lacking.some(', to: 'if (false && lacking.some(' }
+    ],
+    diesBy: ['repair-proved']
+  },
+  {
+    name: 'do not ask what members have',
+    edits: [
+      {
+        file: `${BOOKIE}auditor/survey.js`,
+        from: 'missing.set(bookie, await missingOn(node, id, { places: placesOf(bookie, part), verify: doors.verify }));',
+        to: 'missing.set(bookie, []);'
+      }
+    ],
+    diesBy: ['copies-whole']
+  },
+  {
+    name: 'repair the last ensemble of a ledger that is open',
+    edits: [
+      {
+        file: `${BOOKIE}auditor/survey.js`,
+        from: 'ensembles: ensembles.slice(0, -1),',
+        to: 'ensembles,'
+      }
+    ],
+    diesBy: ['state-moves', 'repair-proved', 'quorum-acked', 'no-bug']
+  },
+  {
+    name: 'collect ledgers whose owner nobody knows',
+    edits: [
+      {
+        file: `${BOOKIE}auditor/orphan-collector.js`,
+        from: 'if (known === undefined)\n            return undefined;',
+        to: "if (known === undefined)\n            return { standing: 'not listed', compares: [] };"
+      }
+    ],
+    diesBy: ['nothing-lost']
   },
   // ------------------------------------------------------------ deletion
   {

@@ -5,13 +5,24 @@ import type { History } from './history.ts'
 import { tagOf } from './payload.ts'
 
 interface Known {
-  /** CRCs of entries that the node answered to have synced, by entry. Outlives crashes, and the disk. */
-  readonly acked: Map<number, number>
+  /** Entries that the node answered to have synced. Outlives crashes, and the disk. */
+  readonly acked: Map<number, Acked>
   /** The same, forgotten when its disk was destroyed. */
   kept: Set<number>
+  /** Outlives the disk: where a fence was lost, the node may not take what the fence kept out. */
   fencesAnswered: number
+  /** When the first of them was. */
+  fencedAtMs: number
   /** See `forgetUnproven`. */
   readonly unproven: Set<number>
+  /** What it named when it was asked for its inventory. */
+  readonly named: Set<number>
+}
+
+interface Acked {
+  readonly crc32c: number
+  /** The how manieth answer it was. */
+  readonly order: number
 }
 
 /**
@@ -25,6 +36,7 @@ export class NodeWatch {
   readonly #ledgers = new Map<LedgerId, Known>()
   /** What was answered last, all at one moment. */
   #lastAnswered: { atMs: number; entries: { ledgerId: LedgerId; entryId: number }[] } = { atMs: -1, entries: [] }
+  #answers = 0
 
   constructor(bookieId: BookieId, history: History) {
     this.bookieId = bookieId
@@ -40,20 +52,26 @@ export class NodeWatch {
     return this.#ledgers.get(ledgerId)?.acked.has(entryId) === true
   }
 
+  /** By what it answered, to an add or when it was asked what it has. */
+  saysItHas(ledgerId: LedgerId, entryId: number): boolean {
+    return this.hasAcked(ledgerId, entryId) || this.#ledgers.get(ledgerId)?.named.has(entryId) === true
+  }
+
   /**
-   * Power failed on a disk that was tampered with. What was answered last is proven by no later record: if just that is
-   * damaged, it cannot be told from a write that never ended, and is denied. A known limit of the journal's format.
+   * Power failed on a disk that was tampered with. What was answered last may be proven by no later record, if no time passed
+   * since: if just that is damaged, it cannot be told from a write that never ended, and is denied. A known limit of the
+   * journal's format.
    */
-  forgetUnproven(): void {
+  forgetUnproven(withinMs: number): void {
+    const sinceMs = this.#history.nowMs - withinMs
+    for (const known of this.#ledgers.values()) if (known.fencedAtMs >= sinceMs) known.fencesAnswered = 0
+    if (this.#lastAnswered.atMs < sinceMs) return
     for (const { ledgerId, entryId } of this.#lastAnswered.entries) this.#known(ledgerId).unproven.add(entryId)
   }
 
   /** The disk was destroyed, in whole or in part: it need not have what it had, but may not deny it either. */
   onDestroyed(): void {
-    for (const known of this.#ledgers.values()) {
-      known.kept = new Set()
-      known.fencesAnswered = 0
-    }
+    for (const known of this.#ledgers.values()) known.kept = new Set()
   }
 
   wrap(node: BookieNode): BookieNode {
@@ -71,19 +89,24 @@ export class NodeWatch {
         node.add(request, watched)
       },
       read: async options => {
-        const ackedBefore = new Set(this.#known(options.ledgerId).acked.keys())
+        const answersBefore = this.#answers
         const answer = await node.read(options)
-        if (options.fence) this.#known(options.ledgerId).fencesAnswered++
-        this.#checkAnswer(options.ledgerId, options.first, { answer, ackedBefore })
+        if (options.fence) this.#noteFence(options.ledgerId)
+        this.#checkAnswer(options.ledgerId, options.first, { answer, answersBefore })
         return answer
       },
       readLac: async options => {
         const answer = await node.readLac(options)
-        if (options.fence) this.#known(options.ledgerId).fencesAnswered++
+        if (options.fence) this.#noteFence(options.ledgerId)
         return answer
       },
       writeLac: options => node.writeLac(options),
-      inventory: options => node.inventory(options),
+      inventory: async options => {
+        const answer = await node.inventory(options)
+        const { named } = this.#known(options.ledgerId)
+        for (const { first, last } of answer.held) for (let id: number = first; id <= last; id++) named.add(id)
+        return answer
+      },
       heldLedgers: options => node.heldLedgers(options),
       damagedEntries: page => node.damagedEntries(page)
     }
@@ -96,13 +119,18 @@ export class NodeWatch {
         this.#history.violate('fence-holds', `${this.bookieId} took ${ledgerId}:${entryId} behind a fence it answered`)
       }
       const before = known.acked.get(entryId)
-      if (before !== undefined && before !== crc32c) {
+      if (before !== undefined && before.crc32c !== crc32c) {
         this.#history.violate('one-content', `${this.bookieId} has two contents for ${ledgerId}:${entryId}`)
       }
-      known.acked.set(entryId, crc32c)
+      if (before === undefined) known.acked.set(entryId, { crc32c, order: this.#answers++ })
       this.#noteLast(ledgerId, entryId)
       known.kept.add(entryId)
     }
+  }
+
+  #noteFence(ledgerId: LedgerId): void {
+    const known = this.#known(ledgerId)
+    if (known.fencesAnswered++ === 0) known.fencedAtMs = this.#history.nowMs
   }
 
   #noteLast(ledgerId: LedgerId, entryId: number): void {
@@ -119,7 +147,7 @@ export class NodeWatch {
     }
     const known = this.#known(ledgerId)
     const before = known.acked.get(entryId)
-    if (before !== undefined && before !== crc32c) {
+    if (before !== undefined && before.crc32c !== crc32c) {
       this.#history.violate('one-content', `${ledgerId}:${entryId} came to ${this.bookieId} with another digest`)
     }
   }
@@ -127,11 +155,12 @@ export class NodeWatch {
   #checkAnswer(
     ledgerId: LedgerId,
     first: EntryId,
-    { answer, ackedBefore }: { answer: ReadAnswer; ackedBefore: ReadonlySet<number> }
+    { answer, answersBefore }: { answer: ReadAnswer; answersBefore: number }
   ): void {
     if (answer.end !== 'absent' || this.#history.isDeleting(ledgerId)) return
     const missing = first + answer.entries.length
-    if (ackedBefore.has(missing) && !this.#known(ledgerId).unproven.has(missing)) {
+    const { acked, unproven } = this.#known(ledgerId)
+    if ((acked.get(missing)?.order ?? Infinity) < answersBefore && !unproven.has(missing)) {
       this.#history.violate('node-no-lie', `${this.bookieId} denies ${ledgerId}:${missing}, which it had`)
     }
   }
@@ -139,7 +168,14 @@ export class NodeWatch {
   #known(ledgerId: LedgerId): Known {
     let known = this.#ledgers.get(ledgerId)
     if (known === undefined) {
-      known = { acked: new Map(), kept: new Set(), fencesAnswered: 0, unproven: new Set() }
+      known = {
+        acked: new Map(),
+        kept: new Set(),
+        fencesAnswered: 0,
+        fencedAtMs: Infinity,
+        unproven: new Set(),
+        named: new Set()
+      }
       this.#ledgers.set(ledgerId, known)
     }
     return known
@@ -165,14 +201,10 @@ class WatchedSink implements AddSink {
 
   onAdded(ledgerId: LedgerId, entryId: EntryId): void {
     const pending = this.#pending.get(ledgerId) ?? []
-    this.#pending.set(
-      ledgerId,
-      pending.filter(add => add.entryId > entryId)
-    )
-    this.#watch.onAdded(
-      ledgerId,
-      pending.filter(add => add.entryId <= entryId)
-    )
+    const isCovered = (add: AddRequest): boolean => add.entryId <= entryId
+    const isAll = pending.every(isCovered)
+    this.#pending.set(ledgerId, isAll ? [] : pending.filter(add => !isCovered(add)))
+    this.#watch.onAdded(ledgerId, isAll ? pending : pending.filter(isCovered))
     this.#sink.onAdded(ledgerId, entryId)
   }
 

@@ -15,7 +15,10 @@ export function payloadOf(tag: number): Buffer {
 export function tagOf(payload: Buffer): number | undefined {
   if (payload.length < TAG_BYTES) return undefined
   const tag = payload.readUInt32BE()
-  return payload.equals(payloadOf(tag)) ? tag : undefined
+  if (payload.length !== TAG_BYTES + fillBytes(tag)) return undefined
+  const fill = tag & 0xff
+  for (let i = TAG_BYTES; i < payload.length; i++) if (payload[i] !== fill) return undefined
+  return tag
 }
 
 /** Mostly small. */

@@ -13,10 +13,11 @@ export type Fault =
   | { readonly kind: 'lost-index'; readonly node: number; readonly forMs: number }
   | { readonly kind: 'bit-rot' | 'misdirected-write'; readonly node: number; readonly count: number }
   | {
-      readonly kind: 'lost-volume' | 'lost-directory' | 'rolled-back-volume'
+      readonly kind: 'lost-volume' | 'rolled-back-volume' | 'rolled-back-run'
       readonly node: number
       readonly forMs: number
     }
+  | { readonly kind: 'lost-directory'; readonly node: number; readonly which: number; readonly forMs: number }
   | { readonly kind: 'cut-to-node' | 'cut-from-node' | 'cut'; readonly node: number; readonly forMs: number }
   | { readonly kind: 'slow-link'; readonly node: number; readonly factor: number; readonly forMs: number }
   | { readonly kind: 'lossy' | 'duplicating' | 'breaking'; readonly chance: number; readonly forMs: number }
@@ -24,6 +25,8 @@ export type Fault =
   | { readonly kind: 'metadata-ambiguous' | 'metadata-late'; readonly chance: number; readonly forMs: number }
   | { readonly kind: 'lost-leases' }
   | { readonly kind: 'writer-crash' | 'writer-pause'; readonly log: number; readonly forMs: number }
+  | { readonly kind: 'deposed-writer'; readonly log: number; readonly node: number; readonly forMs: number }
+  | { readonly kind: 'auditor-crash'; readonly forMs: number }
   | { readonly kind: 'clock-jump'; readonly byMs: number }
 
 export type FaultKind = Fault['kind']
@@ -32,6 +35,17 @@ export type FaultKind = Fault['kind']
 export type Visit =
   | { readonly kind: 'take-over'; readonly log: number }
   | { readonly kind: 'recover'; readonly log: number; readonly diesAfterMs: number | undefined }
+
+/** How the nodes are set up. */
+export interface StoragePlan {
+  /** Journal, entry logs and index have a directory each, or one together. */
+  readonly isApart: boolean
+  readonly journals: number
+  readonly entryLogs: number
+  readonly recentBytes: number
+  readonly reserveBytes: number
+  readonly isScrubbed: boolean
+}
 
 export interface Plan {
   readonly seed: number
@@ -44,6 +58,9 @@ export interface Plan {
   readonly logs: number
   readonly writer: WriterPlan
   readonly readersPerLog: number
+  readonly storage: StoragePlan
+  /** Auditors run, so that in the end every entry has all its copies. */
+  readonly isCared: boolean
   readonly faults: readonly (Fault & { readonly atMs: number })[]
   readonly visits: readonly (Visit & { readonly atMs: number })[]
   /** When the faults stop. */
@@ -79,16 +96,25 @@ export function planOf(seed: number): Plan {
   }
   const logs = 1 + random.int(2)
   const writer: WriterPlan = {
-    entries: Math.floor(random.between(140, 320) / logs),
+    entries: Math.floor(random.between(130, 290) / logs),
     rollOverEntries: random.pick([8, 20, 50, 1_000]),
     burst: random.pick([1, 4, 12]),
     pauseMs: random.pick([8, 25, 60]),
     deleteChance: random.pick([0, 0.3, 0.8])
   }
+  const storage: StoragePlan = {
+    isApart: random.chance(0.6),
+    journals: random.pick([1, 1, 2]),
+    entryLogs: random.pick([1, 1, 2]),
+    recentBytes: random.pick([0, 16 * 1024]),
+    reserveBytes: random.pick([0, 8 * 1024]),
+    isScrubbed: random.chance(0.3)
+  }
+  const isCared = random.chance(0.4)
   const faultCount = 3 + random.int(12)
   const faults = Array.from({ length: faultCount }, () => ({
     atMs: random.between(5, activeMs),
-    ...faultOf(random, { nodes, logs, fragile })
+    ...faultOf(random, { nodes, logs, fragile, isCared })
   }))
   const visits = Array.from({ length: random.int(6) }, () => ({
     atMs: random.between(20, activeMs),
@@ -103,6 +129,8 @@ export function planOf(seed: number): Plan {
     logs,
     writer,
     readersPerLog: 1,
+    storage,
+    isCared,
     faults: faults.sort((a, b) => a.atMs - b.atMs),
     visits: visits.sort((a, b) => a.atMs - b.atMs),
     activeMs,
@@ -133,16 +161,23 @@ const FAULTS: readonly (readonly [weight: number, make: Make])[] = [
   [3, (_, { node, forMs }) => ({ kind: 'cut-from-node', node, forMs })],
   [3, (_, { node, forMs }) => ({ kind: 'cut', node, forMs })],
   [2, (random, { node, forMs }) => ({ kind: 'slow-link', node, forMs, factor: random.between(5, 60) })],
-  [2, (random, { forMs }) => ({ kind: 'lossy', chance: random.between(0.02, 0.3), forMs })],
+  [2, (random, { forMs }) => ({ kind: 'lossy', chance: random.between(0.02, 0.5), forMs })],
   [2, (random, { forMs }) => ({ kind: 'duplicating', chance: random.between(0.1, 0.6), forMs })],
   [2, (random, { forMs }) => ({ kind: 'breaking', chance: random.between(0.005, 0.05), forMs })],
   [2, (_, { forMs }) => ({ kind: 'metadata-down', forMs })],
   [3, (random, { forMs }) => ({ kind: 'metadata-ambiguous', chance: random.between(0.05, 0.5), forMs })],
   [2, (random, { forMs }) => ({ kind: 'metadata-late', chance: random.between(0.05, 0.4), forMs })],
-  [1, () => ({ kind: 'lost-leases' })],
+  [2, () => ({ kind: 'lost-leases' })],
   [5, (_, { log, forMs }) => ({ kind: 'writer-crash', log, forMs })],
   [3, (_, { log, forMs }) => ({ kind: 'writer-pause', log, forMs })],
-  [1, random => ({ kind: 'clock-jump', byMs: random.between(-1e7, 1e7) })]
+  [4, (random, { log, node }) => ({ kind: 'deposed-writer', log, node, forMs: random.between(60, 700) })],
+  [2, random => ({ kind: 'clock-jump', byMs: random.between(-1e7, 1e7) })]
+]
+
+/** Only where auditors run. */
+const CARE_FAULTS: readonly (readonly [weight: number, make: Make])[] = [
+  ...FAULTS,
+  [5, (_, { forMs }) => ({ kind: 'auditor-crash', forMs })]
 ]
 
 /** Only for nodes whose data may be destroyed. */
@@ -150,13 +185,24 @@ const DESTRUCTION: readonly (readonly [weight: number, make: Make])[] = [
   [2, (random, { node }) => ({ kind: 'bit-rot', node, count: 1 + random.int(3) })],
   [2, (_, { node }) => ({ kind: 'misdirected-write', node, count: 1 })],
   [2, (_, { node, forMs }) => ({ kind: 'lost-volume', node, forMs })],
-  [1, (_, { node, forMs }) => ({ kind: 'lost-directory', node, forMs })],
-  [2, (_, { node, forMs }) => ({ kind: 'rolled-back-volume', node, forMs })]
+  [2, (random, { node, forMs }) => ({ kind: 'lost-directory', node, which: random.int(100), forMs })],
+  [2, (_, { node, forMs }) => ({ kind: 'rolled-back-volume', node, forMs })],
+  [2, (random, { node }) => ({ kind: 'rolled-back-run', node, forMs: random.between(100, 600) })]
 ]
 
-function faultOf(random: Random, world: { nodes: number; logs: number; fragile: readonly number[] }): Fault {
+/** Every kind that a plan may have. */
+export const FAULT_KINDS: readonly FaultKind[] = [
+  ...new Set(
+    [...CARE_FAULTS, ...DESTRUCTION].map(([, make]) => make(new Random(1), { node: 0, log: 0, forMs: 1 }).kind)
+  )
+]
+
+function faultOf(
+  random: Random,
+  world: { nodes: number; logs: number; fragile: readonly number[]; isCared: boolean }
+): Fault {
   const isDestruction = world.fragile.length > 0 && random.chance(0.25)
-  const table = isDestruction ? DESTRUCTION : FAULTS
+  const table = isDestruction ? DESTRUCTION : world.isCared ? CARE_FAULTS : FAULTS
   const node = isDestruction ? random.pick(world.fragile) : random.int(world.nodes)
   const at = { node, log: random.int(world.logs), forMs: random.skewed(2, 700) }
   let draw = random.int(table.reduce((total, [weight]) => total + weight, 0))

@@ -2,7 +2,7 @@ import { CodedError, entryId, type EntryId, type LedgerId } from '@strata/base'
 import { Actor } from './actor.ts'
 import { tagOf } from './payload.ts'
 
-const ENTRIES_MAX = 40
+const ENTRIES_MAX = 24
 const BYTES_MAX = 4_000
 
 /** Reads ledgers of a log as they come: closed ones to their end, open ones to the LAC that their nodes know. */

@@ -1,4 +1,4 @@
-import type { FaultKind, Plan } from './plan.ts'
+import { FAULT_KINDS, type FaultKind, type Plan } from './plan.ts'
 import { runPlan, type SeedResult } from './run-seed.ts'
 import { shrink } from './shrink.ts'
 import type { Races } from './history.ts'
@@ -18,7 +18,13 @@ export interface Tally {
 }
 
 export function emptyTally(): Tally {
-  const races = { recoveryWithChange: 0, recoveryWithRollOver: 0, recoveryWithRecovery: 0, recoveryWithWriter: 0 }
+  const races: Races = {
+    recoveryWithChange: 0,
+    recoveryWithRollOver: 0,
+    recoveryWithRecovery: 0,
+    recoveryWithWriter: 0,
+    recoveryWithRepair: 0
+  }
   return { seeds: 0, protocolEvents: [], events: 0, simulatedMs: 0, faults: {}, races, counts: {}, failures: [] }
 }
 
@@ -44,10 +50,34 @@ export function merge(into: Tally, other: Tally): void {
   into.failures.push(...other.failures)
 }
 
+const PROTOCOL_EVENTS_MIN = 1_500
+const FAULT_SHARE_MIN = 0.05
+/** Of each of these races, in so many seeds. */
+const RACES_MIN = { count: 500, inSeeds: 20_000 }
+const RACES = ['recoveryWithChange', 'recoveryWithRollOver', 'recoveryWithRepair', 'recoveryWithRecovery'] as const
+
+/** What the seeds did not visit often enough to prove much. One line each. */
+export function shortcomings(all: Tally): string[] {
+  const lines: string[] = []
+  const median = medianOf(all.protocolEvents)
+  if (median < PROTOCOL_EVENTS_MIN) lines.push(`${median} protocol events in the median seed`)
+  for (const kind of FAULT_KINDS) {
+    const share = (all.faults[kind] ?? 0) / Math.max(all.seeds, 1)
+    if (share < FAULT_SHARE_MIN) lines.push(`${kind} in ${(share * 100).toFixed(1)}% of the seeds`)
+  }
+  const least = Math.floor((RACES_MIN.count * all.seeds) / RACES_MIN.inSeeds)
+  for (const race of RACES) if (all.races[race] < least) lines.push(`${race}: ${all.races[race]} of ${least}`)
+  return lines
+}
+
+function medianOf(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? 0
+}
+
 /** For people, and for the log of a test run. */
 export function describeTally(all: Tally): string {
-  const sorted = [...all.protocolEvents].sort((a, b) => a - b)
-  const median = sorted[Math.floor(sorted.length / 2)] ?? 0
+  const median = medianOf(all.protocolEvents)
   const shares = keysOf(all.faults)
     .map(kind => ({ kind, share: (100 * (all.faults[kind] ?? 0)) / Math.max(all.seeds, 1) }))
     .sort((a, b) => a.share - b.share)

@@ -1,4 +1,5 @@
-import { entryId, ledgerId, type LedgerId } from '@strata/base'
+import { entryId, ledgerId, type BookieId, type EntryId, type LedgerId } from '@strata/base'
+import { membersOf } from '@strata/ledger-protocol'
 import type { Actor } from './actor.ts'
 import { inject } from './faults.ts'
 import { Violation, type Line, type Races } from './history.ts'
@@ -10,6 +11,7 @@ import { World } from './world.ts'
 /** With faults stopped, everything must be finished within this much simulated time. */
 const LIVENESS_MS = 20_000
 const SPACE_CHECK_MS = 40
+const CARE_CHECK_MS = 25
 
 export interface SeedResult {
   readonly seed: number
@@ -98,7 +100,60 @@ async function judge(world: World): Promise<void> {
     }
     for (const node of world.nodes) await checkKept(world, node)
   })
+  if (world.plan.isCared) await awaitCopies(world)
   if (world.plan.isEmptied) await empty(world, judge, ids)
+}
+
+/** The auditor brings back what was lost; then every node of an entry's write set has it, and it is right. */
+async function awaitCopies(world: World): Promise<void> {
+  let unfinished = 'nobody leads'
+  let lastPass: object | null = null
+  for (const fromMs = world.scheduler.nowMs; world.scheduler.nowMs < fromMs + LIVENESS_MS;) {
+    await world.scheduler.run(() => false, world.scheduler.nowMs + CARE_CHECK_MS)
+    const leader = world.carers.find(({ status }) => status !== undefined)
+    const status = leader?.status
+    if (leader === undefined || status === undefined || status.pass !== null) continue
+    unfinished = JSON.stringify([status.waiting, status.unfinished])
+    const isLooked = lastPass !== null && status.lastPass !== lastPass && status.lastPass?.kind === 'verify'
+    if (isLooked && status.unfinishedCount === 0) return checkCopies(world)
+    lastPass = status.lastPass ?? {}
+    leader.trigger('verify')
+  }
+  throw new Violation('liveness', `copies are not brought back: ${unfinished}`)
+}
+
+async function checkCopies(world: World): Promise<void> {
+  for (const { ledgerId: id, end, quorum, ensembles } of world.view.all) {
+    if (end === undefined || end.lastEntryId < 0) continue
+    const held = new Map<BookieId, ReadonlySet<number>>()
+    const last = end.lastEntryId
+    for (const node of world.nodes) held.set(node.bookieId, await heldBy(world, node, { id, last }))
+    for (let entry = 0; entry <= last; entry++) {
+      for (const member of membersOf(entryId(entry), quorum, ensembles)) {
+        if (held.get(member)?.has(entry) === true) continue
+        throw new Violation('copies-whole', `${member} should have ${id}:${entry}, and does not`)
+      }
+    }
+  }
+}
+
+async function heldBy(
+  world: World,
+  { bookie }: SimNode,
+  ledger: { id: LedgerId; last: EntryId }
+): Promise<Set<number>> {
+  const held = new Set<number>()
+  if (bookie === undefined) return held
+  let isDone = false
+  const asked = bookie.inventory({ ledgerId: ledger.id, first: entryId(0), last: ledger.last, verify: true })
+  const answer = asked.finally(() => (isDone = true))
+  await within(
+    world,
+    () => isDone,
+    () => 'a node does not say what it has'
+  )
+  for (const { first, last } of (await answer).held) for (let id: number = first; id <= last; id++) held.add(id)
+  return held
 }
 
 async function readAll(world: World, judge: Actor, { id, last }: { id: LedgerId; last: number }): Promise<void> {

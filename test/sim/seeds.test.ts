@@ -4,7 +4,7 @@ import { planOf } from './plan.ts'
 import { describeTally, emptyTally, explain, tally } from './report.ts'
 import { runPlan } from './run-seed.ts'
 
-const SEEDS = 40
+const SEEDS = 12
 
 describe('simulated clusters', () => {
   test(`keep every promise (${SEEDS} seeds; many more by npm run sim)`, async () => {
@@ -15,7 +15,7 @@ describe('simulated clusters', () => {
       if (result.failure !== undefined) assert.fail(await explain(planOf(seed), result))
     }
     console.log(describeTally(all))
-  })
+  }, 300_000)
 
   test('a seed replays exactly', async () => {
     for (const seed of [3, 11, 18]) {
@@ -25,5 +25,5 @@ describe('simulated clusters', () => {
       const other = await runPlan(planOf(seed + 1))
       assert.notEqual(first.traceHash, other.traceHash)
     }
-  })
+  }, 120_000)
 })

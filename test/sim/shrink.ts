@@ -45,5 +45,9 @@ function smaller(plan: Plan): Plan[] {
   if (writer.burst > 1) candidates.push({ ...plan, writer: { ...writer, burst: 1 } })
   if (writer.deleteChance > 0) candidates.push({ ...plan, writer: { ...writer, deleteChance: 0 } })
   if (plan.isEmptied) candidates.push({ ...plan, isEmptied: false })
+  if (plan.isCared) candidates.push({ ...plan, isCared: false })
+  const { storage } = plan
+  const plain = { isApart: false, journals: 1, entryLogs: 1, recentBytes: 0, reserveBytes: 0, isScrubbed: false }
+  if (JSON.stringify(storage) !== JSON.stringify(plain)) candidates.push({ ...plan, storage: plain })
   return candidates
 }

@@ -1,5 +1,6 @@
 import { CodedError, reasonOf, type BookieId, type Logger } from '@strata/base'
 import { bookieDirectories, openBookie, type Bookie, type BookieDirectories, type BookieSettings } from '@strata/bookie'
+import { readWatermark } from '@strata/bookie/testing'
 import {
   SimDisk,
   SimIndexStore,
@@ -12,8 +13,11 @@ import {
 import type { Scheduler } from '@strata/sim'
 import type { History } from './history.ts'
 import { NodeWatch } from './node-watch.ts'
+import type { StoragePlan } from './plan.ts'
 
 export const CLUSTER_ID = 'simulated'
+
+const HOUSEKEEPING_MS = 220
 
 /** Small, so that within a few seconds files fill, roll, move and are compacted. */
 export const NODE_SETTINGS: Partial<BookieSettings> = {
@@ -29,12 +33,15 @@ export const NODE_SETTINGS: Partial<BookieSettings> = {
   moveBytesPerSecond: 1024 * 1024,
   readAheadBytes: 4 * 1024,
   readAheadCacheBytes: 32 * 1024,
-  housekeepingMs: 150,
+  housekeepingMs: HOUSEKEEPING_MS,
+  tellSequenceMs: 150,
+  scrubIntervalMs: 400,
   readOnlyBelowBytes: 1,
   startFreeBytesMin: 1
 }
 
 export interface NodeWorld {
+  readonly storage: StoragePlan
   readonly scheduler: Scheduler
   readonly network: SimNetwork
   readonly metadata: SimMetadata
@@ -47,6 +54,8 @@ export interface NodeWorld {
 }
 
 const RESTART_MS = 40
+/** An idle journal proves what is in it within two rounds of housekeeping, and those take their time. */
+const UNPROVEN_MS = 5 * HOUSEKEEPING_MS
 
 /** A node of the simulated cluster: the real storage engine, again and again, on one simulated disk. */
 export class SimNode {
@@ -54,6 +63,9 @@ export class SimNode {
   readonly volume: SimVolume
   readonly watch: NodeWatch
   readonly directories: BookieDirectories
+  /** Each of its directories once. */
+  readonly roots: readonly string[]
+  readonly #settings: Partial<BookieSettings>
   readonly #world: NodeWorld
   #process: SimProcess | undefined
   #bookie: Bookie | undefined
@@ -68,9 +80,12 @@ export class SimNode {
     this.#world = world
     this.volume = new SimVolume(random)
     this.watch = new NodeWatch(bookieId, world.history)
-    const apart = bookieDirectories(`/${bookieId}`)
-    const together = { journal: `/${bookieId}`, entryLogs: `/${bookieId}`, index: `/${bookieId}` }
-    this.directories = random.chance(0.25) ? apart : together
+    const { storage } = world
+    this.directories = directoriesOf(`/${bookieId}`, storage)
+    const { journal, entryLogs, index, moreJournals = [], moreEntryLogs = [] } = this.directories
+    this.roots = [...new Set([journal, entryLogs, index, ...moreJournals, ...moreEntryLogs])]
+    const { recentBytes, reserveBytes, isScrubbed } = storage
+    this.#settings = { ...NODE_SETTINGS, recentBytes, reserveBytes, scrubBytesPerSecond: isScrubbed ? 1024 * 1024 : 0 }
   }
 
   get process(): SimProcess | undefined {
@@ -106,7 +121,7 @@ export class SimNode {
         metadata: metadata.handle(process),
         logger,
         clock: process,
-        settings: NODE_SETTINGS,
+        settings: this.#settings,
         disk,
         openIndexStore: (_, options) => SimIndexStore.open(disk, options)
       }).then(
@@ -124,7 +139,21 @@ export class SimNode {
     this.#world.history.tell(this.bookieId, powerFails ? 'loses power' : 'is killed')
     this.#world.history.counts.crashes++
     if (powerFails) this.volume.crash()
-    if (this.isSuspect) this.watch.forgetUnproven()
+    if (this.isSuspect) this.watch.forgetUnproven(UNPROVEN_MS)
+  }
+
+  /** One of its directories is gone, with the index if that is where it was. */
+  loseDirectory(which: number): void {
+    const root = this.roots[which % this.roots.length]
+    this.destroy(volume => {
+      volume.wipe(`${root}/`)
+      if (root === this.directories.index) volume.index.clear()
+    })
+  }
+
+  /** What the metadata store was told last of its journals. */
+  told(): ReturnType<typeof readWatermark> {
+    return readWatermark(this.#world.metadata.store, this.bookieId)
   }
 
   /** Everything on the disk is gone, or (`directory`) one folder; to be called between a crash and a start. */
@@ -173,6 +202,14 @@ export class SimNode {
       if (this.#isWanted) this.start()
     })
   }
+}
+
+function directoriesOf(root: string, { isApart, journals, entryLogs }: StoragePlan): BookieDirectories {
+  const more = (kind: string, count: number): string[] => {
+    return Array.from({ length: count - 1 }, (_, i) => `${root}-more/${kind}-${i}`)
+  }
+  const own = isApart ? bookieDirectories(root) : { journal: root, entryLogs: root, index: root }
+  return { ...own, moreJournals: more('journal', journals), moreEntryLogs: more('entry-logs', entryLogs) }
 }
 
 function isSystemError(error: unknown): boolean {

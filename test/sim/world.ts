@@ -1,7 +1,8 @@
 import { bookieId, silentLogger, type BookieId, type EntryId, type LedgerId } from '@strata/base'
-import { createLedgerClient, type BookieDescription, type LedgerClient } from '@strata/ledger-client'
+import type { AvailableBookie, BookieDescription } from '@strata/ledger-client'
 import { Random, Scheduler, SimMetadata, SimNetwork, type SimProcess } from '@strata/sim'
 import { Actor, type ActorWorld } from './actor.ts'
+import { Carer } from './carer.ts'
 import { History, type LedgerHistory } from './history.ts'
 import { LedgerView } from './ledger-view.ts'
 import type { Plan } from './plan.ts'
@@ -10,6 +11,9 @@ import { SimNode } from './sim-node.ts'
 import { Writer } from './writer.ts'
 
 const REGISTRY_LAG_MS = 30
+/** How soon the registry says what trouble a node is in. */
+const TROUBLE_MS = 60
+const CARERS = 2
 
 /** One simulated cluster with everybody who uses it. Everything in it follows from the plan. */
 export class World implements ActorWorld {
@@ -22,6 +26,7 @@ export class World implements ActorWorld {
   readonly actors: Actor[] = []
   readonly writers: { readonly log: number; readonly actor: Writer }[] = []
   readonly readers: Reader[] = []
+  readonly carers: Carer[] = []
   readonly view: LedgerView
   readonly logger = silentLogger
   readonly random: Random
@@ -40,13 +45,14 @@ export class World implements ActorWorld {
     const doors = {
       ...{ scheduler: this.scheduler, network: this.network, metadata: this.metadata, history: this.history },
       logger: this.logger,
+      storage: plan.storage,
       mayDestroy: (bookie: BookieId) => fragile.has(bookie),
       onRegistered: (bookie: BookieId, isThere: boolean) => this.#register(bookie, isThere)
     }
     this.nodes = Array.from({ length: plan.nodes }, (_, i) => {
       return new SimNode(bookieOf(i), doors, this.random.fork(`disk ${i}`))
     })
-    this.view = new LedgerView({ ...doors, store: this.metadata.store, client: this.#omniscient(), nodes: this.nodes })
+    this.view = new LedgerView({ history: this.history, store: this.metadata.store, nodes: this.nodes })
   }
 
   get quorum(): Plan['quorum'] {
@@ -63,6 +69,7 @@ export class World implements ActorWorld {
       this.nodes
         .map((node, i) => ({ bookieId: node.bookieId, rack: `rack-${this.plan.racks[i] ?? 0}` }))
         .filter(node => this.#registered.has(node.bookieId)),
+    bookies: (): AvailableBookie[] => this.nodes.flatMap((node, i) => this.#available(node, i)),
     onChange: (run: () => void): (() => void) => {
       this.#listeners.push(run)
       return () => void this.#listeners.splice(this.#listeners.indexOf(run), 1)
@@ -88,6 +95,10 @@ export class World implements ActorWorld {
       this.later(15, () => this.startWriter(log))
       for (let i = 0; i < this.plan.readersPerLog; i++) this.later(20, () => this.#startReader(log))
     }
+    if (this.plan.isCared) {
+      for (let i = 0; i < CARERS; i++) this.later(18, () => this.#startCarer())
+      this.#lookForTrouble('')
+    }
     for (const { atMs, ...visit } of this.plan.visits) {
       this.later(atMs, () => {
         if (visit.kind === 'take-over') this.startWriter(visit.log)
@@ -103,6 +114,14 @@ export class World implements ActorWorld {
     this.actors.push(writer)
     this.writers.push({ log, actor: writer })
     writer.start()
+  }
+
+  /** The one that leads dies; another one comes. */
+  crashAuditor(forMs: number): void {
+    const leader = this.carers.find(({ status }) => status !== undefined)
+    if (leader === undefined) return
+    leader.kill()
+    this.later(forMs, () => this.#startCarer())
   }
 
   newActor(name: string, log: number): Actor {
@@ -126,15 +145,33 @@ export class World implements ActorWorld {
     for (const reader of this.readers) reader.stop()
   }
 
-  /** A client that nothing stands in the way of, for those who look on from outside. */
-  #omniscient(): LedgerClient {
-    return createLedgerClient({
-      metadata: this.metadata.store,
-      directory: { writable: () => [], node: () => undefined, onChange: () => () => undefined },
-      quorum: this.quorum,
-      clock: this.scheduler.createProcess('omniscient'),
-      logger: this.logger,
-      random: () => 0
+  #startCarer(): void {
+    const name = `carer-${this.carers.length}`
+    const carer = new Carer(this, { name, log: logOf(0), random: this.random.fork(name) })
+    this.actors.push(carer)
+    this.carers.push(carer)
+    carer.start(bookieId(name))
+  }
+
+  /** The node's row in the registry, as it would write it itself. */
+  #available({ bookieId: id, bookie }: SimNode, index: number): AvailableBookie[] {
+    if (bookie === undefined || !this.#registered.has(id)) return []
+    const { state, reasons } = bookie.health()
+    return [
+      {
+        ...{ bookieId: id, address: id, httpAddress: '', rack: `rack-${this.plan.racks[index] ?? 0}`, host: '' },
+        ...{ freeBytes: 1e12, totalBytes: 1e12, softwareVersion: '', startedAtMs: 0, reasons },
+        state: state === 'writable' ? 'writable' : 'read-only',
+        incarnation: bookie.stats().incarnation
+      }
+    ]
+  }
+
+  #lookForTrouble(before: string): void {
+    this.later(TROUBLE_MS, () => {
+      const now = this.nodes.map(({ bookie }) => bookie?.health().reasons.join() ?? '').join(';')
+      if (now !== before) for (const run of [...this.#listeners]) run()
+      this.#lookForTrouble(now)
     })
   }
 
@@ -143,7 +180,7 @@ export class World implements ActorWorld {
     const reader = new Reader(this, { name, log: logOf(log), random: this.random.fork(name) })
     this.actors.push(reader)
     this.readers.push(reader)
-    reader.start(70)
+    reader.start(100)
   }
 
   /** Recovers some ledger of the log, whoever owns it. */
