@@ -7,6 +7,7 @@ import { until } from '../integration/bounds-support.ts'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
 import { BookieSet, startBroker, type BrokerProcess, type Settings } from '../support/cluster-process.ts'
 import { freshPrefix, SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
+import { FaultyProxy } from './faulty-proxy.ts'
 import { TopicLoad } from './topic-load.ts'
 
 const LEASE_MS = 3_000
@@ -21,7 +22,9 @@ beforeAll(async () => {
 afterAll(() => etcd.stop())
 
 let root: string
+let prefix: string
 let metadataUrl: string
+let proxy: FaultyProxy | undefined
 let bookies: BookieSet
 let brokers: BrokerProcess[]
 
@@ -32,7 +35,8 @@ const common = (): Settings => ({
 
 beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), 'strata-'))
-  metadataUrl = `etcd:http://${etcd.endpoints.join(',')}${freshPrefix()}`
+  prefix = freshPrefix()
+  metadataUrl = `etcd:http://${etcd.endpoints.join(',')}${prefix}`
   writeFileSync(join(root, 'secret'), 'of this cluster alone, and of nobody else')
   bookies = new BookieSet({ data: root, metadataUrl, set: common() })
   brokers = []
@@ -41,11 +45,23 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const broker of brokers) await broker.kill()
   await bookies.killAll()
+  await proxy?.close()
+  proxy = undefined
   rmSync(root, { recursive: true, force: true })
 })
 
 async function start(set: Settings = {}): Promise<BrokerProcess> {
-  const broker = await startBroker({ metadataUrl, set: { ...common(), ...KEPT, ...set } })
+  return startAt(metadataUrl, set)
+}
+
+/** Its way to the metadata store can be cut. */
+async function startBehindProxy(): Promise<BrokerProcess> {
+  proxy ??= await FaultyProxy.open(etcd.endpoints[0] ?? '')
+  return startAt(`etcd:http://${proxy.endpoint}${prefix}`)
+}
+
+async function startAt(url: string, set: Settings = {}): Promise<BrokerProcess> {
+  const broker = await startBroker({ metadataUrl: url, set: { ...common(), ...KEPT, ...set } })
   brokers.push(broker)
   return broker
 }
@@ -137,7 +153,8 @@ describe('several brokers share the topics of a cluster', () => {
   }, 120_000)
 
   test('one that stood still longer than its lease: its topics were taken, and it joins in again', async () => {
-    const [a, b] = await Promise.all([start(), start()])
+    // nothing ends it while it stands still
+    const [a, b] = await Promise.all([start({ strataWatchdogEnabled: false }), start()])
     const load = new TopicLoad({ serviceUrl: serviceUrl(a, b), topics: TOPICS, keepAliveMs: 1000 })
     await load.start()
     await spread(a, b)
@@ -156,6 +173,46 @@ describe('several brokers share the topics of a cluster', () => {
     await load.stop()
     await load.assertWhole(a.ready.brokerUrl)
     assert.match(a.log(), /fenced|dropped|lease/)
+  }, 120_000)
+
+  test('one is cut off from the metadata store: it stops, says that it is not ready, and comes back', async () => {
+    const [a, b] = await Promise.all([startBehindProxy(), start()])
+    const load = new TopicLoad({ serviceUrl: serviceUrl(b, a), topics: TOPICS })
+    await load.start()
+    await spread(a, b)
+    await load.flows(50)
+    load.takePauses()
+    proxy?.silence()
+    await until('it is not ready', 30_000, async () => (await admin(a, 'GET', 'brokers/ready')).status === 503)
+    await until('its bundles are taken', 30_000, async () => (await bundlesOf(b)).length === 4)
+    await load.flows(50)
+    print('cut off', load.takePauses())
+    proxy?.heal()
+    await until('it is ready', 30_000, async () => (await admin(a, 'GET', 'brokers/ready')).status === 200)
+    await load.stop()
+    await load.assertWhole(b.ready.brokerUrl)
+  }, 120_000)
+
+  test('all are cut off from the metadata store: what they have they go on serving', async () => {
+    const a = await startBehindProxy()
+    const b = await startBehindProxy()
+    const load = new TopicLoad({ serviceUrl: serviceUrl(a, b), topics: TOPICS })
+    await load.start()
+    await spread(a, b)
+    for (const broker of [a, b]) assert.equal((await admin(broker, 'GET', 'brokers/health')).body, 'ok')
+    await load.flows(50)
+    proxy?.silence()
+    const cutAtMs = performance.now()
+    // for longer than any lease: past it they ask each other, and nobody takes anything
+    while (performance.now() - cutAtMs < 3 * LEASE_MS) await load.flows(1)
+    for (const broker of [a, b]) {
+      assert.equal((await admin(broker, 'GET', 'brokers/ready')).status, 200)
+      assert.equal((await admin(broker, 'GET', 'brokers/health')).body, 'ok')
+    }
+    proxy?.heal()
+    await load.flows(50)
+    await load.stop()
+    await load.assertWhole(b.ready.brokerUrl)
   }, 120_000)
 
   test('planned moves under load: no error at the client, and short pauses', async () => {
