@@ -3,7 +3,6 @@ export type {
   Cursor,
   Entry,
   LedgerStats,
-  LogCreation,
   LogGuards,
   ManagedLedger,
   ManagedLedgerFactory,
