@@ -483,7 +483,7 @@ describe('a client among some nodes', () => {
     })
     const ledger = await among.create({ owner: 'test', listener, quorum: ALL })
     const [first] = await ensembles(ledger)
-    assert(first?.bookies.every(id => id < 'node-4'))
+    assert(first !== undefined && first.bookies.every(id => id < 'node-4'))
     await append(ledger, 'a')
     nodeOf(first.bookies[0]).failNext('STORAGE_FAILED')
     await append(ledger, 'b')

@@ -11,9 +11,7 @@ import type { Cluster } from '../cluster.ts'
 import { troublesOf } from './health.ts'
 import { clusterNodes } from './nodes.ts'
 
-const PASS = {
-  ...{ kind: 'check', startedAtMs: 1, endedAtMs: 2, ledgersSeen: 0, ledgersDue: 0, ledgersDone: 0 }
-} as const
+const PASS = { kind: 'check', startedAtMs: 1, endedAtMs: 2, ledgersSeen: 0, ledgersDue: 0, ledgersDone: 0 } as const
 const DONE = { ...PASS, bytesCopied: 0, bytesDue: 0, bytesPerSecond: 0, secondsLeft: 0 }
 const WELL: AuditStatus = {
   ...{ nodes: [], waiting: null, departures: [], pass: null, lastPass: DONE, unfinishedCount: 0, unfinished: [] }
