@@ -75,8 +75,7 @@ export class Peer {
   async lookup(topic: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       const answer = await this.ask('lookupTopic', { topic, requestId: 0n }, BaseCommand_Type.LOOKUP_RESPONSE)
-      if (answer.case !== 'lookupTopicResponse')
-        throw new Error(`a lookup was answered with ${answer.case ?? 'nothing'}`)
+      if (answer.case !== 'lookupTopicResponse') throw new Error(`a lookup was answered with ${answer.case}`)
       if (answer.value.response === CommandLookupTopicResponse_LookupType.Connect) return
       if (attempt === LOOKUPS_MAX) throw new Error(`${topic} cannot be looked up: ${answer.value.message}`)
       await delay(LOOKUP_PAUSE_MS)
