@@ -62,7 +62,7 @@ export class BrokerBalance {
   async open(): Promise<void> {
     const { store, logger, settings } = this.#options
     const sources = {
-      bundlesOf: (namespace: string) => this.#ownership.bundlesOf(namespace),
+      bundlesOf: async (namespace: string) => await this.#ownership.bundlesOf(namespace),
       ownerOf: (bundle: BundleName): BrokerAddress | undefined => this.#ownership.ownerOf(bundle)
     }
     const rules = await ClusterRules.open({ store, settings, logger, sources })
@@ -124,10 +124,11 @@ export class BrokerBalance {
     return this.#options.ownership()
   }
 
-  #collect(): Promise<CollectedLoad> {
+  async #collect(): Promise<CollectedLoad> {
     const { topics, pools } = this.#options
+    await this.#rules?.refresh()
     this.#gauge ??= openProcessGauge()
-    return collectLoad({
+    return await collectLoad({
       topics: () => loadedTopics(topics()),
       held: () => this.#ownership.held(),
       bundlesOf: namespace => this.#ownership.bundlesOf(namespace),

@@ -52,6 +52,7 @@ export class ClusterRules {
     options.changed.run = () => {
       this.#fixed = undefined
       this.#rackOf = undefined
+      if (this.#fixedRules().groups.size > this.#divisions.size) void this.refresh()
     }
   }
 
@@ -91,7 +92,7 @@ export class ClusterRules {
     return { ...fixed, holders }
   }
 
-  /** Learns how namespaces of groups are divided. @throws NamespaceError, MetadataError */
+  /** Learns how namespaces of groups are divided. One that cannot be learnt counts as held by nobody until the next time. */
   async refresh(): Promise<void> {
     const { groups } = this.#fixedRules()
     for (const namespace of this.#divisions.keys()) if (!groups.has(namespace)) this.#divisions.delete(namespace)

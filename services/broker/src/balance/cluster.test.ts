@@ -25,7 +25,7 @@ async function lookUp(asked: Member, namespace: string, topic: string): Promise<
   return (body as { brokerUrl: string }).brokerUrl
 }
 
-async function isolate(asked: Member, namespaces: string, to: Member): Promise<void> {
+async function isolate(asked: Member, namespaces: string, to: { readonly id: string }): Promise<void> {
   const body = {
     namespaces: [namespaces],
     primary: [to.id],
@@ -67,11 +67,36 @@ describe('brokers of a cluster', () => {
       const member = members[i % 2] ?? assert.fail()
       expect(await lookUp(member, 'public/apart', `t-${i}`)).toBe(to.brokerUrl)
     }
-    await isolate(asked, 'public/apart', { id: 'nobody:1' } as Member)
+    await isolate(asked, 'public/apart', { id: 'nobody:1' })
     await expect
       .poll(() => asked.broker.balance.rules().isolation[0]?.primary[0]?.text, { timeout: 10_000, interval: 20 })
       .toBe('nobody:1')
     expect(asked.broker.balance.place({ bundle: await bundleOf(asked), brokers: brokersOf(asked) })).toBe(undefined)
+  })
+
+  test('keep namespaces of an anti-affinity group on different brokers', async () => {
+    const [asked = assert.fail()] = members
+    for (const namespace of ['public/x', 'public/y']) {
+      assert.equal((await asked.call('PUT', `namespaces/${namespace}?bundles=8`)).status, 204)
+      assert.equal((await asked.call('POST', `namespaces/${namespace}/antiAffinity`, { body: 'g' })).status, 204)
+    }
+    for (const { broker } of members) {
+      await expect.poll(() => broker.balance.rules().groups.size, { timeout: 20_000, interval: 20 }).toBe(2)
+    }
+    const served: Record<string, Set<string>> = {}
+    for (const namespace of ['public/x', 'public/y']) {
+      const urls = (served[namespace] = new Set())
+      for (let i = 0; i < 12; i++) {
+        urls.add(await lookUp(members[i % 2] ?? assert.fail(), namespace, `t-${i}`))
+        for (const { broker } of members) {
+          const held = (): number => broker.balance.rules().holders.get(namespace)?.length ?? 0
+          await expect.poll(held, { timeout: 20_000, interval: 20 }).toBeGreaterThan(0)
+        }
+      }
+    }
+    expect(served['public/x']?.size).toBe(1)
+    expect(served['public/y']?.size).toBe(1)
+    expect(served['public/x']).not.toEqual(served['public/y'])
   })
 })
 
