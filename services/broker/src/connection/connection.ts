@@ -45,6 +45,7 @@ import { handleCommand } from './handlers/index.ts'
 import { Inflow } from './inflow.ts'
 import { Intake } from './intake.ts'
 import { KeepAlive } from './keep-alive.ts'
+import { leaveTopics } from './leave-topics.ts'
 import { withoutMapping } from './listeners.ts'
 import { assignedUrls } from './handlers/lookup.ts'
 import { Output } from './output.ts'
@@ -402,30 +403,13 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.#keepAlive.stop()
     this.#assembly.close()
     this.#output.close()
-    this.#leaveTopics()
+    leaveTopics(this)
     // What was written goes out first, unless the peer does not read it.
     this.#socket.destroySoon()
     const cancel = this.services.clock.after(LINGER_MS, () => this.#socket.destroy())
     this.#socket.once('close', cancel)
     this.logger.info({ event: 'connection.closed', reason, wasConnected }, 'a connection was closed')
     this.#onClosed(this)
-  }
-
-  #leaveTopics(): void {
-    for (const slot of this.producers.values()) {
-      if (slot.kind === 'ready') slot.topic.removeProducer(slot.producer)
-      else slot.isCancelled = true
-    }
-    for (const cancel of [...this.cancellations.values()]) cancel()
-    for (const slot of this.consumers.values()) {
-      if (slot.kind === 'creating') continue
-      slot.consumer.leave()
-      slot.topic.onConsumerLeft(slot.consumer.subscription)
-    }
-    for (const watcher of this.watchers.values()) watcher.close()
-    this.producers.clear()
-    this.consumers.clear()
-    this.watchers.clear()
   }
 
   // ------------------------------------------------------------ parts

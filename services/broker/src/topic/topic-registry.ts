@@ -1,11 +1,5 @@
 import { reasonOf, type Clock, type Logger } from '@strata/base'
-import {
-  ManagedLedgerError,
-  type ManagedLedger,
-  type ManagedLedgerFactory,
-  type RolloverPolicy,
-  type SweptLog
-} from '@strata/managed-ledger'
+import type { ManagedLedgerFactory, SweptLog } from '@strata/managed-ledger'
 import type { BrokerSettings } from '../config/settings.ts'
 import { brokerError } from '../errors.ts'
 import { namespaceError } from '../namespace/errors.ts'
@@ -14,14 +8,14 @@ import type { TopicName } from '../namespace/topic-name.ts'
 import type { EnsureOptions, TopicRecord, TopicRecords } from '../namespace/topic-records.ts'
 import { isInBundle } from '../ownership/bundle-name.ts'
 import type { BrokerAddress, BundleName, BundleTopics } from '../ownership/contract.ts'
-import { EntryStamper, type StampKinds } from './entry-stamper.ts'
+import type { StampKinds } from './entry-stamper.ts'
 import { Gate } from './gate.ts'
 import type { Home, TopicHomes } from './homes.ts'
 import { LoadedTopics } from './loaded-topics.ts'
 import { NonPersistentTopic } from './non-persistent-topic.ts'
 import { PersistentTopic } from './persistent-topic.ts'
-import type { Publication } from './publication.ts'
 import type { RemoteTopics } from './remote-topics.ts'
+import { HoldLost, TopicOpener, type Opening } from './topic-opener.ts'
 import { TopicDeletions, type DeleteOptions } from './topic-deletions.ts'
 import type { Topic, TopicEnvironment } from './topic.ts'
 
@@ -76,6 +70,7 @@ export class TopicRegistry implements BundleTopics {
   readonly #homes: TopicHomes
   readonly #stamps: StampKinds
   readonly #deletions: TopicDeletions
+  readonly #opener: TopicOpener
   readonly #gate: Gate
   readonly #topics = new LoadedTopics()
   readonly #loading = new Map<string, Loading>()
@@ -100,6 +95,7 @@ export class TopicRegistry implements BundleTopics {
       logger: options.env.logger,
       forget: name => options.forget(name)
     })
+    this.#opener = new TopicOpener(options)
     this.#gate = new Gate(() => this.#settings.maxConcurrentTopicLoadRequest)
   }
 
@@ -335,7 +331,7 @@ export class TopicRegistry implements BundleTopics {
     const namespaces = new Set<string>()
     for (const topic of this.#topics.values()) {
       namespaces.add(topic.name.namespace)
-      if (topic instanceof PersistentTopic) topic.log.setRollover(this.#rollover())
+      if (topic instanceof PersistentTopic) topic.log.setRollover(this.#opener.rollover())
     }
     for (const namespace of namespaces) await this.refreshPolicies(namespace)
   }
@@ -404,42 +400,18 @@ export class TopicRegistry implements BundleTopics {
     return topic
   }
 
-  async #openPersistent(
-    home: Home,
-    { name, record, policies }: { name: TopicName; record: TopicRecord; policies: EffectivePolicies }
-  ): Promise<Topic> {
-    let log: ManagedLedger<Publication> | undefined
+  async #openPersistent(home: Home, opening: Opening): Promise<Topic> {
+    const { name } = opening
     try {
-      const stamping: { stamper?: EntryStamper } = {}
-      const { index, timestamp } = this.#stamps
-      log = await this.#logs.open<Publication>(name.storageName, {
-        create: true,
-        ...(record.logBornAt === undefined ? {} : { bornAt: record.logBornAt }),
-        guards: home.guards,
-        retention: policies.retention,
-        rollover: this.#rollover(),
-        ...(index ? { propertiesOnTrim: () => stamping.stamper?.propertiesOnTrim() } : {})
+      return await this.#opener.open(home, opening, {
+        events: { onFenced: this.#onFenced.bind(this) },
+        onLeft: closed => void this.#remember(name, closed)
       })
-      if (index || timestamp) stamping.stamper = await EntryStamper.open(this.#stamps, this.clock, log)
-      const { stamper } = stamping
-      const events = { onFenced: this.#onFenced.bind(this) }
-      return new PersistentTopic(name, this.#env, { log, stamper, createdAtMs: record.createdAtMs, policies, events })
     } catch (error) {
-      if (ManagedLedgerError.is(error, 'LOG_NOT_YOURS')) throw new HoldLost()
+      if (error instanceof HoldLost) throw error
       const reason = reasonOf(error)
       this.logger.warn({ event: 'topic.load_failed', topic: name.toString(), reason }, 'a topic could not be loaded')
-      if (log !== undefined) void this.#remember(name, log.close())
       throw brokerError('ServiceNotReady', 'The topic could not be loaded: try again', error)
-    }
-  }
-
-  #rollover(): RolloverPolicy {
-    const settings = this.#settings
-    return {
-      entriesMax: settings.managedLedgerMaxEntriesPerLedger,
-      bytesMax: settings.managedLedgerMaxSizePerLedgerMbytes * 1024 * 1024,
-      ageMsMin: settings.managedLedgerMinLedgerRolloverTimeMinutes * 60_000,
-      ageMsMax: settings.managedLedgerMaxLedgerRolloverTimeMinutes * 60_000
     }
   }
 
@@ -498,14 +470,5 @@ async function unlessMoved(loading: Promise<Topic>): Promise<Topic | undefined> 
   } catch (error) {
     if (error instanceof HoldLost) return undefined
     throw error
-  }
-}
-
-/** The bundle left while one of its topics was being loaded. */
-class HoldLost extends Error {
-  override readonly name = 'HoldLost'
-
-  constructor() {
-    super('The topic is moving: look it up again')
   }
 }
