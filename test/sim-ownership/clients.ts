@@ -96,7 +96,7 @@ export class Consumer extends Client {
     for (let i = 0; i < 4; i++) {
       const messages = await this.ask(owner, async () => {
         const received = await owner.topics.receive(this.topic)
-        if (received.length > 0) owner.checkDispatch()
+        owner.checkDispatch()
         return received
       })
       const last = messages.at(-1)

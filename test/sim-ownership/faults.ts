@@ -1,5 +1,8 @@
 import type { Fault } from './plan.ts'
-import type { Cluster } from './sim-broker.ts'
+import type { Cluster, SimBroker } from './sim-broker.ts'
+
+/** By then the bundle is given. */
+const CONDEMN_AFTER_MS = 60
 
 /** Does to the world what the fault says, and ends it in time. */
 export function inject(world: Cluster, fault: Fault): void {
@@ -69,17 +72,34 @@ export function inject(world: Cluster, fault: Fault): void {
       end(() => Object.assign(metadata.trouble, { lost: 0, ambiguous: 0, late: 0 }))
       return
     }
-    case 'misjudge': {
-      const judge = brokers[fault.by]
-      const listeners = judge?.listenersTo(broker?.name ?? '') ?? []
-      for (const listener of listeners) judge?.process.post(1, () => listener.onDown())
-      end(() => {
-        for (const listener of listeners) judge?.process.post(1, () => listener.onUp())
-      })
+    case 'misjudge':
+      misjudge(world, { broker, judges: brokers.filter((_, i) => i === fault.by), forMs: fault.forMs })
+      return
+    case 'condemn': {
+      const process = broker?.process
+      process?.pause()
+      broker?.observe()
+      world.administer('unload', fault.topic, broker?.name)
+      const judges = brokers.filter(other => other !== broker)
+      world.later(CONDEMN_AFTER_MS, () => misjudge(world, { broker, judges, forMs: fault.forMs }))
+      end(() => process?.resume())
       return
     }
     case 'unload':
     case 'split':
       world.administer(fault.kind, fault.topic)
+  }
+}
+
+function misjudge(
+  world: Cluster,
+  { broker, judges, forMs }: { broker: SimBroker | undefined; judges: readonly SimBroker[]; forMs: number }
+): void {
+  for (const judge of judges) {
+    const { process } = judge
+    for (const listener of judge.listenersTo(broker?.name ?? '')) {
+      process.post(1, () => listener.onDown())
+      world.later(forMs, () => process.post(1, () => listener.onUp()))
+    }
   }
 }

@@ -11,7 +11,8 @@ import type { Scheduler } from '@strata/sim'
  *   registered  a bundle is taken only by a broker that is registered
  *   two-words   with three brokers or more, one alone declares no other dead
  *   quick       a process that died is declared dead long before its lease ends, where enough others can tell
- *   single      a broker that reaches the store has no topic open for long whose bundle is another's
+ *   single      a bundle is given to another only once its topics are closed; and a broker that reaches the store has no topic
+ *               open for long whose bundle is another's
  *   suspended   a broker without a lease dispatches nothing while a peer reaches the metadata store
  *   acks-kept   an acknowledgement that was answered is there after every takeover
  *   no-bug      no assert fails, nothing is thrown that is no operating error

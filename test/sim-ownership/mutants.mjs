@@ -1,37 +1,30 @@
 // Known ways to break the rules of ownership, as patches of built code: each must die by a promise that it names.
+// `needs`: only runs with one of these faults are tried, as no other can tell.
 const OWNERSHIP = 'broker/dist/ownership/'
 const SIM = 'test/dist/sim-ownership/'
 
 export const mutants = [
   {
     name: 'open a log without the guard of its bundle',
+    needs: ['pause-opening'],
     edits: [{ file: `${SIM}sim-topics.js`, from: 'guard === undefined ? [] : [guard]', to: '[]' }],
     diesBy: ['guarded', 'successor']
   },
   {
     name: 'take a bundle without comparing its row',
+    needs: ['kill', 'pause', 'cut'],
     edits: [
       {
         file: `${OWNERSHIP}owner-writer.js`,
-        from: '{ key: ownershipKeys.owner(local.key), version: known?.version ?? 0 }, registry.ownCompare',
+        from: '{ key: ownershipKeys.owner(local.key), version: this.#versionOf(local) }, registry.ownCompare',
         to: 'registry.ownCompare'
       }
     ],
     diesBy: ['undisturbed', 'guarded']
   },
   {
-    name: 'take a bundle without comparing the own registration',
-    edits: [
-      {
-        file: `${OWNERSHIP}owner-writer.js`,
-        from: 'version: known?.version ?? 0 }, registry.ownCompare]',
-        to: 'version: known?.version ?? 0 }]'
-      }
-    ],
-    diesBy: ['registered']
-  },
-  {
     name: 'take a bundle without comparing that its owner is gone',
+    needs: ['unload'],
     edits: [
       {
         file: `${OWNERSHIP}owner-writer.js`,
@@ -48,11 +41,13 @@ export const mutants = [
   },
   {
     name: 'take a bundle without comparing that the namespace has it',
+    needs: ['split'],
     edits: [{ file: `${OWNERSHIP}transactions.js`, from: '...(division?.compares ?? [])', to: '' }],
     diesBy: ['guarded']
   },
   {
     name: 'go on without a lease whatever peers say',
+    needs: ['cut'],
     edits: [
       {
         file: `${OWNERSHIP}membership.js`,
@@ -64,32 +59,25 @@ export const mutants = [
   },
   {
     name: 'never notice that the lease is lost',
+    needs: ['cut'],
     edits: [{ file: `${OWNERSHIP}registration.js`, from: 'lease.onLost(() => this.#onLost(lease));', to: '' }],
     diesBy: ['served', 'suspended', 'undisturbed']
   },
   {
     name: 'stay suspended when the lease is back',
+    needs: ['cut'],
     edits: [{ file: `${OWNERSHIP}membership.js`, from: 'if (this.#holdings.keptCount === 0)', to: 'if (false)' }],
     diesBy: ['served']
   },
   {
     name: 'keep the topics of a bundle that is lost',
+    needs: ['cut', 'pause'],
     edits: [{ file: `${OWNERSHIP}holdings.js`, from: 'this.#guardTopics(local, standing);', to: '' }],
     diesBy: ['single', 'served', 'no-bug']
   },
   {
-    name: 'use a bundle while its topics are closing',
-    edits: [
-      {
-        file: `${OWNERSHIP}holdings.js`,
-        from: "if (local.topics !== 'open' || local.move !== undefined || local.isObsolete)",
-        to: 'if (local.isObsolete)'
-      }
-    ],
-    diesBy: ['guarded', 'successor', 'served', 'no-bug']
-  },
-  {
     name: 'declare a broker dead on one word of many',
+    needs: ['misjudge', 'condemn'],
     edits: [
       { file: `${OWNERSHIP}suspicions.js`, from: '>= BROKERS_FOR_TWO ? 2 : 1', to: '>= BROKERS_FOR_TWO ? 1 : 1' }
     ],
@@ -97,28 +85,26 @@ export const mutants = [
   },
   {
     name: 'never declare a broker dead',
+    needs: ['kill'],
     edits: [{ file: `${OWNERSHIP}suspicions.js`, from: 'else if (this.#isEnough(suspect))', to: 'else if (false)' }],
     diesBy: ['quick']
   },
   {
     name: 'register again under the same name',
+    needs: ['expire', 'cut', 'misjudge'],
     edits: [{ file: `${SIM}sim-broker.js`, from: '${++this.#registrations}', to: '1' }],
     diesBy: ['served', 'undisturbed', 'guarded', 'no-bug']
   },
   {
     name: 'let go before the topics are closed',
-    edits: [{ file: `${OWNERSHIP}holdings.js`, from: "move.phase = 'closing';", to: "move.phase = 'closed';" }],
-    diesBy: ['successor', 'guarded', 'single', 'no-bug']
-  },
-  {
-    name: 'believe an answer that is older than the watch',
+    needs: ['unload'],
     edits: [
       {
-        file: `${OWNERSHIP}owner-table.js`,
-        from: "source === 'answer' && version <= this.#watchedVersion",
-        to: 'false'
+        file: `${OWNERSHIP}holdings.js`,
+        from: "move.phase = 'closing';\n        move.untilMs = nowMs + HANDOVER_MS;",
+        to: "move.phase = 'closed';\n        move.untilMs = nowMs;"
       }
     ],
-    diesBy: ['served', 'undisturbed']
+    diesBy: ['single']
   }
 ]

@@ -23,6 +23,8 @@ export type Fault =
     }
   /** One broker believes another one's port refuses, which it does not. */
   | { readonly kind: 'misjudge'; readonly broker: number; readonly by: number; readonly forMs: number }
+  /** Stands still while a bundle is given to it, and is declared dead by all others before it goes on. */
+  | { readonly kind: 'condemn'; readonly broker: number; readonly topic: number; readonly forMs: number }
   | { readonly kind: 'unload'; readonly topic: number }
   | { readonly kind: 'split'; readonly topic: number }
 
@@ -55,6 +57,7 @@ const FAULTS: readonly (readonly [weight: number, make: Make])[] = [
   [2, (random, { forMs }) => ({ kind: 'store-slow', factor: random.between(5, 60), forMs })],
   [3, random => ({ kind: 'store-lossy', ...lossOf(random), forMs: random.between(200, 3_000) })],
   [3, (_, { broker, by, forMs }) => ({ kind: 'misjudge', broker, by, forMs: forMs / 4 })],
+  [3, (random, { broker, topic }) => ({ kind: 'condemn', broker, topic, forMs: random.between(150, 1_500) })],
   [4, (_, { topic }) => ({ kind: 'unload', topic })],
   [2, (_, { topic }) => ({ kind: 'split', topic })]
 ]

@@ -2,6 +2,7 @@ import { CodedError, silentLogger, type BookieId } from '@strata/base'
 import {
   ClusterOwnership,
   hashOf,
+  parseBundlePath,
   type BrokerAddress,
   type BundleName,
   type PeerAnswer,
@@ -43,7 +44,7 @@ export interface Cluster {
   /** Once. */
   atNextOpening(run: (opening: SimBroker) => void): void
   onOpening(opening: SimBroker): void
-  administer(what: 'unload' | 'split', topic: number): void
+  administer(what: 'unload' | 'split', topic: number, to?: string): void
 }
 
 export const LEASE_MS = 5_000
@@ -194,13 +195,21 @@ export class SimBroker implements PeerDoor {
     return this.#topics
   }
 
-  /** It handed something to a consumer: might it? */
+  /** It looked for something to hand to a consumer: might it? */
   checkDispatch(): void {
     const { history, brokers, scheduler } = this.#world
     if (this.#store?.hasLease !== false || scheduler.nowMs - this.#leasedMs < GRACE_MS) return
     const witness = brokers.find(other => other !== this && other.isWell)
     if (witness === undefined) return
     history.violate('suspended', `${this.name} dispatches without a lease, and ${witness.name} reaches the store`)
+  }
+
+  /** It gave the bundle to another broker: its topics are closed by then. */
+  checkGiven(path: string): void {
+    const bundle = parseBundlePath(path)
+    const open = bundle === undefined ? [] : (this.#topics?.loaded(bundle) ?? [])
+    if (open.length > 0)
+      this.#world.history.violate('single', `${this.name} gives ${path} with ${String(open[0])} open`)
   }
 
   // what it sees of peers

@@ -23,11 +23,17 @@ export class StoreView {
   readonly #nameOf = new Map<string, string>()
   readonly #expected = new Map<string, string>()
   readonly #hashOfLog: (log: string) => number
+  /** A broker gave a bundle up for another one. */
+  readonly #onGiven: (by: string, bundle: string) => void
   #committer: string | undefined
 
-  constructor(history: History, hashOfLog: (log: string) => number) {
+  constructor(
+    history: History,
+    doors: { hashOfLog: (log: string) => number; onGiven: (by: string, bundle: string) => void }
+  ) {
     this.#history = history
-    this.#hashOfLog = hashOfLog
+    this.#hashOfLog = doors.hashOfLog
+    this.#onGiven = doors.onGiven
   }
 
   async follow(store: MemoryMetadataStore): Promise<void> {
@@ -92,6 +98,8 @@ export class StoreView {
     } else if (key.startsWith(ownershipKeys.owners)) {
       const bundle = key.slice(ownershipKeys.owners.length)
       const row = value === undefined ? undefined : decodeOwner({ key, value })
+      const former = this.#nameOf.get(this.#owners.get(bundle) ?? '')
+      if (former !== undefined && row?.owner === '' && former === this.#committer) this.#onGiven(former, bundle)
       this.#checkTaken(bundle, row?.owner ?? '')
       if (row !== undefined && row.owner !== '' && !this.#brokers.has(row.owner)) {
         this.#history.violate('registered', `${row.owner} has ${bundle}, and is not registered`)

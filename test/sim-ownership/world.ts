@@ -58,7 +58,10 @@ export class World implements Cluster {
     this.calls = new Calls(this.scheduler, this.random.fork('calls'))
     this.topics = topicsOf(plan.bundles)
     const hashes = new Map(this.topics.map(topic => [encodeSegment(topic.storageName), hashOf(topic)]))
-    this.view = new StoreView(this.history, log => hashes.get(log) ?? -1)
+    this.view = new StoreView(this.history, {
+      hashOfLog: log => hashes.get(log) ?? -1,
+      onGiven: (by, bundle) => this.brokers.find(({ name }) => name === by)?.checkGiven(bundle)
+    })
     this.#nodes = this.bookies.map(id => new MemoryBookieNode(id, this.scheduler.createProcess(id)))
     this.brokers = Array.from({ length: plan.brokers }, (_, i) => new SimBroker(this, `broker-${i}`))
     this.clients = this.topics.flatMap((topic, i) => [
@@ -143,7 +146,7 @@ export class World implements Cluster {
   }
 
   /** As an operator does, at whoever has the bundle. */
-  administer(what: 'unload' | 'split', topic: number): void {
+  administer(what: 'unload' | 'split', topic: number, to?: string): void {
     const name = this.topics[topic]
     if (name === undefined) return
     for (const { ownership, process, isUp } of this.brokers) {
@@ -152,7 +155,7 @@ export class World implements Cluster {
         const run = async (): Promise<void> => {
           const bundle = await ownership.bundleOf(name)
           if (ownership.holdOf(bundle) === undefined) return
-          if (what === 'unload') await ownership.unload(bundle)
+          if (what === 'unload') await ownership.unload(bundle, to === undefined ? {} : { to })
           else await ownership.split(bundle, [Math.floor((bundle.start + bundle.end) / 2)], { unload: topic % 2 === 0 })
         }
         run().catch((error: unknown) => {

@@ -2,7 +2,7 @@
 export { NamespaceRowSchema } from '../../generated/broker_pb.ts'
 export { encodeRow, keys } from '../../namespace/rows.ts'
 export { TopicName } from '../../namespace/topic-name.ts'
-export { bundleOfHash, bundlesBetween, evenBoundaries, hashOf, isInBundle } from '../bundle-name.ts'
+export { bundleOfHash, bundlesBetween, evenBoundaries, hashOf, isInBundle, parseBundlePath } from '../bundle-name.ts'
 export { ClusterOwnership, type ClusterOwnershipOptions } from '../cluster-ownership.ts'
 export type { BrokerAddress, BundleName, BundleTopics, Ownership, Placement } from '../contract.ts'
 export type { PeerAnswer } from '../events.ts'
