@@ -9,7 +9,7 @@ import { filesBelow, importsOf, ROOT, textOf, workspaces } from './repository.ts
 const FILE_LINES_MAX = 500
 const FUNCTION_LINES_MAX = 80
 /** What a package may show: itself, what tests of others need, and what brings gRPC along, loaded only where it is used. */
-const DOORS = new Set(['.', './testing', './grpc', './etcd', './server'])
+const DOORS = new Set(['.', './testing', './grpc', './etcd', './server', './backup'])
 const isSource = (path: string): boolean => /\.(ts|mts|js|mjs)$/.test(path) && !path.endsWith('.d.ts')
 const sources = ['libs', 'services', 'test'].flatMap(folder => filesBelow(folder, isSource))
 
