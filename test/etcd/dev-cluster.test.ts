@@ -61,7 +61,12 @@ async function stop(): Promise<Ended> {
   return running.ended
 }
 
-const brokerUrl = ({ members }: Ready): string => members.find(({ kind }) => kind === 'broker')?.address ?? ''
+/** Of all of them: a client takes the next one where one does not answer. */
+function brokersUrl({ members }: Ready): string {
+  const brokers = members.filter(({ kind }) => kind === 'broker')
+  return `pulsar://${brokers.map(({ address }) => address.replace('pulsar://', '')).join(',')}`
+}
+
 const isRunning = (pid: number): boolean => existsSync(`/proc/${pid}`)
 
 /** Everybody knows level 1, and there is nothing to finalize. */
@@ -104,40 +109,36 @@ async function rollingRestart(...flags: string[]): Promise<Event[]> {
 }
 
 describe('a cluster on one machine', () => {
-  test('is restarted node by node under load, tells of a process that dies, and is all there when it starts again', async () => {
-    const ready = await start(['--bookies', '3', '--brokers', '1'])
+  test('is restarted node by node under load, and is all there when it starts again', async () => {
+    const ready = await start(['--bookies', '3', '--brokers', '2'])
+    const names = ['etcd-1', 'bookie-1', 'bookie-2', 'bookie-3', 'broker-1', 'broker-2']
     assert.deepEqual(
       ready.members.map(({ name }) => name),
-      ['etcd-1', 'bookie-1', 'bookie-2', 'bookie-3', 'broker-1']
+      names
     )
     await checkLevels(ready)
-    const load = new PublishLoad(brokerUrl(ready))
+    const load = new PublishLoad(brokersUrl(ready))
     await load.start(TOPICS)
     await load.flows(200)
-    const events = await rollingRestart('--only', 'bookies')
-    const restarted = events.filter(({ event }) => event === 'restarted').map(({ id }) => id)
-    const bookies = ready.members.filter(({ kind }) => kind === 'bookie')
-    assert.deepEqual(new Set(restarted), new Set(bookies.map(({ id }) => id)))
-    assert(bookies.every(({ pid }) => !isRunning(pid)))
+    const events = await rollingRestart()
+    const restarted = events.filter(({ event }) => event === 'restarted').map(({ kind }) => kind)
+    assert.deepEqual(restarted, ['bookie', 'bookie', 'bookie', 'broker', 'broker'])
+    const before = ready.members.filter(({ kind }) => kind !== 'etcd')
+    assert(before.every(({ pid }) => !isRunning(pid)))
     await load.flows(200)
     await load.stop()
     assert.deepEqual(load.failures, [])
-
-    const broker = ready.members.at(-1)
-    process.kill(broker?.pid ?? 0, 'SIGKILL')
-    const [ended] = (await running?.linesUntil(/"event":"ended"/))?.slice(-1) ?? []
-    assert.match(ended ?? '', /"name":"broker-1".*ended by SIGKILL/)
     const { code, stderr } = await stop()
     assert.deepEqual([code, stderr], [0, ''])
     assert(ready.members.every(({ pid }) => !isRunning(pid)))
 
     const again = await start(['--bookies', '3', '--brokers', '1'])
     const addresses = ({ members }: Ready): string[] => members.map(({ address, http }) => `${address} ${http}`)
-    assert.deepEqual(addresses(again), addresses(ready))
-    await assertWhole(brokerUrl(again), TOPICS, load.acknowledged)
+    assert.deepEqual(addresses(again), addresses(ready).slice(0, -1))
+    await assertWhole(brokersUrl(again), TOPICS, load.acknowledged)
   }, 600_000)
 
-  test('a data directory belongs to one, a taken port and a missing etcd are one line each', async () => {
+  test('a data directory belongs to one; a taken port, a missing etcd and a process that dies are one line each', async () => {
     const ready = await start(['--bookies', '1', '--brokers', '0'])
     const refused = async (line: RegExp, code: number, ...flags: string[]): Promise<void> => {
       const ended = await startStrataCommand(['dev-cluster', ...flags]).ended
@@ -154,5 +155,8 @@ describe('a cluster on one machine', () => {
     assert.match(ended.stderr, /^strata: (bookie|etcd)-1 .*see .*\.log\n$/)
     const { code } = await startStrataCommand(['rolling-restart', '--dev-cluster', join(data, 'other')]).ended
     assert.equal(code, 1)
+    process.kill(ready.members[1]?.pid ?? 0, 'SIGKILL')
+    const [line] = (await running?.linesUntil(/"event":"ended"/))?.slice(-1) ?? []
+    assert.match(line ?? '', /"name":"bookie-1".*ended by SIGKILL/)
   }, 600_000)
 })
