@@ -256,6 +256,17 @@ describe('the admin API', () => {
     assert.equal((await b.call('DELETE', `namespaces/${NAMESPACE}/${range}`)).status, isEmpty ? 204 : 409)
   })
 
+  test('a namespace that was divided, deleted and made again is divided as a new one', async () => {
+    assert.equal((await a.call('PUT', 'namespaces/public/again')).status, 204)
+    assert.equal((await b.call('PUT', 'namespaces/public/again/0x00000000_0x40000000/split')).status, 204)
+    const count = async (member: Member): Promise<unknown> =>
+      ((await member.call('GET', 'namespaces/public/again/bundles')).body as { numBundles: unknown }).numBundles
+    assert.deepEqual([await count(a), await count(b)], [5, 5])
+    assert.equal((await a.call('DELETE', 'namespaces/public/again')).status, 204)
+    assert.equal((await b.call('PUT', 'namespaces/public/again')).status, 204)
+    assert.deepEqual([await count(a), await count(b)], [4, 4])
+  })
+
   test('says who there is, who leads, who has what, and why', async () => {
     await place('t', b)
     await a.call('PUT', `${T}/t`)

@@ -18,6 +18,7 @@ export const keys = {
   tenant: (name: string): string => `tenants/${name}`,
   namespaces: (tenant: string): string => `namespaces/${tenant}/`,
   namespace: (namespace: string): string => `namespaces/${namespace}`,
+  bundles: (namespace: string): string => `bundles/${namespace}`,
   policies: (namespace: string): string => `policies/${namespace}/`,
   policy: (namespace: string, policy: string): string => `policies/${namespace}/${policy}`,
   topics: (namespace: string): string => `topics/${namespace}/`,

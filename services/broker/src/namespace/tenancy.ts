@@ -217,7 +217,11 @@ export class Tenancy {
     await this.#policies.removeAll(namespace)
     await transactUntilAnswered(this.#store, {
       compares: [],
-      changes: [{ kind: 'delete', key: keys.namespace(namespace) }]
+      changes: [
+        { kind: 'delete', key: keys.namespace(namespace) },
+        // how it was divided: one made anew under its name is not
+        { kind: 'delete', key: keys.bundles(namespace) }
+      ]
     })
   }
 
