@@ -44,12 +44,16 @@ export async function openForCluster(
   }
 }
 
-/** Is this a store that never had a name? */
+/** Is this a store that never had a name? @throws STORE_NAMELESS: it is not; DIRECTORY_IN_USE */
 async function checkNew({ metadata, directories }: Omit<BookieOptions, 'clusterId'>): Promise<void> {
   const disk = new NodeDisk()
   for (const directory of distinctDirectories(directories)) {
     const identity = await readIdentity(disk, directory)
-    if (identity !== undefined) refuse(`the disk is of cluster ${identity.clusterId}`, identity.clusterId)
+    if (identity === undefined) continue
+    // whoever has the directory is the likelier mistake, and told first
+    const unlock = await disk.lock(directory)
+    await unlock()
+    refuse(`the disk is of cluster ${identity.clusterId}`, identity.clusterId)
   }
   const nodes = await metadata.scan({ prefix: AVAILABLE_BOOKIES_PREFIX, keysOnly: true, limit: 1 })
   // who names a store does so before it joins
