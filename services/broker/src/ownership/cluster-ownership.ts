@@ -270,11 +270,10 @@ export class ClusterOwnership implements Ownership {
     this.#watch.close()
     this.#bundles?.close()
     this.#peers.close()
-    this.#leader.close()
     this.#alarm?.cancel()
     for (const answer of this.#locating.values()) answer({ kind: 'refused', reason: 'this broker is closing' })
     for (const end of this.#requests.values()) end({ code: 'MetadataError', reason: 'this broker is closing' })
-    await this.#registration.close()
+    await Promise.all([this.#leader.close(), this.#registration.close()])
   }
 
   /** Ports listen before ownership starts, so clients may be early. @throws BrokerError MetadataError */

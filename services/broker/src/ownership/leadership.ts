@@ -9,6 +9,7 @@ interface LeaderOptions {
 }
 
 const RETRY_MS = 500
+const RESIGN_MS = 1_000
 
 /** Who leads, and this broker's own candidacy, under the name of its registration. */
 export class Leader {
@@ -17,6 +18,7 @@ export class Leader {
   #instance: string | undefined
   #version = 0
   #candidacy: AbortController | undefined
+  #running: Promise<void> = Promise.resolve()
 
   constructor(options: LeaderOptions) {
     this.#options = options
@@ -42,12 +44,17 @@ export class Leader {
     this.#candidacy?.abort()
     const candidacy = new AbortController()
     this.#candidacy = candidacy
-    void this.#run(instance, candidacy.signal)
+    this.#running = this.#run(instance, candidacy.signal)
   }
 
-  close(): void {
+  /** Resigns, if the store is reached; else the leadership goes with its lease. */
+  async close(): Promise<void> {
     this.#candidacy?.abort()
     this.#watch?.close()
+    let cancel = (): void => undefined
+    const enough = new Promise<void>(resolve => (cancel = this.#options.clock.after(RESIGN_MS, resolve)))
+    await Promise.race([this.#running, enough])
+    cancel()
   }
 
   #note({ value, version }: { value: Uint8Array | undefined; version: number }): void {

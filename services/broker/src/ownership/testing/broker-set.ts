@@ -154,7 +154,12 @@ export class BrokerSet {
   }
 
   async close(): Promise<void> {
-    for (const { ownership } of this.brokers) await ownership.close()
+    const state = { isClosed: false }
+    const closing = Promise.all(this.brokers.map(({ ownership }) => ownership.close())).finally(() => {
+      state.isClosed = true
+    })
+    while (!state.isClosed) await this.pass(100)
+    await closing
     await this.store.close()
   }
 }
