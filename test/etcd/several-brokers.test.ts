@@ -41,7 +41,7 @@ beforeEach(async () => {
   bookies = new BookieSet({ data: root, metadataUrl, set: common() })
   brokers = []
   await Promise.all([0, 1, 2].map(index => bookies.start(index)))
-}, 60_000)
+}, START_TIMEOUT_MS)
 afterEach(async () => {
   for (const broker of brokers) await broker.kill()
   await bookies.killAll()
