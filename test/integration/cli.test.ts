@@ -335,7 +335,7 @@ describe('every command', () => {
       const example = path === 'config' ? 'Usage: strata config' : `\n  strata ${path}`
       assert(help.includes(example) || help.includes(`(strata ${path}`), `${path}: no example in\n${help}`)
     }
-  })
+  }, 180_000)
 
   test('is completed by bash, with its options and their values', async () => {
     const { stdout } = await run('completion bash')
