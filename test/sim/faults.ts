@@ -4,12 +4,20 @@ import type { Fault } from './plan.ts'
 import type { SimNode } from './sim-node.ts'
 import type { World } from './world.ts'
 
+/** Well below the time after which a client gives a silent node up. */
+const CUT_OFF_MS = 40
+const HASTY_SHARE = 0.5
+
 /** Makes a fault happen now, and sees to its end. */
 export function inject(world: World, fault: Fault): void {
   const { network, metadata } = world
   switch (fault.kind) {
     case 'crash':
     case 'power-loss':
+      // Somebody recovers just when the writer is to replace the node.
+      if (fault.forMs % 1 < HASTY_SHARE) {
+        world.startRecoverer({ log: fault.node % world.plan.logs, diesAfterMs: undefined })
+      }
       return restartAfter(world, {
         node: nodeOf(world, fault),
         forMs: fault.forMs,
@@ -94,7 +102,8 @@ function loseStorage(world: World, fault: StorageLoss): void {
   const node = nodeOf(world, fault)
   if (fault.kind === 'rolled-back-volume') return rollBack(world, { node, forMs: fault.forMs })
   if (fault.kind === 'rolled-back-run') return rollBackRun(world, { node, forMs: fault.forMs })
-  node.crash({ powerFails: true })
+  // With its index lost and an entry log torn that was never finished, a node has no authority: as if its disk was destroyed.
+  node.crash({ powerFails: fault.kind !== 'lost-index' || world.plan.fragile.includes(fault.node) })
   if (fault.kind === 'lost-index') node.volume.index.isThere = false
   else if (fault.kind === 'lost-directory') node.loseDirectory(fault.which)
   else node.destroy(volume => volume.wipe())
@@ -202,15 +211,34 @@ function troubleLinks(
   })
 }
 
-/** A writer sleeps while another one takes its log over, a node of its ledger is started again, and it wakes up. */
+/**
+ * A writer sleeps while another one takes its log over and nodes of its ledger are started again, and wakes up. In half of
+ * the cases it could not reach one of them before, for less time than it takes to notice.
+ */
 function deposeWriter(world: World, fault: Fault & { kind: 'deposed-writer' }): void {
   const writer = world.writers.findLast(({ log, actor }) => log === fault.log && !actor.process.isDead)?.actor
   if (writer === undefined) return
+  const { network, nodes } = world
   const node = nodeOf(world, fault)
-  writer.process.pause()
-  world.startWriter(fault.log)
-  world.later(fault.forMs * 0.6, () => restartAfter(world, { node, forMs: 3, powerFails: true }))
-  world.later(fault.forMs, () => writer.process.resume())
+  const next = nodes[(fault.node + 1) % nodes.length] ?? node
+  const isCut = fault.forMs % 1 < 0.5
+  const cutMs = isCut ? CUT_OFF_MS : 0
+  if (isCut) network.cut(writer.name, node.bookieId)
+  world.later(cutMs, () => {
+    writer.process.pause()
+    world.startWriter(fault.log)
+  })
+  const restarts = [
+    { node: next, atMs: fault.forMs * 0.4 },
+    { node, atMs: fault.forMs * 0.6 }
+  ]
+  for (const restart of restarts) {
+    world.later(cutMs + restart.atMs, () => restartAfter(world, { node: restart.node, forMs: 3, powerFails: true }))
+  }
+  world.later(cutMs + fault.forMs, () => {
+    network.mend(writer.name, node.bookieId)
+    writer.process.resume()
+  })
 }
 
 function troubleWriter(world: World, fault: Fault & { kind: 'writer-crash' | 'writer-pause' }): void {

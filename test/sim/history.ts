@@ -17,6 +17,7 @@ import type { Scheduler } from '@strata/sim'
  *   node-keeps       a node that answered an add still has the entry after any crash, unless its disk was destroyed
  *   node-no-lie      a node never says 'absent' of what it once answered to have
  *   fence-holds      after a node answered a fence it acknowledges no add but a recoverer's, however early it was admitted
+ *   closed-copies    when a ledger is closed, Qa members of the write set of each entry said that they have it
  *   repair-proved    who takes another's place in what is settled has all that was there, synced
  *   copies-whole     where there is an auditor, in the end every entry is on each node that should have it
  *   space-returns    what a deleted ledger took on a node is free again
@@ -37,6 +38,7 @@ export const INVARIANTS = [
   'node-keeps',
   'node-no-lie',
   'fence-holds',
+  'closed-copies',
   'repair-proved',
   'copies-whole',
   'space-returns',

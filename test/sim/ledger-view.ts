@@ -80,6 +80,7 @@ export class LedgerView {
     this.#ledgers.set(id, now)
     if (now.end !== undefined) history.ended(id, now.end, 'metadata')
     if (before === undefined) return
+    if (now.state === 'closed' && before.state !== 'closed') this.#checkClosed(now)
     const rank = { open: 0, 'in-recovery': 1, closed: 2 } as const
     if (rank[now.state] < rank[before.state]) {
       history.violate('state-moves', `ledger ${id} went from ${before.state} to ${now.state}`)
@@ -91,6 +92,17 @@ export class LedgerView {
     if (now.state === 'closed' && before.state !== 'closed') history.races.recoveryWithChange++ // the recoverer's own
     this.#checkRepair(before, now)
     this.#checkLastEnsemble(before, now)
+  }
+
+  #checkClosed({ ledgerId, end, quorum, ensembles }: LedgerDescription): void {
+    for (let id = 0; id <= (end?.lastEntryId ?? -1); id++) {
+      const members = membersOf(entryId(id), quorum, ensembles)
+      const holders = members.filter(bookie => this.#watchOf(bookie)?.saysItHas(ledgerId, id) === true)
+      if (holders.length >= quorum.ackQuorum) continue
+      const what = `ledger ${ledgerId} is closed, and of ${members.join(', ')} only ${holders.join(', ')} said to have ${id}`
+      this.#world.history.violate('closed-copies', what)
+      return
+    }
   }
 
   /** What is settled may be handed on, place by place, to who has all of it. */

@@ -15,7 +15,7 @@ interface Known {
   fencedAtMs: number
   /** See `forgetUnproven`. */
   readonly unproven: Set<number>
-  /** What it named when it was asked for its inventory. */
+  /** What it gave when it was read from, or named when it was asked for its inventory. */
   readonly named: Set<number>
 }
 
@@ -52,7 +52,7 @@ export class NodeWatch {
     return this.#ledgers.get(ledgerId)?.acked.has(entryId) === true
   }
 
-  /** By what it answered, to an add or when it was asked what it has. */
+  /** By what it answered: to an add, to a read, or when it was asked what it has. */
   saysItHas(ledgerId: LedgerId, entryId: number): boolean {
     return this.hasAcked(ledgerId, entryId) || this.#ledgers.get(ledgerId)?.named.has(entryId) === true
   }
@@ -92,6 +92,8 @@ export class NodeWatch {
         const answersBefore = this.#answers
         const answer = await node.read(options)
         if (options.fence) this.#noteFence(options.ledgerId)
+        const { named } = this.#known(options.ledgerId)
+        for (const { entryId } of answer.entries) named.add(entryId)
         this.#checkAnswer(options.ledgerId, options.first, { answer, answersBefore })
         return answer
       },

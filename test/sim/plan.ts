@@ -96,7 +96,7 @@ export function planOf(seed: number): Plan {
   }
   const logs = 1 + random.int(2)
   const writer: WriterPlan = {
-    entries: Math.floor(random.between(130, 290) / logs),
+    entries: Math.floor(random.between(145, 320) / logs),
     rollOverEntries: random.pick([8, 20, 50, 1_000]),
     burst: random.pick([1, 4, 12]),
     pauseMs: random.pick([8, 25, 60]),

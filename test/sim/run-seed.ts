@@ -12,6 +12,8 @@ import { World } from './world.ts'
 const LIVENESS_MS = 20_000
 const SPACE_CHECK_MS = 40
 const CARE_CHECK_MS = 25
+const KEPT_ATTEMPTS = 10
+const KEPT_PAUSE_MS = 100
 
 export interface SeedResult {
   readonly seed: number
@@ -98,7 +100,7 @@ async function judge(world: World): Promise<void> {
       const end = await judge.recover(id)
       if (end !== undefined) await readAll(world, judge, { id, last: end.lastEntryId })
     }
-    for (const node of world.nodes) await checkKept(world, node)
+    for (const node of world.nodes) await checkKept(world, judge, node)
   })
   if (world.plan.isCared) await awaitCopies(world)
   if (world.plan.isEmptied) await empty(world, judge, ids)
@@ -173,15 +175,20 @@ async function readAll(world: World, judge: Actor, { id, last }: { id: LedgerId;
   }
 }
 
-/** A node still has what it answered to have. */
-async function checkKept(world: World, node: SimNode): Promise<void> {
+/** A node still has what it answered to have. Its index may have to be opened again first. */
+async function checkKept(world: World, judge: Actor, node: SimNode): Promise<void> {
   const { history } = world
   if (node.isSuspect) return // its disk was tampered with: it may say 'unknown'
   for (const { ledgerId: id, entryIds } of node.watch.kept) {
     if (history.isDeleting(id)) continue
     for (const id_ of entryIds) {
       const range = { first: entryId(id_), last: entryId(id_), bytesMax: 1, entriesMax: 1, fence: false }
-      const answer = await node.bookie?.read({ ledgerId: id, ...range })
+      const ask = () => node.bookie?.read({ ledgerId: id, ...range })
+      let answer = await ask()
+      for (let i = 0; i < KEPT_ATTEMPTS && answer?.end === 'unknown'; i++) {
+        await judge.pause(KEPT_PAUSE_MS)
+        answer = await ask()
+      }
       if (answer?.entries.length === 1) continue
       history.violate(
         'node-keeps',

@@ -102,7 +102,7 @@ export class World implements ActorWorld {
     for (const { atMs, ...visit } of this.plan.visits) {
       this.later(atMs, () => {
         if (visit.kind === 'take-over') this.startWriter(visit.log)
-        else this.#startRecoverer(visit)
+        else this.startRecoverer(visit)
       })
     }
   }
@@ -184,7 +184,8 @@ export class World implements ActorWorld {
   }
 
   /** Recovers some ledger of the log, whoever owns it. */
-  #startRecoverer(visit: { log: number; diesAfterMs: number | undefined }): void {
+  startRecoverer(visit: { log: number; diesAfterMs: number | undefined }): void {
+    if (this.isHealed) return
     const actor = this.newActor(`recoverer-${this.actors.length}`, visit.log)
     actor.begin(async () => {
       const record = await actor.untilDone(() => actor.log.read(), [])

@@ -69,11 +69,16 @@ export class SimIndexStore {
   #checkRead(): void {
     const { trouble, random } = this.#disk.volume
     if (trouble.indexErrors > 0 && random.chance(trouble.indexErrors * READ_ERRORS)) {
-      throw Object.assign(new Error('the index cannot be read there'), { code: 'EIO' })
+      throw indexError('the index cannot be read there')
     }
   }
 
   #check(): void {
-    if (this.#isBroken) throw new Error('an earlier write to the index failed')
+    if (this.#isBroken) throw indexError('an earlier write to the index failed')
   }
+}
+
+/** As from a disk. */
+function indexError(reason: string): Error {
+  return Object.assign(new Error(reason), { code: 'EIO' })
 }

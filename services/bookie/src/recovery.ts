@@ -179,10 +179,15 @@ async function indexEntryLog(
   const { disk, files, clock, volumeId } = options
   const file = await disk.open(path, { create: false })
   try {
+    const size = await file.sizeBytes()
+    if (size < FILE_HEADER_BYTES) {
+      // Its first write, which has the header, never came to its end: what it was to hold is where it was.
+      await disk.remove(path)
+      return true
+    }
     const head = Buffer.alloc(FILE_HEADER_BYTES)
     await file.read(head, 0)
     const header = decodeFileHeader(head, path)
-    const size = await file.sizeBytes()
     const base = { number, directory, path, liveBytes: 0, totalBytes: 0, sinceMs: clock.nowMs() }
     files.add({ kind: 'entry-log', end: size, ...base })
     if (header?.volumeId !== volumeId) return false

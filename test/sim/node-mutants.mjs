@@ -1,0 +1,217 @@
+// Mutants of storage nodes and of the care for copies; see mutants.mjs.
+const CLIENT = 'libs/ledger-client/dist/'
+const BOOKIE = 'services/bookie/dist/'
+
+export const nodeMutants = [
+  // ------------------------------------------------------------ a node must not lie
+  {
+    name: 'trust a volume that was rolled back or lost',
+    seeds: [1],
+    edits: [
+      {
+        file: `${BOOKIE}volume/volume.js`,
+        from: 'const unknownBelow = isOurs || isFresh ? 0 :',
+        to: 'const unknownBelow = true ? 0 :'
+      }
+    ],
+    diesBy: ['node-no-lie', 'end-covers']
+  },
+  {
+    name: 'do not notice a volume that was rolled back within a run',
+    seeds: [18],
+    edits: [
+      {
+        file: `${BOOKIE}open-bookie.js`,
+        from: 'const isBehind = isCounted && volume.isBehind(sequence);',
+        to: 'const isBehind = false;'
+      }
+    ],
+    diesBy: ['node-no-lie', 'fence-holds', 'end-covers']
+  },
+  {
+    name: 'prove nothing when the journal is idle',
+    edits: [{ file: `${BOOKIE}housekeeper.js`, from: 'journal.markIfIdle();', to: ';' }],
+    diesBy: ['node-no-lie', 'fence-holds']
+  },
+  {
+    name: 'a node without authority takes plain adds',
+    edits: [
+      {
+        file: `${BOOKIE}storage-node.js`,
+        from: 'if (!request.recovery && !this.#hasAuthority(ledger))',
+        to: 'if (false)'
+      }
+    ],
+    diesBy: ['fence-holds', 'end-covers']
+  },
+  {
+    name: 'go on with ids from before a node lost its disk',
+    seeds: [2],
+    edits: [
+      { file: `${CLIENT}ledger-metadata.js`, from: 'guards: guard === undefined ? [] : [guard]', to: 'guards: []' }
+    ],
+    diesBy: ['liveness']
+  },
+  {
+    name: 'give out ids that another process has',
+    seeds: [1],
+    edits: [
+      {
+        file: `${CLIENT}ledger-ids.js`,
+        from: 'encodeNextLedgerId(first + BLOCK_IDS)',
+        to: 'encodeNextLedgerId(first + 1)'
+      }
+    ],
+    diesBy: ['no-bug']
+  },
+  {
+    name: 'take a torn tail for damage',
+    edits: [
+      {
+        file: `${BOOKIE}journal/replay.js`,
+        from: 'if (this.#proven > this.#sequence)\n                damaged(path, end);',
+        to: 'damaged(path, end);'
+      }
+    ],
+    diesBy: ['starts']
+  },
+  {
+    name: 'trust a volume that lacks a directory',
+    edits: [
+      {
+        file: `${BOOKIE}volume/volume.js`,
+        from: 'const isOurs = isWhole && isCurrent(present, registration)',
+        to: 'const isOurs = present.length > 0 && isCurrent(present, registration)'
+      }
+    ],
+    diesBy: ['node-no-lie', 'end-covers']
+  },
+  {
+    name: 'say absent where the index cannot be asked',
+    edits: [
+      {
+        file: `${BOOKIE}storage-node.js`,
+        from: "return { entries: [], end: 'unknown' };",
+        to: "return { entries: [], end: 'absent' };"
+      }
+    ],
+    diesBy: ['node-no-lie']
+  },
+  {
+    name: 'say absent where an entry cannot be read',
+    edits: [
+      {
+        file: `${BOOKIE}storage-node.js`,
+        from: "end: end === 'missing' && this.#hasAuthority(ledger) ? 'absent' : 'unknown'",
+        to: "end: this.#hasAuthority(ledger) ? 'absent' : 'unknown'"
+      }
+    ],
+    diesBy: ['node-no-lie']
+  },
+  // ------------------------------------------------------------ storage
+  {
+    name: 'drop a journal file with live entries',
+    edits: [
+      {
+        file: `${BOOKIE}storage/relocator.js`,
+        from: 'return location?.file === source && location.offset === from;',
+        to: 'return false;'
+      }
+    ],
+    diesBy: ['node-keeps', 'acked-kept', 'node-no-lie']
+  },
+  {
+    name: 'drop a file before the index is synced',
+    edits: [
+      {
+        file: `${BOOKIE}storage/relocator.js`,
+        from: 'await edit.commit({ sync: true });',
+        to: 'await edit.commit({ sync: false });'
+      }
+    ],
+    diesBy: ['node-keeps', 'starts']
+  },
+  {
+    name: 'do not sync an entry log',
+    edits: [{ file: `${BOOKIE}storage/entry-log-writer.js`, from: 'await this.#file.sync();', to: '' }],
+    diesBy: ['node-keeps', 'starts']
+  },
+  {
+    name: 'do not sync the directory of an entry log',
+    edits: [
+      { file: `${BOOKIE}storage/entry-log-writer.js`, from: 'await this.#disk.syncDirectory(this.#directory);', to: '' }
+    ],
+    diesBy: ['node-keeps', 'starts']
+  },
+  // ------------------------------------------------------------ the care for copies
+  {
+    name: 'name a replacement before it has everything',
+    edits: [
+      {
+        file: `${BOOKIE}auditor/ledger-repair.js`,
+        from: 'const result = await this.#copy(task, task.to, part);',
+        to: "const result = task.to === task.member ? await this.#copy(task, task.to, part) : { kind: 'copied' };"
+      },
+      { file: `${BOOKIE}auditor/ledger-repair.js`, from: 'if (lacking.some(', to: 'if (false && lacking.some(' }
+    ],
+    diesBy: ['repair-proved']
+  },
+  {
+    name: 'do not ask what members have',
+    edits: [
+      {
+        file: `${BOOKIE}auditor/survey.js`,
+        from: 'missing.set(bookie, await missingOn(node, id, { places: placesOf(bookie, part), verify: doors.verify }));',
+        to: 'missing.set(bookie, []);'
+      }
+    ],
+    diesBy: ['copies-whole']
+  },
+  {
+    name: 'repair the last ensemble of a ledger that is open',
+    edits: [
+      {
+        file: `${BOOKIE}auditor/survey.js`,
+        from: 'ensembles: ensembles.slice(0, -1),',
+        to: 'ensembles,'
+      }
+    ],
+    diesBy: ['state-moves', 'repair-proved', 'quorum-acked', 'no-bug']
+  },
+  {
+    name: 'collect ledgers whose owner nobody knows',
+    edits: [
+      {
+        file: `${BOOKIE}auditor/orphan-collector.js`,
+        from: 'if (known === undefined)\n            return undefined;',
+        to: "if (known === undefined)\n            return { standing: 'not listed', compares: [] };"
+      }
+    ],
+    diesBy: ['nothing-lost']
+  },
+  // ------------------------------------------------------------ deletion
+  {
+    name: 'delete without a record',
+    edits: [
+      {
+        file: `${BOOKIE}storage/deletion-collector.js`,
+        from: 'this.#quarantined.delete(id);\n            else if',
+        to: 'this.#queue.add(id);\n            else if'
+      },
+      {
+        file: `${BOOKIE}storage/deletion-collector.js`,
+        from: 'if (await this.#hasDeletionRecord(id))',
+        to: 'if (true)'
+      }
+    ],
+    diesBy: ['node-keeps', 'acked-kept', 'node-no-lie']
+  },
+  {
+    name: 'never look for deletions that were missed',
+    edits: [
+      { file: `${BOOKIE}storage/deletion-collector.js`, from: 'await this.#audit();', to: '' },
+      { file: `${BOOKIE}storage/deletion-collector.js`, from: 'await this.#scanPage();', to: '' }
+    ],
+    diesBy: ['space-returns']
+  }
+]
