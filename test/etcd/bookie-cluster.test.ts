@@ -1,29 +1,23 @@
 import { strict as assert } from 'node:assert'
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { silentLogger, systemClock, type LedgerId } from '@strata/base'
-import {
-  createLedgerClient,
-  type LedgerAppender,
-  type LedgerClient,
-  type RegistryBookieDirectory
-} from '@strata/ledger-client'
-import { openBookieRegistry, type NodeSecurity } from '@strata/ledger-client/grpc'
-import type { EtcdMetadataStore } from '@strata/metadata/etcd'
+import type { LedgerId } from '@strata/base'
+import type { FollowingLedgerClient, LedgerAppender, RegistryBookieDirectory } from '@strata/ledger-client'
+import type { NodeSecurity } from '@strata/ledger-client/grpc'
 import { TestWriter } from '@strata/ledger-client/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { startBookie, type BookieOptions, type BookieProcess } from '../support/bookie-process.ts'
+import type { BookieOptions, BookieProcess } from '../support/bookie-process.ts'
+import { THREE_OF_THREE, type NodeClient } from '../support/node-client.ts'
+import { NodeCluster } from '../support/node-cluster.ts'
 import { startStrataCommand, type Ended } from '../support/strata-command.ts'
-import { freshPrefix, openStore, SCRIPTS } from './etcd-store.ts'
+import { freshPrefix, SCRIPTS } from './etcd-store.ts'
 
 const SECRET = 'of this cluster alone, and of nobody else'
 /** Short, so that a node that stands still is missed soon. */
 const LEASE_MS = 3_000
-const QUORUM = { ensembleSize: 3, writeQuorum: 3, ackQuorum: 2 }
 
 let etcd: EtcdPeers
 beforeAll(async () => {
@@ -31,65 +25,41 @@ beforeAll(async () => {
 })
 afterAll(() => etcd.stop())
 
-let root: string
-let metadataUrl: string
-let store: EtcdMetadataStore
-let running: Map<string, BookieProcess>
+let cluster: NodeCluster
+let nodes: NodeClient
 let directory: RegistryBookieDirectory
-let client: LedgerClient
+let client: FollowingLedgerClient
 let closing: (() => void)[]
 
-beforeEach(async () => {
-  root = mkdtempSync(join(tmpdir(), 'strata-'))
-  const prefix = freshPrefix()
-  metadataUrl = `etcd:http://${etcd.endpoints.join(',')}${prefix}`
-  store = await openStore({ endpoints: etcd.endpoints, prefix })
-  running = new Map()
+beforeEach(() => {
+  cluster = new NodeCluster({ endpoints: etcd.endpoints, prefix: freshPrefix() })
   closing = []
-  writeFileSync(join(root, 'secret'), SECRET)
+  writeFileSync(join(cluster.root, 'secret'), SECRET)
 })
 afterEach(async () => {
   for (const close of closing) close()
-  for (const bookie of running.values()) await bookie.kill()
-  await store.close()
-  rmSync(root, { recursive: true, force: true })
+  await cluster.close()
 })
 
-async function start(name: string, set: BookieOptions['set'] = {}): Promise<BookieProcess> {
-  const own = { metadataStoreSessionTimeoutMillis: LEASE_MS, strataClusterSecretFile: join(root, 'secret') }
-  const bookie = await startBookie({ data: join(root, name), metadataUrl, set: { ...own, ...set } })
-  running.set(name, bookie)
-  return bookie
+function start(name: string, set: BookieOptions['set'] = {}): Promise<BookieProcess> {
+  const strataClusterSecretFile = join(cluster.root, 'secret')
+  return cluster.start(name, { metadataStoreSessionTimeoutMillis: LEASE_MS, strataClusterSecretFile, ...set })
 }
 
-async function openClient(
-  clusterId: string,
-  security: NodeSecurity = { secrets: [SECRET], tls: undefined }
-): Promise<void> {
-  const doors = { metadata: store, clock: systemClock, logger: silentLogger }
-  directory = await openBookieRegistry({ ...doors, clusterId, security })
-  closing.push(() => directory.close())
-  client = createLedgerClient({ ...doors, directory, quorum: QUORUM, random: () => 0.3 })
+async function openClient(security: NodeSecurity = { secrets: [SECRET], tls: undefined }): Promise<void> {
+  nodes = await cluster.openClient({ security, random: () => 0.3 })
+  directory = nodes.directory
+  client = nodes.ledgers
 }
 
 async function startThree(): Promise<BookieProcess[]> {
   const bookies = await Promise.all(['a', 'b', 'c'].map(name => start(name)))
-  await openClient(bookies[0]?.clusterId ?? '')
-  await until(() => directory.writable().length === 3)
+  await openClient()
+  await nodes.writable(3)
   return bookies
 }
 
-/** Waits for the registry to say so. */
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) {
-    await new Promise<void>(resolve => {
-      const cancel = directory.onChange(() => {
-        cancel()
-        resolve()
-      })
-    })
-  }
-}
+const until = (isTrue: () => boolean): Promise<void> => nodes.until(isTrue)
 
 interface Writing {
   readonly ledger: LedgerAppender
@@ -144,7 +114,7 @@ async function readBack(id: LedgerId, last: number): Promise<string[]> {
 
 /** Runs `strata` with the cluster's metadata and secret; the line is split at blanks. */
 function strata(line: string): Promise<Ended> {
-  const access = ['--metadata', metadataUrl, '--set', `strataClusterSecretFile=${join(root, 'secret')}`]
+  const access = ['--metadata', cluster.metadataUrl, '--set', `strataClusterSecretFile=${join(cluster.root, 'secret')}`]
   return startStrataCommand([...line.split(' '), ...access]).ended
 }
 
@@ -163,7 +133,7 @@ describe('three storage nodes and a metadata store, each in its own process', ()
     const writing = await create()
     for (const name of ['a', 'b', 'c']) {
       writing.append(300)
-      await running.get(name)?.kill()
+      await cluster.kill(name)
       writing.append(300)
       await writing.confirmed()
       const again = await start(name)
@@ -204,8 +174,8 @@ describe('three storage nodes and a metadata store, each in its own process', ()
   })
 
   test('who has another secret, or none, is refused by every node', async () => {
-    const [first] = await startThree()
-    await openClient(first?.clusterId ?? '', { secrets: ['y'.repeat(40)], tls: undefined })
+    await startThree()
+    await openClient({ secrets: ['y'.repeat(40)], tls: undefined })
     for (const { bookieId: id } of directory.bookies()) {
       const writer = new TestWriter(directory.node(id) ?? assert.fail(), 5)
       await writer.append(Buffer.from('forged'))
@@ -232,7 +202,7 @@ describe('commands for operators', () => {
     assert.equal((described?.['node'] as Record<string, unknown>)['bookieId'], bookies[0]?.bookieId)
 
     const [row] = await records('ledgers list --state open --owner orders')
-    assert.deepEqual([row?.['ledgerId'], row?.['owner'], row?.['quorum']], [id, 'log:orders@1', QUORUM])
+    assert.deepEqual([row?.['ledgerId'], row?.['owner'], row?.['quorum']], [id, 'log:orders@1', THREE_OF_THREE])
     assert.deepEqual(await records('ledgers list --state closed'), [])
     const read = await records(`ledgers read ${id} --from 10 --to 12`)
     assert.deepEqual(
@@ -252,7 +222,7 @@ describe('commands for operators', () => {
     const [verified] = await records(`ledgers verify ${id}`)
     assert.deepEqual([verified?.['good'], verified?.['verified']], [300, true])
 
-    await running.get('b')?.kill()
+    await cluster.kill('b')
     const found = await records(`ledgers verify ${id}`, 1)
     assert.deepEqual(found.at(-1), {
       ...{ ledgerId: id, state: 'closed', entries: 100, good: 200, missing: 0, unknown: 0, corrupt: 0 },
@@ -265,13 +235,13 @@ describe('commands for operators', () => {
 })
 
 describe('over TLS', () => {
-  const path = (name: string): string => join(root, 'tls', name)
-  const openssl = (...args: string[]) => promisify(execFile)('openssl', args, { cwd: join(root, 'tls') })
+  const path = (name: string): string => join(cluster.root, 'tls', name)
+  const openssl = (...args: string[]) => promisify(execFile)('openssl', args, { cwd: join(cluster.root, 'tls') })
   const keyPair = (name: string) =>
     `-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ${name}.key -subj /CN=${name}`.split(' ')
 
   async function certificates(): Promise<void> {
-    mkdirSync(join(root, 'tls'))
+    mkdirSync(join(cluster.root, 'tls'))
     for (const name of ['ca', 'stranger-ca']) {
       await openssl('req', '-x509', ...keyPair(name), '-out', `${name}.pem`, '-days', '2')
     }
@@ -318,7 +288,7 @@ describe('over TLS', () => {
       2
     )
     assert.deepEqual(trusting.failed, refused)
-    const cli = ['--metadata', metadataUrl, '--set', `tlsCertificatePath=${path('broker.pem')}`]
+    const cli = ['--metadata', cluster.metadataUrl, '--set', `tlsCertificatePath=${path('broker.pem')}`]
     const key = ['--set', `tlsKeyStore=${path('broker.key')}`, '--set', `tlsTrustStore=${path('ca.pem')}`]
     const listed = await startStrataCommand(['bookies', 'list', ...cli, ...key]).ended
     assert.match(listed.stdout, new RegExp(bookie.bookieId))
