@@ -190,7 +190,7 @@ describe('a server', () => {
   test('of another format than ours is left alone', async () => {
     await store.close()
     const key = Buffer.from(`${prefix}f`).toString('base64')
-    await etcd.first.post('kv/put', { key, value: Buffer.from('2').toString('base64') })
+    await etcd.first.post('kv/put', { key, value: Buffer.from('9').toString('base64') })
     await assert.rejects(openStore({ endpoints: etcd.endpoints, prefix }), error =>
       MetadataError.is(error, 'STORE_CORRUPT')
     )
