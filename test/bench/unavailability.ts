@@ -10,7 +10,7 @@ import { startDriver } from '../failover/run-failover.ts'
 import { ROOT } from '../tidy/repository.ts'
 
 /*
-  node test/bench/unavailability.mjs [--trouble kill|stop|unload] [--topics 1000] [--languages python,go,java]
+  npm run bench:unavailability -- [--trouble kill|stop|unload] [--topics 1000] [--languages python,go,java]
 
   Two brokers, three storage nodes, one etcd. Topics are published to by the published clients, once a second each, and something
   happens to the second broker. A topic of it is unavailable from then, or from the first send after it, until the first receipt.

@@ -28,7 +28,7 @@ export type Fault =
   | { readonly kind: 'unload'; readonly topic: number }
   | { readonly kind: 'split'; readonly topic: number }
 
-export type FaultKind = Fault['kind']
+type FaultKind = Fault['kind']
 
 export interface Plan {
   readonly seed: number
