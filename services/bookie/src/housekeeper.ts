@@ -336,7 +336,8 @@ export class Housekeeper {
       const able = sealed.filter(file => !this.#isBlocked(file)).sort((a, b) => a.number - b.number)
       const isOver = this.#journalBytes() > settings.journalBytesMax
       const isIndexed = this.#unindexedBytes === 0 && this.#flushing === undefined
-      const due = able.find(file => isOver || file.sinceMs < oldestMs || (file.liveBytes <= 0 && isIndexed))
+      const isDead = (file: StoredFile): boolean => file.liveBytes <= 0 && isIndexed && isFirstOf(able, file)
+      const due = able.find(file => isOver || file.sinceMs < oldestMs || isDead(file))
       if (due === undefined || this.#isClosing || this.#isIndexBroken) return
       if (!(await this.#relocate([due]))) return
     }
@@ -415,6 +416,14 @@ export class Housekeeper {
 
 function rootCause(error: unknown): unknown {
   return error instanceof Error && error.cause !== undefined ? rootCause(error.cause) : error
+}
+
+/**
+ * Journal files of a directory go from the oldest on: without an index they are all there is to tell records that are missing from
+ * records that are not needed.
+ */
+function isFirstOf(files: readonly StoredFile[], { directory, number }: StoredFile): boolean {
+  return files.every(other => other.directory !== directory || other.number >= number)
 }
 
 function isForWantOfSpace(error: unknown): boolean {
