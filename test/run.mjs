@@ -71,7 +71,7 @@ const foreign = [
 await stage('build', async () => asOne(await run(bin('tsc'), ['-b'])))
 await stage('tidy and unit', () => vitest(['libs', 'services', 'test/tidy']))
 await stage('simulation', () => vitest(['test/sim']))
-const seeds = ['test/sim/run.mjs', '--seeds', '20000', '--minutes', '6', '--gate']
+const seeds = ['test/sim/run.mjs', '--seeds', '2400', '--gate']
 await stage('simulation: seeds', async () => asOne(await run(process.execPath, seeds)))
 await stage('simulation: ownership', async () =>
   asOne(await run(process.execPath, ['test/sim-ownership/run.mjs', '--seeds', '150']))

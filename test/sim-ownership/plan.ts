@@ -28,8 +28,6 @@ export type Fault =
   | { readonly kind: 'unload'; readonly topic: number }
   | { readonly kind: 'split'; readonly topic: number }
 
-type FaultKind = Fault['kind']
-
 export interface Plan {
   readonly seed: number
   readonly brokers: number

@@ -25,7 +25,7 @@ import { ackSetFrom, asPosition, messageIdOf, metadataOf, type MessageIdBody } f
 export async function listSubscriptions(request: AdminRequest): Promise<AdminReply> {
   const lists = await onParts<readonly string[]>(request, await partsOfTopic(request, topicOf(request)), {
     here: async part => [...(await requiredTopic(request, part)).subscriptions.keys()],
-    there: jsonOf
+    there: answer => jsonOf(answer) as readonly string[]
   })
   return json([...new Set(allOf(lists).flat())])
 }
@@ -176,7 +176,7 @@ export async function getSubscriptionProperties(request: AdminRequest): Promise<
       const subscription = (await requiredTopic(request, part)).subscriptions.get(wanted)
       return subscription === undefined ? undefined : (subscription.cursor?.properties ?? {})
     },
-    there: answer => (answer.status === 404 ? undefined : jsonOf(answer))
+    there: answer => (answer.status === 404 ? undefined : (jsonOf(answer) as object))
   })
   return json(allOf(all).find(properties => properties !== undefined) ?? notFound(wanted, name))
 }

@@ -23,7 +23,7 @@ export async function getPartitionedStats(request: AdminRequest): Promise<AdminR
   const { record, parts } = await partsForStats(request)
   const all = await onParts<Record<string, unknown>>(request, parts, {
     here: async part => shown(request, await requiredTopic(request, part)),
-    there: jsonOf,
+    there: answer => jsonOf(answer) as Record<string, unknown>,
     rest: '/stats'
   })
   const partitions: Record<string, unknown> = {}
@@ -39,7 +39,7 @@ export async function getPartitionedInternalStats(request: AdminRequest): Promis
   const { record, parts } = await partsForStats(request)
   const all = await onParts<Record<string, unknown>>(request, parts, {
     here: async part => (await requiredTopic(request, part)).internalStats(),
-    there: jsonOf,
+    there: answer => jsonOf(answer) as Record<string, unknown>,
     rest: '/internalStats'
   })
   const partitions = Object.fromEntries(known(all).map(({ about, value }) => [about, value]))
@@ -143,7 +143,7 @@ export async function terminatePartitions(request: AdminRequest): Promise<AdminR
     )
   }
   const parts = Array.from({ length: record.partitions }, (_, index) => name.partition(index))
-  const work = { here: (part: TopicName) => terminate(request, part), there: jsonOf<Record<string, number>> }
+  const work = { here: (part: TopicName): Promise<unknown> => terminate(request, part), there: jsonOf }
   const ends = allOf(await onParts(request, parts, { ...work, rest: '/terminate' }))
   return json(Object.fromEntries(ends.entries()))
 }

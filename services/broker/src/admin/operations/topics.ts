@@ -101,7 +101,7 @@ async function extendSubscriptions(request: AdminRequest, record: TopicRecord, b
   const [durable = []] = allOf(
     await onParts<DurableSubscription[]>(request, [record.name.partition(0)], {
       here: async part => durableOf(await topics.load(part, { mayCreate: false })),
-      there: answer => durableIn(jsonOf(answer)),
+      there: answer => durableIn(jsonOf(answer) as { readonly subscriptions?: unknown }),
       ...{ rest: '/stats', method: 'GET', body: NO_BODY }
     })
   )
