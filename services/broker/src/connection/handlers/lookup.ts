@@ -77,8 +77,8 @@ function urlsFor(
   const { services } = connection
   if (where?.kind === 'there') return { ...urlsOf(where.broker, listenerName), isProxied: false }
   // among several brokers, the way that a client came by may lead to another one next time
-  const isOneOfSeveral = where !== undefined && where.home.guards.length > 0
-  if (isOneOfSeveral) return { ...urlsOf(services.homes.ownership.self, listenerName), isProxied: false }
+  const { ownership } = services.homes
+  if (ownership.brokers().length > 1) return { ...urlsOf(ownership.self, listenerName), isProxied: false }
   return services.listeners.route({
     listenerName,
     localAddress: connection.localAddress,
