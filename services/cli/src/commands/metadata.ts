@@ -44,7 +44,11 @@ function addBackups(metadata: Command): void {
       const { checkBackup } = await import('../metadata-archive.ts')
       await checkBackup(file, flags)
     })
-  storeCommand(metadata, 'restore', 'Put a backup into an empty store. Nobody serves by it before strata fsck --accept-store.')
+  storeCommand(
+    metadata,
+    'restore',
+    'Put a backup into an empty store. Nobody serves by it before strata fsck --accept-store.'
+  )
     .requiredOption('--from <file>', 'the backup')
     .addHelpText('after', examples(`strata metadata restore --metadata ${ETCD} --from metadata.backup`))
     .action(async (flags: StoreFlags & { from: string }) => {
