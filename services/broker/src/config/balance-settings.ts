@@ -184,8 +184,7 @@ export const balanceSettings = {
   }),
   strataLoadBalancerAutoBundleMergeEnabled: boolean({
     default: false,
-    dynamic: true,
-    doc: 'Merge neighbours of a namespace that was split once both have been idle for half an hour.'
+    doc: 'Merge neighbours of a namespace that was split once both have been idle for half an hour. Not available yet: it cannot be switched on.'
   }),
   failureDomainsEnabled: boolean({
     default: false,

@@ -355,7 +355,8 @@ const UNAVAILABLE_SWITCHES = [
   'delayedDeliveryEnabled',
   'transactionCoordinatorEnabled',
   'webSocketServiceEnabled',
-  'functionsWorkerEnabled'
+  'functionsWorkerEnabled',
+  'strataLoadBalancerAutoBundleMergeEnabled'
 ] as const satisfies readonly (keyof BrokerSettings)[]
 
 /** Switches that are on but name something Strata does not have: one sentence each. */
