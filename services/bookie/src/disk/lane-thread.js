@@ -41,7 +41,9 @@ function codeOf(error) {
 }
 
 for (let seen = 0; ;) {
-  Atomics.wait(words, WAKE, seen)
+  // A notification may come late: the lane stood still after it raised the word, and its job was seen and done before. Taken
+  // for a job, it would write the words once more, also while the lane is changing them.
+  while (Atomics.load(words, WAKE) === seen) Atomics.wait(words, WAKE, seen)
   seen = Atomics.load(words, WAKE)
   if (Atomics.load(words, STOP) === 1) break
   takeAnnouncements()
