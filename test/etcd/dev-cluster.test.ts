@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
@@ -9,6 +9,8 @@ import { assertWhole, PublishLoad } from './broker-load.ts'
 import { SCRIPTS, START_TIMEOUT_MS } from './etcd-store.ts'
 
 const TOPICS = ['persistent://public/default/one']
+/** Of each process, when a test fails. */
+const TOLD_LINES = 30
 const KEPT = ['defaultRetentionTimeInMinutes=-1', 'defaultRetentionSizeInMB=-1']
 
 interface Member {
@@ -36,7 +38,8 @@ let running: RunningCommand | undefined
 beforeEach(() => {
   data = mkdtempSync(join(tmpdir(), 'strata-dev-'))
 })
-afterEach(async () => {
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') tellWhatTheySaid()
   if (running?.child.exitCode === null) {
     // twice: at once, with everything that it started
     running.child.kill('SIGINT')
@@ -46,6 +49,15 @@ afterEach(async () => {
   running = undefined
   rmSync(data, { recursive: true, force: true })
 })
+
+/** What its processes said is gone with the directory. */
+function tellWhatTheySaid(): void {
+  const logs = join(data, 'logs')
+  for (const name of existsSync(logs) ? readdirSync(logs) : []) {
+    const lines = readFileSync(join(logs, name), 'utf8').trim().split('\n')
+    process.stderr.write(`${name}\n${lines.slice(-TOLD_LINES).join('\n')}\n`)
+  }
+}
 
 async function start(flags: readonly string[]): Promise<Ready> {
   const kept = KEPT.flatMap(set => ['--broker-set', set])

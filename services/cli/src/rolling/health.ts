@@ -48,13 +48,15 @@ async function careTroubles({ metadata }: Cluster, nodes: readonly ClusterNode[]
   }
 }
 
-function statusTroubles({ waiting, pass, lastPass, nodes, unfinishedCount }: AuditStatus): string[] {
+function statusTroubles({ waiting, pass, lastPass, nodes, unfinishedCount, unfinished }: AuditStatus): string[] {
   const lines = nodes
     .filter(({ standing }) => standing !== 'leaving' && standing !== 'destroyed')
     .map(({ bookieId }) => `bookie ${bookieId} counts as away`)
   if (waiting !== null) lines.push(`${waiting.gone} of ${waiting.of} nodes went at once: copies are not made`)
   if (pass !== null || lastPass === null) lines.push('the copies of ledgers are being looked at')
-  if (unfinishedCount > 0) lines.push(`${unfinishedCount} ledgers have fewer copies than they must have`)
+  const [first] = unfinished
+  const such = first === undefined ? '' : `, such as ${first.ledgerId} (${first.why})`
+  if (unfinishedCount > 0) lines.push(`${unfinishedCount} ledgers have fewer copies than they must have${such}`)
   return lines
 }
 
