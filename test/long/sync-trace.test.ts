@@ -75,6 +75,8 @@ class Witness {
   readonly drops: { path: string; begun: number }[] = []
   /** When a file got its name. */
   readonly named = new Map<string, number>()
+  /** Paths of which each write is synced when it is done. */
+  readonly #durable = new Set<string>()
   readonly #data: string
   readonly #isBlind: (path: string) => boolean
   readonly #sockets = new Map<string, { decoder: FrameDecoder; isBroken: boolean }>()
@@ -95,6 +97,7 @@ class Witness {
       case 'open':
       case 'openat':
         if (call.arguments.includes('O_CREAT')) this.#name(lastPath(call), call.done)
+        if (call.arguments.includes('O_DSYNC')) this.#durable.add(lastPath(call))
         return
       case 'rename':
       case 'renameat':
@@ -131,7 +134,14 @@ class Witness {
         ? this.inEntryLog
         : undefined
     if (place === undefined) return
-    for (const [, n] of call.arguments.matchAll(/trace:(\d+);/g)) place.set(Number(n), { path, done: call.done })
+    // such a write ends when its bytes are synced, and not before
+    const synced = { begun: call.done + 0.25, done: call.done + 0.5 }
+    if (this.#durable.has(path) && !this.#isBlind(path)) this.syncs.add(path, synced)
+    for (const [, n] of call.arguments.matchAll(/trace:(\d+);/g)) {
+      const before = place.get(Number(n))
+      // the journal writes whole blocks: with what follows, the end of a synced one is written once more
+      if (place !== this.inJournal || before?.path !== path) place.set(Number(n), { path, done: call.done })
+    }
   }
 
   #onSocket(path: string, call: SystemCall): void {

@@ -3,11 +3,8 @@
  * Every promise rejects with a system error (`code` such as ENOSPC or EIO); nothing is retried here.
  */
 export interface Disk {
-  /**
-   * `direct`: past the page cache, where the file system can. Then reads and writes are of whole blocks, from and into
-   * `blockMemory`. @throws with code ENOENT unless `create`.
-   */
-  open(path: string, options: { readonly create: boolean; readonly direct?: boolean }): Promise<DiskFile>
+  /** @throws with code ENOENT unless `create` */
+  open(path: string, options: OpenOptions): Promise<DiskFile>
   /** Names (not paths) in any order; empty for a directory that does not exist. */
   list(directory: string): Promise<string[]>
   makeDirectory(directory: string): Promise<void>
@@ -25,6 +22,17 @@ export interface Disk {
   freeBytes(directory: string): Promise<number>
   /** The journal's own way to the disk, which waits for nobody else's reads or writes. */
   openLane(): DiskLane
+}
+
+export interface OpenOptions {
+  readonly create: boolean
+  /** Past the page cache, where the file system can. Then reads and writes are of whole blocks, from and into `blockMemory`. */
+  readonly direct?: boolean
+  /**
+   * Each write is durable when it is done, as if `sync` followed it (open(2), O_DSYNC): one system call for both, and one
+   * request to a disk that can write through its cache.
+   */
+  readonly durableWrites?: boolean
 }
 
 export interface DiskFile {

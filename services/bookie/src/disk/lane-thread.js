@@ -4,7 +4,7 @@
  */
 import { fdatasyncSync, writeSync } from 'node:fs'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { BUFFER, BYTES, DESCRIPTOR, OFFSET, STOP, WAKE } from './lane-words.js'
+import { BUFFER, BYTES, DESCRIPTOR, OFFSET, STOP, SYNC, WAKE } from './lane-words.js'
 
 /** @type {{ words: SharedArrayBuffer, port: import('node:worker_threads').MessagePort }} */
 const { words: shared, port } = workerData
@@ -32,7 +32,7 @@ function runJob() {
   const offset = /** @type {number} */ (words[OFFSET]) >>> 0
   let done = 0
   while (done < bytes) done += writeSync(descriptor, buffer, done, bytes - done, offset + done)
-  fdatasyncSync(descriptor)
+  if (words[SYNC] === 1) fdatasyncSync(descriptor)
 }
 
 /** @param {unknown} error */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, test } from 'vitest'
-import { BUFFER, BYTES, DESCRIPTOR, OFFSET, STOP, WAKE, WORD_COUNT } from './lane-words.js'
+import { BUFFER, BYTES, DESCRIPTOR, OFFSET, STOP, SYNC, WAKE, WORD_COUNT } from './lane-words.js'
 
 describe("the journal's thread", () => {
   let directory: string
@@ -45,6 +45,7 @@ describe("the journal's thread", () => {
     words[BUFFER] = 1
     words[BYTES] = bytes
     words[OFFSET] = offset
+    words[SYNC] = 1
     const answered = once(port, 'message')
     Atomics.add(words, WAKE, 1)
     Atomics.notify(words, WAKE)

@@ -12,4 +12,6 @@ export const DESCRIPTOR = 2
 export const BUFFER = 3
 export const BYTES = 4
 export const OFFSET = 5
+/** 1: the job's bytes need a sync of their own; 0: the write itself is one. */
+export const SYNC = 6
 export const WORD_COUNT = 8

@@ -1,17 +1,19 @@
 import { constants } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, statfs, type FileHandle } from 'node:fs/promises'
-import type { Disk, DiskFile, DiskLane } from './disk.ts'
+import type { Disk, DiskFile, DiskLane, OpenOptions } from './disk.ts'
 import { lockDirectory } from './directory-lock.ts'
 import { NodeFile } from './node-file.ts'
 import { ThreadLane } from './thread-lane.ts'
 
+/** 0 on a platform that has no such flag: there each write is followed by a sync. */
+const DURABLE_WRITES = 'O_DSYNC' in constants ? constants.O_DSYNC : 0
+
 /** Real files through libuv's pool, and a thread of its own for the journal. */
 export class NodeDisk implements Disk {
-  async open(
-    path: string,
-    { create, direct = false }: { readonly create: boolean; readonly direct?: boolean }
-  ): Promise<DiskFile> {
-    return new NodeFile(path, await (direct ? openDirect(path, create) : openHandle(path, create, 0)))
+  async open(path: string, { create, direct = false, durableWrites = false }: OpenOptions): Promise<DiskFile> {
+    const flags = durableWrites ? DURABLE_WRITES : 0
+    const handle = await (direct ? openDirect(path, create, flags) : openHandle(path, create, flags))
+    return new NodeFile(path, handle, flags !== 0)
   }
 
   async list(directory: string): Promise<string[]> {
@@ -78,12 +80,12 @@ async function openHandle(path: string, create: boolean, flags: number): Promise
 }
 
 /** Through the page cache where a file system (tmpfs, some network ones) or the platform has nothing else. */
-async function openDirect(path: string, create: boolean): Promise<FileHandle> {
+async function openDirect(path: string, create: boolean, flags: number): Promise<FileHandle> {
   try {
-    return await openHandle(path, create, 'O_DIRECT' in constants ? constants.O_DIRECT : 0)
+    return await openHandle(path, create, flags | ('O_DIRECT' in constants ? constants.O_DIRECT : 0))
   } catch (error) {
     if (codeOf(error) !== 'EINVAL') throw error
-    return openHandle(path, create, 0)
+    return openHandle(path, create, flags)
   }
 }
 

@@ -4,10 +4,13 @@ import type { DiskFile } from './disk.ts'
 
 export class NodeFile implements DiskFile {
   readonly path: string
+  /** The kernel syncs each write before it says that it is done. */
+  readonly hasDurableWrites: boolean
   readonly #handle: FileHandle
 
-  constructor(path: string, handle: FileHandle) {
+  constructor(path: string, handle: FileHandle, hasDurableWrites: boolean) {
     this.path = path
+    this.hasDurableWrites = hasDurableWrites
     this.#handle = handle
   }
 

@@ -3,7 +3,7 @@ import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import { asError } from '@strata/base'
 import { blockMemory } from './block-memory.ts'
 import type { DiskLane, LaneWrite } from './disk.ts'
-import { BUFFER, BYTES, DESCRIPTOR, OFFSET, STOP, WAKE, WORD_COUNT } from './lane-words.js'
+import { BUFFER, BYTES, DESCRIPTOR, OFFSET, STOP, SYNC, WAKE, WORD_COUNT } from './lane-words.js'
 import { NodeFile } from './node-file.ts'
 
 /**
@@ -76,6 +76,7 @@ export class ThreadLane implements DiskLane {
     words[BUFFER] = number
     words[BYTES] = bytes
     words[OFFSET] = offset | 0
+    words[SYNC] = file.hasDurableWrites ? 0 : 1
     Atomics.add(words, WAKE, 1)
     Atomics.notify(words, WAKE)
   }

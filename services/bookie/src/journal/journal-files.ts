@@ -5,6 +5,9 @@ import { BLOCK_BYTES, toBlocks } from '../disk/block-memory.ts'
 import type { Disk, DiskFile, DiskLane } from '../disk/disk.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES, fileName } from '../format/file-header.ts'
 
+/** How the file is opened that records go to. */
+const JOURNALED = { create: false, direct: true, durableWrites: true } as const
+
 /** A journal file that is open for writing. */
 export interface JournalFile {
   readonly number: number
@@ -83,7 +86,7 @@ export class JournalFiles {
     if (continued !== undefined) {
       const { number, end, sequence } = continued
       const tail = await this.#tailOf(continued.path, end)
-      const file = await this.#options.disk.open(continued.path, { create: false, direct: true })
+      const file = await this.#options.disk.open(continued.path, JOURNALED)
       const base = { number, file, start: end, position: end, syncedEnd: end, endSequence: sequence, tail }
       this.#activate({ ...base, nominalBytes: this.#options.fileBytes, sinceMs: this.#options.nowMs() })
       this.#prepareSoon()
@@ -201,7 +204,7 @@ export class JournalFiles {
       throw error
     }
     await file.close()
-    file = await disk.open(path, { create: false, direct: true })
+    file = await disk.open(path, JOURNALED)
     const start = FILE_HEADER_BYTES
     const base = { number, file, start, position: start, syncedEnd: start, endSequence: 0, tail: Buffer.alloc(0) }
     return { ...base, nominalBytes, sinceMs: nowMs() }
