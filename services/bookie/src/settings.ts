@@ -9,6 +9,8 @@ export interface BookieSettings {
   /** Each of the two write buffers starts with this and doubles under load up to `writeBufferBytesMax`. */
   readonly writeBufferBytes: number
   readonly writeBufferBytesMax: number
+  /** How long a lone large entry may wait for another one before it is written. 0: not at all. */
+  readonly journalGroupWaitMs: number
   /** The index is written when this many bytes or entries of journal are not in it yet, or after `indexFlushMs`. */
   readonly indexFlushBytes: number
   readonly indexFlushEntries: number
@@ -50,6 +52,7 @@ export const defaultBookieSettings: BookieSettings = {
   journalAgeMsMax: 30 * 60_000,
   writeBufferBytes: 2 * MIB,
   writeBufferBytesMax: 8 * MIB,
+  journalGroupWaitMs: 0,
   indexFlushBytes: 256 * MIB,
   indexFlushEntries: 400_000,
   indexFlushMs: 10_000,

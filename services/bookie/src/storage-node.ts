@@ -90,6 +90,8 @@ export class StorageNode implements Bookie {
     journals.begin({
       bufferBytes: settings.writeBufferBytes,
       bufferBytesMax: settings.writeBufferBytesMax,
+      groupWaitMs: settings.journalGroupWaitMs,
+      clock: parts.clock,
       recent: this.#recent,
       onSynced: batch => {
         this.#onSynced(batch)

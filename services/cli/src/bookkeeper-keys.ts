@@ -22,7 +22,6 @@ const INSTEAD: Readonly<Record<string, string>> = {
   maxPendingReadRequestsPerThread: 'leave it out: reads that wait are bounded',
   journalSyncData: 'leave it out: what is acknowledged is synced',
   journalWriteData: 'leave it out: what is acknowledged is synced',
-  journalMaxGroupWaitMSec: 'leave it out: whatever came during a sync goes into the next one',
   journalMaxBackups: 'leave it out: journal files are kept while anything needs them',
   journalPreAllocSizeMB: 'leave it out: journal files are made ahead and used again',
   gcWaitTime: 'leave it out: space comes back as soon as a ledger is deleted',

@@ -10,6 +10,13 @@ const storageSettings = {
     unit: 'MB',
     doc: 'A journal file is closed at about this size.'
   }),
+  journalMaxGroupWaitMSec: number({
+    default: 2,
+    min: 0,
+    max: 100,
+    unit: 'ms',
+    doc: 'How long a lone entry of 8 KB or more, so a batch, waits for another to be synced with, where others follow so soon; smaller ones never wait. 0: no entry does.'
+  }),
   strataJournalTotalMB: number({
     default: 4096,
     min: 64,

@@ -90,6 +90,7 @@ async function openStorage(
       settings: {
         journalFileBytes: settings.journalMaxSizeMB * MIB,
         journalBytesMax: settings.strataJournalTotalMB * MIB,
+        journalGroupWaitMs: settings.journalMaxGroupWaitMSec,
         readOnlyBelowBytes: reserve,
         reserveBytes: reserve * RESERVE_RATIO,
         startFreeBytesMin: reserve

@@ -25,6 +25,8 @@ export interface JournalSetOptions {
 export interface JournalDoors {
   readonly bufferBytes: number
   readonly bufferBytesMax: number
+  readonly groupWaitMs: number
+  readonly clock: Clock
   readonly recent: RecentWrites | undefined
   readonly onSynced: (batch: WriteBatch) => void
   readonly onFailed: (error: Error, member: JournalMember) => void
@@ -82,6 +84,8 @@ export class JournalSet {
         ...{ lane, files, sequence: position.sequence, recent: doors.recent },
         bufferBytes: doors.bufferBytes,
         bufferBytesMax: doors.bufferBytesMax,
+        groupWaitMs: doors.groupWaitMs,
+        clock: doors.clock,
         onSynced: batch => {
           const { number: generation, syncedEnd: offset } = batch.file
           member.position = { directory: position.directory, generation, offset, sequence: batch.endSequence }

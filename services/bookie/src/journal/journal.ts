@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { NO_ENTRY, type EntryId } from '@strata/base'
+import { NO_ENTRY, type Clock, type EntryId } from '@strata/base'
 import type { AddFailure, AddRequest, AddSink } from '@strata/ledger-client'
 import { toBlocks } from '../disk/block-memory.ts'
 import type { DiskLane } from '../disk/disk.ts'
@@ -15,6 +15,7 @@ import {
   type RecordStamp
 } from '../format/record.ts'
 import type { LedgerState } from '../index/ledger-state.ts'
+import { GroupWait } from './group-wait.ts'
 import type { JournalFile, JournalFiles } from './journal-files.ts'
 import type { RecentWrites } from './recent-writes.ts'
 import { RECORD_STRIDE, WriteBatch } from './write-batch.ts'
@@ -33,11 +34,14 @@ type Item =
 
 export interface JournalOptions {
   readonly lane: DiskLane
+  readonly clock: Clock
   readonly files: JournalFiles
   /** Of the next record. */
   readonly sequence: number
   readonly bufferBytes: number
   readonly bufferBytesMax: number
+  /** How long a lone large entry may wait for another one. 0: not at all. */
+  readonly groupWaitMs: number
   /** Takes what was synced, for readers at the tail. */
   readonly recent: RecentWrites | undefined
   /** The batch is synced. Called before its receipts go out, so that what is acknowledged can be read. */
@@ -49,7 +53,7 @@ export interface JournalOptions {
 /**
  * Group commit. Records are copied once, into the buffer being filled, while the other one is written and synced; when
  * that is done the buffers change places. An idle journal writes at the end of the tick in which the first add came, so
- * that a lone add waits for nobody and one tick's adds share a sync.
+ * that a lone add waits for nobody (but see `GroupWait`) and one tick's adds share a sync.
  *
  * Invariants
  *   J1  One write is under way at a time; its records and those before them are synced when it is done.
@@ -66,6 +70,9 @@ export class Journal {
   #writing: WriteBatch | undefined
   #state: 'running' | 'failed' | 'closed' = 'running'
   #isScheduled = false
+  readonly #groupWait: GroupWait
+  /** Ends the wait for company that is under way. */
+  #endWait: (() => void) | undefined
   #backlog: Item[] = []
   #backlogAt = 0
   #syncedSequence: number
@@ -81,6 +88,14 @@ export class Journal {
   #sequenceSeen = -1
   #markedSequence = -1
   readonly #stamp: RecordStamp = { kind: RECORD_KIND.entry, generation: 0, sequence: 0, unsynced: 0 }
+  readonly #onWaited = (): void => {
+    this.#endWait = undefined
+    this.#groupWait.note({ cameAnother: false })
+    this.#submitTick()
+  }
+  readonly #endOfTick = (): void => {
+    if (!this.#waits()) this.#submitTick()
+  }
   readonly #submitTick = (): void => {
     this.#isScheduled = false
     if (this.#writing === undefined && this.#state === 'running') this.#submit()
@@ -89,6 +104,7 @@ export class Journal {
   constructor(options: JournalOptions) {
     this.#options = options
     this.#files = options.files
+    this.#groupWait = new GroupWait(options.groupWaitMs)
     this.#memory = recordMemory(options.lane.allocate(toBlocks(options.bufferBytes)))
     this.#idleMemory = recordMemory(options.lane.allocate(toBlocks(options.bufferBytes)))
     this.#syncedSequence = options.sequence
@@ -130,7 +146,7 @@ export class Journal {
     if (this.#backlog.length > 0 || !this.#putAdd(ledger, request, sink)) {
       this.#backlog.push({ kind: 'add', ledger, request, sink })
     }
-    if (!this.#isScheduled && this.#writing === undefined) this.#schedule()
+    if (this.#writing === undefined && (!this.#isScheduled || this.#endWait !== undefined)) this.#schedule()
   }
 
   /** `done` is called when the fence, and all adds before it, are synced, or with the failure. */
@@ -219,9 +235,26 @@ export class Journal {
   }
 
   #schedule(): void {
+    if (this.#endWait !== undefined) {
+      this.#endWait()
+      this.#endWait = undefined
+      this.#groupWait.note({ cameAnother: true })
+      setImmediate(this.#submitTick)
+      return
+    }
     if (this.#isScheduled || this.#writing !== undefined) return
     this.#isScheduled = true
-    setImmediate(this.#submitTick)
+    setImmediate(this.#endOfTick)
+  }
+
+  /** Has what is there wait for more, if that is worth it. */
+  #waits(): boolean {
+    const { recordCount, bytes } = this.#filling
+    if (this.#state !== 'running' || this.#writing !== undefined) return false
+    if (!this.#groupWait.isWanted({ records: recordCount, bytes })) return false
+    this.#isScheduled = true
+    this.#endWait = this.#options.clock.after(this.#groupWait.waitMs, this.#onWaited)
+    return true
   }
 
   #newBatch(sequence: number): WriteBatch {
@@ -352,7 +385,7 @@ export class Journal {
     this.#entryBytes += batch.payloadBytes
     if (this.#options.recent !== undefined && batch.bytes > 0) this.#keepRecent(batch, this.#options.recent)
     // The disk is set to work again before receipts are given out.
-    this.#submit()
+    if (!this.#waits()) this.#submit()
     this.#files.closeRetired(this.#writingFile())
     this.#options.onSynced(batch)
     for (const { ledger, done } of batch.fenced) {

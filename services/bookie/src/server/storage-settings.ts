@@ -36,6 +36,7 @@ export function storageSettingsOf(settings: BookieServerSettings): Partial<Booki
   return {
     journalFileBytes: settings.journalMaxSizeMB * MIB,
     journalBytesMax: settings.strataJournalTotalMB * MIB,
+    journalGroupWaitMs: settings.journalMaxGroupWaitMSec,
     moveBytesPerSecond: settings.compactionRateByBytes,
     scrubBytesPerSecond: settings.strataScrubRateMB * MIB,
     scrubIntervalMs: settings.localScrubInterval === 0 ? Infinity : settings.localScrubInterval * 1000,
