@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { median } from './perf.ts'
-import type { Figures, Row } from './row.ts'
+import { addRows } from './nodes/add-rows.ts'
+import { careRows } from './nodes/care-rows.ts'
+import type { Figures, OwnGoal, OwnRow, Row } from './row.ts'
 import { rows } from './rows.ts'
 import { startServer, type ServerName } from './servers.ts'
 
@@ -11,8 +13,10 @@ import { startServer, type ServerName } from './servers.ts'
   npm run bench -- [--rows a,b] [--rounds 3] [--only strata] [--json FILE]
 
   Each row runs alternately on Strata and on its yardsticks, each time on a fresh server with fresh data; the table has
-  the medians of the rounds. The machine must be otherwise idle.
+  the medians of the rounds. The machine must be otherwise idle. Rows of storage nodes alone measure their yardsticks themselves.
 */
+
+const ownRows: readonly OwnRow[] = [...addRows, ...careRows]
 
 interface Measured {
   readonly row: Row
@@ -29,19 +33,39 @@ export async function main(argv: readonly string[]): Promise<number> {
       json: { type: 'string' }
     }
   })
-  const chosen = values.rows === undefined ? rows : rows.filter(row => values.rows?.split(',').includes(row.name))
-  const measured: Measured[] = []
-  for (const row of chosen) {
+  const wanted = values.rows?.split(',')
+  const isWanted = ({ name }: { readonly name: string }): boolean => wanted?.includes(name) ?? true
+  const rounds = Number(values.rounds)
+  const lines: string[] = []
+  const told = (more: readonly string[]): void => {
+    lines.push(...more)
+    process.stdout.write(table(more))
+  }
+  const plain: { row: string; figures: Readonly<Record<string, Figures>> }[] = []
+  for (const row of rows.filter(isWanted)) {
     const servers = [oursOf(row), ...row.against].filter(name => values.only?.includes(name) ?? true)
-    measured.push({ row, figures: await measureRow(row, servers, Number(values.rounds)) })
-    process.stdout.write(table(measured.slice(-1)))
+    const measured = { row, figures: await measureRow(row, servers, rounds) }
+    told(linesOf(measured))
+    plain.push({ row: row.name, figures: Object.fromEntries(measured.figures) })
   }
-  process.stdout.write(`\n${table(measured)}`)
-  if (values.json !== undefined) {
-    const plain = measured.map(({ row, figures }) => ({ row: row.name, figures: Object.fromEntries(figures) }))
-    writeFileSync(values.json, JSON.stringify(plain, null, 2))
+  for (const row of ownRows.filter(isWanted)) {
+    const figures = await measureOwn(row, rounds)
+    told(linesOfOwn(row, figures))
+    plain.push({ row: row.name, figures: { strata: figures } })
   }
+  process.stdout.write(`\n${table(lines)}`)
+  if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(plain, null, 2))
   return 0
+}
+
+async function measureOwn(row: OwnRow, rounds: number): Promise<Figures> {
+  const runs: Figures[] = []
+  for (let round = 0; round < rounds; round++) {
+    const figures = await withDirectory(row.name, data => row.measure(data))
+    process.stderr.write(`${row.name} round ${round + 1}: ${JSON.stringify(figures)}\n`)
+    runs.push(figures)
+  }
+  return medians(runs)
 }
 
 async function measureRow(row: Row, servers: readonly ServerName[], rounds: number): Promise<Map<ServerName, Figures>> {
@@ -53,23 +77,29 @@ async function measureRow(row: Row, servers: readonly ServerName[], rounds: numb
       all.get(name)?.push(figures)
     }
   }
-  return new Map(
-    [...all].map(([name, runs]) => {
-      const keys = Object.keys(runs[0] ?? {})
-      return [name, Object.fromEntries(keys.map(key => [key, median(runs.map(run => run[key] ?? NaN))]))]
-    })
-  )
+  return new Map([...all].map(([name, runs]) => [name, medians(runs)]))
 }
 
-async function measureOnce(row: Row, name: ServerName): Promise<Figures> {
-  const data = mkdtempSync(join(tmpdir(), `strata-bench-${name}-`))
-  try {
+function medians(runs: readonly Figures[]): Figures {
+  const keys = Object.keys(runs[0] ?? {})
+  return Object.fromEntries(keys.map(key => [key, median(runs.map(run => run[key] ?? NaN))]))
+}
+
+function measureOnce(row: Row, name: ServerName): Promise<Figures> {
+  return withDirectory(name, async data => {
     const server = await startServer(name, data)
     try {
       return await row.measure(server)
     } finally {
       await server.stop()
     }
+  })
+}
+
+async function withDirectory<Result>(name: string, run: (data: string) => Promise<Result>): Promise<Result> {
+  const data = mkdtempSync(join(tmpdir(), `strata-bench-${name}-`))
+  try {
+    return await run(data)
   } finally {
     rmSync(data, { recursive: true, force: true })
   }
@@ -79,22 +109,60 @@ function oursOf(row: Row): ServerName {
   return row.ours ?? 'strata'
 }
 
-function table(measured: readonly Measured[]): string {
-  const lines = measured.flatMap(({ row, figures }) =>
-    row.against.flatMap(yardstick =>
-      row.goals.flatMap(goal => {
-        const ours = figures.get(oursOf(row))?.[goal.figure]
-        const theirs = figures.get(yardstick)?.[goal.figure]
-        if (ours === undefined) return []
-        const ratio = theirs === undefined ? NaN : ours / theirs
-        const min = yardstick === 'pulsar-lite' && goal.min !== undefined ? 1.1 : goal.min
-        const wanted = min === undefined ? `≤ ${goal.max}×` : `≥ ${min}×`
-        return [
-          `| ${row.what} | ${yardstick} | ${figure(ours, goal.unit)} | ${figure(theirs ?? NaN, goal.unit)} | ${ratio.toFixed(2)}× | ${wanted} |`
-        ]
-      })
-    )
+function linesOf({ row, figures }: Measured): string[] {
+  return row.against.flatMap(yardstick =>
+    row.goals.flatMap(goal => {
+      const ours = figures.get(oursOf(row))?.[goal.figure]
+      const theirs = figures.get(yardstick)?.[goal.figure] ?? NaN
+      if (ours === undefined) return []
+      const min = yardstick === 'pulsar-lite' && goal.min !== undefined ? 1.1 : goal.min
+      return [
+        lineOf({
+          what: row.what,
+          against: yardstick,
+          ours,
+          theirs,
+          goal: { ...goal, ...(min === undefined ? {} : { min }) }
+        })
+      ]
+    })
   )
+}
+
+function linesOfOwn(row: OwnRow, figures: Figures): string[] {
+  return row.goals.map(goal => {
+    const ours = figures[goal.figure] ?? NaN
+    const what = `${row.what}, ${goal.figure}`
+    if (goal.against !== undefined) {
+      return lineOf({ what, against: goal.against, ours, theirs: figures[goal.against] ?? NaN, goal })
+    }
+    const wanted = goal.max === undefined ? `≥ ${goal.min} ${goal.unit}` : `≤ ${goal.max} ${goal.unit}`
+    return `| ${what} | - | ${figure(ours, goal.unit)} | - | ${met(ours, goal)} | ${wanted} |`
+  })
+}
+
+interface Line {
+  readonly what: string
+  readonly against: string
+  readonly ours: number
+  readonly theirs: number
+  readonly goal: Omit<OwnGoal, 'figure'>
+}
+
+function lineOf({ what, against, ours, theirs, goal }: Line): string {
+  const ratio = ours / theirs
+  const { unit, min, max } = goal
+  const wanted = min !== undefined ? `≥ ${min}×` : max !== undefined ? `≤ ${max}×` : '-'
+  return `| ${what} | ${against} | ${figure(ours, unit)} | ${figure(theirs, unit)} | ${ratio.toFixed(2)}× ${met(ratio, goal)} | ${wanted} |`
+}
+
+/** Is the goal reached? */
+function met(value: number, { min, max }: { readonly min?: number; readonly max?: number }): string {
+  if (Number.isNaN(value)) return ''
+  return value >= (min ?? -Infinity) && value <= (max ?? Infinity) ? '' : '(missed)'
+}
+
+function table(lines: readonly string[]): string {
   return [
     '| work | against | Strata | yardstick | ratio | must reach |',
     '|---|---|---|---|---|---|',

@@ -23,6 +23,25 @@ export interface Row {
   measure(server: Server): Promise<Figures>
 }
 
+/** A row that starts what it needs, and measures its yardsticks in the same round. */
+export interface OwnRow {
+  readonly name: string
+  readonly what: string
+  readonly goals: readonly OwnGoal[]
+  /** @param data An empty directory, removed afterwards. */
+  measure(data: string): Promise<Figures>
+}
+
+export interface OwnGoal {
+  readonly figure: string
+  readonly unit: string
+  /** The figure that it is held against. */
+  readonly against?: string
+  /** Times the figure `against`; without one, in the figure's own unit. Neither: it is only told. */
+  readonly min?: number
+  readonly max?: number
+}
+
 export const SECONDS = Number(process.env['STRATA_TEST_BENCH_SECONDS'] ?? 25)
 
 export async function perfRate(server: Server, args: readonly string[]): Promise<Figures> {

@@ -77,6 +77,7 @@ export interface BookieStats {
   /** Since the start. What came, as payloads; what was written for it: to the journal, by moves, to the index. */
   readonly addedBytes: number
   readonly journalWrittenBytes: number
+  readonly journalSyncs: number
   readonly movedBytes: number
   readonly indexWrittenBytes: number
   /** Room kept back for deletes on a full disk, in all directories. */

@@ -225,6 +225,7 @@ export class StorageNode implements Bookie {
       recentReads: this.#recent?.hits ?? 0,
       addedBytes: this.#journals.entryBytes,
       journalWrittenBytes: this.#journals.writtenBytes,
+      journalSyncs: this.#journals.syncCount,
       ...this.#housekeeper.stats(),
       indexWrittenBytes: this.#parts.writer.writtenBytes,
       quarantinedLedgers: this.#housekeeper.quarantinedCount,

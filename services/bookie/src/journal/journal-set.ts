@@ -139,6 +139,10 @@ export class JournalSet {
     return this.#members.reduce((sum, { journal }) => sum + journal.writtenBytes, 0)
   }
 
+  get syncCount(): number {
+    return this.#members.reduce((sum, { journal }) => sum + journal.syncCount, 0)
+  }
+
   get entryBytes(): number {
     return this.#members.reduce((sum, { journal }) => sum + journal.entryBytes, 0)
   }

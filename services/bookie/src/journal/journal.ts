@@ -82,6 +82,7 @@ export class Journal {
   #peakBytes = 0
   /** Since the start: synced to the disk, in whole blocks, and the payloads in it. */
   #writtenBytes = 0
+  #syncCount = 0
   #entryBytes = 0
   #idleWaiters: (() => void)[] = []
   /** `#syncedSequence` when `markIfIdle` was called last, and behind the last mark. */
@@ -134,6 +135,11 @@ export class Journal {
 
   get writtenBytes(): number {
     return this.#writtenBytes
+  }
+
+  /** Each of one write. */
+  get syncCount(): number {
+    return this.#syncCount
   }
 
   get entryBytes(): number {
@@ -382,6 +388,7 @@ export class Journal {
     batch.file.syncedEnd = batch.fileOffset + batch.bytes
     batch.file.endSequence = batch.endSequence
     this.#writtenBytes += toBlocks(batch.head + batch.bytes)
+    this.#syncCount += 1
     this.#entryBytes += batch.payloadBytes
     if (this.#options.recent !== undefined && batch.bytes > 0) this.#keepRecent(batch, this.#options.recent)
     // The disk is set to work again before receipts are given out.

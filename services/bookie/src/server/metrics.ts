@@ -38,6 +38,7 @@ export async function nodeMetrics(view: NodeView): Promise<string> {
   add('counter', 'strata_bookie_recent_writes_reads', stats.recentReads)
   add('counter', 'strata_bookie_added_bytes', stats.addedBytes)
   add('counter', 'strata_bookie_journal_written_bytes', stats.journalWrittenBytes)
+  add('counter', 'strata_bookie_journal_syncs', stats.journalSyncs)
   add('counter', 'strata_bookie_moved_bytes', stats.movedBytes)
   add('counter', 'strata_bookie_index_written_bytes', stats.indexWrittenBytes)
   const writtenBytes = stats.journalWrittenBytes + stats.movedBytes + stats.indexWrittenBytes

@@ -1,0 +1,172 @@
+import { strict as assert } from 'node:assert'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { LedgerId } from '@strata/base'
+import type { NodeClient } from '../../support/node-client.ts'
+import type { NodeCluster } from '../../support/node-cluster.ts'
+import { ROOT } from '../../tidy/repository.ts'
+import { SECONDS, type Figures, type OwnRow } from '../row.ts'
+import { PREFIX, withNodes } from './bench-nodes.ts'
+import { LedgerLoad, readBack } from './ledger-load.ts'
+import { BareDisk } from './run-script.ts'
+
+const MANY = 1_000_000
+const FEW = 10_000
+const RECOVERED_BYTES = 256
+const BYTES = 1024
+const WINDOW_BYTES = 16 * 1024 * 1024
+const LEDGER_BYTES = 256 * 1024 * 1024
+const COPIED_BYTES = Number(process.env['STRATA_TEST_BENCH_REPAIR_GB'] ?? 5) * 1e9
+/** What one step of a repair copies. */
+const STEP_BYTES = 1024 * 1024
+/** Of the yardstick: less would be done before it is under way. */
+const DISK_BYTES = 1e9
+const WARM_UP_SECONDS = 3
+const POLL_MS = 100
+const TWO_COPIES = { ensembleSize: 2, writeQuorum: 2, ackQuorum: 2 }
+
+export const careRows: readonly OwnRow[] = [
+  {
+    name: 'recovery',
+    what: 'recovery of an open ledger of 1,000,000 entries, its writer killed',
+    goals: [
+      { figure: 'seconds', unit: 's', max: 1 },
+      { figure: 'seconds', against: 'secondsOf10000', unit: 's' },
+      // what a start-up of a ledger's first reads may vary by does not make it grow
+      { figure: 'perEntryMicros', unit: 'µs', max: 0.2 }
+    ],
+    measure: recovery
+  },
+  {
+    name: 'repair',
+    what: `re-replication of ${COPIED_BYTES / 1e9} GB`,
+    goals: [
+      { figure: 'copied', against: 'bareDisk', unit: 'MB/s', min: 0.6 },
+      { figure: 'foreground', against: 'foregroundAlone', unit: 'adds/s', min: 0.9 }
+    ],
+    measure: repair
+  }
+]
+
+async function recovery(): Promise<Figures> {
+  const [few, many] = [await recoveredAfter(FEW), await recoveredAfter(MANY)]
+  return { seconds: many, secondsOf10000: few, perEntryMicros: Math.max(0, ((many - few) * 1e6) / (MANY - FEW)) }
+}
+
+/** Seconds, on fresh nodes. */
+function recoveredAfter(entries: number): Promise<number> {
+  return withNodes(async (cluster, etcd) => {
+    await cluster.startAll('a', 'b', 'c')
+    const client = await cluster.openClient()
+    await client.writable(3)
+    const names = [etcd.endpoints.join(','), PREFIX, cluster.clusterId, `${entries}`, `${RECOVERED_BYTES}`]
+    const writer = fork(join(ROOT, 'test', 'bench', 'nodes', 'writer.mjs'), names)
+    const [{ ledgerId, confirmed }] = (await once(writer, 'message')) as [{ ledgerId: LedgerId; confirmed: number }]
+    const exited = once(writer, 'exit')
+    writer.kill('SIGKILL')
+    await exited
+    const startMs = performance.now()
+    const { lastEntryId } = await client.ledgers.recover(ledgerId)
+    const seconds = (performance.now() - startMs) / 1000
+    assert(lastEntryId >= confirmed - 1, `${confirmed} entries were confirmed, recovered were ${lastEntryId + 1}`)
+    await readBack(client.ledgers, { ledgerId, count: lastEntryId + 1, bytes: RECOVERED_BYTES })
+    return seconds
+  })
+}
+
+/** Copies of everything are on two nodes. One is destroyed, and two others that are empty take its place. */
+async function repair(data: string): Promise<Figures> {
+  const figures = await withNodes(async cluster => {
+    await cluster.startAll('lost', 'left')
+    const filler = await cluster.openClient({ quorum: TWO_COPIES })
+    await filler.writable(2)
+    const ledgers = await fill(filler)
+    await cluster.startAll('new-1', 'new-2')
+    const client = await cluster.openClient({ quorum: TWO_COPIES })
+    await client.writable(4)
+    const empty = client.ledgers.among(writable => writable.filter(({ bookieId }) => bookieId.startsWith('new-')))
+    const load = await LedgerLoad.begin(empty, { bytes: BYTES, windowBytes: WINDOW_BYTES })
+    load.start()
+    await load.rate(WARM_UP_SECONDS)
+    const foregroundAlone = await load.rate(SECONDS)
+    await cluster.destroy('lost')
+    // said, so that the grace period is not waited for
+    const { code, stderr } = await cluster.strata('bookies decommission lost --destroyed')
+    assert.equal(code, 0, stderr)
+    await copying(cluster)
+    const foreground = await load.rate(SECONDS)
+    await load.close()
+    // the same at full rate, and nothing else to do
+    for (const name of ['left', 'new-1', 'new-2']) {
+      await cluster.stop(name)
+      await cluster.start(name, { replicationRateByBytes: 0 })
+    }
+    const copied = (await untilWhole(cluster, client, ledgers)) / 1e6
+    return { copied, foreground, foregroundAlone }
+  })
+  const bareDisk = await new BareDisk(data).copyRate(Math.min(COPIED_BYTES, DISK_BYTES), STEP_BYTES)
+  return { ...figures, bareDisk: bareDisk / 1e6 }
+}
+
+/** Ledgers of as many bytes as are to be copied, together. */
+async function fill(client: NodeClient): Promise<LedgerId[]> {
+  const ledgers: LedgerId[] = []
+  for (let left = COPIED_BYTES; left > 0; left -= LEDGER_BYTES) {
+    const load = await LedgerLoad.begin(client.ledgers, { bytes: BYTES, windowBytes: WINDOW_BYTES })
+    const entries = Math.ceil(Math.min(left, LEDGER_BYTES) / BYTES)
+    load.start(entries)
+    await load.until(() => load.confirmed === entries)
+    await load.close()
+    ledgers.push(load.ledgerId)
+  }
+  return ledgers
+}
+
+interface Pass {
+  readonly kind: string
+  readonly startedAtMs: number
+  readonly endedAtMs: number | null
+  readonly bytesCopied: number
+}
+
+/** Of the node that leads, as it sees its work; undefined: nobody leads now. */
+async function passes(cluster: NodeCluster): Promise<Pass[]> {
+  for (const name of cluster.running.keys()) {
+    const status = await cluster.ask(name, 'autorecovery/status').catch(() => undefined)
+    if (status === undefined) continue
+    const { pass, lastPass } = status as { pass: Pass | null; lastPass: Pass | null }
+    return [lastPass, pass].filter(each => each !== null)
+  }
+  return []
+}
+
+async function copying(cluster: NodeCluster): Promise<void> {
+  while (!(await passes(cluster)).some(({ bytesCopied }) => bytesCopied > 0)) await delay(POLL_MS)
+}
+
+/** Bytes a second, over the time in which something was copied, until no ledger names the node that was lost. */
+async function untilWhole(cluster: NodeCluster, client: NodeClient, ledgers: readonly LedgerId[]): Promise<number> {
+  const seen = new Map<number, { bytes: number; ms: number }>()
+  for (let left = [...ledgers]; left.length > 0;) {
+    for (const { startedAtMs, endedAtMs, bytesCopied } of await passes(cluster)) {
+      if (bytesCopied > 0) seen.set(startedAtMs, { bytes: bytesCopied, ms: (endedAtMs ?? Date.now()) - startedAtMs })
+    }
+    const named = await Promise.all(left.map(async id => ({ id, ledger: await client.ledgers.describe(id) })))
+    left = named.filter(({ ledger }) => isNamed(ledger, 'lost')).map(({ id }) => id)
+    await delay(POLL_MS)
+  }
+  const total = [...seen.values()].reduce((sum, { bytes, ms }) => ({ bytes: sum.bytes + bytes, ms: sum.ms + ms }), {
+    bytes: 0,
+    ms: 0
+  })
+  return (total.bytes * 1000) / total.ms
+}
+
+function isNamed(
+  ledger: { readonly ensembles: readonly { readonly bookies: readonly string[] }[] } | undefined,
+  name: string
+): boolean {
+  return ledger?.ensembles.some(({ bookies }) => bookies.includes(name)) ?? false
+}
