@@ -126,8 +126,11 @@ function goodRun(
   entries: readonly StoredEntry[],
   { first, last }: { first: EntryId; last: EntryId }
 ): readonly StoredEntry[] {
-  const end = entries.findIndex((entry, i) => {
-    return entry.entryId !== first + i || entry.entryId > last || !hasValidDigest({ ledgerId, ...entry })
+  // no spread: it is a call into the runtime for each entry
+  const end = entries.findIndex(({ entryId: id, lac, lengthBytes, crc32c, payload }, i) => {
+    return (
+      id !== first + i || id > last || !hasValidDigest({ ledgerId, entryId: id, lac, lengthBytes, crc32c, payload })
+    )
   })
   return end === -1 ? entries : entries.slice(0, end)
 }
@@ -150,7 +153,9 @@ async function writeStretch(
       },
       onAddFailed: (_: LedgerId, entry: EntryId, why: string) => resolve(`entry ${entry}: ${why}`)
     }
-    for (const entry of entries) target.add({ ledgerId, ...entry, recovery: true }, sink)
+    for (const { entryId: id, lac, lengthBytes, crc32c, payload } of entries) {
+      target.add({ ledgerId, entryId: id, lac, lengthBytes, crc32c, payload, recovery: true }, sink)
+    }
   })
   if (failure === undefined) onCopied(bytes)
   return failure
