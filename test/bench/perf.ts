@@ -57,26 +57,28 @@ export function startPerf(server: Server, command: 'produce' | 'consume', args: 
   }
 }
 
-/** Latency comes from the intervals behind the warm-up too, as the median of their medians and of their p99s. */
+/**
+ * Latency comes from the intervals behind the warm-up too, as the median of their medians and of their p99s. A run without such an
+ * interval has only what is said of it as a whole.
+ */
 export function parsePerf(output: string): PerfResult {
-  const intervals = output
-    .split('\n')
-    .filter(line => /Throughput (produced|received):/.test(line))
-    .slice(WARM_UP_INTERVALS)
-  const rates = intervals.map(line =>
-    Number(/([\d.,]+)\s*(?:msg\/s|msg\/s)/.exec(line.replaceAll(',', ''))?.[1] ?? NaN)
-  )
+  const lines = output.split('\n')
+  const intervals = lines.filter(line => /Throughput (produced|received):/.test(line)).slice(WARM_UP_INTERVALS)
+  const told = intervals.length > 0 ? intervals : lines.filter(line => line.includes('Aggregated latency stats'))
+  const rates = intervals.map(line => Number(/([\d.,]+)\s*msg\/s/.exec(line.replaceAll(',', ''))?.[1] ?? NaN))
   const numbers = (pattern: RegExp): number[] =>
-    intervals.flatMap(line => {
+    told.flatMap(line => {
       const found = pattern.exec(line)
       return found === null ? [] : [Number(found[1])]
     })
+  const overall = /Aggregated throughput stats --- (\d+) records \w+ --- ([\d.]+) msg\/s/.exec(output)
+  const overallRate = Number(overall?.[2] ?? NaN)
   return {
-    rates: rates.filter(rate => !Number.isNaN(rate)),
+    rates: (intervals.length > 0 ? rates : [overallRate]).filter(rate => !Number.isNaN(rate)),
     medianMs: median(numbers(/med:\s*([\d.]+)/)),
     p99Ms: median(numbers(/ 99pct:\s*([\d.]+)/)),
-    messages: Number(/Aggregated throughput stats --- (\d+) records/.exec(output)?.[1] ?? NaN),
-    overallRate: Number(/Aggregated throughput stats --- \d+ records \w+ --- ([\d.]+) msg\/s/.exec(output)?.[1] ?? NaN)
+    messages: Number(overall?.[1] ?? NaN),
+    overallRate
   }
 }
 

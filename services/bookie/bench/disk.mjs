@@ -1,7 +1,7 @@
 // What the disk does without a node, in the ways in which a node uses it; prints one line of JSON. After a build:
-//   node services/bookie/bench/disk.mjs write DIRECTORY SECONDS BLOCK_BYTES   direct writes of so much, each synced, into files that are there: bytes a second
+//   node services/bookie/bench/disk.mjs write DIRECTORY SECONDS BLOCK_BYTES   direct writes of so much, each durable by itself (O_DSYNC), into files that are there: bytes a second
 //   node services/bookie/bench/disk.mjs sync DIRECTORY SECONDS RATE           direct writes of 4 KB, each synced, so many a second: milliseconds each
-//   node services/bookie/bench/disk.mjs copy DIRECTORY BYTES BLOCK_BYTES      from one file to another, each block synced while the next is read: bytes a second
+//   node services/bookie/bench/disk.mjs copy DIRECTORY BYTES BLOCK_BYTES      from one file to another, each block made durable while the next is read: bytes a second
 import { closeSync, constants, fdatasyncSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,23 +11,27 @@ const FILE_BYTES = 128 * 1024 * 1024
 const RING_FILES = 4
 const FILL_BYTES = 8 * 1024 * 1024
 const DIRECT = constants.O_RDWR | constants.O_CREAT | constants.O_DIRECT
+/** As the journal writes. */
+const DURABLE = DIRECT | constants.O_DSYNC
 
 const [what, under, ...numbers] = process.argv.slice(2)
 const directory = mkdtempSync(join(under, 'disk-'))
 process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
 
-/** A file whose blocks are all written. */
-function filled(name, bytes) {
-  const file = openSync(join(directory, name), DIRECT)
+/** A file whose blocks are all written, opened anew. */
+function filled(name, bytes, flags = DIRECT) {
+  const path = join(directory, name)
+  const file = openSync(path, DIRECT)
   const memory = blockMemory(FILL_BYTES)
   memory.fill(1)
   for (let at = 0; at < bytes; at += memory.length) writeSync(file, memory, 0, Math.min(memory.length, bytes - at), at)
   fsyncSync(file)
-  return file
+  closeSync(file)
+  return openSync(path, flags)
 }
 
 function write([seconds, blockBytes]) {
-  const files = Array.from({ length: RING_FILES }, (_, i) => filled(`journal-${i}`, FILE_BYTES))
+  const files = Array.from({ length: RING_FILES }, (_, i) => filled(`journal-${i}`, FILE_BYTES, DURABLE))
   const memory = blockMemory(toBlocks(blockBytes))
   const startMs = performance.now()
   let bytes = 0
@@ -37,7 +41,6 @@ function write([seconds, blockBytes]) {
       ring = (ring + 1) % RING_FILES
     }
     writeSync(files[ring], memory, 0, memory.length, at)
-    fdatasyncSync(files[ring])
     bytes += memory.length
   }
   const rate = (bytes * 1000) / (performance.now() - startMs)
@@ -69,14 +72,14 @@ async function copy([wanted, blockBytes]) {
   closeSync(filled('source', bytes))
   closeSync(filled('target', Math.min(bytes, FILE_BYTES)))
   const source = await open(join(directory, 'source'), 'r')
-  const target = await open(join(directory, 'target'), constants.O_RDWR | constants.O_DIRECT)
+  const target = await open(join(directory, 'target'), DURABLE)
   const memories = [blockMemory(blockBytes), blockMemory(blockBytes)]
   const startMs = performance.now()
   let writing = Promise.resolve()
   for (let at = 0, turn = 0; at < bytes; at += blockBytes, turn ^= 1) {
     await source.read(memories[turn], 0, blockBytes, at)
     await writing
-    writing = target.write(memories[turn], 0, blockBytes, at % FILE_BYTES).then(() => target.datasync())
+    writing = target.write(memories[turn], 0, blockBytes, at % FILE_BYTES)
   }
   await writing
   const bytesPerSecond = (bytes * 1000) / (performance.now() - startMs)
