@@ -1,6 +1,6 @@
 import { entryId, type BookieId, type LedgerId } from '@strata/base'
 import { decodeLedger, ledgerIdOfKey, type LedgerDescription } from '@strata/ledger-client'
-import { membersOf, writeSet } from '@strata/ledger-protocol'
+import { membersOf, writeSet, type Ensemble } from '@strata/ledger-protocol'
 import type { MetadataStore } from '@strata/metadata'
 import type { History, LedgerHistory } from './history.ts'
 import type { NodeWatch } from './node-watch.ts'
@@ -85,8 +85,9 @@ export class LedgerView {
     if (rank[now.state] < rank[before.state]) {
       history.violate('state-moves', `ledger ${id} went from ${before.state} to ${now.state}`)
     }
-    const isChanged = JSON.stringify(now.ensembles) !== JSON.stringify(before.ensembles)
-    if (!isChanged) return
+    const isSame =
+      now.ensembles.length === before.ensembles.length && now.ensembles.every((e, i) => isEqual(e, before.ensembles[i]))
+    if (isSame) return
     history.counts.changes++
     history.tell('metadata', () => `ledger ${id}: ensembles ${describeEnsembles(now)}`)
     if (now.state === 'closed' && before.state !== 'closed') history.races.recoveryWithChange++ // the recoverer's own
@@ -143,7 +144,7 @@ export class LedgerView {
   #checkLastEnsemble(before: LedgerDescription, now: LedgerDescription): void {
     const { history } = this.#world
     const last = now.ensembles.at(-1)
-    if (before.state === 'closed' || JSON.stringify(last) === JSON.stringify(before.ensembles.at(-1))) return
+    if (before.state === 'closed' || isEqual(last, before.ensembles.at(-1))) return
     if (now.state === 'in-recovery') history.violate('state-moves', `ledger ${now.ledgerId} changed in recovery`)
     const acked = history.ledger(now.ledgerId)?.acked ?? -1
     if (now.state === 'open' && last !== undefined && last.firstEntryId <= acked) {
@@ -151,6 +152,15 @@ export class LedgerView {
       history.violate('state-moves', what)
     }
   }
+}
+
+function isEqual(a: Ensemble | undefined, b: Ensemble | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return (
+    a.firstEntryId === b.firstEntryId &&
+    a.bookies.length === b.bookies.length &&
+    a.bookies.every((id, i) => id === b.bookies[i])
+  )
 }
 
 function describeEnsembles({ ensembles }: LedgerDescription): string {

@@ -14,6 +14,8 @@ export class LogStore {
   readonly #key: string
   readonly #store: MetadataStore
   readonly #clock: Clock
+  /** What was read last: mostly nothing happened since. */
+  #last: { readonly value: Uint8Array; readonly record: LogRecord } | undefined
 
   constructor(name: string, store: MetadataStore, clock: Clock) {
     this.#key = `logs/${name}`
@@ -23,7 +25,7 @@ export class LogStore {
 
   async read(): Promise<LogRecord> {
     const record = await this.#store.get(this.#key)
-    return record === undefined ? EMPTY : decode(record.value)
+    return record === undefined ? EMPTY : this.#decode(record.value)
   }
 
   /** Raises the epoch: from now on no earlier owner changes the record. */
@@ -43,12 +45,18 @@ export class LogStore {
       this.#store,
       this.#key,
       current => {
-        made = next(current === undefined ? EMPTY : decode(current.value))
+        made = next(current === undefined ? EMPTY : this.#decode(current.value))
         return made === undefined ? undefined : { put: Buffer.from(JSON.stringify(made)) }
       },
       { clock: this.#clock, patienceMs: 60_000 }
     )
     return made
+  }
+
+  /** The store gives the same bytes again as long as the record does not change, and nobody changes them. */
+  #decode(value: Uint8Array): LogRecord {
+    if (this.#last?.value !== value) this.#last = { value, record: decode(value) }
+    return this.#last.record
   }
 }
 

@@ -10,6 +10,8 @@ export interface Tally {
   protocolEvents: number[]
   events: number
   simulatedMs: number
+  /** Of all that happened in all seeds, in whatever order they ran: equal for runs that did the same. */
+  digest: number
   /** Seeds with at least one fault of the kind. */
   faults: Partial<Record<FaultKind, number>>
   races: Races
@@ -25,7 +27,17 @@ export function emptyTally(): Tally {
     recoveryWithWriter: 0,
     recoveryWithRepair: 0
   }
-  return { seeds: 0, protocolEvents: [], events: 0, simulatedMs: 0, faults: {}, races, counts: {}, failures: [] }
+  return {
+    seeds: 0,
+    protocolEvents: [],
+    events: 0,
+    simulatedMs: 0,
+    digest: 0,
+    faults: {},
+    races,
+    counts: {},
+    failures: []
+  }
 }
 
 export function tally(into: Tally, result: SeedResult): void {
@@ -33,6 +45,7 @@ export function tally(into: Tally, result: SeedResult): void {
   into.protocolEvents.push(result.protocolEvents)
   into.events += result.eventCount
   into.simulatedMs += result.simulatedMs
+  into.digest = (into.digest + digestOf(result)) >>> 0
   for (const kind of new Set(result.faults)) into.faults[kind] = (into.faults[kind] ?? 0) + 1
   for (const race of keysOf(into.races)) into.races[race] += result.races[race]
   for (const [name, count] of Object.entries(result.counts)) into.counts[name] = (into.counts[name] ?? 0) + count
@@ -44,10 +57,17 @@ export function merge(into: Tally, other: Tally): void {
   into.protocolEvents.push(...other.protocolEvents)
   into.events += other.events
   into.simulatedMs += other.simulatedMs
+  into.digest = (into.digest + other.digest) >>> 0
   for (const kind of keysOf(other.faults)) into.faults[kind] = (into.faults[kind] ?? 0) + (other.faults[kind] ?? 0)
   for (const race of keysOf(into.races)) into.races[race] += other.races[race]
   for (const [name, count] of Object.entries(other.counts)) into.counts[name] = (into.counts[name] ?? 0) + count
   into.failures.push(...other.failures)
+}
+
+/** The same trace in another seed gives another number. */
+function digestOf({ seed, traceHash }: SeedResult): number {
+  const mixed = Math.imul(traceHash ^ Math.imul(seed, 0x9e3779b1), 0x85ebca6b)
+  return (mixed ^ (mixed >>> 15)) >>> 0
 }
 
 const PROTOCOL_EVENTS_MIN = 1_500

@@ -1,5 +1,6 @@
-// Many seeds: node test/sim/run.mjs --seeds N [--from M] [--threads T] [--state FILE] [--minutes X] [--gate]
+// Many seeds: node test/sim/run.mjs --seeds N [--from M] [--threads T] [--state FILE] [--minutes X] [--gate] [--digest]
 // Prints progress and throughput. --state: goes on where a run that was stopped had got to. --minutes: as many as fit.
+// --digest: one number for all that happened, equal before and after a change that only makes the simulation faster.
 // --gate: the run must have visited what it claims to test. --seed N: one seed, made small and told if it fails.
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     threads: { type: 'string', default: String(availableParallelism()) },
     minutes: { type: 'string', default: 'Infinity' },
     gate: { type: 'boolean', default: false },
+    digest: { type: 'boolean', default: false },
     state: { type: 'string' },
     seed: { type: 'string' }
   }
@@ -92,6 +94,7 @@ async function runMany() {
   process.stdout.write(
     `${seconds.toFixed(1)} s, ${(all.seeds / seconds).toFixed(1)} seeds a second, ${perSeed.toFixed(1)} ms of a core each\n`
   )
+  if (values.digest) process.stdout.write(`digest ${all.digest.toString(16).padStart(8, '0')}\n`)
   if (values.state !== undefined) process.stdout.write(`in all: ${state.count} seeds, ${state.found.length} failed\n`)
   const missing = values.gate ? shortcomings(all) : []
   for (const line of missing) process.stdout.write(`too little: ${line}\n`)

@@ -5,6 +5,9 @@ import { planOf } from '../dist/sim/plan.js'
 import { emptyTally, tally } from '../dist/sim/report.js'
 import { runPlan } from '../dist/sim/run-seed.js'
 
+// Nobody reads them here: a seed that fails is run again by itself, to be told.
+Error.stackTraceLimit = 0
+
 parentPort.on('message', async ({ from, to }) => {
   const all = emptyTally()
   for (let seed = from; seed < to; seed++) {

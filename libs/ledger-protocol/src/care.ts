@@ -28,6 +28,7 @@ const AT_ONCE_MS = 60 * 60 * 1000
  * would only add to the trouble: repair waits for a person. One node alone is never that, however few there are.
  */
 export function repairStance(nodes: readonly NodeAbsence[]): RepairStance {
+  if (nodes.every(({ goneSinceMs }) => goneSinceMs === undefined)) return { kind: 'repair' }
   const racks = [...new Set(nodes.flatMap(({ rack }) => rack ?? []))].sort()
   for (const rack of [undefined, ...racks]) {
     const among = rack === undefined ? nodes : nodes.filter(node => node.rack === rack)

@@ -44,6 +44,7 @@ const SEARCH_STEPS_MAX = 2_000
 export function fillPlaces(request: PlacementRequest): (BookieId | undefined)[] {
   const { places, quorum } = request
   assert(places.length === quorum.ensembleSize)
+  if (!places.includes(undefined)) return [...places]
   const taken = new Set([...(request.excluded ?? []), ...places.flatMap(place => place ?? [])])
   const avoided = new Set(request.avoided)
   const all = candidatesOf(request).filter(({ bookieId }) => !taken.has(bookieId))

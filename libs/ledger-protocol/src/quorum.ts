@@ -52,7 +52,9 @@ export function checkQuorum({ ensembleSize, writeQuorum, ackQuorum }: QuorumConf
 
 /** Round-robin striping: entry e goes to the ensemble positions e, e+1 … e+Qw-1, modulo E. */
 export function writeSet(entryId: EntryId, { ensembleSize, writeQuorum }: QuorumConfig): number[] {
-  return Array.from({ length: writeQuorum }, (_, i) => (entryId + i) % ensembleSize)
+  const places: number[] = []
+  for (let i = 0; i < writeQuorum; i++) places.push((entryId + i) % ensembleSize)
+  return places
 }
 
 /** Do two positions of an ensemble hold copies of one entry? */
@@ -97,9 +99,11 @@ export function ensembleOf(entryId: EntryId, ensembles: readonly Ensemble[]): En
 /** The nodes of an entry's write set. */
 export function membersOf(entryId: EntryId, quorum: QuorumConfig, ensembles: readonly Ensemble[]): BookieId[] {
   const { bookies } = ensembleOf(entryId, ensembles)
-  return writeSet(entryId, quorum).map(index => {
-    const bookie = bookies[index]
+  const members: BookieId[] = []
+  for (let i = 0; i < quorum.writeQuorum; i++) {
+    const bookie = bookies[(entryId + i) % quorum.ensembleSize]
     assert(bookie !== undefined, 'an ensemble has E members')
-    return bookie
-  })
+    members.push(bookie)
+  }
+  return members
 }

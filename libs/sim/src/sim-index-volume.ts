@@ -10,6 +10,12 @@ export interface SimIndexRow {
   readonly value: Buffer
 }
 
+/** A change as it is kept: the key as text, the value a copy. */
+interface Kept {
+  readonly name: string
+  readonly value: Buffer | undefined
+}
+
 /**
  * The content of an ordered store with LevelDB's promise: batches are atomic, and after a crash a first part of them is
  * there, at least up to the last one that was written with `sync`.
@@ -17,7 +23,8 @@ export interface SimIndexRow {
 export class SimIndexVolume {
   #rows = new Map<string, Buffer>()
   #durable = new Map<string, Buffer>()
-  #unsynced: (readonly SimIndexChange[])[] = []
+  #unsynced: (readonly Kept[])[] = []
+  /** The names of all rows, if somebody asked for their order since they were last replaced as a whole. */
   #sorted: string[] | undefined
   /** It was made, and not lost since. */
   isThere = false
@@ -27,10 +34,11 @@ export class SimIndexVolume {
   }
 
   write(changes: readonly SimIndexChange[], isSynced: boolean): void {
-    const kept = changes.map(({ key, value }) => ({ key, value: value === undefined ? undefined : Buffer.from(value) }))
-    for (const change of kept) {
-      const name = change.key.toString('latin1')
-      if (change.value === undefined || !this.#rows.has(name)) this.#sorted = undefined
+    const kept: Kept[] = []
+    for (const { key, value } of changes) {
+      const change = { name: key.toString('latin1'), value: value === undefined ? undefined : Buffer.from(value) }
+      kept.push(change)
+      this.#keepOrder(change)
       put(this.#rows, change)
     }
     this.#unsynced.push(kept)
@@ -41,11 +49,11 @@ export class SimIndexVolume {
 
   scan(options: { readonly from: Buffer; readonly to: Buffer; readonly limit: number }): SimIndexRow[] {
     this.#sorted ??= [...this.#rows.keys()].sort()
-    const from = options.from.toString('latin1')
+    const sorted = this.#sorted
     const to = options.to.toString('latin1')
     const rows: SimIndexRow[] = []
-    for (const name of this.#sorted) {
-      if (name < from) continue
+    for (let at = placeOf(sorted, options.from.toString('latin1')); at < sorted.length; at++) {
+      const name = sorted[at] ?? ''
       if (name >= to || rows.length === options.limit) break
       const value = this.#rows.get(name)
       if (value !== undefined) rows.push({ key: Buffer.from(name, 'latin1'), value })
@@ -78,10 +86,28 @@ export class SimIndexVolume {
     copy.isThere = this.isThere
     return copy
   }
+
+  /** Before the change is made. */
+  #keepOrder({ name, value }: Kept): void {
+    const sorted = this.#sorted
+    if (sorted === undefined || this.#rows.has(name) === (value !== undefined)) return
+    sorted.splice(placeOf(sorted, name), value === undefined ? 1 : 0, ...(value === undefined ? [] : [name]))
+  }
 }
 
-function put(rows: Map<string, Buffer>, { key, value }: SimIndexChange): void {
-  const name = key.toString('latin1')
+/** Of the first name that is not below `name`. */
+function placeOf(sorted: readonly string[], name: string): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((sorted[middle] ?? '') < name) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function put(rows: Map<string, Buffer>, { name, value }: Kept): void {
   if (value === undefined) rows.delete(name)
   else rows.set(name, value)
 }

@@ -5,20 +5,26 @@ const SECTOR_BYTES = 512
 
 interface Write {
   readonly offset: number
-  readonly data: Buffer
+  /** The write is the first `length` bytes of it. */
+  readonly memory: Uint8Array
+  readonly length: number
 }
+
+/** Memory for writes is made in multiples of it, so that most of it can be used again. */
+const WRITE_BYTES = 4096
+const SPARES_MAX = 2
 
 /** Bytes that grow. */
 class Extent {
-  memory: Buffer
+  memory: Uint8Array
   size = 0
 
-  constructor(memory: Buffer = Buffer.alloc(0)) {
+  constructor(memory: Uint8Array = NOTHING) {
     this.memory = memory
     this.size = memory.length
   }
 
-  get bytes(): Buffer {
+  get bytes(): Uint8Array {
     return this.memory.subarray(0, this.size)
   }
 
@@ -30,23 +36,26 @@ class Extent {
 
   resize(size: number): void {
     if (size > this.memory.length) {
-      const grown = Buffer.alloc(Math.max(size, this.memory.length * 2, 256))
-      this.bytes.copy(grown)
+      const grown = new Uint8Array(Math.max(size, this.memory.length * 2, 256))
+      grown.set(this.size === this.memory.length ? this.memory : this.bytes)
       this.memory = grown
     } else if (size < this.size) this.memory.fill(0, size, this.size)
     this.size = size
   }
 }
 
+const NOTHING = new Uint8Array(0)
+
 /** A file's content, apart from its names: what readers see, and what would survive a power failure. */
 export class SimInode {
   readonly #seen: Extent
   readonly #durable: Extent
   #unsynced: Write[] = []
+  readonly #spares: Uint8Array[] = []
 
-  constructor(content?: Buffer) {
-    this.#seen = new Extent(content === undefined ? undefined : Buffer.from(content))
-    this.#durable = new Extent(content === undefined ? undefined : Buffer.from(content))
+  constructor(content?: Uint8Array) {
+    this.#seen = new Extent(content === undefined ? undefined : content.slice())
+    this.#durable = new Extent(content === undefined ? undefined : content.slice())
   }
 
   get sizeBytes(): number {
@@ -66,14 +75,22 @@ export class SimInode {
   }
 
   write(from: Uint8Array, offset: number): void {
-    const data = Buffer.from(from)
-    this.#seen.put(offset, data)
-    this.#unsynced.push({ offset, data })
+    const { length } = from
+    let memory = this.#spares.pop()
+    if (memory === undefined || memory.length < length) {
+      memory = new Uint8Array(Math.ceil(length / WRITE_BYTES) * WRITE_BYTES)
+    }
+    memory.set(from)
+    this.#seen.put(offset, from)
+    this.#unsynced.push({ offset, memory, length })
   }
 
   /** The first `count` unsynced writes are on the disk. */
   sync(count: number): void {
-    for (const { offset, data } of this.#unsynced.splice(0, count)) this.#durable.put(offset, data)
+    for (const { offset, memory, length } of this.#unsynced.splice(0, count)) {
+      this.#durable.put(offset, memory.subarray(0, length))
+      if (this.#spares.length < SPARES_MAX) this.#spares.push(memory)
+    }
   }
 
   /** A sync failed: readers still see the writes, but they may never reach the disk, and no later sync covers them. */
@@ -109,11 +126,11 @@ export class SimInode {
   }
 
   #tear(random: Random): void {
-    for (const { offset, data } of this.#unsynced) {
+    for (const { offset, memory, length } of this.#unsynced) {
       const chance = random.pick([0, 0.3, 0.7, 1])
-      for (let at = 0; at < data.length;) {
-        const end = Math.min(data.length, (Math.floor((offset + at) / SECTOR_BYTES) + 1) * SECTOR_BYTES - offset)
-        if (random.chance(chance)) this.#durable.put(offset + at, data.subarray(at, end))
+      for (let at = 0; at < length;) {
+        const end = Math.min(length, (Math.floor((offset + at) / SECTOR_BYTES) + 1) * SECTOR_BYTES - offset)
+        if (random.chance(chance)) this.#durable.put(offset + at, memory.subarray(at, end))
         at = end
       }
     }

@@ -101,11 +101,12 @@ export class SimNetwork {
   }
 
   isCut(from: string, to: string): boolean {
-    return this.#cut.has(linkOf(from, to))
+    return this.#cut.size > 0 && this.#cut.has(linkOf(from, to))
   }
 
   delayMs(from: string, to: string): number {
-    return this.random.skewed(DELAY_MS * 0.5, DELAY_MS * 8) * (this.#slow.get(linkOf(from, to)) ?? 1)
+    const delayMs = this.random.skewed(DELAY_MS * 0.5, DELAY_MS * 8)
+    return this.#slow.size === 0 ? delayMs : delayMs * (this.#slow.get(linkOf(from, to)) ?? 1)
   }
 
   /** One message outside the streams: lost on a cut link, or by chance. `arrive` runs where `owner` lives. */
@@ -121,8 +122,8 @@ export class SimNetwork {
 
   /** A message of a stream whose time has come: waits while the link is cut. */
   arriveOrWait(from: string, to: string, arrive: () => void): void {
-    const link = linkOf(from, to)
-    if (this.#cut.has(link)) {
+    if (this.isCut(from, to)) {
+      const link = linkOf(from, to)
       const waiting = this.#waiting.get(link)
       if (waiting === undefined) this.#waiting.set(link, [arrive])
       else waiting.push(arrive)

@@ -17,6 +17,8 @@ import { RECORD_ALIGNMENT, recordBytes } from './record.ts'
 */
 export const PAGE_SLOTS = 256
 const PAGE_VERSION = 1
+const OFFSETS = PAGE_SLOTS
+const BYTES = PAGE_SLOTS * 2
 
 export interface Location {
   readonly file: number
@@ -26,53 +28,55 @@ export interface Location {
 
 /** A decoded page. File 0 is no file: the slot is empty. */
 export class IndexPage {
-  readonly #files = new Uint32Array(PAGE_SLOTS)
-  readonly #offsets = new Uint32Array(PAGE_SLOTS)
-  readonly #payloadBytes = new Uint32Array(PAGE_SLOTS)
+  /** Of each slot its file, then of each its offset, then the payload's bytes: one allocation. */
+  readonly #numbers = new Uint32Array(PAGE_SLOTS * 3)
   #count = 0
+  /** No slot from here on was ever set: most pages hold few entries. */
+  #end = 0
 
   get isEmpty(): boolean {
     return this.#count === 0
   }
 
   at(slot: number): Location | undefined {
-    const file = this.#files[slot]
+    const file = this.#numbers[slot]
     if (file === undefined || file === 0) return undefined
-    return { file, offset: this.#offsets[slot] ?? 0, payloadBytes: this.#payloadBytes[slot] ?? 0 }
+    return { file, offset: this.#numbers[OFFSETS + slot] ?? 0, payloadBytes: this.#numbers[BYTES + slot] ?? 0 }
   }
 
   /** File of the slot, 0 if it is empty; without making an object. */
   fileAt(slot: number): number {
-    return this.#files[slot] ?? 0
+    return this.#numbers[slot] ?? 0
   }
 
   offsetAt(slot: number): number {
-    return this.#offsets[slot] ?? 0
+    return this.#numbers[OFFSETS + slot] ?? 0
   }
 
   payloadBytesAt(slot: number): number {
-    return this.#payloadBytes[slot] ?? 0
+    return this.#numbers[BYTES + slot] ?? 0
   }
 
   set(slot: number, file: number, offset: number, payloadBytes: number): void {
     assert(slot >= 0 && slot < PAGE_SLOTS && file > 0)
-    if (this.#files[slot] === 0) this.#count++
-    this.#files[slot] = file
-    this.#offsets[slot] = offset
-    this.#payloadBytes[slot] = payloadBytes
+    if (this.#numbers[slot] === 0) this.#count++
+    if (slot >= this.#end) this.#end = slot + 1
+    this.#numbers[slot] = file
+    this.#numbers[OFFSETS + slot] = offset
+    this.#numbers[BYTES + slot] = payloadBytes
   }
 
   clear(slot: number): void {
-    if (this.#files[slot] !== 0) this.#count--
-    this.#files[slot] = 0
+    if (this.#numbers[slot] !== 0) this.#count--
+    this.#numbers[slot] = 0
   }
 
   encode(): Buffer {
     const out = Buffer.allocUnsafe(1 + this.#count * 25)
     out[0] = PAGE_VERSION
     let at = 1
-    for (let slot = 0; slot < PAGE_SLOTS;) {
-      const file = this.#files[slot] ?? 0
+    for (let slot = 0; slot < this.#end;) {
+      const file = this.#numbers[slot] ?? 0
       if (file === 0) {
         slot++
         continue
@@ -108,8 +112,8 @@ export class IndexPage {
 
   #endOfRun(from: number, file: number): number {
     let end = from + 1
-    for (let slot = from + 1; slot < PAGE_SLOTS; slot++) {
-      const other = this.#files[slot] ?? 0
+    for (let slot = from + 1; slot < this.#end; slot++) {
+      const other = this.#numbers[slot] ?? 0
       if (other !== 0 && other !== file) break
       if (other === file) end = slot + 1
     }
@@ -118,16 +122,16 @@ export class IndexPage {
 
   #encodeRun(out: Buffer, start: number, from: number, to: number): number {
     let count = 0
-    for (let slot = from; slot < to; slot++) if (this.#files[slot] !== 0) count++
-    let at = putVarint(out, start, this.#files[from] ?? 0)
+    for (let slot = from; slot < to; slot++) if (this.#numbers[slot] !== 0) count++
+    let at = putVarint(out, start, this.#numbers[from] ?? 0)
     at = putVarint(out, at, count)
     let before = this.#slotBefore(from)
     let end = 0
     let bytesBefore = 0
     for (let slot = from; slot < to; slot++) {
-      if (this.#files[slot] === 0) continue
-      const offset = this.#offsets[slot] ?? 0
-      const payloadBytes = this.#payloadBytes[slot] ?? 0
+      if (this.#numbers[slot] === 0) continue
+      const offset = this.#numbers[OFFSETS + slot] ?? 0
+      const payloadBytes = this.#numbers[BYTES + slot] ?? 0
       at = putVarint(out, at, slot - before - 1)
       at = putVarint(out, at, zig((offset - end) / RECORD_ALIGNMENT))
       at = putVarint(out, at, zig(payloadBytes - bytesBefore))
@@ -140,7 +144,7 @@ export class IndexPage {
 
   #slotBefore(slot: number): number {
     let before = slot - 1
-    while (before >= 0 && this.#files[before] === 0) before--
+    while (before >= 0 && this.#numbers[before] === 0) before--
     return before
   }
 }
