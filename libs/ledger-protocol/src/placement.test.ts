@@ -66,6 +66,7 @@ describe('a placement', () => {
   })
 
   test('puts no two copies of an entry on one host wherever any ensemble avoids it', () => {
+    const oneHost = names.slice(0, 2).map(name => ({ bookieId: name, host: 'alone' }))
     let crowded = 0
     fc.assert(
       fc.property(registryArb, quorumArb, seedArb, (writable, quorum, seed) => {
@@ -75,7 +76,7 @@ describe('a placement', () => {
         if (hasCleanEnsemble(writable, quorum)) assert.equal(clashes, 0)
         else crowded += 1
       }),
-      { numRuns: 400 }
+      { numRuns: 400, examples: [[oneHost, { ensembleSize: 2, writeQuorum: 2, ackQuorum: 1 }, 0.5]] }
     )
     assert(crowded > 0, 'some registries must leave no choice')
   })
