@@ -10,6 +10,8 @@ export interface BookieOptions {
   readonly set?: Readonly<Record<string, string | number | boolean>>
   /** Before its command, e.g. ['ip', 'netns', 'exec', …]. */
   readonly wrap?: readonly string[]
+  /** The program to run, in place of what was built here. */
+  readonly strata?: string
 }
 
 /** A real `strata bookie` on free ports of the loopback. */
@@ -53,8 +55,9 @@ export function bookieArguments({ data, metadataUrl, set }: BookieOptions): stri
 
 /** Ready when this resolves; rejects with its log if it ends before. */
 export async function startBookie(options: BookieOptions): Promise<BookieProcess> {
-  const { wrap = [] } = options
-  const server = await startServerProcess<Ready>(bookieArguments(options), { wrap })
+  const { wrap = [], strata } = options
+  const how = { wrap, ...(strata === undefined ? {} : { strata }) }
+  const server = await startServerProcess<Ready>(bookieArguments(options), how)
   const { ready } = server
   return {
     ...ready,

@@ -54,9 +54,9 @@ export class BookieSet {
   }
 
   /** Starts the node of this index anew, on the disk that it had. */
-  async start(index: number): Promise<BookieProcess> {
+  async start(index: number, options: Pick<ServerOptions, 'strata'> = {}): Promise<BookieProcess> {
     const data = join(this.#data, `bookie-${index}`)
-    const bookie = await startBookie({ data, metadataUrl: this.#metadataUrl, set: this.#set })
+    const bookie = await startBookie({ data, metadataUrl: this.#metadataUrl, set: this.#set, ...options })
     this.#running[index] = bookie
     return bookie
   }

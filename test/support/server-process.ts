@@ -26,6 +26,8 @@ export interface ServerOptions {
   /** Wraps the command, e.g. ['strace', '-f', …]. */
   readonly wrap?: readonly string[]
   readonly nodeArguments?: readonly string[]
+  /** The program to run, in place of what was built here. */
+  readonly strata?: string
 }
 
 const LOG_CHARS_MAX = 200_000
@@ -33,9 +35,9 @@ const LOG_CHARS_MAX = 200_000
 /** Runs `strata …args`, of which one is `--json`. Ready when this resolves; rejects with its log if it ends before. */
 export async function startServerProcess<Ready extends { readonly pid: number }>(
   args: readonly string[],
-  { wrap = [], nodeArguments = [] }: ServerOptions = {}
+  { wrap = [], nodeArguments = [], strata = STRATA }: ServerOptions = {}
 ): Promise<ServerProcess<Ready>> {
-  const command = [...wrap, process.execPath, ...nodeArguments, STRATA, ...args]
+  const command = [...wrap, process.execPath, ...nodeArguments, strata, ...args]
   const child = spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })
   let log = ''
   child.stderr.on('data', (chunk: Buffer) => {

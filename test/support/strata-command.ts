@@ -21,6 +21,8 @@ export interface RunningCommand {
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
+  /** The program to run, in place of what was built here. */
+  readonly strata?: string
 }
 
 export function startCommand(
@@ -62,5 +64,5 @@ export function startCommand(
 
 /** Starts `strata` from the tree that was built. */
 export function startStrataCommand(args: readonly string[], options: CommandOptions = {}): RunningCommand {
-  return startCommand([process.execPath, STRATA, ...args], options)
+  return startCommand([process.execPath, options.strata ?? STRATA, ...args], options)
 }
