@@ -132,7 +132,7 @@ export class LedgerRecovery {
     let next: number = firstEntryId
     let isDamaged = false
     for (const entry of answer.entries) {
-      isDamaged = entry.entryId !== next || !hasValidDigest({ ledgerId: this.#ledger.ledgerId, ...entry })
+      isDamaged = entry.entryId !== next || !hasValidDigest(addOf(entry, this.#ledger.ledgerId))
       if (isDamaged) break
       this.#found(bookie, entry)
       next += 1
@@ -273,7 +273,7 @@ export class LedgerRecovery {
     const { ackQuorum } = this.#ledger.quorum
     const holders = this.#holdersOf(slot.id)
     const members = this.#membersOf(slot.id)
-    const add = { ...entry, ledgerId: this.#ledger.ledgerId, recovery: true }
+    const add = addOf(entry, this.#ledger.ledgerId)
     const write = (bookie: BookieId): void => {
       slot.standings.set(bookie, 'writing')
       this.#sink.writeBack(bookie, add)
@@ -364,4 +364,9 @@ export class LedgerRecovery {
     this.#phase = 'done'
     this.#sink.onBlocked(blockers)
   }
+}
+
+/** Field by field: a spread is a call into the runtime, and there are as many entries as a writer had on their way. */
+function addOf({ entryId: id, payload, lac, lengthBytes, crc32c }: StoredEntry, ledgerId: LedgerId): EntryAdd {
+  return { ledgerId, entryId: id, lac, lengthBytes, crc32c, payload, recovery: true }
 }
