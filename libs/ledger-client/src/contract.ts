@@ -1,5 +1,6 @@
 import type { BookieId, EntryId, LedgerId } from '@strata/base'
 import type { AddFailure, EntryAdd, EntryRange, LedgerEnd, QuorumConfig, StoredEntry } from '@strata/ledger-protocol'
+import type { Transaction, TransactionResult } from '@strata/metadata'
 
 export type { AddFailure, EntryRange, LedgerEnd, QuorumConfig, StoredEntry }
 /** One entry as a writer sends it. */
@@ -62,17 +63,27 @@ export interface DamagedCopy {
   readonly entryId: EntryId
 }
 
+/**
+ * Commits what makes a ledger, under the name that the transaction has, with whatever else belongs to it: both are made, or
+ * neither. May be asked again, for another ledger, where a compare of the ledger's own did not hold.
+ */
+export type CommitLedger = (
+  ledgerId: LedgerId,
+  birth: Transaction & { readonly operationId: string }
+) => Promise<TransactionResult>
+
 export interface LedgerClient {
   /**
    * `owner` (topic log and generation, cursor ledger, …) is recorded in the metadata, so that fsck can name it. The id is
    * above every id this process was given, and above `after`: the last ledger of a log that another process wrote before.
-   * @throws LedgerError NOT_ENOUGH_BOOKIES (retryable)
+   * @throws LedgerError NOT_ENOUGH_BOOKIES (retryable); what `commit` throws: then the ledger may be there, and is not used
    */
   create(options: {
     owner: string
     quorum?: QuorumConfig
     listener: AppendListener
     after?: LedgerId
+    commit?: CommitLedger
   }): Promise<LedgerAppender>
   /** A reader of any ledger; the caller bounds its reads by a LAC or end it knows. @throws LedgerError NO_SUCH_LEDGER */
   open(ledgerId: LedgerId): Promise<LedgerReader>

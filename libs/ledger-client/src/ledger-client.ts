@@ -11,6 +11,7 @@ import type { MetadataStore } from '@strata/metadata'
 import type {
   AppendListener,
   BookieDirectory,
+  CommitLedger,
   DamagedCopy,
   FollowingLedgerClient,
   LedgerAppender,
@@ -103,7 +104,13 @@ function chosenDirectory(directory: BookieDirectory, choice: NodeChoice, needed:
 }
 
 async function createLedger(
-  request: { owner: string; quorum?: QuorumConfig; listener: AppendListener; after?: LedgerId },
+  request: {
+    owner: string
+    quorum?: QuorumConfig
+    listener: AppendListener
+    after?: LedgerId
+    commit?: CommitLedger
+  },
   { ids, quorum: usual, ...doors }: AppenderDoors & { ids: LedgerIds; quorum: QuorumConfig }
 ): Promise<LedgerAppender> {
   const { directory, metadata, clock } = doors
@@ -125,7 +132,7 @@ async function createLedger(
   for (;;) {
     const taken = await ids.take(request.after ?? NO_ENTRY)
     const { id: ledgerId, guard } = taken
-    const created = await metadata.create(ledgerId, record, guard)
+    const created = await metadata.create(ledgerId, record, { guard, commit: request.commit })
     if (created !== undefined) return new NodeLedgerAppender({ ledgerId, created, listener: request.listener, doors })
     assert((await metadata.read(ledgerId)) === undefined, `ledger id ${ledgerId} was given twice`)
     ids.drop(taken)

@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { CodedError, type BookieId, type Clock, type LedgerId } from '@strata/base'
 import type { Ensemble, LedgerEnd } from '@strata/ledger-protocol'
-import { transactUntilAnswered, type Change, type Compare, type MetadataStore } from '@strata/metadata'
+import {
+  transactUntilAnswered,
+  type Change,
+  type Compare,
+  type MetadataStore,
+  type Transaction,
+  type TransactionResult
+} from '@strata/metadata'
+import type { CommitLedger } from './contract.ts'
 import { LedgerError } from './errors.ts'
 import {
   decodeLedger,
@@ -15,6 +23,13 @@ import {
 export interface VersionedLedger {
   readonly record: LedgerRecord
   readonly version: number
+}
+
+interface Put {
+  readonly record: Omit<LedgerRecord, 'operationId'>
+  readonly version: number
+  readonly guards?: readonly Compare[]
+  readonly commit?: CommitLedger
 }
 
 /**
@@ -43,9 +58,10 @@ export class LedgerMetadata {
   create(
     id: LedgerId,
     record: Omit<LedgerRecord, 'operationId'>,
-    guard?: Compare
+    { guard, commit }: { guard?: Compare | undefined; commit?: CommitLedger | undefined } = {}
   ): Promise<VersionedLedger | undefined> {
-    return this.#put(id, { record, version: 0, guards: guard === undefined ? [] : [guard] }, randomUUID())
+    const guards = guard === undefined ? [] : [guard]
+    return this.#put(id, { record, version: 0, guards, ...(commit === undefined ? {} : { commit }) }, randomUUID())
   }
 
   /** Returns the record as stored, or undefined if it was changed since. */
@@ -89,19 +105,16 @@ export class LedgerMetadata {
 
   async #put(
     id: LedgerId,
-    {
-      record,
-      version,
-      guards = []
-    }: { record: Omit<LedgerRecord, 'operationId'>; version: number; guards?: readonly Compare[] },
+    { record, version, guards = [], commit }: Put,
     operationId: string
   ): Promise<VersionedLedger | undefined> {
     const named = { ...record, operationId }
     const key = ledgerKey(id)
-    const revision = await this.#transact(operationId, {
+    const transaction = {
       compares: [{ key, version }, ...guards],
-      changes: [{ kind: 'put', key, value: encodeLedger(named) }]
-    })
+      changes: [{ kind: 'put' as const, key, value: encodeLedger(named) }]
+    }
+    const revision = await this.#transact(operationId, transaction, commit && (birth => commit(id, birth)))
     if (revision !== undefined) return { record: named, version: revision }
     const current = await this.read(id) // the store may have forgotten the operation: the record has not
     return current?.record.operationId === operationId ? current : undefined
@@ -109,11 +122,13 @@ export class LedgerMetadata {
 
   async #transact(
     operationId: string,
-    transaction: { compares: Compare[]; changes: Change[] }
+    transaction: { compares: Compare[]; changes: Change[] },
+    commit?: (birth: Transaction & { operationId: string }) => Promise<TransactionResult>
   ): Promise<number | undefined> {
-    const options = { clock: this.#clock, operationId: () => operationId }
     const compares = [...transaction.compares, ...this.#guards]
-    const result = await transactUntilAnswered(this.#store, { ...transaction, compares }, options)
+    const whole = { ...transaction, compares, operationId }
+    const options = { clock: this.#clock, operationId: () => operationId }
+    const result = await (commit?.(whole) ?? transactUntilAnswered(this.#store, whole, options))
     if (result.committed) return result.revision
     const lost = result.conflicts.find(({ key }) => this.#guards.some(guard => guard.key === key))
     if (lost !== undefined) throw LedgerError.create('NOT_LEADER', { key: lost.key })

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { asError, ledgerId, reasonOf, type Clock, type Logger } from '@strata/base'
+import { asError, reasonOf, type Clock, type Logger } from '@strata/base'
 import type { LedgerTable } from '@strata/cursor-protocol'
 import type { LedgerAppender, LedgerClient, LedgerEnd } from '@strata/ledger-client'
 import { AppendQueue } from './append-queue.ts'
@@ -371,23 +371,17 @@ export class AppendPipeline<Context> {
   async #create(): Promise<OpenLedger> {
     const holder: { made?: OpenLedger } = {}
     let early: Error | undefined
-    const after = this.#table.lastLedgerId
-    const appender = await this.#client.create({
-      owner: this.#list.owner,
-      ...(after < 0 ? {} : { after: ledgerId(after) }),
-      listener: {
-        onConfirmed: lac => {
-          if (holder.made !== undefined) this.#onConfirmed(holder.made, lac)
-        },
-        onFailed: error => {
-          if (holder.made === undefined) early = error
-          else this.#onFailed(holder.made, error)
-        }
+    const appender = await this.#list.create({
+      onConfirmed: lac => {
+        if (holder.made !== undefined) this.#onConfirmed(holder.made, lac)
+      },
+      onFailed: error => {
+        if (holder.made === undefined) early = error
+        else this.#onFailed(holder.made, error)
       }
     })
     const made = { appender, failure: early, isClosing: false }
     holder.made = made
-    await this.#list.add(appender.ledgerId)
     return made
   }
 

@@ -1,9 +1,9 @@
 import type { Clock, Logger } from '@strata/base'
 import { ledgerId, reasonOf } from '@strata/base'
 import type { LedgerRow, LedgerTable } from '@strata/cursor-protocol'
-import type { LedgerClient } from '@strata/ledger-client'
+import type { AppendListener, LedgerAppender, LedgerClient } from '@strata/ledger-client'
 import { ManagedLedgerError } from './errors.ts'
-import { LEDGERS_PER_CHANGE_MAX, wasRefused, type LogSession } from './log-session.ts'
+import { LEDGERS_PER_CHANGE_MAX, type LogSession } from './log-session.ts'
 import type { LedgerRecord } from './records.ts'
 
 export interface LedgerListOwner {
@@ -50,17 +50,24 @@ export class LedgerList {
     return this.#session.verify()
   }
 
-  /** Lists a ledger that was just created. @throws ManagedLedgerError LOG_FENCED: it is deleted again */
-  async add(id: number): Promise<void> {
+  /**
+   * Creates a ledger and lists it: both, or neither. One of which that stays unknown is found, and closed, by the next owner.
+   * @throws ManagedLedgerError LOG_FENCED; errors of the ledger client
+   */
+  async create(listener: AppendListener): Promise<LedgerAppender> {
+    const after = this.#table.lastLedgerId
     const createdAtMs = this.#clock.wallMs()
-    const row: LedgerRow = { ledgerId: id, entries: 0, sizeBytes: 0, createdAtMs, closedAtMs: undefined }
-    try {
-      await this.#session.change(() => ({ put: [{ ...row, state: 'open' }] }))
-    } catch (error) {
-      if (wasRefused(error)) void this.#client.delete(ledgerId(id)).catch(() => undefined)
-      throw error
+    const rowOf = (id: number): LedgerRow => {
+      return { ledgerId: id, entries: 0, sizeBytes: 0, createdAtMs, closedAtMs: undefined }
     }
-    this.#table.add(row)
+    const appender = await this.#client.create({
+      owner: this.owner,
+      listener,
+      ...(after < 0 ? {} : { after: ledgerId(after) }),
+      commit: (id, birth) => this.#session.list({ ...rowOf(id), state: 'open' }, birth)
+    })
+    this.#table.add(rowOf(appender.ledgerId))
+    return appender
   }
 
   /** The ledger takes no more entries; the list follows in the background (until then it is recovered if need be). */

@@ -150,6 +150,16 @@ export class LogSession {
     return done
   }
 
+  /**
+   * Commits what makes a ledger, and lists it, in one transaction. Conflicts that are told are of the ledger's own compares.
+   * @throws ManagedLedgerError LOG_FENCED: neither was done; LOG_CLOSED: what was done is for the next owner to find
+   */
+  list(ledger: LedgerRecord, birth: Transaction & { readonly operationId: string }): Promise<TransactionResult> {
+    const done = this.#last.then(() => this.#list(ledger, birth))
+    this.#last = done.catch(() => undefined)
+    return done
+  }
+
   /** Is the log still ours? @throws ManagedLedgerError LOG_FENCED, METADATA_UNAVAILABLE */
   async verify(): Promise<void> {
     if (this.#ended !== undefined) throw this.#ended
@@ -181,8 +191,17 @@ export class LogSession {
     }
   }
 
-  async #transact(transaction: Transaction): Promise<TransactionResult> {
-    const operationId = randomUUID()
+  async #list(ledger: LedgerRecord, birth: Transaction & { readonly operationId: string }): Promise<TransactionResult> {
+    const own = logKey(this.name)
+    const listing = { key: ledgerKey(this.name, ledger.ledgerId), value: encodeLedgerRecord(ledger) }
+    const compares = [{ key: own, version: this.#version }, ...birth.compares]
+    const changes: Change[] = [...birth.changes, { kind: 'put', ...listing }]
+    const result = await this.#transact({ compares, changes }, birth.operationId)
+    if (!result.committed && result.conflicts.some(({ key }) => key === own)) this.#fence(true)
+    return result
+  }
+
+  async #transact(transaction: Transaction, operationId: string = randomUUID()): Promise<TransactionResult> {
     for (;;) {
       if (this.#ended !== undefined) throw this.#ended
       try {

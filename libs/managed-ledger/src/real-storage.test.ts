@@ -21,6 +21,24 @@ function factoryOver(metadata: MemoryMetadataStore, node: MemoryBookieNode): Man
   return createManagedLedgerFactory({ metadata, ledgers, cacheBytesMax: 8 << 20 })
 }
 
+test('a ledger and its place in the list are one transaction: who may not list one makes none', async () => {
+  const metadata = new MemoryMetadataStore()
+  const node = new MemoryBookieNode(bookieId('b1'))
+  const revisions = async (prefix: string): Promise<number[]> =>
+    (await metadata.scan({ prefix })).records.map(({ version }) => version)
+  const old = await factoryOver(metadata, node).open<string>('t', KEEP_ALL)
+  const fenced = await factoryOver(metadata, node).open<string>('u', KEEP_ALL)
+  await new Appends(old).all('m')
+  assert.deepEqual(await revisions('logs/t/ledgers/'), await revisions('ledgers/'))
+
+  const next = await factoryOver(metadata, node).open<string>('u', KEEP_ALL)
+  const late = await new Appends(fenced).all('late')
+  assert.match(String(late[0]?.error), /LOG_FENCED/)
+  assert.equal((await revisions('ledgers/')).length, 1)
+  await new Appends(next).all('n')
+  assert.equal((await revisions('ledgers/')).length, 2)
+})
+
 test('over the ledger protocol: roll, acknowledge, take over, delete', async () => {
   const metadata = new MemoryMetadataStore()
   const node = new MemoryBookieNode(bookieId('b1'))

@@ -1,6 +1,9 @@
+import { strict as assert } from 'node:assert'
+import { randomUUID } from 'node:crypto'
 import { entryId, ledgerId, NO_ENTRY, type EntryId, type LedgerId } from '@strata/base'
 import type {
   AppendListener,
+  CommitLedger,
   LedgerAppender,
   LedgerClient,
   LedgerDescription,
@@ -88,9 +91,18 @@ export class MemoryLedgerClient implements LedgerClient {
     for (const appender of this.#appenders) appender.storePrefix(keep(appender.pending))
   }
 
-  async create(options: { owner: string; listener: AppendListener; after?: LedgerId }): Promise<LedgerAppender> {
+  async create(options: {
+    owner: string
+    listener: AppendListener
+    after?: LedgerId
+    commit?: CommitLedger
+  }): Promise<LedgerAppender> {
     await this.#arrive()
     const ledger = this.#ledgers.create(this.#takeId(options.after ?? -1), options.owner)
+    // Who is in doubt whether it was committed must find it.
+    const birth = { operationId: randomUUID(), compares: [], changes: [] }
+    const result = await options.commit?.(ledger.id, birth)
+    assert(result?.committed !== false, 'refused although nothing was compared')
     const appender = new MemoryAppender(this, this.#ledgers, ledger, options.listener)
     this.#appenders.push(appender)
     return appender

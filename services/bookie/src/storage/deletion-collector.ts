@@ -154,11 +154,11 @@ export class DeletionCollector {
     const { index, metadata, log } = this.#options
     const { from, to } = rangeOf('l')
     const rows = await index.store.scan({ from: this.#auditFrom ?? from, to, limit: AUDITED_PER_ROUND })
-    for (const { key } of rows) {
-      const id = ledgerOfKey(key)
-      const deletionKey = ledgerDeletionKey(id)
-      if ((await metadata.get(ledgerMetadataKey(id))) !== undefined) this.#quarantined.delete(id)
-      else if ((await metadata.get(deletionKey)) !== undefined) this.#queue.add(id)
+    const ids = rows.map(({ key }) => ledgerOfKey(key))
+    const known = await Promise.all(ids.map(id => metadata.get(ledgerMetadataKey(id))))
+    for (const [at, id] of ids.entries()) {
+      if (known[at] !== undefined) this.#quarantined.delete(id)
+      else if ((await metadata.get(ledgerDeletionKey(id))) !== undefined) this.#queue.add(id)
       else if (!this.#quarantined.has(id)) {
         this.#quarantined.add(id)
         const fields = { event: 'ledger.quarantined', ledgerId: id }
