@@ -191,6 +191,20 @@ describe('topic records', () => {
     await expect(service.topics.create(t('c'), { partitions: 4 })).rejects.toEqual(asNamespace('LIMIT_REACHED'))
   })
 
+  test('a non-persistent topic stays with the broker that took it over, and cannot be taken twice', async () => {
+    const name = t('non-persistent://public/default/n')
+    const other = await open()
+    const made = await service.topics.create(name, { partitions: 0 })
+    const found = await other.topics.ensure(name, { mayCreate: false })
+    await other.topics.keep(found)
+    await expect(service.topics.keep(found)).rejects.toEqual(asBroker('ServiceNotReady'))
+    await service.close()
+    expect((await other.topics.get(name))?.generation).toBe(made.generation)
+    await other.close()
+    service = await open()
+    expect(await service.topics.get(name)).toBeUndefined()
+  })
+
   test('a non-persistent topic goes with its broker, a partitioned one stays', async () => {
     await service.topics.create(t('non-persistent://public/default/n'), { partitions: 0 })
     await service.topics.create(t('non-persistent://public/default/np'), { partitions: 2 })

@@ -41,6 +41,8 @@ export interface TopicRecord {
   readonly version: number
   /** Of a record that this very call made together with the topic's log: the revision, as `bornAt` of the log. */
   readonly logBornAt?: number
+  /** This very call made it, under this broker's lease. */
+  readonly isLeasedHere?: true
 }
 
 /** What `ensure` may do, and for whom. */
@@ -203,6 +205,7 @@ export class TopicRecords {
       const result = await transactUntilAnswered(this.#store, { compares, changes })
       if (result.committed) {
         const record = topicRecordOf(name, { key, value, version: result.revision })
+        if (lease !== undefined) return { ...record, isLeasedHere: true }
         return log === undefined ? record : { ...record, logBornAt: result.revision }
       }
       const conflicting = new Map(result.conflicts.map(conflict => [conflict.key, conflict.current]))
@@ -214,6 +217,17 @@ export class TopicRecords {
       else throw brokerError('ServiceNotReady', 'The topic is moving: look it up again')
     }
     throw namespaceError('CHANGED_MEANWHILE', 'The namespace keeps changing')
+  }
+
+  /**
+   * The record of a topic that is kept in memory alone lives as long as the broker that serves it: whoever takes the topic over
+   * puts it under its own lease, or it would vanish with the broker before. Does nothing to records of other topics.
+   * @throws BrokerError ServiceNotReady: it was changed, or is gone
+   */
+  async keep(record: TopicRecord): Promise<void> {
+    if (record.name.isPersistent || record.partitions > 0 || record.isLeasedHere === true) return
+    if ((await this.#write(record, rowOf(record))) !== undefined) return
+    throw brokerError('ServiceNotReady', 'The topic is moving: look it up again')
   }
 
   /** @throws NamespaceError TOPIC_NOT_FOUND, BEING_DELETED */

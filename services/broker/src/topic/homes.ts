@@ -78,6 +78,13 @@ export class TopicHomes {
     }
   }
 
+  /** Namespaces with topics that this broker may be serving, each once; undefined: it is the only one there is. */
+  servedNamespaces(): readonly string[] | undefined {
+    const { ownership } = this
+    if (ownership.brokers().length <= 1) return undefined
+    return [...new Set([OWN_TOPIC_NAMESPACE, ...ownership.held().map(({ namespace }) => namespace)])]
+  }
+
   /** Does it leave with no bundle? */
   isOwn(name: TopicName): boolean {
     return this.isOpen && this.#isOwn(name)

@@ -336,6 +336,11 @@ export class TopicRegistry implements BundleTopics {
     for (const namespace of namespaces) await this.refreshPolicies(namespace)
   }
 
+  /** Namespaces of which it may serve topics; undefined: of any. */
+  servedNamespaces(): readonly string[] | undefined {
+    return this.#homes.servedNamespaces()
+  }
+
   /** Is it this broker that looks after the topic while nobody uses it? */
   async isServedHere(name: TopicName): Promise<boolean> {
     return (await this.#homes.heldHome(name)) !== undefined
@@ -387,6 +392,7 @@ export class TopicRegistry implements BundleTopics {
     if (there !== undefined) return there
     this.#requireRunning()
     const policies = await this.#policies.effective(name.namespace)
+    if (!name.isPersistent) await this.#records.keep(record)
     const topic = name.isPersistent
       ? await this.#openPersistent(home, { name, record, policies })
       : new NonPersistentTopic(name, this.#env, { createdAtMs: record.createdAtMs, policies })

@@ -1,7 +1,7 @@
 import { reasonOf } from '@strata/base'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
-import type { TopicRecords } from '../namespace/topic-records.ts'
+import type { TopicRecord, TopicRecords } from '../namespace/topic-records.ts'
 import { PersistentTopic } from './persistent-topic.ts'
 import type { Topic } from './topic.ts'
 import { partsOf, type TopicRegistry } from './topic-registry.ts'
@@ -11,6 +11,8 @@ const SAMPLE_MS = 10_000
 /** The sweep over stored topics takes this many, then a pause: a thousand a second at most. */
 const LOGS_PER_RUN = 50
 const PAUSE_MS = 50
+/** Closing takes some turns of the metadata store, which those that close together share. */
+const IDLE_AT_ONCE = 32
 
 /**
  * What happens to topics by the clock. In memory: rates are sampled, unused topics closed or deleted, old messages and
@@ -97,7 +99,11 @@ export class TopicSweeper {
     if (this.#isSweeping) return
     this.#isSweeping = true
     try {
-      for (const topic of [...this.#registry.values()]) await this.#guarded(topic.name, () => this.#sweepOne(topic))
+      const topics = [...this.#registry.values()].values()
+      const lane = async (): Promise<void> => {
+        for (const topic of topics) await this.#guarded(topic.name, () => this.#sweepOne(topic))
+      }
+      await Promise.all(Array.from({ length: IDLE_AT_ONCE }, lane))
     } finally {
       this.#isSweeping = false
     }
@@ -117,7 +123,7 @@ export class TopicSweeper {
     }
   }
 
-  /** Every stored topic, page by page: retention, and for unloaded ones all that is due by age. */
+  /** Every stored topic that this broker may be serving, page by page: retention, and for unloaded ones all that is due by age. */
   async sweepLogs(): Promise<void> {
     if (this.#isSweepingLogs) return
     this.#isSweepingLogs = true
@@ -125,7 +131,7 @@ export class TopicSweeper {
     try {
       // what the holder of a bundle before this one had begun
       await this.#registry.resumeDeletions()
-      for await (const record of this.#records.listAll()) {
+      for await (const record of this.#stored()) {
         if (!record.name.isPersistent || record.isDeleting) continue
         for (const part of partsOf(record)) {
           if (this.#isStopped) return
@@ -140,6 +146,13 @@ export class TopicSweeper {
     } finally {
       this.#isSweepingLogs = false
     }
+  }
+
+  /** Where there are several brokers, each reads the namespaces of its own bundles only. */
+  async *#stored(): AsyncGenerator<TopicRecord, void, undefined> {
+    const namespaces = this.#registry.servedNamespaces()
+    if (namespaces === undefined) yield* this.#records.listAll()
+    else for (const namespace of namespaces) yield* this.#records.list(namespace)
   }
 
   async #sweepLog(name: TopicName, createdAtMs: number): Promise<void> {
