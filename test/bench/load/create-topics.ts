@@ -4,8 +4,10 @@ import { Peer } from './peer.ts'
 
 export interface CreateTopicsOptions {
   readonly port: number
-  /** Topics are called this, a dash and a number. */
-  readonly topic: string
+  /** Topics are called this, a dash and a number; or as it says. */
+  readonly topic: string | ((index: number) => string)
+  /** No more than this are made. */
+  readonly topicsMax?: number
   /** So many are being made at any moment, each on a connection of its own. */
   readonly lanes: number
   readonly warmUpSeconds: number
@@ -33,9 +35,11 @@ export async function createTopics(options: CreateTopicsOptions): Promise<Topics
   const endAt = countFrom + options.seconds * 1000
   const tookMs: number[] = []
   let next = 0
+  const { topic, topicsMax = Infinity } = options
+  const nameOf = typeof topic === 'function' ? topic : (index: number): string => `${topic}-${index}`
   const lane = async (peer: Peer): Promise<void> => {
-    for (let now = performance.now(); now < endAt;) {
-      await createOne(peer, `${options.topic}-${next++}`, options.bytes)
+    for (let now = performance.now(); now < endAt && next < topicsMax;) {
+      await createOne(peer, nameOf(next++), options.bytes)
       const doneAt = performance.now()
       if (doneAt >= countFrom && doneAt < endAt) tookMs.push(doneAt - now)
       now = doneAt
@@ -51,7 +55,8 @@ export async function createTopics(options: CreateTopicsOptions): Promise<Topics
   return { topics: next, topicsPerSecond: tookMs.length / options.seconds, medianMs: share(0.5), p99Ms: share(0.99) }
 }
 
-async function createOne(peer: Peer, topic: string, bytes: number): Promise<void> {
+/** One of them; or a topic that is there already is published to. */
+export async function createOne(peer: Peer, topic: string, bytes: number): Promise<void> {
   await peer.ask('partitionMetadata', { topic, requestId: 1n }, BaseCommand_Type.PARTITIONED_METADATA_RESPONSE)
   await peer.lookup(topic)
   const producer = { topic, producerId: 0n, requestId: 2n }
