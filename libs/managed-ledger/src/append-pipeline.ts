@@ -345,7 +345,7 @@ export class AppendPipeline<Context> {
   #onClosed(open: OpenLedger): void {
     this.#cancelAge?.()
     this.#open = undefined
-    this.#list.close(open.appender.ledgerId)
+    this.#list.close(open.appender.ledgerId, { isLast: this.#finish !== undefined && this.#sendable === 0 })
     this.#owner.onLedgerClosed()
   }
 

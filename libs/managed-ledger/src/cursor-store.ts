@@ -393,6 +393,7 @@ class NewLedger {
 /** Deletes cursor ledgers that were replaced, and forgets them. */
 export async function deleteObsolete(session: LogSession, client: LedgerClient): Promise<void> {
   const ids = session.record.obsoleteLedgerIds
+  if (ids.length === 0) return
   await Promise.all(ids.map(id => client.delete(ledgerId(id))))
   await session.change(record => ({
     record: { obsoleteLedgerIds: record.obsoleteLedgerIds.filter(id => !ids.includes(id)) }

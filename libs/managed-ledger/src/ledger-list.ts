@@ -26,6 +26,7 @@ export class LedgerList {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #callbacks: LedgerListOwner
+  readonly #unlisted: LedgerRecord[] = []
 
   constructor(parts: {
     session: LogSession
@@ -70,16 +71,28 @@ export class LedgerList {
     return appender
   }
 
-  /** The ledger takes no more entries; the list follows in the background (until then it is recovered if need be). */
-  close(id: number): void {
+  /**
+   * The ledger takes no more entries; the list follows in the background (until then it is recovered if need be). `isLast`: with
+   * what is written of the log next, see `takeUnlisted`.
+   */
+  close(id: number, { isLast }: { isLast: boolean }): void {
     this.#table.close(id, this.#clock.wallMs())
     const row = this.#table.row(id)
     if (row === undefined) return
+    if (isLast && row.entries > 0) {
+      this.#unlisted.push({ ...row, state: 'closed' })
+      return
+    }
     const done =
       row.entries === 0 ? this.drop([id]) : this.#session.change(() => ({ put: [{ ...row, state: 'closed' }] }))
     done.catch((error: unknown) => {
       this.#onBackgroundError('close', error)
     })
+  }
+
+  /** Ledgers that were closed as the log's last, for whoever writes why it was. The list has them as open until then. */
+  takeUnlisted(): readonly LedgerRecord[] {
+    return this.#unlisted.splice(0)
   }
 
   /** Waits for every change of the metadata asked for so far. */

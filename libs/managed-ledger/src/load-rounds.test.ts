@@ -135,3 +135,17 @@ test('a log that its owner closed is loaded in six', async () => {
   const rounds = await roundsToLoad({ closed: 20, open: 0, acks: 20 })
   assert.ok(rounds <= 6, `${rounds} round trips`)
 })
+
+test('the first message of a log waits for one transaction and one write, and closing it takes two round trips', async () => {
+  const rounds = new Rounds()
+  const log = await new Cluster().open(rounds)
+  const taking = async (work: Promise<unknown>): Promise<number> => {
+    const before = rounds.count
+    await rounds.of(work)
+    return rounds.count - before
+  }
+  await taking(log.openCursor('c', { initial: 'earliest' })) // this takes a block of ids for ledgers, too
+  assert.equal(await taking(new Appends(log).all('x')), 2)
+  // the ledger; then beside each other the list with the record, and the cursor ledger
+  assert.equal(await taking(log.close()), 2)
+})

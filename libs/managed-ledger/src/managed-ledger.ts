@@ -286,7 +286,8 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
     this.#keepsLast = true
     await this.#pipeline.finish(this.#error('LOG_TERMINATED'))
     const terminatedAt = this.lastConfirmed
-    await this.#fencing(this.#parts.session.change(() => ({ record: { terminatedAt } })))
+    const put = this.#list.takeUnlisted()
+    await this.#fencing(this.#parts.session.change(() => ({ record: { terminatedAt }, put })))
     this.#terminatedAt = terminatedAt
     return terminatedAt
   }
@@ -333,12 +334,12 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
     try {
       await this.#pipeline.finish(closed)
       await this.#whenDurable()
-      await this.#store.close()
       await this.#trimming?.catch(() => undefined)
       const closedAtMs = this.#services.clock.wallMs()
-      await this.#parts.session.change(() => ({
-        record: { cleanClose: { slowestCursor: this.#slowestCursor(), closedAtMs } }
-      }))
+      const cleanClose = { slowestCursor: this.#slowestCursor(), closedAtMs }
+      const put = this.#list.takeUnlisted()
+      const change = this.#parts.session.change(() => ({ record: { cleanClose }, put }))
+      await Promise.all([change, this.#store.close()]) // what the cursor ledger has is durable: who reads it recovers it
     } catch (error) {
       // Nothing that was answered is lost: the next owner recovers what is still open.
       const fields = { event: 'log.close_failed', name: this.name, reason: reasonOf(error) }
