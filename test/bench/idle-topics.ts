@@ -31,7 +31,8 @@ const LOOKUP_MS_MAX = 60_000
 const IDLE = {
   brokerDeleteInactiveTopicsEnabled: false,
   brokerCloseInactiveTopicsSeconds: 5,
-  brokerDeleteInactiveTopicsFrequencySeconds: 2
+  brokerDeleteInactiveTopicsFrequencySeconds: 2,
+  strataWatchdogEnabled: false // the machine may have other work
 }
 
 interface Memory {

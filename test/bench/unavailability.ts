@@ -10,18 +10,22 @@ import { startDriver } from '../failover/run-failover.ts'
 import { ROOT } from '../tidy/repository.ts'
 
 /*
-  npm run bench:unavailability -- [--trouble kill|stop|unload] [--topics 1000] [--languages python,go,java]
+  npm run bench:unavailability -- [--trouble kill|stop|unload|unload-topic] [--topics 1000] [--every 1000]
+    [--languages python,go,java]
 
-  Two brokers, three storage nodes, one etcd. Topics are published to by the published clients, once a second each, and something
-  happens to the second broker. A topic of it is unavailable from then, or from the first send after it, until the first receipt.
+  Two brokers, three storage nodes, one etcd. Topics are published to by the published clients, each every so many milliseconds, and
+  something happens to the second broker. A topic of it is unavailable from then, or from the first send after it, until the first
+  receipt. `unload-topic`: topics of both brokers are unloaded, one after the other, and what counts is the longest time that a
+  message of the topic took in the seconds after that: publish often (`--every 50`) to see it.
   Clients look topics up at the first broker, as they would behind a balancer of TCP that knows which brokers are ready: given
   a list of addresses, the Go client picks one by chance each time, also one that refuses, and doubles its pause.
   The machine must be otherwise idle.
 */
 
-const TROUBLES = ['kill', 'stop', 'unload'] as const
+const TROUBLES = ['kill', 'stop', 'unload', 'unload-topic'] as const
 type Trouble = (typeof TROUBLES)[number]
-const EVERY_MS = 1_000
+/** After a topic was unloaded, its pause is looked for during this time. */
+const PAUSE_MS_MAX = 5_000
 const WARM_UP_MS = 10_000
 const RECOVERY_MS_MAX = 60_000
 const CREATED_AT_ONCE = 32
@@ -45,6 +49,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     options: {
       trouble: { type: 'string', default: 'kill' },
       topics: { type: 'string', default: '1000' },
+      every: { type: 'string', default: '1000' },
       languages: { type: 'string', default: 'python,go,java' }
     }
   })
@@ -65,7 +70,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         ...(await createTopics(client, { language, count: Math.ceil(Number(values.topics) / languages.length) }))
       )
     }
-    process.stdout.write(await measure(cluster, { topics, trouble }))
+    process.stdout.write(await measure(cluster, { topics, trouble, everyMs: Number(values.every) }))
     return 0
   } finally {
     for (const driver of drivers) await driver.stop()
@@ -91,11 +96,18 @@ async function createTopics(client: Client, options: { language: string; count: 
 
 async function measure(
   cluster: FailoverCluster,
-  { topics, trouble }: { topics: readonly TopicRun[]; trouble: Trouble }
+  { topics, trouble, everyMs }: { topics: readonly TopicRun[]; trouble: Trouble; everyMs: number }
 ): Promise<string> {
   const end = new AbortController()
-  const publishing = Promise.all(topics.map((topic, i) => publish(topic, (i * EVERY_MS) / topics.length, end.signal)))
+  const started = topics.map((topic, i) => publish(topic, { everyMs, offsetMs: (i * everyMs) / topics.length, end }))
+  const publishing = Promise.all(started)
   await delay(WARM_UP_MS)
+  if (trouble === 'unload-topic') {
+    const pauses = await unloadEach(cluster, topics)
+    end.abort()
+    await publishing
+    return table(topics, { trouble, timeOf: topic => pauses.get(topic)?.() })
+  }
   const [, broker] = cluster.brokers
   if (broker === undefined) throw new Error('there is one broker only')
   const served = await servedBy(broker, topics)
@@ -105,14 +117,29 @@ async function measure(
   while (performance.now() - atMs < RECOVERY_MS_MAX && served.some(topic => unavailableMs(topic, atMs) === undefined)) {
     await delay(100)
   }
-  await delay(2 * EVERY_MS)
+  await delay(2 * everyMs)
   end.abort()
   await publishing
-  return table(served, { atMs, trouble })
+  return table(served, { trouble, timeOf: topic => unavailableMs(topic, atMs) })
+}
+
+/** By topic, how to learn its pause once all is over. */
+async function unloadEach(
+  cluster: FailoverCluster,
+  topics: readonly TopicRun[]
+): Promise<Map<TopicRun, () => number | undefined>> {
+  const pauses = new Map<TopicRun, () => number | undefined>()
+  for (const topic of topics) {
+    const atMs = performance.now()
+    pauses.set(topic, () => pauseMs(topic, atMs))
+    await cluster.admin('PUT', `persistent/public/default/${topic.name}/unload`)
+  }
+  await delay(PAUSE_MS_MAX)
+  return pauses
 }
 
 async function make(
-  trouble: Trouble,
+  trouble: Exclude<Trouble, 'unload-topic'>,
   { cluster, broker }: { cluster: FailoverCluster; broker: BrokerPlace }
 ): Promise<void> {
   if (trouble === 'kill') await broker.kill()
@@ -132,9 +159,12 @@ async function servedBy(broker: BrokerPlace, topics: readonly TopicRun[]): Promi
   return served
 }
 
-async function publish(topic: TopicRun, offsetMs: number, signal: AbortSignal): Promise<void> {
+async function publish(
+  topic: TopicRun,
+  { everyMs, offsetMs, end }: { everyMs: number; offsetMs: number; end: AbortController }
+): Promise<void> {
   await delay(offsetMs)
-  while (!signal.aborted) {
+  while (!end.signal.aborted) {
     const fromMs = performance.now()
     try {
       await topic.producer.send('x')
@@ -142,7 +172,7 @@ async function publish(topic: TopicRun, offsetMs: number, signal: AbortSignal): 
     } catch (error) {
       topic.failures.push(error instanceof Error ? error.message : String(error))
     }
-    await delay(Math.max(0, fromMs + EVERY_MS - performance.now()))
+    await delay(Math.max(0, fromMs + everyMs - performance.now()))
   }
 }
 
@@ -152,10 +182,19 @@ function unavailableMs({ sends }: TopicRun, atMs: number): number | undefined {
   return first === undefined ? undefined : first.toMs - Math.max(atMs, first.fromMs)
 }
 
-function table(served: readonly TopicRun[], { atMs, trouble }: { atMs: number; trouble: Trouble }): string {
+/** Undefined: no message was sent after that. */
+function pauseMs({ sends }: TopicRun, atMs: number): number | undefined {
+  const near = sends.filter(({ fromMs, toMs }) => toMs >= atMs && fromMs < atMs + PAUSE_MS_MAX)
+  return near.length === 0 ? undefined : Math.max(...near.map(({ fromMs, toMs }) => toMs - Math.max(atMs, fromMs)))
+}
+
+function table(
+  served: readonly TopicRun[],
+  { trouble, timeOf }: { trouble: Trouble; timeOf: (topic: TopicRun) => number | undefined }
+): string {
   const lines = [...new Set(served.map(({ language }) => language)), 'all'].map(language => {
     const own = served.filter(topic => language === 'all' || topic.language === language)
-    const times = own.map(topic => unavailableMs(topic, atMs) ?? Infinity).sort((a, b) => a - b)
+    const times = own.map(topic => timeOf(topic) ?? Infinity).sort((a, b) => a - b)
     const at = (part: number): string => (times[Math.ceil(times.length * part) - 1] ?? NaN).toFixed(0)
     const failures = own.reduce((sum, topic) => sum + topic.failures.length, 0)
     return `| ${trouble} | ${language} | ${own.length} | ${at(0.5)} ms | ${at(0.99)} ms | ${at(1)} ms | ${failures} |`
