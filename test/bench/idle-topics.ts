@@ -28,11 +28,13 @@ const LOADED_SAMPLES = 21
 const WARM_UP_TOPICS = 2_000
 const SETTLE_MS = 15_000
 const LOOKUP_MS_MAX = 60_000
-const IDLE = {
+/** The machine may have other work: no process is taken for dead because it waited for its turn. */
+const PATIENT = { strataWatchdogEnabled: false, metadataStoreSessionTimeoutMillis: 30_000 }
+const SETTINGS = {
+  ...PATIENT,
   brokerDeleteInactiveTopicsEnabled: false,
   brokerCloseInactiveTopicsSeconds: 5,
-  brokerDeleteInactiveTopicsFrequencySeconds: 2,
-  strataWatchdogEnabled: false // the machine may have other work
+  brokerDeleteInactiveTopicsFrequencySeconds: 2
 }
 
 interface Memory {
@@ -70,7 +72,7 @@ class Cluster {
   }
 
   async addBroker(): Promise<BrokerProcess> {
-    const broker = await startBroker({ metadataUrl: this.#metadataUrl, set: IDLE })
+    const broker = await startBroker({ metadataUrl: this.#metadataUrl, set: SETTINGS })
     this.#brokers.push(broker)
     return broker
   }
