@@ -138,17 +138,17 @@ async function fill(client: NodeClient): Promise<LedgerId[]> {
 }
 
 interface Pass {
-  readonly kind: string
   readonly startedAtMs: number
-  readonly endedAtMs: number | null
   readonly bytesCopied: number
+  /** From its beginning on. */
+  readonly bytesPerSecond: number
 }
 
 /** Of the node that leads, as it sees its work; undefined: nobody leads now. */
 async function passes(cluster: NodeCluster): Promise<Pass[]> {
   for (const name of cluster.running.keys()) {
     const status = await cluster.ask(name, 'autorecovery/status').catch(() => undefined)
-    if (status === undefined) continue
+    if (status?.['leads'] !== true) continue
     const { pass, lastPass } = status as { pass: Pass | null; lastPass: Pass | null }
     return [lastPass, pass].filter(each => each !== null)
   }
@@ -161,20 +161,18 @@ async function copying(cluster: NodeCluster): Promise<void> {
 
 /** Bytes a second, over the time in which something was copied, until no ledger names the node that was lost. */
 async function untilWhole(cluster: NodeCluster, client: NodeClient, ledgers: readonly LedgerId[]): Promise<number> {
-  const seen = new Map<number, { bytes: number; ms: number }>()
+  const seen = new Map<number, { bytes: number; seconds: number }>()
   for (let left = [...ledgers]; left.length > 0;) {
-    for (const { startedAtMs, endedAtMs, bytesCopied } of await passes(cluster)) {
-      if (bytesCopied > 0) seen.set(startedAtMs, { bytes: bytesCopied, ms: (endedAtMs ?? Date.now()) - startedAtMs })
-    }
     const named = await Promise.all(left.map(async id => ({ id, ledger: await client.ledgers.describe(id) })))
     left = named.filter(({ ledger }) => isNamed(ledger, 'lost')).map(({ id }) => id)
+    for (const { startedAtMs, bytesCopied, bytesPerSecond } of await passes(cluster)) {
+      if (bytesCopied > 0) seen.set(startedAtMs, { bytes: bytesCopied, seconds: bytesCopied / bytesPerSecond })
+    }
     await delay(POLL_MS)
   }
-  const total = [...seen.values()].reduce((sum, { bytes, ms }) => ({ bytes: sum.bytes + bytes, ms: sum.ms + ms }), {
-    bytes: 0,
-    ms: 0
-  })
-  return (total.bytes * 1000) / total.ms
+  if (seen.size === 0) throw new Error('all was copied while the foreground was measured: STRATA_TEST_BENCH_REPAIR_GB')
+  const sum = (of: 'bytes' | 'seconds'): number => [...seen.values()].reduce((total, each) => total + each[of], 0)
+  return sum('bytes') / sum('seconds')
 }
 
 function isNamed(
