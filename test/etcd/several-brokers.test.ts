@@ -241,6 +241,53 @@ describe('several brokers share the topics of a cluster', () => {
     await load.assertWhole(b.ready.brokerUrl)
   }, 120_000)
 
+  test('cold bundles of two brokers become one under load: no error at the client', async () => {
+    const merging = {
+      strataLoadBalancerAutoBundleMergeEnabled: true,
+      loadBalancerSheddingEnabled: false,
+      loadBalancerSheddingIntervalMinutes: 0.005,
+      loadBalancerSheddingGracePeriodMinutes: 0,
+      loadBalancerNamespaceBundleMaxMsgRate: 10_000_000,
+      loadBalancerNamespaceBundleMaxBandwidthMbytes: 100_000
+    }
+    const [a, b] = await Promise.all([start(merging), start(merging)])
+    const load = new TopicLoad({ serviceUrl: serviceUrl(a, b), topics: TOPICS })
+    await load.start()
+    await spread(a, b)
+    const before = await all()
+    const put = async (at: BrokerProcess, path: string): Promise<void> => {
+      const { status, body } = await admin(at, 'PUT', `namespaces/${NAMESPACE}/${path}`)
+      assert.equal(status, 204, JSON.stringify(body))
+    }
+    await load.flows(20)
+    load.takePauses()
+    // the leader makes one again of what was divided, wherever its halves are
+    await put(b, `${before[0] ?? ''}/split`)
+    assert.equal((await all()).length, 5)
+    await put(b, `${(await all())[1] ?? ''}/unload?destinationBroker=${idOf(b)}`)
+    await until('it is merged', 60_000, async () => (await all()).length === 4)
+    assert.deepEqual(await all(), before)
+    await load.flows(20)
+    // an operator may go on, below the number that the namespace began with
+    await put(b, `${before[0] ?? ''}/merge?with=${before[1] ?? ''}`)
+    await put(a, `${before[2] ?? ''}/merge`)
+    const halves = ['0x00000000_0x80000000', '0x80000000_0xffffffff']
+    assert.deepEqual(await all(), halves)
+    assert.equal(
+      (await admin(a, 'PUT', `namespaces/${NAMESPACE}/${halves[0] ?? ''}/merge?with=${before[1] ?? ''}`)).status,
+      412
+    )
+    await load.flows(20)
+    print('merge', load.takePauses())
+    for (const to of [b, a]) {
+      for (const bundle of halves) await put(a, `${bundle}/unload?destinationBroker=${idOf(to)}`)
+      assert.deepEqual((await bundlesOf(to)).sort(), halves)
+      await load.flows(20)
+    }
+    await load.stop()
+    await load.assertWhole(b.ready.brokerUrl)
+  }, 120_000)
+
   test('one is stopped in order: its topics are handed over within its time', async () => {
     const [a, b] = await Promise.all([start({ brokerShutdownTimeoutMs: 20_000 }), start()])
     const load = new TopicLoad({ serviceUrl: serviceUrl(a, b), topics: TOPICS })

@@ -87,6 +87,7 @@ export function inject(world: Cluster, fault: Fault): void {
     }
     case 'unload':
     case 'split':
+    case 'merge':
       world.administer(fault.kind, fault.topic)
   }
 }

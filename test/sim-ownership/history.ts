@@ -63,7 +63,17 @@ export class History {
   readonly receipts: Receipt[] = []
   /** By topic: the last acknowledgement that was answered. */
   readonly acked = new Map<string, Place>()
-  readonly counts = { receipts: 0, acks: 0, opens: 0, drops: 0, releases: 0, suspensions: 0, preloads: 0, refusals: 0 }
+  readonly counts = {
+    receipts: 0,
+    acks: 0,
+    opens: 0,
+    drops: 0,
+    releases: 0,
+    suspensions: 0,
+    preloads: 0,
+    merges: 0,
+    refusals: 0
+  }
   readonly lines: Line[] | undefined
   readonly #scheduler: Scheduler
 
@@ -74,6 +84,10 @@ export class History {
 
   tell(who: string, what: string | (() => string)): void {
     this.lines?.push({ atMs: this.#scheduler.nowMs, who, what: typeof what === 'string' ? what : what() })
+  }
+
+  get nowMs(): number {
+    return this.#scheduler.nowMs
   }
 
   violate(invariant: Invariant, what: string): void {

@@ -46,6 +46,40 @@ export const mutants = [
     diesBy: ['guarded']
   },
   {
+    name: 'merge two bundles without comparing how the namespace is divided',
+    needs: ['merge'],
+    edits: [
+      { file: `${OWNERSHIP}owner-writer.js`, from: 'registry.ownCompare, ...compares]', to: 'registry.ownCompare]' }
+    ],
+    diesBy: ['guarded', 'served', 'undisturbed']
+  },
+  {
+    name: 'merge two bundles and leave the row of one',
+    needs: ['merge'],
+    edits: [
+      {
+        file: `${OWNERSHIP}owner-writer.js`,
+        from: "...locals.map(({ key }) => ({ kind: 'delete'",
+        to: "...locals.slice(0, 1).map(({ key }) => ({ kind: 'delete'"
+      }
+    ],
+    diesBy: ['guarded']
+  },
+  {
+    name: 'merge a bundle with one that another broker holds',
+    needs: ['merge'],
+    edits: [
+      { file: `${OWNERSHIP}holdings.js`, from: 'locals.every(each => this.#isUsable(each))', to: 'true' },
+      {
+        file: `${OWNERSHIP}holdings.js`,
+        from: 'const locals = bundles.flatMap(bundle => this.#locals.get(bundle.toString()) ?? []);',
+        to: 'const locals = bundles.map(bundle => this.#local(bundle));'
+      },
+      { file: `${SIM}world.js`, from: 'if (owner !== undefined)', to: 'if (false)' }
+    ],
+    diesBy: ['undisturbed', 'guarded']
+  },
+  {
     name: 'go on without a lease whatever peers say',
     needs: ['cut'],
     edits: [

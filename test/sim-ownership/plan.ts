@@ -27,6 +27,8 @@ export type Fault =
   | { readonly kind: 'condemn'; readonly broker: number; readonly topic: number; readonly forMs: number }
   | { readonly kind: 'unload'; readonly topic: number }
   | { readonly kind: 'split'; readonly topic: number }
+  /** Of a bundle with its neighbour, which comes to the same broker first; at the same time another one is split. */
+  | { readonly kind: 'merge'; readonly topic: number }
 
 export interface Plan {
   readonly seed: number
@@ -71,7 +73,13 @@ export function planOf(seed: number): Plan {
     atMs: random.between(200, activeMs),
     ...faultOf(random, { brokers, bundles })
   }))
-  return { seed, brokers, bundles, activeMs, faults: faults.sort((a, b) => a.atMs - b.atMs) }
+  // beside all others: they need a bundle that is in order
+  const merging = random.fork('merges')
+  const merges = Array.from({ length: merging.int(3) }, () => ({
+    atMs: merging.between(200, activeMs),
+    ...({ kind: 'merge', topic: merging.int(bundles) } as const)
+  }))
+  return { seed, brokers, bundles, activeMs, faults: [...faults, ...merges].sort((a, b) => a.atMs - b.atMs) }
 }
 
 function faultOf(random: Random, { brokers, bundles }: { brokers: number; bundles: number }): Fault {

@@ -44,7 +44,7 @@ export interface Cluster {
   /** Once. */
   atNextOpening(run: (opening: SimBroker) => void): void
   onOpening(opening: SimBroker): void
-  administer(what: 'unload' | 'split', topic: number, to?: string): void
+  administer(what: 'unload' | 'split' | 'merge', topic: number, to?: string): void
 }
 
 export const LEASE_MS = 5_000

@@ -7,6 +7,8 @@ interface LogView {
   readonly by: string
 }
 
+/** How long a transaction may be under way. */
+const UNDER_WAY_MS = 2_000
 const LOG = /^logs\/([^/]+)(\/.*)?$/
 
 /**
@@ -17,7 +19,8 @@ export class StoreView {
   readonly #history: History
   readonly #logs = new Map<string, LogView>()
   readonly #owners = new Map<string, string>()
-  readonly #brokers = new Set<string>()
+  /** Since when each is registered. */
+  readonly #brokers = new Map<string, number>()
   readonly #suspicions = new Set<string>()
   /** Which broker a registration is of. */
   readonly #nameOf = new Map<string, string>()
@@ -68,7 +71,7 @@ export class StoreView {
 
   /** Its registrations that are there. */
   registrationsOf(name: string): string[] {
-    return [...this.#brokers].filter(instance => this.#nameOf.get(instance) === name)
+    return [...this.#brokers.keys()].filter(instance => this.#nameOf.get(instance) === name)
   }
 
   /** The name of the broker that has the bundle with this hash. */
@@ -93,7 +96,7 @@ export class StoreView {
       const instance = key.slice(ownershipKeys.brokers.length)
       if (value === undefined) this.#checkDeclared(instance)
       if (value === undefined) this.#brokers.delete(instance)
-      else this.#brokers.add(instance)
+      else if (!this.#brokers.has(instance)) this.#brokers.set(instance, this.#history.nowMs)
       this.#history.tell('store', () => `${instance} ${value === undefined ? 'is gone' : 'is registered'}`)
     } else if (key.startsWith(ownershipKeys.owners)) {
       const bundle = key.slice(ownershipKeys.owners.length)
@@ -120,7 +123,10 @@ export class StoreView {
 
   #checkDeclared(instance: string): void {
     const by = this.#committer
-    if (by === undefined || by === this.#nameOf.get(instance) || this.#brokers.size < 3) return
+    if (by === undefined || by === this.#nameOf.get(instance)) return
+    // one that came while the declaration was on its way could not be counted
+    const known = [...this.#brokers.values()].filter(sinceMs => this.#history.nowMs - sinceMs > UNDER_WAY_MS)
+    if (known.length < 3) return
     const words = [...this.#suspicions].filter(key => key.startsWith(ownershipKeys.suspicion(instance, '')))
     if (words.length < 2) this.#history.violate('two-words', `${by} declares ${instance} dead, ${words.join()}`)
   }

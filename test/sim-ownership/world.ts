@@ -8,13 +8,15 @@ import {
   keys,
   NamespaceRowSchema,
   TopicName,
+  type BundleName,
+  type ClusterOwnership,
   type PeerListener
 } from '@strata/broker/testing'
 import { createLedgerClient } from '@strata/ledger-client'
 import { directoryOf, MemoryBookieNode } from '@strata/ledger-client/testing'
 import { createManagedLedgerFactory, type ManagedLedgerFactory } from '@strata/managed-ledger'
 import { encodeSegment } from '@strata/metadata'
-import { Random, Scheduler, SimMetadata, SimNetwork } from '@strata/sim'
+import { Random, Scheduler, SimMetadata, SimNetwork, type SimProcess } from '@strata/sim'
 import { Calls } from './call.ts'
 import { Consumer, Publisher } from './clients.ts'
 import { inject } from './faults.ts'
@@ -27,6 +29,8 @@ const NAMESPACE = 'public/default'
 const OBSERVE_MS = 100
 const NOTICE_MS_MAX = 30
 const QUICK_MS = 1_500
+/** How long a bundle may take to come to the one that asked for it. */
+const MOVE_MS = 12_000
 
 /** Brokers, clients, storage nodes and a metadata store. Everything in it follows from the plan. */
 export class World implements Cluster {
@@ -146,7 +150,7 @@ export class World implements Cluster {
   }
 
   /** As an operator does, at whoever has the bundle. */
-  administer(what: 'unload' | 'split', topic: number, to?: string): void {
+  administer(what: 'unload' | 'split' | 'merge', topic: number, to?: string): void {
     const name = this.topics[topic]
     if (name === undefined) return
     for (const { ownership, process, isUp } of this.brokers) {
@@ -156,6 +160,7 @@ export class World implements Cluster {
           const bundle = await ownership.bundleOf(name)
           if (ownership.holdOf(bundle) === undefined) return
           if (what === 'unload') await ownership.unload(bundle, to === undefined ? {} : { to })
+          else if (what === 'merge') await this.#merge({ ownership, process, topic }, bundle)
           else await ownership.split(bundle, [Math.floor((bundle.start + bundle.end) / 2)], { unload: topic % 2 === 0 })
         }
         run().catch((error: unknown) => {
@@ -163,6 +168,30 @@ export class World implements Cluster {
         })
       })
     }
+  }
+
+  /** With its neighbour, as the request for it does: the other half comes here first. Another one is split at the same time. */
+  async #merge(
+    at: { ownership: ClusterOwnership; process: SimProcess; topic: number },
+    bundle: BundleName
+  ): Promise<void> {
+    const { ownership, process, topic } = at
+    const all = await ownership.bundlesOf(NAMESPACE)
+    const index = all.findIndex(({ range }) => range === bundle.range)
+    const [left, right] = index === all.length - 1 ? [all[index - 1], bundle] : [bundle, all[index + 1]]
+    if (index === -1 || left === undefined || right === undefined) return
+    const other = left === bundle ? right : left
+    const placement = await ownership.locate(other, { take: true })
+    if (placement.kind === 'there') {
+      const owner = this.brokers.find(({ name }) => name === placement.broker.id)
+      const run = async (): Promise<void> => await owner?.ownership?.unload(other, { to: ownership.self.id })
+      if (owner !== undefined) await this.calls.call(process, owner, { timeoutMs: MOVE_MS, run })
+      await ownership.locate(other, { take: true })
+    }
+    this.administer('split', topic + 2)
+    await new Promise<void>(resolve => void process.post(1, resolve))
+    await ownership.merge(left, right)
+    this.history.counts.merges++
   }
 
   /** Ends every broker. Reads logs with nothing in its way. */

@@ -85,6 +85,7 @@ export const routes: readonly Route[] = [
   ['POST', `${N}/unsubscribe/:subscription`, bundles.unsubscribeNamespace],
   ['PUT', `${B}/unload`, bundles.unloadBundle],
   ['PUT', `${B}/split`, bundles.splitBundle, 'bundle'],
+  ['PUT', `${B}/merge`, bundles.mergeBundle, 'bundle'],
   ['GET', `${B}/topicHashPositions`, bundles.topicHashPositions],
   ['POST', `${B}/clearBacklog`, bundles.clearBundleBacklog, 'bundle'],
   ['POST', `${B}/clearBacklog/:subscription`, bundles.clearBundleBacklog, 'bundle'],

@@ -6,6 +6,8 @@ import { namespaceOfBundle, rangeOfBundle } from './load.ts'
 export interface BalanceActions {
   move(bundle: string, from: BrokerAddress, to: BrokerAddress): Promise<void>
   split(bundle: string, owner: BrokerAddress, options: { unload: boolean }): Promise<void>
+  /** `right`, which follows `left`, comes to the owner of `left` first if it is another's. */
+  merge(left: string, right: string, owner: BrokerAddress): Promise<void>
 }
 
 const REASON_CHARS_MAX = 200
@@ -24,6 +26,9 @@ export function createHttpActions(peers: Pick<HttpPeers, 'call'>): BalanceAction
     async split(bundle, owner, { unload }) {
       // halves of the topics, not of the range: a bundle is hot because of topics
       await put(owner, `${pathOf(bundle)}/split?unload=${unload}&splitAlgorithmName=topic_count_equally_divide`)
+    },
+    async merge(left, right, owner) {
+      await put(owner, `${pathOf(left)}/merge?with=${rangeOfBundle(right)}`)
     }
   }
 }

@@ -8,7 +8,9 @@ import type { ClusterRules } from './cluster-rules.ts'
 import { decide, type Decision, type Misplaced } from './decide.ts'
 import type { DecisionLog } from './decision-log.ts'
 import { MINUTE_MS, NO_HISTORY, type BalanceHistory } from './history.ts'
+import { DividedNamespaces } from './divided-namespaces.ts'
 import { LoadDigestWriter } from './load-digest.ts'
+import { namespaceOfBundle, type BrokerView } from './load.ts'
 import { Placement } from './placement.ts'
 import { ReportTable, usagesOf } from './report-table.ts'
 import type { LoggedDecision } from './rows.ts'
@@ -49,6 +51,7 @@ interface Office {
  */
 export class Balancer {
   readonly #options: BalancerOptions
+  readonly #divided: DividedNamespaces
   #office: Office | undefined
   #cancel: () => void = () => undefined
   #running: Promise<void> | undefined
@@ -56,6 +59,7 @@ export class Balancer {
 
   constructor(options: BalancerOptions) {
     this.#options = options
+    this.#divided = new DividedNamespaces(options.store)
   }
 
   start(): void {
@@ -147,7 +151,7 @@ export class Balancer {
       brokers,
       rules: all,
       misplaced: balanceSettings.isShedding ? misplaced : [],
-      initialCount: new Map(),
+      initialCount: balanceSettings.isMerging ? await this.#divided.initialCounts(namespacesOf(brokers)) : new Map(),
       settings: balanceSettings,
       history: office.history,
       nowMs
@@ -191,21 +195,22 @@ export class Balancer {
 
   async #performOne(decision: Decision): Promise<string> {
     const { actions, ownership, settings } = this.#options
-    if (decision.kind === 'merge') return 'not done: owners cannot merge yet'
     if (this.#isClosed || !this.#leads()) return 'not done: this broker no longer decides'
-    const [bundle, wanted] =
-      decision.kind === 'move' ? [decision.bundle, decision.from] : [decision.bundle, decision.owner]
-    const name = parseBundlePath(bundle)
-    const owner = name === undefined ? undefined : ownership.ownerOf(name)
-    if (owner?.instance !== wanted) return 'not done: it is elsewhere by now'
+    const owners = subjectsOf(decision).map(({ bundle, wanted }) => {
+      const name = parseBundlePath(bundle)
+      const owner = name === undefined ? undefined : ownership.ownerOf(name)
+      return owner?.instance === wanted ? owner : undefined
+    })
+    const [owner] = owners
+    if (owner === undefined || owners.includes(undefined)) return 'not done: it is elsewhere by now'
     try {
       if (decision.kind === 'move') {
         const to = this.#broker(decision.to)
         if (to === undefined) return 'not done: the broker it should go to is gone'
-        await actions.move(bundle, owner, to)
-      } else {
-        await actions.split(bundle, owner, { unload: settings.loadBalancerAutoUnloadSplitBundlesEnabled })
-      }
+        await actions.move(decision.bundle, owner, to)
+      } else if (decision.kind === 'split') {
+        await actions.split(decision.bundle, owner, { unload: settings.loadBalancerAutoUnloadSplitBundlesEnabled })
+      } else await actions.merge(decision.left, decision.right, owner)
       return 'done'
     } catch (error) {
       return `not done: ${reasonOf(error)}`
@@ -230,9 +235,32 @@ export class Balancer {
   }
 }
 
+function namespacesOf(brokers: readonly BrokerView[]): Set<string> {
+  return new Set(brokers.flatMap(({ bundles }) => bundles.map(({ bundle }) => namespaceOfBundle(bundle))))
+}
+
+/** Bundles that it is about, with who has to have them still. */
+function subjectsOf(decision: Decision): { bundle: string; wanted: string }[] {
+  switch (decision.kind) {
+    case 'move':
+      return [{ bundle: decision.bundle, wanted: decision.from }]
+    case 'split':
+      return [{ bundle: decision.bundle, wanted: decision.owner }]
+    case 'merge':
+      return [
+        { bundle: decision.left, wanted: decision.leftOwner },
+        { bundle: decision.right, wanted: decision.rightOwner }
+      ]
+  }
+}
+
 /** What was not done needs no rest: it may be decided otherwise the next time. It counts for the cap nonetheless. */
 function withoutFailed(history: BalanceHistory, done: readonly LoggedDecision[]): BalanceHistory {
   const touched = new Map(history.touched)
-  for (const { bundle, outcome } of done) if (outcome !== 'done') touched.delete(bundle)
+  for (const { kind, bundle, to, outcome } of done) {
+    if (outcome === 'done') continue
+    touched.delete(bundle)
+    if (kind === 'merge') touched.delete(to)
+  }
   return { ...history, touched }
 }

@@ -97,10 +97,11 @@ export class LoadReporter {
     )
   }
 
-  /** The heaviest, and of those only the ones that have anything. */
+  /** The heaviest, and of those only the ones that have anything, unless empty ones may be merged. */
   #told(bundles: readonly BundleLoad[]): readonly BundleLoad[] {
-    const max = this.#options.settings.loadBalancerMaxNumberOfBundlesInBundleLoadReport
-    return bundles.slice(0, max).filter(({ topics }) => topics > 0)
+    const { settings } = this.#options
+    const some = bundles.slice(0, settings.loadBalancerMaxNumberOfBundlesInBundleLoadReport)
+    return settings.strataLoadBalancerAutoBundleMergeEnabled ? some : some.filter(({ topics }) => topics > 0)
   }
 
   async #write(report: { instance: string; load: CollectedLoad; atMs: number }): Promise<void> {

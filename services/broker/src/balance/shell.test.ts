@@ -1,9 +1,11 @@
 import { strict as assert } from 'node:assert'
 import { silentLogger } from '@strata/base'
 import { describe, expect, test } from 'vitest'
-import { PolicyRowSchema } from '../generated/broker_pb.ts'
+import { NamespaceRowSchema, PolicyRowSchema } from '../generated/broker_pb.ts'
 import { encodeRow, keys } from '../namespace/rows.ts'
 import { TopicName } from '../namespace/topic-name.ts'
+import { evenBoundaries } from '../ownership/bundle-name.ts'
+import { encodeBoundaries, ownershipKeys } from '../ownership/rows.ts'
 import { DecisionLog } from './decision-log.ts'
 import { collectLoad, type LoadedTopic, type TopicRates } from './load-collector.ts'
 import { LoadDigest } from './load-digest.ts'
@@ -250,6 +252,47 @@ describe('the leader', () => {
     const balancer = await world.balancer('a:1')
     for (let minute = 0; minute < 3; minute++) await world.minute(balancer)
     expect(world.askedSplits).toEqual([bundle])
+    await balancer.close()
+  })
+
+  test('asks for merges of namespaces that were split, down to what they began with', async () => {
+    const world = new ShellWorld(IDS)
+    world.leader = 'a:1'
+    world.settings.strataLoadBalancerAutoBundleMergeEnabled = true
+    world.settings.loadBalancerSheddingEnabled = false
+    const put = (key: string, value: Uint8Array) => ({ kind: 'put', key, value }) as const
+    await world.store.transact({
+      compares: [],
+      changes: [
+        put(keys.namespace('t/n'), encodeRow(NamespaceRowSchema, { bundleCount: 3 })),
+        put(ownershipKeys.bundlesOf('t/n'), encodeBoundaries(evenBoundaries(4))),
+        put(keys.namespace('t/whole'), encodeRow(NamespaceRowSchema, { bundleCount: 1 }))
+      ]
+    })
+    const [left = '', right = '', ...rest] = bundleNames('t/n', 4).map(String)
+    const others = bundleNames('t/whole', 4).map(String)
+    const empty = (bundle: string) => bundleLoad(bundle, 0, { topics: 0, sessions: 0, siblings: 4 })
+    const here = [left, ...rest, ...others]
+    for (const bundle of here) world.owners.set(bundle, world.broker('a:1'))
+    world.owners.set(right, world.broker('b:1'))
+    const tell = async (): Promise<void> => {
+      await world.report('a:1', collected(here.map(empty), 0.1))
+      await world.report('b:1', collected([empty(right)], 0.1))
+    }
+    await tell()
+    const balancer = await world.balancer('a:1')
+    for (let minute = 0; minute < 29; minute++) await world.minute(balancer)
+    expect(world.askedMerges).toEqual([])
+    world.refusal = 'not now'
+    await world.minute(balancer)
+    world.refusal = undefined
+    await world.minute(balancer)
+    expect(world.askedMerges).toEqual([{ left: rest[0], right: rest[1], owner: 'a:1' }])
+    const cycles = await new DecisionLog(world.store, world.clock).cycles()
+    expect(cycles.flatMap(({ decisions }) => decisions.map(({ outcome }) => outcome))).toEqual([
+      'not done: not now',
+      'done'
+    ])
     await balancer.close()
   })
 })

@@ -184,7 +184,8 @@ export const balanceSettings = {
   }),
   strataLoadBalancerAutoBundleMergeEnabled: boolean({
     default: false,
-    doc: 'Merge neighbours of a namespace that was split once both have been idle for half an hour. Not available yet: it cannot be switched on.'
+    dynamic: true,
+    doc: 'Merge neighbours of a namespace that was split once both have been idle for half an hour.'
   }),
   failureDomainsEnabled: boolean({
     default: false,

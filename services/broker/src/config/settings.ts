@@ -355,8 +355,7 @@ const UNAVAILABLE_SWITCHES = [
   'delayedDeliveryEnabled',
   'transactionCoordinatorEnabled',
   'webSocketServiceEnabled',
-  'functionsWorkerEnabled',
-  'strataLoadBalancerAutoBundleMergeEnabled'
+  'functionsWorkerEnabled'
 ] as const satisfies readonly (keyof BrokerSettings)[]
 
 /** Switches that are on but name something Strata does not have: one sentence each. */

@@ -5,7 +5,7 @@ import { brokerError } from '../errors.ts'
 import { namespaceError } from '../namespace/errors.ts'
 import { keys } from '../namespace/rows.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
-import { bundleOfHash, bundlesBetween, evenBoundaries, hashOf } from './bundle-name.ts'
+import { bundleOfHash, bundlesBetween, evenBoundaries, HASH_MAX, hashOf } from './bundle-name.ts'
 import type { BundleName } from './contract.ts'
 import { decodeBoundaries, decodeBundleCount, encodeBoundaries, ownershipKeys } from './rows.ts'
 
@@ -16,14 +16,15 @@ export interface Division {
   readonly compares: readonly [namespace: Compare, bundles: Compare]
 }
 
-/** What a split writes, and what it compares. */
+/** What a split or a merge writes, and what it compares. */
 export interface DivisionChange {
   readonly compares: readonly Compare[]
   readonly change: { readonly kind: 'put'; readonly key: string; readonly value: Uint8Array }
   readonly parts: readonly BundleName[]
 }
 
-const BUNDLES_DEFAULT = 4
+/** Of a namespace whose row names no number. */
+export const BUNDLES_DEFAULT = 4
 const NAMESPACES_CACHED_MAX = 10_000
 const BUNDLES_MAX = 4096
 
@@ -83,8 +84,7 @@ export class Bundles {
   /** @throws BrokerError NotAllowedError: there is no such bundle, or the boundaries are not ascending inside it */
   async splitOf(bundle: BundleName, boundaries: readonly number[]): Promise<DivisionChange> {
     const { bundles, compares } = await this.of(bundle.namespace)
-    const at = bundles.findIndex(({ range }) => range === bundle.range)
-    if (at === -1) throw brokerError('NotAllowedError', `there is no bundle ${bundle.toString()} any more`)
+    const at = requiredIndex(bundles, bundle)
     const edges = [bundle.start, ...boundaries, bundle.end]
     if (boundaries.length === 0 || edges.some((edge, index) => index > 0 && edge <= (edges[index - 1] ?? 0))) {
       throw brokerError('NotAllowedError', 'boundaries must be ascending, strictly inside the bundle')
@@ -93,19 +93,25 @@ export class Bundles {
       throw brokerError('NotAllowedError', `a namespace is divided into ${BUNDLES_MAX} bundles at most`)
     }
     const starts = bundles.map(({ start }) => start)
-    const all = [...starts.slice(0, at), ...edges.slice(0, -1), ...starts.slice(at + 1), bundles.at(-1)?.end ?? 0]
-    return {
-      compares,
-      change: { kind: 'put', key: ownershipKeys.bundlesOf(bundle.namespace), value: encodeBoundaries(all) },
-      parts: bundlesBetween(bundle.namespace, edges)
-    }
+    const all = [...starts.slice(0, at), ...edges.slice(0, -1), ...starts.slice(at + 1), HASH_MAX]
+    return changeOf(bundle.namespace, { compares, all, edges })
   }
 
-  /** Writes a split, where nobody owns bundles by rows. @throws BrokerError as splitOf, MetadataError: someone was faster */
-  async split(bundle: BundleName, boundaries: readonly number[], clock: Clock): Promise<void> {
-    const { compares, change } = await this.splitOf(bundle, boundaries)
+  /** @throws BrokerError NotAllowedError: they are not two bundles of the namespace, side by side in this order */
+  async mergeOf(left: BundleName, right: BundleName): Promise<DivisionChange> {
+    const { bundles, compares } = await this.of(left.namespace)
+    const at = requiredIndex(bundles, left)
+    if (bundles[at + 1]?.toString() !== right.toString()) {
+      throw brokerError('NotAllowedError', `${right.toString()} does not follow ${left.toString()}`)
+    }
+    const all = [...bundles.filter((_, index) => index !== at + 1).map(({ start }) => start), HASH_MAX]
+    return changeOf(left.namespace, { compares, all, edges: [left.start, right.end] })
+  }
+
+  /** Writes it, where nobody owns bundles by rows. @throws BrokerError MetadataError: someone was faster */
+  async write(namespace: string, { compares, change }: DivisionChange, clock: Clock): Promise<void> {
     const result = await transactUntilAnswered(this.#store, { compares, changes: [change] }, { clock })
-    this.forget(bundle.namespace)
+    this.forget(namespace)
     if (!result.committed) throw brokerError('MetadataError', 'the namespace was divided anew meanwhile')
   }
 
@@ -137,6 +143,25 @@ export class Bundles {
     const oldest = this.#known.keys().next().value
     if (this.#known.size >= NAMESPACES_CACHED_MAX && oldest !== undefined) this.#known.delete(oldest)
     this.#known.set(namespace, division)
+  }
+}
+
+/** @throws BrokerError NotAllowedError */
+function requiredIndex(bundles: readonly BundleName[], bundle: BundleName): number {
+  const at = bundles.findIndex(({ range }) => range === bundle.range)
+  if (at === -1) throw brokerError('NotAllowedError', `there is no bundle ${bundle.toString()} any more`)
+  return at
+}
+
+/** @param division `all`: boundaries of the namespace afterwards; `edges`: those of the new bundles */
+function changeOf(
+  namespace: string,
+  division: { compares: readonly Compare[]; all: readonly number[]; edges: readonly number[] }
+): DivisionChange {
+  return {
+    compares: division.compares,
+    change: { kind: 'put', key: ownershipKeys.bundlesOf(namespace), value: encodeBoundaries(division.all) },
+    parts: bundlesBetween(namespace, division.edges)
   }
 }
 

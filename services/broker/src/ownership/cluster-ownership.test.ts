@@ -173,6 +173,48 @@ describe('a planned move', () => {
     assert.deepEqual(a.notes, [])
     await assert.rejects(b.ownership.locate(bundle), isMetadataError)
   })
+
+  test('a merge makes one of two, topics open, its epoch above both', async () => {
+    const [a, b] = (await set.open(['a', 'b'])) as [TestBroker, TestBroker]
+    const [left, right, third] = await a.ownership.bundlesOf(NAMESPACE)
+    assert(left !== undefined && right !== undefined && third !== undefined)
+    for (const half of [right, left]) await a.ownership.locate(half, { take: true })
+    const epochs = [left, right].map(half => a.ownership.holdOf(half)?.epoch ?? Infinity)
+    await a.ownership.merge(left, right)
+    await set.settle()
+    const [merged, next] = await b.ownership.bundlesOf(NAMESPACE)
+    assert(merged !== undefined)
+    assert.deepEqual([merged.range, next?.range], ['0x00000000_0x80000000', third.range])
+    const hold = a.ownership.holdOf(merged)
+    assert((hold?.epoch ?? 0) > Math.max(...epochs))
+    assert.equal((await b.ownership.locate(merged)).kind, 'there')
+    assert.deepEqual(a.notes, [])
+    for (const half of [left, right]) {
+      assert.equal(a.ownership.holdOf(half), undefined)
+      await assert.rejects(b.ownership.locate(half), isMetadataError)
+    }
+    assert.equal([...(await set.store.scan({ prefix: 'bundle-owners/' })).records].length, 1)
+    await a.ownership.unload(merged, { to: 'b' })
+    assert.deepEqual(a.notes, [`release ${merged.range} b`])
+  })
+
+  test('a merge needs both, side by side, and leaves all as it was otherwise', async () => {
+    const [a, b] = (await set.open(['a', 'b'])) as [TestBroker, TestBroker]
+    const [left, right, third, last] = await a.ownership.bundlesOf(NAMESPACE)
+    assert(left !== undefined && right !== undefined && third !== undefined && last !== undefined)
+    for (const one of [left, third, last]) await a.ownership.locate(one, { take: true })
+    await b.ownership.locate(right, { take: true })
+    const isRefused = (error: unknown): boolean => isBrokerError(error, 'NotAllowedError')
+    await assert.rejects(a.ownership.merge(left, third), isRefused)
+    await assert.rejects(a.ownership.merge(last, third), isRefused)
+    await assert.rejects(a.ownership.merge(left, right), isMetadataError)
+    await set.settle()
+    assert.equal((await a.ownership.bundlesOf(NAMESPACE)).length, 4)
+    assert.notEqual(a.ownership.holdOf(left), undefined)
+    assert.notEqual(b.ownership.holdOf(right), undefined)
+    await a.ownership.merge(third, last)
+    assert.equal((await a.ownership.bundlesOf(NAMESPACE)).at(-1)?.range, '0x80000000_0xffffffff')
+  })
 })
 
 describe('a broker that died', () => {

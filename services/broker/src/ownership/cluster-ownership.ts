@@ -199,10 +199,16 @@ export class ClusterOwnership implements Ownership {
   }
 
   async split(bundle: BundleName, boundaries: readonly number[], options: { unload?: boolean } = {}): Promise<void> {
-    const { parts, compares, change } = await reached(this.#started.splitOf(bundle, boundaries))
-    await this.#request(id => ({ kind: 'split', id, bundle, parts, compares, change }))
+    const division = await reached(this.#started.splitOf(bundle, boundaries))
+    await this.#request(id => ({ kind: 'redivide', id, bundles: [bundle], ...division }))
     this.#started.forget(bundle.namespace)
-    if (options.unload === true) await Promise.all(parts.map(part => this.unload(part)))
+    if (options.unload === true) await Promise.all(division.parts.map(part => this.unload(part)))
+  }
+
+  async merge(left: BundleName, right: BundleName): Promise<void> {
+    const division = await reached(this.#started.mergeOf(left, right))
+    await this.#request(id => ({ kind: 'redivide', id, bundles: [left, right], ...division }))
+    this.#started.forget(left.namespace)
   }
 
   explain(bundle: BundleName): Promise<Explanation> {

@@ -103,6 +103,12 @@ export interface Ownership {
    * halves stay here; with `unload` they move on. @throws BrokerError NotAllowedError for boundaries that do not fit
    */
   split(bundle: BundleName, boundaries: readonly number[], options?: { unload?: boolean }): Promise<void>
+  /**
+   * Makes one bundle of two neighbours that this broker holds both: one transaction, topics stay open.
+   * @throws BrokerError NotAllowedError: `right` does not follow `left`; MetadataError: one of them is not held here or is
+   * moving, the namespace was divided anew meanwhile, the store is not reached
+   */
+  merge(left: BundleName, right: BundleName): Promise<void>
   explain(bundle: BundleName): Promise<Explanation>
   /** Hands everything over and leaves the registry: part of a graceful stop. Bounded by the caller. */
   drain(): Promise<void>

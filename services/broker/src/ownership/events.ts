@@ -61,9 +61,10 @@ export type OwnershipEvent =
   /** `to`: the id of a broker. */
   | { readonly kind: 'unload'; readonly id: number; readonly bundle: BundleName; readonly to: string | undefined }
   | {
-      readonly kind: 'split'
+      /** A split (one bundle becomes several) or a merge (several become one); `bundles` and `parts` cover the same range. */
+      readonly kind: 'redivide'
       readonly id: number
-      readonly bundle: BundleName
+      readonly bundles: readonly BundleName[]
       readonly parts: readonly BundleName[]
       /** The rows of the division as it was, and what is written instead. */
       readonly compares: readonly Compare[]
@@ -109,7 +110,7 @@ export type OwnershipEffect =
   | { readonly kind: 'preload'; readonly bundle: BundleName; readonly names: readonly string[] }
   | { readonly kind: 'suspend'; readonly isSuspended: boolean }
   | { readonly kind: 'located'; readonly id: number; readonly answer: LocateAnswer }
-  /** Of an unload or a split. `refusal` undefined: it is done. */
+  /** Of an unload, a split or a merge. `refusal` undefined: it is done. */
   | { readonly kind: 'done'; readonly id: number; readonly refusal: Refusal | undefined }
   | { readonly kind: 'ask-peers'; readonly round: number; readonly peers: readonly BrokerAddress[] }
   /** This registration is over: register anew. */

@@ -91,25 +91,29 @@ export class Holdings {
     this.#reconcile(local)
   }
 
-  split(request: {
+  /** A split or a merge: topics stay open, under whatever bundles they are in afterwards. */
+  redivide(request: {
     id: number
-    bundle: BundleName
+    bundles: readonly BundleName[]
     parts: readonly BundleName[]
     compares: readonly Compare[]
     change: RawPut
   }): void {
-    const { id, bundle, parts } = request
+    const { id, bundles, parts } = request
     const { isRegistered, registry } = this.#context
-    const local = this.#locals.get(bundle.toString())
-    if (local === undefined || !isRegistered || local.pending !== 'no' || !this.#isUsable(local)) {
+    const locals = bundles.flatMap(bundle => this.#locals.get(bundle.toString()) ?? [])
+    const areHere = locals.length === bundles.length && locals.every(each => this.#isUsable(each))
+    if (!areHere || !isRegistered || locals.some(({ pending }) => pending !== 'no')) {
       this.#done(id, { code: 'MetadataError', reason: 'the bundle is not held here, or is moving' })
       return
     }
-    const row = this.#writer.rowOf({ owner: registry.instance, next: '', reason: `part of ${bundle.range}` })
-    this.#writer.split(local, { ...request, row }, outcome => {
-      if (outcome.kind === 'committed') this.#divided(local, parts)
-      const reason = 'the bundle was moved or divided meanwhile'
-      this.#done(id, outcome.kind === 'committed' ? undefined : { code: 'MetadataError', reason })
+    const from = bundles.map(({ range }) => range).join(' and ')
+    const reason = bundles.length === 1 ? `part of ${from}` : `merged from ${from}`
+    const row = this.#writer.rowOf({ owner: registry.instance, next: '', reason })
+    this.#writer.redivide(locals, { ...request, row }, outcome => {
+      if (outcome.kind === 'committed') this.#redivided(locals, parts)
+      const refusal = 'the bundle was moved or divided meanwhile'
+      this.#done(id, outcome.kind === 'committed' ? undefined : { code: 'MetadataError', reason: refusal })
     })
   }
 
@@ -154,7 +158,7 @@ export class Holdings {
 
   onObsolete(bundle: string): void {
     const local = this.#locals.get(bundle)
-    if (local === undefined || local.pending === 'split') return
+    if (local === undefined || local.pending === 'redivide') return
     this.#onNoSuchBundle(local)
     this.#reconcile(local)
   }
@@ -204,7 +208,7 @@ export class Holdings {
 
   /** H4 */
   #guardTopics(local: LocalBundle, standing: Standing): void {
-    if (local.topics !== 'open' || local.pending === 'split' || this.#isMine(local)) return
+    if (local.topics !== 'open' || local.pending === 'redivide' || this.#isMine(local)) return
     const { table, registry } = this.#context
     const owner = table.get(local.key)?.row.owner ?? ''
     const isOthers = owner !== '' && owner !== local.heldAs && owner !== registry.instance
@@ -346,20 +350,24 @@ export class Holdings {
     this.#waiting.answerAll(local, { kind: 'refused', reason })
   }
 
-  #divided(local: LocalBundle, parts: readonly BundleName[]): void {
-    this.#context.decided(local.key, `divided into ${parts.map(({ range }) => range).join(', ')}`)
+  #redivided(locals: readonly LocalBundle[], parts: readonly BundleName[]): void {
+    const into = parts.map(({ range }) => range).join(', ')
+    const open = locals.find(({ topics }) => topics === 'open')
     for (const part of parts) {
-      const half = this.#local(part)
-      if (half.topics === 'none' && local.topics === 'open') {
-        half.topics = 'open'
-        half.heldAs = local.heldAs
-        this.#keep(half, local.isKept)
+      const next = this.#local(part)
+      if (next.topics === 'none' && open !== undefined) {
+        next.topics = 'open'
+        next.heldAs = open.heldAs
+        this.#keep(next, open.isKept)
       }
-      this.#reconcile(half)
+      this.#reconcile(next)
     }
-    if (local.topics === 'open') local.topics = 'none'
-    this.#keep(local, false)
-    this.#onNoSuchBundle(local)
+    for (const local of locals) {
+      this.#context.decided(local.key, `${parts.length === 1 ? 'merged' : 'divided'} into ${into}`)
+      if (local.topics === 'open') local.topics = 'none'
+      this.#keep(local, false)
+      this.#onNoSuchBundle(local)
+    }
   }
 
   #answer(local: LocalBundle, standing: Standing): void {

@@ -32,7 +32,7 @@ export interface LocalBundle {
   /** The namespace has no such bundle any more. */
   isObsolete: boolean
   /** A transaction about it has no answer yet. */
-  pending: 'no' | 'write' | 'split'
+  pending: 'no' | 'write' | 'redivide'
   pausedUntilMs: number
   preload: readonly string[]
   move: Move | undefined

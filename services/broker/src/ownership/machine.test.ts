@@ -150,6 +150,54 @@ describe('the machine', () => {
     assert.equal(rowIn(step({ kind: 'closed', bundle: KEY })), 'a.1>')
   })
 
+  test('merges what it holds in one transaction', () => {
+    const right = bundleName('a/b', 0x4000_0000, 0x8000_0000)
+    const merged = bundleName('a/b', 0, 0x8000_0000)
+    const change = { kind: 'put', key: 'bundles/a/b', value: new Uint8Array() } as const
+    const merge = (id: number): OwnershipEffect[] => {
+      const division = { parts: [merged], compares: [{ key: 'bundles/a/b', version: 7 }], change }
+      return step({ kind: 'redivide', id, bundles: [BUNDLE, right], ...division })
+    }
+    row(rowOf('a.1'))
+    assert.deepEqual(merge(1), [
+      { kind: 'done', id: 1, refusal: { code: 'MetadataError', reason: 'the bundle is not held here, or is moving' } }
+    ])
+    const taking = step({ kind: 'locate', id: 1, bundle: right, take: true })
+    const taken = ++version
+    answer(taking, { kind: 'committed', revision: taken })
+    const merging = merge(2)
+    assert.deepEqual(transactIn(merging).compares, [
+      { key: `bundle-owners/${KEY}`, version: taken - 1 },
+      { key: `bundle-owners/${right.toString()}`, version: taken },
+      { key: `bundle-owners/${merged.toString()}`, version: 0 },
+      { key: 'brokers/a.1', version: 101 },
+      { key: 'bundles/a/b', version: 7 }
+    ])
+    const done = answer(merging, { kind: 'committed', revision: ++version })
+    assert.deepEqual(
+      done.filter(({ kind }) => kind !== 'decided'),
+      [{ kind: 'done', id: 2, refusal: undefined }]
+    )
+    assert.equal(machine.holdVersion(merged.toString()), version)
+    assert.equal(machine.holdVersion(KEY), undefined)
+    assert.deepEqual(machine.held().map(String), [merged.toString()])
+  })
+
+  test('keeps both halves where a merge came to nothing', () => {
+    const right = bundleName('a/b', 0x4000_0000, 0x8000_0000)
+    const merged = bundleName('a/b', 0, 0x8000_0000)
+    row(rowOf('a.1'))
+    step({ kind: 'row', bundle: right.toString(), row: rowOf('a.1'), version: ++version, source: 'watch' })
+    const change = { kind: 'put', key: 'bundles/a/b', value: new Uint8Array() } as const
+    const merging = step({
+      ...{ kind: 'redivide', id: 1, bundles: [BUNDLE, right], parts: [merged], compares: [], change }
+    })
+    const [refused] = answer(merging, { kind: 'conflict' })
+    assert(refused?.kind === 'done' && refused.refusal?.code === 'MetadataError')
+    for (const half of [BUNDLE, right]) assert.notEqual(machine.holdVersion(half.toString()), undefined)
+    assert.equal(machine.holdVersion(merged.toString()), undefined)
+  })
+
   test('keeps topics of a lost lease open, and takes back what nobody took before anything else', () => {
     row(rowOf('a.1'))
     const lost = step({ kind: 'lease-lost' })

@@ -128,7 +128,7 @@ export class OwnershipMachine {
   }
 
   #onRequest(
-    event: Extract<OwnershipEvent, { kind: 'locate' | 'unload' | 'split' | 'obsolete' | 'leave' | 'closed' }>
+    event: Extract<OwnershipEvent, { kind: 'locate' | 'unload' | 'redivide' | 'obsolete' | 'leave' | 'closed' }>
   ): void {
     switch (event.kind) {
       case 'locate':
@@ -137,8 +137,8 @@ export class OwnershipMachine {
       case 'unload':
         this.#holdings.unload(event)
         return
-      case 'split':
-        this.#holdings.split(event)
+      case 'redivide':
+        this.#holdings.redivide(event)
         return
       case 'obsolete':
         this.#holdings.onObsolete(event.bundle)

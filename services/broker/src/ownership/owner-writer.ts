@@ -68,30 +68,34 @@ export class OwnerWriter {
     })
   }
 
-  /** The row gives way to those of its parts, all held here. */
-  split(
-    local: LocalBundle,
+  /**
+   * The rows of a split or a merge give way to those of its parts, all held here. The new rows have the version of this
+   * transaction, which is above those of all rows before: epochs of holds grow with every change of division, too.
+   */
+  redivide(
+    locals: readonly LocalBundle[],
     division: { parts: readonly BundleName[]; row: OwnerRow; compares: readonly Compare[]; change: RawPut },
     onOutcome: (outcome: Outcome) => void
   ): void {
     const { parts, row, compares, change } = division
-    local.pending = 'split'
-    const judgedVersion = this.#versionOf(local)
+    const judged = locals.map(local => ({ local, version: this.#versionOf(local) }))
+    for (const local of locals) local.pending = 'redivide'
+    const own = locals.map(({ key }) => ({ key: ownershipKeys.owner(key), version: this.#versionOf({ key }) }))
+    const free = parts.map(part => ({ key: ownershipKeys.owner(part.toString()), version: 0 }))
     this.#context.transact({
-      compares: [...this.#compares(local), ...compares],
+      compares: [...own, ...free, this.#context.registry.ownCompare, ...compares],
       changes: [
-        { kind: 'delete', key: ownershipKeys.owner(local.key) },
+        ...locals.map(({ key }) => ({ kind: 'delete', key: ownershipKeys.owner(key) }) as const),
         ...parts.map(part => ({ kind: 'own', bundle: part, row, namesTopics: false }) as const),
         change
       ],
       onOutcome: outcome => {
         if (outcome.kind === 'committed') {
-          const version = outcome.revision
-          this.apply(local.name, { row: undefined, version })
-          for (const part of parts) this.apply(part, { row, version })
+          for (const { name } of locals) this.apply(name, { row: undefined, version: outcome.revision })
+          for (const part of parts) this.apply(part, { row, version: outcome.revision })
         }
         onOutcome(outcome)
-        this.#settle(local, outcome, judgedVersion)
+        for (const { local, version } of judged) this.#settle(local, outcome, version)
       }
     })
   }
@@ -115,7 +119,7 @@ export class OwnerWriter {
   }
 
   /** Of its row as it is known; 0: there is none. */
-  #versionOf({ key }: LocalBundle): number {
+  #versionOf({ key }: Pick<LocalBundle, 'key'>): number {
     return this.#context.table.get(key)?.version ?? 0
   }
 

@@ -101,9 +101,16 @@ export class SoleOwnership implements Ownership {
   }
 
   async split(bundle: BundleName, boundaries: readonly number[], options: { unload?: boolean } = {}): Promise<void> {
-    await this.#started.split(bundle, boundaries, this.#options.clock)
+    const division = await this.#started.splitOf(bundle, boundaries)
+    await this.#started.write(bundle.namespace, division, this.#options.clock)
     this.#held.delete(bundle.toString())
     if (options.unload === true) await this.#release(bundle)
+  }
+
+  async merge(left: BundleName, right: BundleName): Promise<void> {
+    const division = await this.#started.mergeOf(left, right)
+    await this.#started.write(left.namespace, division, this.#options.clock)
+    for (const bundle of [left, right]) this.#held.delete(bundle.toString())
   }
 
   explain(bundle: BundleName): Promise<Explanation> {

@@ -71,6 +71,30 @@ export async function splitBundle(request: AdminRequest): Promise<AdminReply> {
   return done()
 }
 
+/**
+ * With the one that follows it, or with the one that follows it and is named: what was read of a namespace that was divided
+ * anew meanwhile merges nothing else. Another broker's comes here first, so that both halves are under one owner.
+ * @throws RestError 412
+ */
+export async function mergeBundle(request: AdminRequest): Promise<AdminReply> {
+  await requiredNamespace(request)
+  const left = await requiredBundle(request)
+  const { ownership } = request.backend.homes
+  const all = await ownership.bundlesOf(left.namespace)
+  const right = all.find(({ start }) => start === left.end) ?? refuse(412, `No bundle follows ${left.range}`)
+  const wanted = (request.query.with ?? right.range).toLowerCase()
+  if (wanted !== right.range) refuse(412, `${left.range} is followed by ${right.range}, not by ${wanted}`)
+  const placement = await ownership.locate(right, { take: true })
+  if (placement.kind === 'there') {
+    const to = encodeURIComponent(ownership.self.id)
+    const path = `${BUNDLE_PATH}/${right.toString()}/unload?destinationBroker=${to}`
+    requireDone(await ask(request, placement.broker, { path }))
+    await ownership.locate(right, { take: true }) // the other broker may know that it is here before this one does
+  }
+  await ownership.merge(left, right)
+  return done()
+}
+
 /** Between the two topics in the middle, by their hashes. */
 async function evenByTopics(request: AdminRequest, bundle: BundleName): Promise<number[]> {
   const hashes: number[] = []

@@ -52,6 +52,7 @@ export class ShellWorld {
   readonly owners = new Map<string, BrokerAddress>()
   readonly asked: AskedMove[] = []
   readonly askedSplits: string[] = []
+  readonly askedMerges: { left: string; right: string; owner: string }[] = []
   leader: string | undefined
   /** What an owner answers to a request to move. */
   refusal: string | undefined
@@ -95,6 +96,10 @@ export class ShellWorld {
       },
       split: async bundle => {
         this.askedSplits.push(bundle)
+      },
+      merge: async (left, right, owner) => {
+        if (this.refusal !== undefined) throw new Error(this.refusal)
+        this.askedMerges.push({ left, right, owner: owner.id })
       }
     }
     const ownership = {
