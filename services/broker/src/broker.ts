@@ -196,6 +196,7 @@ export class Broker {
   async serve(): Promise<void> {
     await this.balance.open() // from the first bundle on it goes by the rules
     await this.#ownership.start({ self: this.#address(), topics: this.topics })
+    if (this.#closing !== undefined) return // it was closed meanwhile
     this.homes.open(this.#ownership)
     if (!this.isAlone) this.balance.start()
     this.sweeper.start()
@@ -228,7 +229,7 @@ export class Broker {
     const closed = Promise.all([this.topics.close(), unbalanced])
     await this.#within(Math.max(0, sinceMs + timeoutMs - this.#clock.nowMs()), closed)
     this.#server.closeAll('the broker shuts down')
-    if (this.homes.isOpen) await this.#ownership.close()
+    await this.#ownership.close() // also of a start that came to nothing: its lease is given back
     this.peers.close()
     this.blocks.close()
     this.balance.close()

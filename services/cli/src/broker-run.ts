@@ -93,11 +93,14 @@ async function serve({ settings, metadata, logger, json, stopped, standing }: Pa
   const directory = await openBookieRegistry({ ...doors, clusterId, security })
   try {
     const quorum = quorumOf(settings)
+    const starting = new AbortController()
+    void stopped.then(() => starting.abort(new CommandFailure('it was stopped before it was ready')))
     const serving = await openServing({
       ...{ ...doors, settings, directory, quorum },
       random: () => randomInt(2 ** 32) / 2 ** 32,
       storageTroubles: () => troublesOf(directory, quorum.ackQuorum),
-      cluster: { leaseMs: settings.metadataStoreSessionTimeoutMillis }
+      cluster: { leaseMs: settings.metadataStoreSessionTimeoutMillis },
+      signal: starting.signal
     })
     const leaseMs = settings.metadataStoreSessionTimeoutMillis
     const watchdog = settings.strataWatchdogEnabled

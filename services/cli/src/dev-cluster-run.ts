@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { bookieErrors, lockDirectory } from '@strata/bookie'
 import { Control, knownPorts } from './dev-cluster/control.ts'
 import { findEtcd } from './dev-cluster/etcd-binary.ts'
+import { Keeper } from './dev-cluster/keeper.ts'
 import type { Member, Ending } from './dev-cluster/member.ts'
 import { Members } from './dev-cluster/members.ts'
 import { planCluster, type ClusterPlan } from './dev-cluster/plan.ts'
@@ -43,7 +44,8 @@ export async function runDevCluster(flags: DevClusterFlags): Promise<void> {
 }
 
 async function run(plan: ClusterPlan, json: boolean): Promise<void> {
-  const members = new Members(plan, ending => tellEnding(ending, json))
+  const keeper = new Keeper()
+  const members = new Members(plan, { keeper, onEnded: ending => tellEnding(ending, json) })
   // a second Ctrl-C ends this process at once, and with it all of them
   const onExit = (): void => members.killAll()
   process.on('exit', onExit)
@@ -60,6 +62,7 @@ async function run(plan: ClusterPlan, json: boolean): Promise<void> {
   } finally {
     control?.close()
     await members.stop()
+    keeper.close()
     process.off('exit', onExit)
   }
 }

@@ -102,6 +102,10 @@ export class Registration {
   async #tryToJoin(): Promise<boolean> {
     const { store, clock, leaseMs, newInstance, describe, replaced, onRegistered } = this.#options
     const lease = await store.grantLease(leaseMs)
+    if (this.#isStopped()) {
+      lease.revoke().catch(() => undefined)
+      return false
+    }
     const instance = newInstance()
     const key = ownershipKeys.broker(instance)
     const doomed = new Set([...this.#former, ...replaced()])

@@ -30,6 +30,8 @@ export interface ServingOptions {
     /** How long the others go on counting with this one when they do not hear of it. */
     readonly leaseMs: number
   }
+  /** Ends a start that waits for the cluster, with its reason: what was opened by then is closed, and nothing stays registered. */
+  readonly signal?: AbortSignal
 }
 
 /** A broker that serves: its topics over ledgers, its port for clients, its HTTP. */
@@ -124,6 +126,11 @@ async function open(
   await admin.start().catch((error: unknown) => {
     throw listenError(error, { key: 'webServicePort', port: webServicePort, address })
   })
-  await broker.serve()
+  await Promise.race([broker.serve(), ...(options.signal === undefined ? [] : [abortion(options.signal)])])
   return { broker, admin }
+}
+
+async function abortion(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
+  signal.throwIfAborted()
 }

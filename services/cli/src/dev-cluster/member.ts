@@ -1,11 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, type WriteStream } from 'node:fs'
+import { closeSync, createWriteStream, openSync, type WriteStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { systemClock } from '@strata/base'
 import { CommandFailure } from '../failure.ts'
 import { pause } from '../interrupt.ts'
+import type { Keeper } from './keeper.ts'
 import type { MemberPlan } from './plan.ts'
 
 const READY_MS_MAX = 120_000
@@ -30,13 +31,15 @@ export interface Ending {
  */
 export class Member {
   readonly plan: MemberPlan
+  readonly #keeper: Keeper
   readonly #onEnded: (ending: Ending) => void
   #child: ChildProcess | undefined
   #ready: ReadyLine = {}
   #isStopping = false
 
-  constructor(plan: MemberPlan, onEnded: (ending: Ending) => void) {
+  constructor(plan: MemberPlan, { keeper, onEnded }: { keeper: Keeper; onEnded: (ending: Ending) => void }) {
     this.plan = plan
+    this.#keeper = keeper
     this.#onEnded = onEnded
   }
 
@@ -51,14 +54,17 @@ export class Member {
 
   /** Ready when it resolves. @throws CommandFailure: with the last line that it wrote */
   async start(signal: AbortSignal): Promise<void> {
-    const { name, command, log: path } = this.plan
+    const { name, kind, command, log: path } = this.plan
     const log = createWriteStream(path, { flags: 'a' })
     await once(log, 'open')
+    // written by the process itself: it has more to say than this one may live to hear
+    const errors = openSync(path, 'a')
     const [program = '', ...args] = command
-    const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: environment() })
+    const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', errors], env: environment() })
+    closeSync(errors)
+    if (child.pid !== undefined) this.#keeper.started(kind, child.pid)
     this.#child = child
     this.#isStopping = false
-    child.stderr.pipe(log, { end: false })
     const ended = this.#watch(child, log)
     try {
       await Promise.race([this.#becomeReady(child, log, signal), ended.then(how => this.#failStart(how))])
@@ -141,6 +147,7 @@ export class Member {
       )
     })
     log.end()
+    if (child.pid !== undefined) this.#keeper.ended(child.pid)
     const wasAsked = this.#isStopping
     if (this.#child === child) this.#child = undefined
     const wasReady = this.plan.kind === 'etcd' || this.#ready['pid'] === child.pid

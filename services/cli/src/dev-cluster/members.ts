@@ -2,8 +2,9 @@ import { createLogger } from '@strata/base'
 import { CommandFailure } from '../failure.ts'
 import { initCluster } from '../init-cluster.ts'
 import { openMetadataStore } from '../metadata-door.ts'
+import type { Keeper } from './keeper.ts'
 import { Member, type Ending } from './member.ts'
-import { CLUSTER_NAME, type ClusterPlan, type MemberKind } from './plan.ts'
+import { CLUSTER_NAME, STOP_ORDER, type ClusterPlan, type MemberKind } from './plan.ts'
 
 /**
  * The processes of a cluster: started from the bottom up, stopped from the top down. Restarts nothing by itself.
@@ -15,9 +16,9 @@ export class Members {
   /** One change at a time. */
   #turn: Promise<void> = Promise.resolve()
 
-  constructor(plan: ClusterPlan, onEnded: (ending: Ending) => void) {
+  constructor(plan: ClusterPlan, doors: { keeper: Keeper; onEnded: (ending: Ending) => void }) {
     this.plan = plan
-    this.all = plan.members.map(member => new Member(member, onEnded))
+    this.all = plan.members.map(member => new Member(member, doors))
   }
 
   /** @throws CommandFailure: what was started is stopped again by the caller */
@@ -39,11 +40,11 @@ export class Members {
     })
   }
 
-  /** Brokers first, so that what they hold is handed to storage nodes that are there; etcd last. */
+  /** In order; what was started by then, and nothing more. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#alone(async () => {
-      for (const kind of ['broker', 'bookie', 'etcd'] as const) await this.#each(kind, member => member.stop())
+      for (const kind of STOP_ORDER) await this.#each(kind, member => member.stop())
     })
   }
 

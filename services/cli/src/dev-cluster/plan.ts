@@ -8,6 +8,9 @@ const HOST = '127.0.0.1'
 
 export type MemberKind = 'etcd' | 'bookie' | 'broker'
 
+/** Brokers first, so that what they hold is handed to storage nodes that are there; etcd last. */
+export const STOP_ORDER = ['broker', 'bookie', 'etcd'] as const satisfies readonly MemberKind[]
+
 /** A process of the cluster. Addresses stay what they are over restarts. */
 export interface MemberPlan {
   readonly name: string
