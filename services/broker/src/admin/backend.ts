@@ -14,7 +14,7 @@ import type { TopicRegistry } from '../topic/topic-registry.ts'
 /** What HTTP needs of topics in memory. */
 export type AdminTopics = Pick<
   TopicRegistry,
-  'find' | 'load' | 'unload' | 'delete' | 'deletePartitionData' | 'values' | 'size' | 'hasLog' | 'erase' | 'moves'
+  'find' | 'load' | 'reload' | 'delete' | 'deletePartitionData' | 'values' | 'size' | 'hasLog' | 'erase' | 'moves'
 >
 
 export interface ConnectionCounts {

@@ -85,6 +85,12 @@ export class TopicHomes {
     return [...new Set([OWN_TOPIC_NAMESPACE, ...ownership.held().map(({ namespace }) => namespace)])]
   }
 
+  /** As clients are told to come back to; undefined: there is no other, and they come the way they came before. */
+  selfAmongSeveral(): BrokerAddress | undefined {
+    if (!this.isOpen || this.ownership.brokers().length <= 1) return undefined
+    return this.ownership.self
+  }
+
   /** Does it leave with no bundle? */
   isOwn(name: TopicName): boolean {
     return this.isOpen && this.#isOwn(name)

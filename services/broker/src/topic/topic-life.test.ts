@@ -72,6 +72,23 @@ describe('unloading', () => {
   })
 })
 
+describe('unloading what stays here', () => {
+  test('is loaded again for clients that are about to come back, and only for them', async () => {
+    await started()
+    const client = await world.connect()
+    await client.producer(TOPIC)
+    const { topics } = world.broker
+    const before = await topics.load(NAME, { mayCreate: false })
+    await topics.reload(NAME)
+    assert.equal((await client.take(() => true)).command.case, 'closeProducer')
+    while (topics.find(NAME) === undefined) await new Promise(setImmediate)
+    assert.notEqual(topics.find(NAME), before)
+    await topics.reload(NAME)
+    await new Promise(setImmediate)
+    assert.equal(topics.find(NAME), undefined)
+  })
+})
+
 describe('deleting', () => {
   test('is refused while clients are connected, unless it is forced; then nothing is left', async () => {
     await started()

@@ -168,14 +168,22 @@ export class TopicRegistry implements BundleTopics {
     return this.#generations.get(topic) ?? ''
   }
 
-  /** Frees the topic's memory; its clients come again. Does nothing where it is not loaded. */
-  async unload(name: TopicName): Promise<void> {
+  /** Frees the topic's memory; its clients come again, to `next` if that is told. Does nothing where it is not loaded. */
+  async unload(name: TopicName, next?: BrokerAddress): Promise<void> {
     const key = name.toString()
     const loading = this.#loading.get(key)
     if (loading !== undefined) await loading.topic.catch(() => undefined)
     const topic = this.#topics.get(key)
     if (topic === undefined) await this.#leaving.get(key)?.done
-    else await this.#leave(topic, () => topic.close())
+    else await this.#leave(topic, () => topic.close(next))
+  }
+
+  /** Unloads a topic that stays here: clients that are told so come back at once, and it is loaded again meanwhile. */
+  async reload(name: TopicName): Promise<void> {
+    const topic = this.find(name)
+    const isUsed = topic !== undefined && topic.idleSinceMs === undefined
+    await this.unload(name, this.#homes.selfAmongSeveral())
+    if (isUsed) this.#loadAhead(name)
   }
 
   // ------------------------------------------------------------ deleting
@@ -276,15 +284,17 @@ export class TopicRegistry implements BundleTopics {
   }
 
   preload(_bundle: BundleName, names: readonly TopicName[]): void {
-    for (const name of names) {
-      this.load(name, { mayCreate: false }).catch((error: unknown) => {
-        const fields = { event: 'topic.preload_failed', topic: name.toString(), reason: reasonOf(error) }
-        this.logger.info(fields, 'a topic was not loaded ahead of its clients')
-      })
-    }
+    for (const name of names) this.#loadAhead(name)
     this.resumeDeletions().catch((error: unknown) => {
       const reason = reasonOf(error)
       this.logger.warn({ event: 'topic.delete_failed', reason }, 'a deletion could not be carried on')
+    })
+  }
+
+  #loadAhead(name: TopicName): void {
+    this.load(name, { mayCreate: false }).catch((error: unknown) => {
+      const fields = { event: 'topic.preload_failed', topic: name.toString(), reason: reasonOf(error) }
+      this.logger.info(fields, 'a topic was not loaded ahead of its clients')
     })
   }
 

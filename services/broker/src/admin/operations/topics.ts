@@ -216,7 +216,7 @@ async function deleting(run: () => Promise<void>): Promise<void> {
 
 export async function unloadTopic(request: AdminRequest): Promise<AdminReply> {
   const parts = await partsOfTopic(request, topicOf(request))
-  const here = (part: TopicName): Promise<void> => request.backend.topics.unload(part)
+  const here = (part: TopicName): Promise<void> => request.backend.topics.reload(part)
   allOf(await onParts(request, parts, { here, there: requireDone }))
   return done()
 }
