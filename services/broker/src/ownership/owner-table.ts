@@ -18,12 +18,16 @@ export interface KnownRow {
   readonly seenAtMs: number
 }
 
+const WORDS_MAX = 10_000
+const NO_TOPICS: readonly string[] = []
+
 /**
  * The rows of all bundles, as far as they are known here. Built so that no order of watch and answers leaves a row standing
  * that was deleted: an answer counts only if it is newer than everything that the watch told.
  */
 export class OwnerTable {
   readonly #rows = new Map<string, KnownRow>()
+  readonly #words = new Map<string, string>()
   #watchedVersion = 0
 
   get(bundle: string): KnownRow | undefined {
@@ -49,8 +53,32 @@ export class OwnerTable {
     if (known !== undefined && known.version >= version) return false
     if (row === undefined) {
       if (!this.#rows.delete(bundle)) return false
-    } else this.#rows.set(bundle, { row, version, seenAtMs: nowMs })
+    } else {
+      // a part of a key holds on to all of it, and a whole number needs no place of its own
+      const key = known === undefined ? Buffer.from(bundle).toString() : bundle
+      this.#rows.set(key, { row: this.#compact(row), version, seenAtMs: Math.ceil(nowMs) })
+    }
     return { before: known?.row }
+  }
+
+  /** Words that many rows have are kept once; a row that names no topics has no list of its own. */
+  #compact(row: OwnerRow): OwnerRow {
+    return {
+      owner: this.#shared(row.owner),
+      next: this.#shared(row.next),
+      sinceMs: row.sinceMs,
+      movingMs: row.movingMs,
+      reason: this.#shared(row.reason),
+      loadedTopics: row.loadedTopics.length === 0 ? NO_TOPICS : row.loadedTopics
+    }
+  }
+
+  #shared(word: string): string {
+    const known = this.#words.get(word)
+    if (known !== undefined) return known
+    if (this.#words.size >= WORDS_MAX) this.#words.clear() // registrations come and go
+    this.#words.set(word, word)
+    return word
   }
 
   standing(bundle: string, isAlive: (instance: string) => boolean, nowMs: number): Standing {
