@@ -1,34 +1,33 @@
-// One mutant by name, seed after seed until one fails by a promise it names (the control: by any):
-// node mutant-child.mjs NAME SEED,SEED,... FROM TO. First the seeds that are named. Prints one line of JSON.
+// One mutant in a process of its own: node mutant-child.mjs '{"edits":[...],"diesBy":[...],"trials":[...]}'. Trials are seeds,
+// and names of plans in regressions/. Runs one after the other until one fails by a promise that is named (no promise
+// is: by any), and prints one line of JSON.
+import { readFileSync } from 'node:fs'
 import { register } from 'node:module'
-import { mutants } from './mutants.mjs'
 
-const [name, named, from, to] = process.argv.slice(2)
-const mutant = mutants.find(candidate => candidate.name === name)
-register('./mutant-hook.mjs', import.meta.url, { data: { edits: mutant?.edits ?? [] } })
+const { edits, diesBy, trials } = JSON.parse(process.argv[2])
+register('./mutant-hook.mjs', import.meta.url, { data: { edits } })
 const { planOf } = await import('../dist/sim/plan.js')
 const { runPlan } = await import('../dist/sim/run-seed.js')
 
-const expected = mutant?.diesBy ?? []
 const startedAt = performance.now()
 const others = {}
-let seeds = 0
+let runs = 0
 let death
 
-function* seedsToTry() {
-  for (const seed of named.split(',')) if (seed !== '') yield Number(seed)
-  for (let seed = Number(from); seed < Number(to); seed++) yield seed
+function planOfTrial(trial) {
+  if (typeof trial === 'number') return planOf(trial)
+  return JSON.parse(readFileSync(new URL(`./regressions/${trial}.json`, import.meta.url), 'utf8')).plan
 }
 
-for (const seed of seedsToTry()) {
-  seeds++
-  const { failure } = await runPlan(planOf(seed))
+for (const trial of trials) {
+  runs++
+  const { failure } = await runPlan(planOfTrial(trial))
   if (failure === undefined) continue
-  if (mutant === undefined || expected.includes(failure.invariant)) {
-    death = { seed, ...failure }
+  if (diesBy.length === 0 || diesBy.includes(failure.invariant)) {
+    death = { trial, ...failure }
     break
   }
-  others[failure.invariant] ??= `seed ${seed}: ${failure.message.split('\n')[0]}`
+  others[failure.invariant] ??= `${trial}: ${failure.message.split('\n')[0]}`
 }
 const seconds = (performance.now() - startedAt) / 1000
-process.stdout.write(`${JSON.stringify({ name, seeds, seconds, failure: death, others })}\n`)
+process.stdout.write(`${JSON.stringify({ runs, seconds, death, others })}\n`)

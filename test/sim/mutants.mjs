@@ -1,16 +1,32 @@
-// Known ways to break the protocol: patches of the built production code, each with the rule it breaks and the invariants
-// it may die by (see history.ts). Every `from` must be found exactly once in its file.
+// Known ways to break the protocol: patches of the built production code. Each names the rule that it breaks, the
+// invariants that it may die by (see history.ts), and what it dies in: seeds, and plans in regressions/ where seeds seldom
+// bring about what it takes. Every `from` must be found exactly once in its file.
 import { nodeMutants } from './node-mutants.mjs'
+
+/** As design documents name them: each must be broken by one mutant or more. */
+export const RULES = [
+  'append',
+  'closed at L',
+  'ensemble change',
+  "a node's order",
+  'recovery',
+  'a node must not lie',
+  'ambiguity',
+  're-replication',
+  'deletion',
+  'storage'
+]
 
 const PROTOCOL = 'libs/ledger-protocol/dist/'
 const CLIENT = 'libs/ledger-client/dist/'
 const BOOKIE = 'services/bookie/dist/'
+const METADATA = 'libs/metadata/dist/'
 
 const protocolMutants = [
-  // ------------------------------------------------------------ durable before acknowledged, in order
   {
     name: 'acknowledge at Qa - 1',
-    seeds: [1],
+    rule: 'append',
+    trials: [1],
     edits: [
       { file: `${PROTOCOL}ledger-writer.js`, from: 'if (copies >= ackQuorum)', to: 'if (copies >= ackQuorum - 1)' },
       {
@@ -23,7 +39,8 @@ const protocolMutants = [
   },
   {
     name: 'tell nodes a LAC that is not confirmed',
-    seeds: [1],
+    rule: 'append',
+    trials: ['readers-of-an-open-ledger'],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -35,7 +52,8 @@ const protocolMutants = [
   },
   {
     name: 'acknowledge before the sync',
-    seeds: [14],
+    rule: 'append',
+    trials: [14],
     edits: [
       {
         file: `${BOOKIE}journal/journal.js`,
@@ -47,7 +65,8 @@ const protocolMutants = [
   },
   {
     name: 'go on after a failed sync',
-    seeds: [14],
+    rule: 'append',
+    trials: [14],
     edits: [
       {
         file: `${BOOKIE}journal/journal.js`,
@@ -57,10 +76,10 @@ const protocolMutants = [
     ],
     diesBy: ['node-keeps', 'node-no-lie', 'starts']
   },
-  // ------------------------------------------------------------ ensemble change
   {
     name: 'do not freeze the LAC during a change',
-    seeds: [14],
+    rule: 'ensemble change',
+    trials: [14],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -72,7 +91,8 @@ const protocolMutants = [
   },
   {
     name: 'confirm behind the failure',
-    seeds: [72],
+    rule: 'ensemble change',
+    trials: [72],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -84,7 +104,8 @@ const protocolMutants = [
   },
   {
     name: 'count the confirmations of a replaced node',
-    seeds: [83],
+    rule: 'ensemble change',
+    trials: ['replaced-with-what-it-confirmed'],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -96,7 +117,8 @@ const protocolMutants = [
   },
   {
     name: 'do not send again to the new node',
-    seeds: [5],
+    rule: 'ensemble change',
+    trials: [5],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -108,7 +130,8 @@ const protocolMutants = [
   },
   {
     name: 'send to the new node before the change is committed',
-    seeds: [36],
+    rule: 'ensemble change',
+    trials: ['change-that-metadata-does-not-take'],
     edits: [
       {
         file: `${CLIENT}ledger-appender.js`,
@@ -120,7 +143,8 @@ const protocolMutants = [
   },
   {
     name: 'begin the new ensemble one entry late',
-    seeds: [4],
+    rule: 'ensemble change',
+    trials: [4],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -132,13 +156,28 @@ const protocolMutants = [
   },
   {
     name: 'go on after a change that was refused',
-    seeds: [83],
+    rule: 'ensemble change',
+    trials: [83],
     edits: [{ file: `${CLIENT}ledger-appender.js`, from: "if (committed === 'fenced')", to: 'if (false)' }],
     diesBy: ['quorum-acked', 'end-covers']
   },
   {
+    name: 'propose a second change while one is undecided',
+    rule: 'ensemble change',
+    trials: [14],
+    edits: [
+      {
+        file: `${PROTOCOL}ledger-writer.js`,
+        from: "if (this.#state.kind !== 'writing' && this.#state.kind !== 'stalled')\n            return;\n        const leaving",
+        to: 'const leaving'
+      }
+    ],
+    diesBy: ['no-bug', 'state-moves', 'quorum-acked']
+  },
+  {
     name: 'send again with another LAC',
-    seeds: [68],
+    rule: 'ensemble change',
+    trials: [68],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -148,10 +187,10 @@ const protocolMutants = [
     ],
     diesBy: ['one-content']
   },
-  // ------------------------------------------------------------ a node's order
   {
     name: 'answer a fence before the adds in front of it',
-    seeds: [2],
+    rule: "a node's order",
+    trials: ['fence-behind-slow-adds'],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -163,7 +202,8 @@ const protocolMutants = [
   },
   {
     name: 'answer a second fence before the first is synced',
-    seeds: [41],
+    rule: "a node's order",
+    trials: [41],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -175,19 +215,22 @@ const protocolMutants = [
   },
   {
     name: 'keep no fence in the index',
-    seeds: [47],
+    rule: "a node's order",
+    trials: [47],
     edits: [{ file: `${BOOKIE}index/rows.js`, from: 'fenced: ledger.isFenceSynced', to: 'fenced: false' }],
     diesBy: ['fence-holds', 'end-covers']
   },
   {
     name: 'forget fences when the journal is read again',
-    seeds: [96],
+    rule: "a node's order",
+    trials: [96],
     edits: [{ file: `${BOOKIE}recovery.js`, from: 'ledger.isFenced = true;', to: '' }],
     diesBy: ['fence-holds', 'end-covers']
   },
   {
     name: 'take adds of a fenced ledger',
-    seeds: [2],
+    rule: "a node's order",
+    trials: [2],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -197,11 +240,24 @@ const protocolMutants = [
     ],
     diesBy: ['fence-holds', 'end-covers']
   },
-  // ------------------------------------------------------------ recovery
+  {
+    name: 'keep no fence of a ledger that was never seen',
+    rule: "a node's order",
+    trials: [7],
+    edits: [
+      {
+        file: `${BOOKIE}storage-node.js`,
+        from: 'if (ledger.isFenceSynced && ledger.pendingRecords === 0)\n            return;',
+        to: 'if (ledger.lastEntry < 0 && ledger.pendingRecords === 0) { ledger.isFenced = false; return; }\n        if (ledger.isFenceSynced && ledger.pendingRecords === 0)\n            return;'
+      }
+    ],
+    diesBy: ['fence-holds', 'end-covers']
+  },
   // Beginning to read when too few nodes are fenced is none: all are asked to at once, and every read fences as well.
   {
     name: 'read without fencing',
-    seeds: [2],
+    rule: 'recovery',
+    trials: [2],
     edits: [
       {
         file: `${CLIENT}recover-ledger.js`,
@@ -214,7 +270,8 @@ const protocolMutants = [
   },
   {
     name: 'accept unknown as absent',
-    seeds: [78],
+    rule: 'recovery',
+    trials: ['lost-volume-and-a-node-without-copies'],
     edits: [
       {
         file: `${PROTOCOL}ledger-recovery.js`,
@@ -226,7 +283,8 @@ const protocolMutants = [
   },
   {
     name: 'accept silence as absent',
-    seeds: [2],
+    rule: 'recovery',
+    trials: ['silent-node-of-three'],
     edits: [
       {
         file: `${PROTOCOL}ledger-recovery.js`,
@@ -237,7 +295,22 @@ const protocolMutants = [
     diesBy: ['end-covers']
   },
   {
+    name: 'wait for ever for a node that is silent',
+    rule: 'recovery',
+    trials: ['silent-node-of-three'],
+    edits: [
+      {
+        file: `${CLIENT}recover-ledger.js`,
+        from: 'if (error instanceof CodedError)\n                recovery.onUnreachable(bookie);',
+        to: 'if (error instanceof CodedError) return;'
+      }
+    ],
+    diesBy: ['liveness']
+  },
+  {
     name: 'let one node say that an entry is absent',
+    rule: 'recovery',
+    trials: ['acknowledged-by-two-of-three'],
     edits: [
       {
         file: `${PROTOCOL}ledger-recovery.js`,
@@ -249,7 +322,8 @@ const protocolMutants = [
   },
   {
     name: 'end before a confirmed entry that is absent',
-    seeds: [1],
+    rule: 'recovery',
+    trials: [1],
     edits: [
       {
         file: `${PROTOCOL}ledger-recovery.js`,
@@ -271,7 +345,8 @@ const protocolMutants = [
   },
   {
     name: 'do not write back what is found',
-    seeds: [1],
+    rule: 'recovery',
+    trials: [1],
     edits: [
       { file: `${PROTOCOL}ledger-recovery.js`, from: '.length >= this.#ledger.quorum.ackQuorum;', to: '.length >= 1;' },
       {
@@ -283,7 +358,35 @@ const protocolMutants = [
     diesBy: ['closed-copies', 'acked-kept', 'end-covers']
   },
   {
+    name: 'begin one entry behind the LAC',
+    rule: 'recovery',
+    trials: [1],
+    edits: [
+      {
+        file: `${PROTOCOL}ledger-recovery.js`,
+        from: 'if (lac > this.#confirmed)\n            this.#confirmed = lac;',
+        to: 'if (lac + 1 > this.#confirmed) this.#confirmed = entryId(lac + 1);'
+      }
+    ],
+    diesBy: ['closed-copies', 'liveness', 'acked-kept']
+  },
+  {
+    name: 'name the nodes that a recoverer brings in before the end is known',
+    rule: 'recovery',
+    trials: [5],
+    edits: [
+      {
+        file: `${CLIENT}recover-ledger.js`,
+        from: 'if ((await doors.metadata.close(id, taken, found)) !== undefined)',
+        to: 'const early = await doors.metadata.replace(id, taken, { ...taken.record, ensembles: found.ensembles }); if (early !== undefined && (await doors.metadata.close(id, early, found)) !== undefined)'
+      }
+    ],
+    diesBy: ['state-moves']
+  },
+  {
     name: 'close without looking who was faster',
+    rule: 'recovery',
+    trials: ['two-recoverers-of-one-copy'],
     edits: [
       {
         file: `${CLIENT}recover-ledger.js`,
@@ -295,11 +398,52 @@ const protocolMutants = [
   },
   {
     name: 'change metadata without comparing',
-    seeds: [20],
+    rule: 'recovery',
+    trials: [20],
     edits: [
       { file: `${CLIENT}ledger-metadata.js`, from: 'compares: [{ key, version }, ...guards],', to: 'compares: [],' }
     ],
     diesBy: ['one-end', 'state-moves', 'end-covers', 'quorum-acked']
+  },
+  // ------------------------------------------------------------ beside writer, recovery and nodes
+  {
+    name: 'take an answer that is not one for a yes',
+    rule: 'ambiguity',
+    trials: ['change-that-metadata-does-not-take'],
+    edits: [
+      {
+        file: `${METADATA}update-record.js`,
+        from: 'return untilAnswered(() => store.transact(named), options);',
+        to: 'return store.transact(named).catch(() => ({ committed: true, revision: Number.MAX_SAFE_INTEGER }));'
+      }
+    ],
+    diesBy: ['quorum-acked', 'one-end', 'end-covers', 'liveness', 'state-moves', 'no-bug', 'acked-kept', 'starts']
+  },
+  {
+    name: 'let one node tell a reader that an entry is absent',
+    rule: 'closed at L',
+    trials: ['reads-that-fail'],
+    edits: [
+      {
+        file: `${PROTOCOL}read-plan.js`,
+        from: "if (misses.filter(miss => miss === 'absent').length >= blockingQuorum(this.#quorum))",
+        to: "if (misses.some(miss => miss !== 'corrupt'))"
+      }
+    ],
+    diesBy: ['acked-kept']
+  },
+  {
+    name: 'compare no checksum',
+    rule: 'append',
+    trials: ['rot-under-readers'],
+    edits: [
+      {
+        file: `${PROTOCOL}entry-digest.js`,
+        from: 'return entryDigest(fields) === fields.crc32c;',
+        to: 'return true;'
+      }
+    ],
+    diesBy: ['one-content']
   }
 ]
 

@@ -3,10 +3,10 @@ const CLIENT = 'libs/ledger-client/dist/'
 const BOOKIE = 'services/bookie/dist/'
 
 export const nodeMutants = [
-  // ------------------------------------------------------------ a node must not lie
   {
     name: 'trust a volume that was rolled back or lost',
-    seeds: [1],
+    rule: 'a node must not lie',
+    trials: [1],
     edits: [
       {
         file: `${BOOKIE}volume/volume.js`,
@@ -18,7 +18,8 @@ export const nodeMutants = [
   },
   {
     name: 'do not notice a volume that was rolled back within a run',
-    seeds: [18],
+    rule: 'a node must not lie',
+    trials: [18],
     edits: [
       {
         file: `${BOOKIE}open-bookie.js`,
@@ -30,11 +31,15 @@ export const nodeMutants = [
   },
   {
     name: 'prove nothing when the journal is idle',
+    rule: 'a node must not lie',
+    trials: ['last-record-of-an-idle-journal'],
     edits: [{ file: `${BOOKIE}housekeeper.js`, from: 'journal.markIfIdle();', to: ';' }],
     diesBy: ['node-no-lie', 'fence-holds']
   },
   {
     name: 'a node without authority takes plain adds',
+    rule: 'a node must not lie',
+    trials: ['fenced-writer-and-a-lost-volume'],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -45,16 +50,9 @@ export const nodeMutants = [
     diesBy: ['fence-holds', 'end-covers']
   },
   {
-    name: 'go on with ids from before a node lost its disk',
-    seeds: [2],
-    edits: [
-      { file: `${CLIENT}ledger-metadata.js`, from: 'guards: guard === undefined ? [] : [guard]', to: 'guards: []' }
-    ],
-    diesBy: ['liveness']
-  },
-  {
     name: 'give out ids that another process has',
-    seeds: [1],
+    rule: 'a node must not lie',
+    trials: [1],
     edits: [
       {
         file: `${CLIENT}ledger-ids.js`,
@@ -66,6 +64,8 @@ export const nodeMutants = [
   },
   {
     name: 'take a torn tail for damage',
+    rule: 'a node must not lie',
+    trials: [22],
     edits: [
       {
         file: `${BOOKIE}journal/replay.js`,
@@ -77,6 +77,8 @@ export const nodeMutants = [
   },
   {
     name: 'trust a volume that lacks a directory',
+    rule: 'a node must not lie',
+    trials: [10],
     edits: [
       {
         file: `${BOOKIE}volume/volume.js`,
@@ -87,7 +89,22 @@ export const nodeMutants = [
     diesBy: ['node-no-lie', 'end-covers']
   },
   {
+    name: 'trust an index that was lost',
+    rule: 'a node must not lie',
+    trials: ['index-lost-behind-entry-logs'],
+    edits: [
+      {
+        file: `${BOOKIE}recovery.js`,
+        from: 'isTrusted: checkpoint !== undefined',
+        to: 'isTrusted: true'
+      }
+    ],
+    diesBy: ['node-keeps', 'node-no-lie']
+  },
+  {
     name: 'say absent where the index cannot be asked',
+    rule: 'a node must not lie',
+    trials: [21],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -99,6 +116,8 @@ export const nodeMutants = [
   },
   {
     name: 'say absent where an entry cannot be read',
+    rule: 'a node must not lie',
+    trials: ['reads-that-fail'],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -108,9 +127,10 @@ export const nodeMutants = [
     ],
     diesBy: ['node-no-lie']
   },
-  // ------------------------------------------------------------ storage
   {
     name: 'drop a journal file with live entries',
+    rule: 'storage',
+    trials: [2],
     edits: [
       {
         file: `${BOOKIE}storage/relocator.js`,
@@ -122,6 +142,8 @@ export const nodeMutants = [
   },
   {
     name: 'drop a file before the index is synced',
+    rule: 'storage',
+    trials: [13],
     edits: [
       {
         file: `${BOOKIE}storage/relocator.js`,
@@ -133,19 +155,24 @@ export const nodeMutants = [
   },
   {
     name: 'do not sync an entry log',
+    rule: 'storage',
+    trials: [7],
     edits: [{ file: `${BOOKIE}storage/entry-log-writer.js`, from: 'await this.#file.sync();', to: '' }],
     diesBy: ['node-keeps', 'starts']
   },
   {
     name: 'do not sync the directory of an entry log',
+    rule: 'storage',
+    trials: [14],
     edits: [
       { file: `${BOOKIE}storage/entry-log-writer.js`, from: 'await this.#disk.syncDirectory(this.#directory);', to: '' }
     ],
     diesBy: ['node-keeps', 'starts']
   },
-  // ------------------------------------------------------------ the care for copies
   {
     name: 'name a replacement before it has everything',
+    rule: 're-replication',
+    trials: [25],
     edits: [
       {
         file: `${BOOKIE}auditor/ledger-repair.js`,
@@ -158,6 +185,8 @@ export const nodeMutants = [
   },
   {
     name: 'do not ask what members have',
+    rule: 're-replication',
+    trials: [1],
     edits: [
       {
         file: `${BOOKIE}auditor/survey.js`,
@@ -169,17 +198,31 @@ export const nodeMutants = [
   },
   {
     name: 'repair the last ensemble of a ledger that is open',
+    rule: 're-replication',
+    trials: ['node-away-from-an-open-ledger'],
     edits: [
+      {
+        file: `${BOOKIE}auditor/survey.js`,
+        from: 'if (last === undefined || ensembles.length < 2)',
+        to: 'if (last === undefined)'
+      },
       {
         file: `${BOOKIE}auditor/survey.js`,
         from: 'ensembles: ensembles.slice(0, -1),',
         to: 'ensembles,'
+      },
+      {
+        file: `${BOOKIE}auditor/survey.js`,
+        from: 'end: { lastEntryId: entryId(last.firstEntryId - 1), lengthBytes: 0 }',
+        to: 'end: { lastEntryId: last.firstEntryId, lengthBytes: 0 }'
       }
     ],
     diesBy: ['state-moves', 'repair-proved', 'quorum-acked', 'no-bug']
   },
   {
     name: 'collect ledgers whose owner nobody knows',
+    rule: 're-replication',
+    trials: [1],
     edits: [
       {
         file: `${BOOKIE}auditor/orphan-collector.js`,
@@ -189,9 +232,10 @@ export const nodeMutants = [
     ],
     diesBy: ['nothing-lost']
   },
-  // ------------------------------------------------------------ deletion
   {
     name: 'delete without a record',
+    rule: 'deletion',
+    trials: [2],
     edits: [
       {
         file: `${BOOKIE}storage/deletion-collector.js`,
@@ -208,9 +252,24 @@ export const nodeMutants = [
   },
   {
     name: 'never look for deletions that were missed',
+    rule: 'deletion',
+    trials: [9],
     edits: [
       { file: `${BOOKIE}storage/deletion-collector.js`, from: 'await this.#audit();', to: '' },
       { file: `${BOOKIE}storage/deletion-collector.js`, from: 'await this.#scanPage();', to: '' }
+    ],
+    diesBy: ['space-returns']
+  },
+  {
+    name: 'leave no deletion record',
+    rule: 'deletion',
+    trials: [9],
+    edits: [
+      {
+        file: `${CLIENT}ledger-metadata.js`,
+        from: "{ kind: 'delete', key: ledgerKey(id) },\n                    { kind: 'put', key: ledgerDeletionKey(id), value: deletion }",
+        to: "{ kind: 'delete', key: ledgerKey(id) }"
+      }
     ],
     diesBy: ['space-returns']
   }
