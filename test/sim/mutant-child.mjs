@@ -1,5 +1,5 @@
 // One mutant in a process of its own: node mutant-child.mjs '{"edits":[...],"diesBy":[...],"trials":[...]}'. Trials are seeds,
-// and names of plans in regressions/. Runs one after the other until one fails by a promise that is named (no promise
+// and names of plans in regressions/, as they are or with another seed (NAME#SEED). Runs one after the other until one fails by a promise that is named (no promise
 // is: by any), and prints one line of JSON.
 import { readFileSync } from 'node:fs'
 import { register } from 'node:module'
@@ -16,7 +16,9 @@ let death
 
 function planOfTrial(trial) {
   if (typeof trial === 'number') return planOf(trial)
-  return JSON.parse(readFileSync(new URL(`./regressions/${trial}.json`, import.meta.url), 'utf8')).plan
+  const [name, seed] = trial.split('#')
+  const { plan } = JSON.parse(readFileSync(new URL(`./regressions/${name}.json`, import.meta.url), 'utf8'))
+  return seed === undefined ? plan : { ...plan, seed: Number(seed) }
 }
 
 for (const trial of trials) {

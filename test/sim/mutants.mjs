@@ -243,7 +243,7 @@ const protocolMutants = [
   {
     name: 'keep no fence of a ledger that was never seen',
     rule: "a node's order",
-    trials: [7],
+    trials: [48],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,

@@ -143,7 +143,7 @@ export const nodeMutants = [
   {
     name: 'drop a file before the index is synced',
     rule: 'storage',
-    trials: [13],
+    trials: [14],
     edits: [
       {
         file: `${BOOKIE}storage/relocator.js`,

@@ -24,6 +24,7 @@ const { values } = parseArgs({
 /** One that never ends holds nobody else up. */
 const RUN_MS_MAX = values.find ? 3_600_000 : 600_000
 const CONTROLS = 2
+const OTHER_CHANCES = 40
 const child = fileURLToPath(new URL('./mutant-child.mjs', import.meta.url))
 
 const running = new Set()
@@ -53,11 +54,16 @@ function controls() {
   }))
 }
 
-/** First what it names; where that kills it no more, since something changed when things happen, the first seeds there are. */
+/**
+ * First what it names; where that kills it no more, since something changed when things happen, its plans with other chances,
+ * and the first seeds there are.
+ */
 function trialsOf({ edits, trials }) {
   const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => Number(values.from) + i)
   if (values.find) return seeds
-  return edits.length === 0 ? trials : [...new Set([...trials, ...seeds])]
+  const plans = trials.filter(trial => typeof trial === 'string')
+  const others = plans.flatMap(plan => Array.from({ length: OTHER_CHANCES }, (_, i) => `${plan}#${i + 1}`))
+  return edits.length === 0 ? trials : [...new Set([...trials, ...others, ...seeds])]
 }
 
 function run(mutant) {
@@ -83,6 +89,9 @@ async function judge(mutant, triggered) {
   if (isRight && death !== undefined) triggered.add(death.invariant)
   const how = death === undefined ? `lives through ${runs} runs` : `dies by ${death.invariant} (${death.trial})`
   const isStale = isRight && !isControl && !values.find && !mutant.trials.includes(death.trial)
+  if (isStale && (await run({ edits: [], diesBy: [], trials: [death.trial] })).death !== undefined) {
+    return tell(mutant, false, `${death.trial} fails without it`)
+  }
   const why = isStale
     ? [`lives through what it names: ${mutant.trials.join(', ')}`]
     : isRight
