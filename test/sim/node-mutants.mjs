@@ -130,7 +130,7 @@ export const nodeMutants = [
   {
     name: 'drop a journal file with live entries',
     rule: 'storage',
-    trials: [2],
+    trials: [21],
     edits: [
       {
         file: `${BOOKIE}storage/relocator.js`,
