@@ -43,7 +43,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   const plain: { row: string; figures: Readonly<Record<string, Figures>> }[] = []
   for (const row of rows.filter(isWanted)) {
-    const servers = [oursOf(row), ...row.against].filter(name => values.only?.includes(name) ?? true)
+    const servers = [oursOf(row), ...row.against].filter(name => values.only?.split(',').includes(name) ?? true)
     const measured = { row, figures: await measureRow(row, servers, rounds) }
     told(linesOf(measured))
     plain.push({ row: row.name, figures: Object.fromEntries(measured.figures) })
