@@ -1,6 +1,6 @@
 import { createLogger, type LogLevel } from '@strata/base'
 import { bookieServerErrors, bookieSettings, openBookieServer, type BookieServer } from '@strata/bookie/server'
-import { BatchingMetadataStore, FeatureGate, MetadataError } from '@strata/metadata'
+import { FeatureGate, MetadataError } from '@strata/metadata'
 import { bookkeeperKeys } from './bookkeeper-keys.ts'
 import { CommandFailure } from './failure.ts'
 import { openMetadataStore } from './metadata-door.ts'
@@ -39,10 +39,9 @@ export async function runBookie(flags: BookieFlags): Promise<void> {
     }
   })
   replaced.catch(() => undefined) // looked at when the node runs
-  const store = await openMetadataStore(url, { configPath, logger, onReplaced }).catch((error: unknown) => {
+  const metadata = await openMetadataStore(url, { configPath, logger, onReplaced }).catch((error: unknown) => {
     throw metadataFailure(error, url)
   })
-  const metadata = new BatchingMetadataStore(store)
   let gate: FeatureGate | undefined
   try {
     gate = await FeatureGate.open(metadata, { logger }).catch((error: unknown) => {

@@ -85,7 +85,7 @@ describe('a lone batch waits for another one', () => {
     await allAcknowledged()
     let waits = 0
     for (let entries = 0; entries < 1_000; entries++) {
-      const before = disk.writes
+      const before: number = disk.writes
       add(LARGE)
       await turns()
       if (disk.writes === before) {
