@@ -256,7 +256,7 @@ export class Journal {
   /** Has what is there wait for more, if that is worth it. */
   #waits(): boolean {
     const { recordCount, bytes } = this.#filling
-    if (this.#state !== 'running' || this.#writing !== undefined) return false
+    if (this.#state !== 'running' || this.#writing !== undefined || this.#backlog.length > 0) return false
     if (!this.#groupWait.isWanted({ records: recordCount, bytes })) return false
     this.#isScheduled = true
     this.#endWait = this.#options.clock.after(this.#groupWait.waitMs, this.#onWaited)
