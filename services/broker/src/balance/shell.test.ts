@@ -264,7 +264,7 @@ describe('the leader', () => {
     await world.store.transact({
       compares: [],
       changes: [
-        put(keys.namespace('t/n'), encodeRow(NamespaceRowSchema, { bundleCount: 3 })),
+        put(keys.namespace('t/n'), encodeRow(NamespaceRowSchema, { bundleCount: 2 })),
         put(ownershipKeys.bundlesOf('t/n'), encodeBoundaries(evenBoundaries(4))),
         put(keys.namespace('t/whole'), encodeRow(NamespaceRowSchema, { bundleCount: 1 }))
       ]
@@ -275,13 +275,16 @@ describe('the leader', () => {
     const here = [left, ...rest, ...others]
     for (const bundle of here) world.owners.set(bundle, world.broker('a:1'))
     world.owners.set(right, world.broker('b:1'))
-    const tell = async (): Promise<void> => {
-      await world.report('a:1', collected(here.map(empty), 0.1))
+    const tell = async (warm: string | undefined): Promise<void> => {
+      const loads = here.map(bundle => (bundle === warm ? { ...empty(bundle), topics: 900 } : empty(bundle)))
+      await world.report('a:1', collected(loads, 0.1))
       await world.report('b:1', collected([empty(right)], 0.1))
     }
-    await tell()
+    await tell(rest[0])
     const balancer = await world.balancer('a:1')
-    for (let minute = 0; minute < 29; minute++) await world.minute(balancer)
+    await world.minute(balancer)
+    await tell(undefined)
+    for (let minute = 1; minute < 29; minute++) await world.minute(balancer)
     expect(world.askedMerges).toEqual([])
     world.refusal = 'not now'
     await world.minute(balancer)

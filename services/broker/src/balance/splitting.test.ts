@@ -2,20 +2,20 @@ import { strict as assert } from 'node:assert'
 import { describe, expect, test } from 'vitest'
 import { decide, type Decision } from './decide.ts'
 import { MINUTE_MS, NO_HISTORY, type BalanceHistory } from './history.ts'
-import type { BrokerView } from './load.ts'
+import type { BrokerView, BundleLoad } from './load.ts'
 import { NO_RULES } from './rules.ts'
 import { brokerView, bundleLoad, bundlesOf, TEST_SETTINGS } from './testing/load-world.ts'
 
 /** The decisions of cycles over the same loads, cycle by cycle. */
 function cycles(
   count: number,
-  brokers: readonly BrokerView[],
+  brokers: readonly BrokerView[] | ((cycle: number) => readonly BrokerView[]),
   more: { initialCount?: ReadonlyMap<string, number> } = {}
 ): (readonly Decision[])[] {
   let history: BalanceHistory = NO_HISTORY
   return Array.from({ length: count }, (_, cycle) => {
     const made = decide({
-      brokers,
+      brokers: typeof brokers === 'function' ? brokers(cycle) : brokers,
       rules: NO_RULES,
       misplaced: [],
       initialCount: more.initialCount ?? new Map(),
@@ -95,6 +95,18 @@ describe('merges', () => {
   test('not below the number that the namespace began with, nor of one that was never split', () => {
     expect(cycles(40, [brokerView('a', cold)], { initialCount: new Map([['t/n', 4]]) }).flat()).toEqual([])
     expect(cycles(40, [brokerView('a', cold)]).flat()).toEqual([])
+  })
+
+  test('what was divided last comes first, also where it was not heard of for a while', () => {
+    const of = (range: string): BundleLoad => bundleLoad(`t/n/${range}`, 1, { siblings: 5 })
+    const halves = [of('0x00000000_0x20000000'), of('0x20000000_0x40000000')] as const
+    const quarters = ['0x40000000_0x80000000', '0x80000000_0xc0000000', '0xc0000000_0xffffffff'].map(of)
+    const whole = [brokerView('a', [halves[0]]), brokerView('b', [halves[1], ...quarters])]
+    const made = cycles(60, cycle => (cycle === 20 ? whole.slice(1) : whole), {
+      initialCount: new Map([['t/n', 4]])
+    })
+    const [first] = made.flatMap((decisions, cycle) => decisions.map(decision => ({ ...decision, cycle })))
+    expect(first).toMatchObject({ kind: 'merge', left: halves[0].bundle, right: halves[1].bundle, cycle: 50 })
   })
 
   test('not with another between them, nor where one is warm', () => {

@@ -1,3 +1,4 @@
+import { evenBoundaries } from '../ownership/bundle-name.ts'
 import type { BalanceHistory } from './history.ts'
 import { namespaceOfBundle, rangeOfBundle, type BrokerView, type BundleLoad } from './load.ts'
 
@@ -83,6 +84,9 @@ export function split(request: {
 /**
  * Which neighbours become one again. Pure. Only those that `initialCount` knows: bundles of namespaces that were split, with
  * the number that they began with, below which nothing is merged.
+ *
+ * Only parts of one range that the namespace began with, so that ranges go back to those: the narrowest pair first, and a wider
+ * one waits for it, though it be ripe before.
  */
 export function merge(request: {
   readonly brokers: readonly BrokerView[]
@@ -99,12 +103,13 @@ export function merge(request: {
     if (!isCold(left.load, right.load, request.settings.limits)) continue
     const hits = (request.history.cold.get(left.load.bundle) ?? 0) + 1
     cold.set(left.load.bundle, hits)
-    if (hits < COLD_HITS || merges.length >= MERGES_PER_CYCLE) continue
     const names = [left.load.bundle, right.load.bundle]
-    if (names.some(name => taken.has(name) || request.isResting(name))) continue
+    if (names.some(name => taken.has(name))) continue
+    for (const name of names) taken.add(name)
+    if (hits < COLD_HITS || merges.length >= MERGES_PER_CYCLE) continue
+    if (names.some(name => request.isResting(name))) continue
     const count = left.load.siblings - (removed.get(namespace) ?? 0)
     if (count <= (request.initialCount.get(namespace) ?? Infinity)) continue
-    for (const name of names) taken.add(name)
     removed.set(namespace, (removed.get(namespace) ?? 0) + 1)
     const reason = `merge: together below ${COLD_SHARE * 100}% of every limit of splits, ${hits} times in a row`
     merges.push({
@@ -125,11 +130,14 @@ interface Held {
   readonly end: number
 }
 
-/** Reported bundles that stand side by side. */
-function pairsOf(
-  brokers: readonly BrokerView[],
-  initialCount: ReadonlyMap<string, number>
-): { left: Held; right: Held; namespace: string }[] {
+interface Pair {
+  readonly left: Held
+  readonly right: Held
+  readonly namespace: string
+}
+
+/** Reported bundles that stand side by side, the narrowest first. */
+function pairsOf(brokers: readonly BrokerView[], initialCount: ReadonlyMap<string, number>): Pair[] {
   const byNamespace = new Map<string, Held[]>()
   for (const { instance: owner, bundles } of brokers) {
     for (const load of bundles) {
@@ -141,13 +149,19 @@ function pairsOf(
       held.push({ load, owner, start, end })
     }
   }
-  return [...byNamespace].flatMap(([namespace, held]) => {
+  const pairs = [...byNamespace].flatMap(([namespace, held]) => {
+    const boundaries = evenBoundaries(initialCount.get(namespace) ?? 1)
     held.sort((a, b) => a.start - b.start)
-    return held.slice(1).flatMap((right, index) => {
+    return held.slice(1).flatMap((right, index): Pair[] => {
       const left = held[index]
-      return left?.end === right.start ? [{ left, right, namespace }] : []
+      return left?.end === right.start && !boundaries.includes(left.end) ? [{ left, right, namespace }] : []
     })
   })
+  return pairs.sort((a, b) => widthOf(a) - widthOf(b))
+}
+
+function widthOf({ left, right }: Pair): number {
+  return right.end - left.start
 }
 
 function isCold(left: BundleLoad, right: BundleLoad, limits: BundleLimits): boolean {
