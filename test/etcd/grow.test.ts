@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { NO_ENTRY } from '@strata/base'
 import { decodeLedger, LEDGERS_PREFIX } from '@strata/ledger-client'
 import type { EtcdMetadataStore } from '@strata/metadata/etcd'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
@@ -81,17 +82,19 @@ async function start(bookies: BookieSet): Promise<BrokerProcess> {
   return broker
 }
 
-/** How many ledgers there are, and of how many members of each `id` is one. */
+/** How many ledgers there are, and those with entries that do not have three of `known` as members. */
 async function membersOf(
   store: EtcdMetadataStore,
   known: ReadonlySet<string>
-): Promise<{ whole: number; all: number }> {
+): Promise<{ all: number; torn: readonly object[] }> {
   const { records } = await store.scan({ prefix: LEDGERS_PREFIX, limit: 10_000 })
-  const ledgers = records.map(({ value }) => decodeLedger(value))
-  const whole = ledgers.filter(({ ensembles, quorum }) => {
-    return quorum.writeQuorum === 3 && ensembles.every(({ bookies }) => bookies.every(id => known.has(id)))
+  const torn = records.flatMap(({ key, value }) => {
+    const { ensembles, quorum, ...ledger } = decodeLedger(value)
+    const isWhole = quorum.writeQuorum === 3 && ensembles.every(({ bookies }) => bookies.every(id => known.has(id)))
+    const isEmpty = ledger.end?.lastEntryId === NO_ENTRY // it was made when the standalone was killed
+    return isWhole || isEmpty ? [] : [{ key, ensembles, quorum, ...ledger }]
   })
-  return { whole: whole.length, all: ledgers.length }
+  return { all: records.length, torn }
 }
 
 describe('a standalone grows', () => {
@@ -115,9 +118,15 @@ describe('a standalone grows', () => {
     const store = await openStore({ endpoints: etcd.endpoints, prefix })
     closing.push(() => store.close())
     const nodes = new Set([first.bookieId, ...bookies.running.map(({ bookieId }) => bookieId)] as string[])
-    await until('every ledger has three copies', 60_000, async () => {
-      const { whole, all } = await membersOf(store, nodes)
-      return all > 0 && whole === all
+    let counted: unknown
+    const isWhole = async (): Promise<boolean> => {
+      const { all, torn } = await membersOf(store, nodes)
+      counted = { all, torn }
+      return all > 0 && torn.length === 0
+    }
+    await until('every ledger has three copies', 60_000, isWhole).catch((error: unknown) => {
+      const logs = [first, ...bookies.running].map(node => `${node.bookieId}\n${node.log()}`).join('\n')
+      throw new Error(`${JSON.stringify(counted)}; the storage nodes said:\n${logs}`, { cause: error })
     })
     await first.kill()
     rmSync(join(root, 'data'), { recursive: true })

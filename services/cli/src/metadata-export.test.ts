@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { bookieId, entryId, ledgerId } from '@strata/base'
+import { bookieId, entryId, ledgerId, NO_ENTRY } from '@strata/base'
 import { decodeLedger, encodeLedger, ledgerKey, type LedgerRecord } from '@strata/ledger-client'
 import { describe, test } from 'vitest'
 import { Widening } from './metadata-export.ts'
@@ -36,15 +36,16 @@ describe('ledgers of a standalone that grows', () => {
       )
   })
 
-  test('that are not closed, or have copies, and all other rows stay as they are', () => {
+  test('that are not closed or empty, or have copies, and all other rows stay as they are', () => {
     const widening = new Widening(2)
     const open = row(ledger({ state: 'open', end: undefined }))
+    const empty = row(ledger({ end: { lastEntryId: NO_ENTRY, lengthBytes: 0 } }))
     const two = { ensembleSize: 2, writeQuorum: 2, ackQuorum: 2 }
     const wide = row(
       ledger({ quorum: two, ensembles: [{ firstEntryId: entryId(0), bookies: [one, bookieId('two')] }] })
     )
     const other = { key: 'ledger-ids', value: Buffer.from('x'), version: 1 }
-    for (const record of [open, wide, other]) assert.equal(widening.record(record), record)
+    for (const record of [open, empty, wide, other]) assert.equal(widening.record(record), record)
     assert.deepEqual([...widening.declarations()], [])
     const single = new Widening(1)
     const closed = row(ledger())

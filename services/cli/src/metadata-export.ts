@@ -1,4 +1,4 @@
-import { bookieId, createLogger, systemClock, type BookieId } from '@strata/base'
+import { bookieId, createLogger, NO_ENTRY, systemClock, type BookieId } from '@strata/base'
 import { declarationKey, encodeDeclaration, readClusterId } from '@strata/bookie/server'
 import { decodeLedger, encodeLedger, LEDGERS_PREFIX, type LedgerRecord } from '@strata/ledger-client'
 import {
@@ -158,6 +158,7 @@ export class Widening {
     if (this.#copies === 1 || !record.key.startsWith(LEDGERS_PREFIX)) return record
     const ledger = decodeLedger(record.value)
     if (ledger.state !== 'closed' || ledger.quorum.ensembleSize !== 1) return record
+    if (ledger.end?.lastEntryId === NO_ENTRY) return record // nothing to copy: its absent members would stay for ever
     this.count += 1
     return { ...record, value: encodeLedger(this.#widened(ledger)) }
   }
