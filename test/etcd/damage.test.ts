@@ -118,14 +118,7 @@ describe('bytes that rot on a node', () => {
       for (const name of NODES) await scrub(name)
       while ((await client.metadata.scan({ prefix: 'ledger-losses/' })).records.length === 0) await delay(100)
       const { Auditor: leader } = (await cluster.ask('a', 'autorecovery/who_is_auditor')) as { Auditor: string }
-      for (let round = 0; round < 2; round++) {
-        await cluster.ask(leader, 'autorecovery/trigger_audit?verify=true', 'PUT')
-        for (;;) {
-          const { pass, lastPass } = (await cluster.ask(leader, 'autorecovery/status')) as unknown as Care
-          if (pass === null && lastPass?.kind === 'verify') break
-          await delay(50)
-        }
-      }
+      for (let round = 0; round < 2; round++) await verifyAll(leader)
       assert.equal(await lossesTold(), 1)
       const found = await cluster.strata(`ledgers verify ${id}`)
       assert.equal(found.code, 1)
@@ -138,7 +131,20 @@ describe('bytes that rot on a node', () => {
 
 interface Care {
   readonly pass: object | null
-  readonly lastPass: { readonly kind: string } | null
+  readonly lastPass: { readonly kind: string; readonly startedAtMs: number } | null
+}
+
+/** Has everything read. What was left undone is tried again so soon that the pass itself may not be the last one when it is asked for. */
+async function verifyAll(leader: string): Promise<void> {
+  const askedAtMs = Date.now()
+  await cluster.ask(leader, 'autorecovery/trigger_audit?verify=true', 'PUT')
+  const takenAtMs = Date.now()
+  for (;;) {
+    const { pass, lastPass } = (await cluster.ask(leader, 'autorecovery/status')) as unknown as Care
+    const isOver = lastPass?.kind === 'verify' && lastPass.startedAtMs >= askedAtMs && pass === null
+    if (isOver || (lastPass !== null && lastPass.startedAtMs >= takenAtMs)) return
+    await delay(50)
+  }
 }
 
 function reasonsOf(bookies: readonly { bookieId: string; reasons: readonly string[] }[], name: string): string {
