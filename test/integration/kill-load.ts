@@ -9,6 +9,8 @@ export interface AckRecord {
   answered: boolean
   /** When the process was killed that was asked; what it had not persisted may come back then or in a later round. */
   killedAtMs: number
+  /** The longest that any message of that round waited for its receipt: what the disk and the two cores had time for. */
+  slowestSendMs: number
 }
 
 export interface SubscriptionPlan {
@@ -31,11 +33,39 @@ export class Ledger {
   /** `producer:number` of every message whose send resolved. */
   readonly acknowledgedSends = new Set<string>()
   readonly acks = new Map<string, Map<string, AckRecord>>(PLANS.map(plan => [plan.name, new Map()]))
+  /** Sends without a receipt, by when they were sent. */
+  readonly #pending = new Map<string, number>()
+  #slowestSendMs = 0
+
+  onStarted(): void {
+    this.#pending.clear()
+    this.#slowestSendMs = 0
+  }
+
+  onSend(id: string): void {
+    this.#pending.set(id, performance.now())
+  }
+
+  onReceipt(id: string): void {
+    this.acknowledgedSends.add(id)
+    this.#onSent(id, performance.now())
+  }
 
   onKilled(atMs: number): void {
+    for (const id of this.#pending.keys()) this.#onSent(id, atMs)
+    const slowestSendMs = this.#slowestSendMs
     for (const acks of this.acks.values()) {
-      for (const record of acks.values()) record.killedAtMs = Math.min(record.killedAtMs, atMs)
+      for (const record of acks.values()) {
+        if (record.killedAtMs !== Infinity) continue
+        record.killedAtMs = atMs
+        record.slowestSendMs = slowestSendMs
+      }
     }
+  }
+
+  #onSent(id: string, atMs: number): void {
+    this.#slowestSendMs = Math.max(this.#slowestSendMs, atMs - (this.#pending.get(id) ?? atMs))
+    this.#pending.delete(id)
   }
 }
 
@@ -51,6 +81,7 @@ export async function runLoad(
   ledger: Ledger,
   until: () => Promise<void>
 ): Promise<void> {
+  ledger.onStarted()
   const client = new PulsarClient({ serviceUrl: strata.brokerUrl })
   const consumers = await Promise.all(PLANS.map(plan => subscribe(client, plan)))
   consumers.forEach((consumer, i) => void consume(consumer, PLANS[i] as SubscriptionPlan, ledger))
@@ -80,8 +111,9 @@ async function produce(client: PulsarClient, name: string, round: number, ledger
   const lane = async (): Promise<void> => {
     for (;;) {
       const id = `${name}-${round}:${next++}`
+      ledger.onSend(id)
       await producer.send({ data: Buffer.from(id) })
-      ledger.acknowledgedSends.add(id)
+      ledger.onReceipt(id)
     }
   }
   // each lane ends with the first send that was not answered
@@ -116,7 +148,7 @@ function settle(
   plan: SubscriptionPlan
 ): void {
   const records = messages.map(message => {
-    const record: AckRecord = { askedAtMs: performance.now(), answered: false, killedAtMs: Infinity }
+    const record: AckRecord = { askedAtMs: performance.now(), answered: false, killedAtMs: Infinity, slowestSendMs: 0 }
     acks.set(idOf(message), record)
     return record
   })
