@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 /** A clock that moves only when told to. Timers due at one moment run in the order they were set. */
 export class ManualClock implements Clock {
   #nowMs: number
+  #wallAheadMs = 0
   #sequence = 0
   #agenda: { atMs: number; sequence: number; run: () => void }[] = []
 
@@ -15,7 +16,12 @@ export class ManualClock implements Clock {
   }
 
   wallMs(): number {
-    return this.#nowMs
+    return this.#nowMs + this.#wallAheadMs
+  }
+
+  /** Somebody sets the wall clock: back, if negative. Nothing comes due by it. */
+  stepWall(byMs: number): void {
+    this.#wallAheadMs += byMs
   }
 
   after(delayMs: number, run: () => void): () => void {

@@ -235,8 +235,10 @@ class NodeService {
 /** Does the peer still wait for the answer? */
 function wanted(call: UnaryCall): () => boolean {
   const deadline = call.getDeadline()
-  const latestMs = Math.min(deadline instanceof Date ? deadline.getTime() : deadline, Date.now() + WAIT_MS_MAX)
-  return () => !call.cancelled && Date.now() < latestMs
+  const leftMs = (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now()
+  // the wall clock may step while the request waits
+  const latestMs = performance.now() + Math.min(leftMs, WAIT_MS_MAX)
+  return () => !call.cancelled && performance.now() < latestMs
 }
 
 /** Runs one request. What is no operating error is a bug, and ends the process. */

@@ -91,7 +91,8 @@ export class Balancer {
       const office = (this.#office ??= await this.#enter())
       const views = office.reports.views(ownership.brokers(), weightsOf(settings))
       await office.digest.write(usagesOf(views))
-      const nowMs = clock.wallMs()
+      // monotonic: a wall clock that is set back by an hour must not end balancing for an hour
+      const nowMs = clock.nowMs()
       if (nowMs < office.nextCycleMs || !settings.loadBalancerEnabled) return
       office.nextCycleMs = nowMs + settings.loadBalancerSheddingIntervalMinutes * MINUTE_MS
       await rules.refresh()
@@ -112,7 +113,7 @@ export class Balancer {
     try {
       const history = await this.#remembered()
       logger.info({ event: 'balance.leader_began' }, 'this broker decides about balance')
-      return { reports, digest: new LoadDigestWriter(store, clock), history, nextCycleMs: 0, places: undefined }
+      return { reports, digest: new LoadDigestWriter(store, clock), history, nextCycleMs: -Infinity, places: undefined }
     } catch (error) {
       reports.close()
       throw error
@@ -124,24 +125,29 @@ export class Balancer {
     this.#office = undefined
   }
 
-  /** What a leader before has done counts for the cap and for cool-downs. */
+  /**
+   * What a leader before has done counts for the cap and for cool-downs. Its times are those of another wall clock: what it
+   * did in the future was done just now.
+   */
   async #remembered(): Promise<BalanceHistory> {
     const { log, settings, clock } = this.#options
     const { coolDownMs } = balanceSettingsOf(settings)
-    const nowMs = clock.wallMs()
+    const cycles = await log.cycles()
+    const [nowMs, wallMs] = [clock.nowMs(), clock.wallMs()]
     const touched = new Map<string, number>()
     const moves: number[] = []
-    for (const { atMs, decisions } of await log.cycles()) {
+    for (const { atMs, decisions } of cycles) {
+      const agoMs = Math.max(0, wallMs - atMs)
       for (const { kind, bundle } of decisions) {
-        if (atMs > nowMs - coolDownMs) touched.set(bundle, atMs)
-        if (kind !== 'split' && atMs > nowMs - MINUTE_MS) moves.push(atMs)
+        if (agoMs < coolDownMs) touched.set(bundle, nowMs - agoMs)
+        if (kind !== 'split' && agoMs < MINUTE_MS) moves.push(nowMs - agoMs)
       }
     }
     return { ...NO_HISTORY, touched, moves }
   }
 
   async #cycle(office: Office, nowMs: number): Promise<void> {
-    const { ownership, settings, rules, log, logger } = this.#options
+    const { ownership, settings, rules, log, logger, clock } = this.#options
     const brokers = office.reports.views(ownership.brokers(), weightsOf(settings))
     const all = rules.rules()
     const balanceSettings = balanceSettingsOf(settings)
@@ -161,7 +167,7 @@ export class Balancer {
     const done = await this.#perform(decisions)
     office.history = withoutFailed(history, done)
     for (const each of done) logger.info({ event: 'balance.decided', ...each }, 'balance decided')
-    await log.append({ atMs: nowMs, leader: ownership.self.id, decisions: done })
+    await log.append({ atMs: clock.wallMs(), leader: ownership.self.id, decisions: done })
   }
 
   #misplaced(office: Office, placement: Placement): Misplaced[] {

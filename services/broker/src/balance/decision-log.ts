@@ -48,12 +48,12 @@ export class DecisionLog {
 
   async #slotAfterLast(): Promise<number> {
     let last = -1
-    let lastMs = -Infinity
-    for await (const record of scanAll(this.#store, balanceKeys.decisions)) {
-      const { atMs } = decodeCycle(record)
-      if (atMs < lastMs) continue
-      last = Number(record.key.slice(balanceKeys.decisions.length))
-      lastMs = atMs
+    let lastVersion = -Infinity
+    // not by their times: a leader whose clock was an hour ahead would have written the last one for an hour
+    for await (const { key, version } of scanAll(this.#store, balanceKeys.decisions)) {
+      if (version < lastVersion) continue
+      last = Number(key.slice(balanceKeys.decisions.length))
+      lastVersion = version
     }
     return (last + 1) % SLOTS
   }

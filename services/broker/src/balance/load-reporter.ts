@@ -25,6 +25,7 @@ const COUNT_FLOOR = 10
 
 interface Written {
   readonly instance: string
+  /** By the monotonic clock. */
   readonly atMs: number
   readonly load: CollectedLoad
   readonly pages: number
@@ -71,7 +72,7 @@ export class LoadReporter {
     try {
       const load = await this.#options.collect()
       this.#latest = load
-      if (!this.#isClosed && this.#isNews(load)) await this.#write({ instance: instance(), load, atMs: clock.wallMs() })
+      if (!this.#isClosed && this.#isNews(load)) await this.#write({ instance: instance(), load })
     } catch (error) {
       logger.warn({ event: 'load.report_failed', reason: reasonOf(error) }, 'the load of this broker was not told')
     }
@@ -91,7 +92,7 @@ export class LoadReporter {
     const { clock, settings, instance } = this.#options
     const written = this.#written
     if (written?.instance !== instance() || this.#lease?.isLost !== false) return true
-    if (clock.wallMs() - written.atMs >= settings.loadBalancerReportUpdateMaxIntervalMinutes * MINUTE_MS) return true
+    if (clock.nowMs() - written.atMs >= settings.loadBalancerReportUpdateMaxIntervalMinutes * MINUTE_MS) return true
     return (
       hasChanged(load.broker, written.load.broker, settings) || namesOf(load.bundles) !== namesOf(written.load.bundles)
     )
@@ -104,8 +105,8 @@ export class LoadReporter {
     return settings.strataLoadBalancerAutoBundleMergeEnabled ? some : some.filter(({ topics }) => topics > 0)
   }
 
-  async #write(report: { instance: string; load: CollectedLoad; atMs: number }): Promise<void> {
-    const { instance, load, atMs } = report
+  async #write(report: { instance: string; load: CollectedLoad }): Promise<void> {
+    const { instance, load } = report
     const lease = await this.#leased()
     const told = this.#told(load.bundles)
     const pages: Uint8Array[] = []
@@ -113,7 +114,7 @@ export class LoadReporter {
       pages.push(encodeBundleLoads(told.slice(at, at + BUNDLES_PER_PAGE)))
     }
     const before = this.#written?.instance === instance ? this.#written : undefined
-    const summary = encodeReport({ atMs, load: load.broker, pages: pages.length })
+    const summary = encodeReport({ atMs: this.#options.clock.wallMs(), load: load.broker, pages: pages.length })
     const changes: Change[] = [{ kind: 'put', key: balanceKeys.report(instance), value: summary, lease }]
     pages.forEach((value, page) => {
       changes.push({ kind: 'put', key: balanceKeys.reportPage(instance, page), value, lease })
@@ -122,7 +123,7 @@ export class LoadReporter {
       changes.push({ kind: 'delete', key: balanceKeys.reportPage(instance, page) })
     }
     await transactUntilAnswered(this.#options.store, { compares: [], changes }, { clock: this.#options.clock })
-    this.#written = { instance, load, atMs, pages: pages.length }
+    this.#written = { instance, load, atMs: this.#options.clock.nowMs(), pages: pages.length }
     this.writes += 1
   }
 

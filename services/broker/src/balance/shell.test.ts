@@ -16,6 +16,7 @@ import { weightsOf } from './settings.ts'
 import { bundleLoad } from './testing/load-world.ts'
 import { brokerAddress, bundleNames, collected, ShellWorld } from './testing/shell-world.ts'
 
+const HOUR_MS = 3_600_000
 const IDS = ['a:1', 'b:1', 'c:1']
 
 /** One broker that carries nearly everything, and two that carry little. */
@@ -199,6 +200,35 @@ describe('the leader', () => {
       later.every(({ bundle }) => !moved.has(bundle)),
       'what was moved rests'
     )
+    await first.close()
+    await second.close()
+  })
+
+  test.each([-HOUR_MS, HOUR_MS])('does what it would do if the wall clock is set by %d ms meanwhile', async stepMs => {
+    const movesOf = async (byMs: number): Promise<unknown> => {
+      const world = await lopsided()
+      const balancer = await world.balancer('a:1')
+      for (let minute = 0; minute < 6; minute++) {
+        await world.minute(balancer)
+        world.clock.stepWall(byMs)
+      }
+      await balancer.close()
+      return world.asked
+    }
+    expect(await movesOf(stepMs)).toEqual(await movesOf(0))
+  })
+
+  test('goes by what was done before, though its clock is an hour behind', async () => {
+    const world = await lopsided()
+    world.settings.strataLoadBalancerMovesPerMinuteMax = 2
+    const [first, second] = [await world.balancer('a:1'), await world.balancer('c:1')]
+    for (let minute = 0; minute < 3; minute++) await world.minute(first)
+    expect(world.asked).toHaveLength(2)
+    world.leader = 'c:1'
+    world.clock.stepWall(-HOUR_MS)
+    // the cap that the first has used up is not used up for an hour
+    for (let minute = 0; minute < 5; minute++) await world.minute(second)
+    assert(world.asked.length > 2)
     await first.close()
     await second.close()
   })

@@ -199,6 +199,22 @@ describe('what is due by age in an unloaded topic', () => {
   })
 })
 
+test('a wall clock that is set forward costs no subscription of a topic in memory', async () => {
+  await start({ subscriptionExpirationTimeMinutes: 30 })
+  const topic = await loaded()
+  await topic.createSubscription('sub', { position: 'earliest', properties: {} })
+  await world.broker.sweeper.expire()
+  clock.stepWall(60 * MINUTE)
+  await world.broker.sweeper.expire()
+  assert.notEqual(topic.subscriptions.get('sub'), undefined)
+  clock.stepWall(-60 * MINUTE)
+  clock.advance(30 * MINUTE)
+  await until(async () => {
+    await world.broker.sweeper.expire()
+    return topic.subscriptions.size === 0
+  })
+})
+
 test('settings that change at run time reach topics in memory', async () => {
   await start()
   const topic = await loaded()

@@ -24,6 +24,7 @@ export class TopicSweeper {
   readonly #records: TopicRecords
   readonly #settings: BrokerSettings
   readonly #cancels: (() => void)[] = []
+  /** By the monotonic clock. */
   readonly #unusedSinceMs = new WeakMap<object, number>()
   #sampledAtMs = 0
   /** Wall clock: who was away while the broker was down is not unused for that. */
@@ -113,10 +114,9 @@ export class TopicSweeper {
   async expire(): Promise<void> {
     if (this.#isExpiring) return
     this.#isExpiring = true
-    const nowMs = this.#registry.clock.wallMs()
     try {
       for (const topic of [...this.#registry.values()]) {
-        await this.#guarded(topic.name, () => this.#expireOne(topic, nowMs))
+        await this.#guarded(topic.name, () => this.#expireOne(topic))
       }
     } finally {
       this.#isExpiring = false
@@ -193,7 +193,7 @@ export class TopicSweeper {
   async #visit(name: TopicName, due: DueWork): Promise<void> {
     const topic = await this.#registry.load(name, { mayCreate: false })
     try {
-      if (due.expireMessages) await this.#expireOne(topic, this.#registry.clock.wallMs())
+      if (due.expireMessages) await this.#expireOne(topic)
       if (due.expireSubscriptions) {
         for (const { name, consumers } of [...topic.subscriptions.values()]) {
           if (consumers.length === 0) await topic.deleteSubscription(name)
@@ -261,10 +261,13 @@ export class TopicSweeper {
     await this.#registry.delete(record.name, { force: false, reason: 'unused' })
   }
 
-  async #expireOne(topic: Topic, nowMs: number): Promise<void> {
+  async #expireOne(topic: Topic): Promise<void> {
+    const { clock } = this.#registry
     const { messageTtlSeconds, subscriptionExpirationMinutes } = topic.policies
+    // how long nobody has used it is known by the monotonic clock: a wall clock that steps must cost no subscription
+    const [nowMs, wallMs] = [clock.nowMs(), clock.wallMs()]
     for (const subscription of topic.subscriptions.values()) {
-      if (messageTtlSeconds > 0) await subscription.expireBefore(nowMs - messageTtlSeconds * 1000)
+      if (messageTtlSeconds > 0) await subscription.expireBefore(wallMs - messageTtlSeconds * 1000)
       if (subscription.consumers.length > 0) {
         this.#unusedSinceMs.delete(subscription)
         continue
