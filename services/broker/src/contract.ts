@@ -142,6 +142,8 @@ export interface Subscription {
   /** Acknowledges what was published before the time. Resolves with whether anything moved. */
   expireBefore(publishTimeMs: number): Promise<boolean>
   setProperties(properties: Readonly<Record<string, string>>): Promise<void>
+  /** Sends its consumers away (CLOSE_CONSUMER, to `next` where that is known); everything else stays. */
+  disconnect(next?: BrokerAddress): void
   /** A suspension is over: sends what has a taker. */
   resume(): void
   /** Disconnects consumers (CLOSE_CONSUMER, to `next` where that is known) and drops all state in memory. */

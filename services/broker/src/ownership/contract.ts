@@ -129,8 +129,8 @@ export interface BundleTopics {
   /** The bundle was just taken: loads these, as many at a time as the settings allow. A failure is logged, no more. */
   preload(bundle: BundleName, names: readonly TopicName[]): void
   /**
-   * True: no message is dispatched and no publication begins, until it is false again. Set when this broker's lease is past
-   * its deadline and its peers can reach the metadata store.
+   * True: no message is dispatched and no publication begins, until it is false again, and clients are sent away. Set when
+   * this broker's lease is past its deadline and its peers can reach the metadata store.
    */
   suspend(isSuspended: boolean): void
 }

@@ -371,9 +371,12 @@ export class Holdings {
   }
 
   #answer(local: LocalBundle, standing: Standing): void {
-    const { registry } = this.#context
+    const { registry, isSuspended, isRegistered } = this.#context
     if (local.waiters.length === 0) return
-    if (this.#isUsable(local)) this.#waiting.answerAll(local, { kind: 'here' })
+    if (isSuspended && !isRegistered) {
+      // it learns of no owner, and other brokers know
+      this.#waiting.answerAll(local, { kind: 'refused', reason: 'this broker is out of touch with its cluster' })
+    } else if (this.#isUsable(local)) this.#waiting.answerAll(local, { kind: 'here' })
     else if (standing.kind === 'owned' && standing.owner !== registry.instance) {
       const broker = registry.get(standing.owner)
       if (broker !== undefined) this.#waiting.answerAll(local, { kind: 'there', broker })

@@ -209,6 +209,9 @@ describe('the machine', () => {
     const answered = step({ kind: 'peers-answered', round: 1, answers: ['lost', 'reaches'] })
     assert.deepEqual(answered[0], { kind: 'suspend', isSuspended: true })
     assert.equal(machine.holdVersion(KEY), undefined)
+    // whoever asks is to ask another broker, and at once
+    const asked = step({ kind: 'locate', id: 8, bundle: BUNDLE, take: false }).find(({ kind }) => kind === 'located')
+    assert(asked?.kind === 'located' && asked.answer.kind === 'refused')
     row(undefined)
     const self = { ...brokerOf('a'), instance: 'a.2' }
     const back = step({ kind: 'registered', self, version: ++version })

@@ -105,6 +105,7 @@ export class Membership {
     this.#context.isSuspended = isSuspended
     this.#context.emit({ kind: 'suspend', isSuspended })
     this.#context.decided('', isSuspended ? 'suspends: others can take over' : 'goes on')
-    if (!isSuspended) this.#holdings.reconcileAll()
+    // what may be used changes, and who waits for an owner learns it from others now
+    this.#holdings.reconcileAll()
   }
 }

@@ -136,12 +136,16 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
 
   close(next?: BrokerAddress): Promise<void> {
     this.#isClosed = true
+    this.disconnect(next)
+    this.#notices.cancel()
+    return Promise.resolve()
+  }
+
+  disconnect(next?: BrokerAddress): void {
     for (const member of [...this.members]) {
       member.connection.closeConsumer(member.options.consumerId, next)
       member.leave()
     }
-    this.#notices.cancel()
-    return Promise.resolve()
   }
 
   get ratesOut(): { messages: number; bytes: number } {

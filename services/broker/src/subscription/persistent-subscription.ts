@@ -353,13 +353,17 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
     member.leave()
   }
 
+  disconnect(next?: BrokerAddress): void {
+    for (const member of [...this.members]) this.#disconnect(member, next)
+  }
+
   resume(): void {
     this.#pump.schedule()
   }
 
   close(next?: BrokerAddress): Promise<void> {
     this.#isClosed = true
-    for (const member of [...this.members]) this.#disconnect(member, next)
+    this.disconnect(next)
     this.#notices.cancel()
     this.#pump.stop()
     return Promise.resolve()

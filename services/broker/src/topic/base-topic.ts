@@ -83,7 +83,7 @@ export abstract class BaseTopic {
     this.requireNotTerminated()
     return await this.during(async () => {
       const admission = await this.producers.admit(producer)
-      if (this.state === 'open') return admission
+      if (!this.halt.isOn) return admission
       this.producers.remove(producer)
       return this.refuseFenced()
     })
@@ -101,7 +101,7 @@ export abstract class BaseTopic {
       const subscription = await this.subscriptionFor(request)
       this.requireOpen()
       const consumer = await subscription.subscribe(request.consumer)
-      if (this.state === 'open') return consumer
+      if (!this.halt.isOn) return consumer
       consumer.leave()
       return this.refuseFenced()
     })
@@ -164,6 +164,12 @@ export abstract class BaseTopic {
     this.env.publications.give(publication)
     this.removeProducer(producer)
     connection.closeProducer(producerId)
+  }
+
+  suspend(): void {
+    // who only waits, for a message or for a receipt that storage holds up, would wait here until it is over
+    this.disconnectProducers({ code: 'ServiceNotReady', message: 'Topic is temporarily unavailable' })
+    for (const subscription of [...this.subscriptionsByName.values()]) subscription.disconnect()
   }
 
   resume(): void {

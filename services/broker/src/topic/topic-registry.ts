@@ -305,7 +305,14 @@ export class TopicRegistry implements BundleTopics {
       { event: isSuspended ? 'broker.suspended' : 'broker.resumed' },
       isSuspended ? 'out of touch with the cluster: nothing is taken or sent' : 'in touch with the cluster again'
     )
-    if (!isSuspended) for (const topic of this.#topics.values()) topic.resume()
+    for (const topic of this.#topics.values()) {
+      if (isSuspended) topic.suspend()
+      else topic.resume()
+    }
+  }
+
+  get isSuspended(): boolean {
+    return this.#env.suspension.isOn
   }
 
   /** What moves with a bundle. */

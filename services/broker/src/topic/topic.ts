@@ -102,6 +102,8 @@ export interface Topic {
   close(next?: BrokerAddress): Promise<void>
   /** It is another broker's already: nothing is sent or written any more, and clients go to `next`. */
   drop(next: BrokerAddress | undefined): Promise<void>
+  /** Another broker may serve it: clients are sent away to look for it, and get no receipt any more. What is open stays open. */
+  suspend(): void
   /** A suspension is over: what waits to be sent is sent. */
   resume(): void
   sample(elapsedSeconds: number): void

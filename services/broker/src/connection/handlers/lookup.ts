@@ -8,13 +8,14 @@ import { isNamespaceError } from '../../namespace/errors.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
 import type { BrokerAddress } from '../../ownership/contract.ts'
 import { asClientError, wireAnswerOf } from '../../topic/client-error.ts'
-import type { TopicHomes, Whereabouts } from '../../topic/homes.ts'
+import type { Whereabouts } from '../../topic/homes.ts'
 import type { ConnectionContext } from '../context.ts'
 import { unknownListener, type ListenerUrls } from '../listeners.ts'
 
 /*
   protocol.md section 0, "Errors that say too much" and "Lookup". ServiceNotReady in one of these answers makes clients drop
-  the connection, so whatever may pass is told as MetadataError; only an unknown listener keeps it, for its text.
+  the connection, so whatever may pass is told as MetadataError; only an unknown listener keeps it, for its text, and a broker
+  that is suspended, which all clients should leave.
 */
 
 /**
@@ -38,7 +39,7 @@ export function handleLookup(connection: ConnectionContext, lookup: CommandBody<
     const listenerName = advertisedListenerName !== '' ? advertisedListenerName : connection.listenerName
     services.lookups.pending++
     try {
-      const where = await whereabouts(services.homes, name, { take: lookup.authoritative })
+      const where = await whereabouts(connection, name, { take: lookup.authoritative })
       const { brokerUrl, brokerUrlTls, isProxied } = urlsFor(connection, where, listenerName)
       connection.lookupListener = listenerName
       connection.reply('lookupTopicResponse', {
@@ -57,7 +58,7 @@ export function handleLookup(connection: ConnectionContext, lookup: CommandBody<
 
 /** Where nothing is, any broker may say so: undefined for a namespace that does not exist. */
 async function whereabouts(
-  homes: TopicHomes,
+  { services: { homes, topics } }: ConnectionContext,
   name: TopicName,
   options: { take: boolean }
 ): Promise<Whereabouts | undefined> {
@@ -65,7 +66,10 @@ async function whereabouts(
     return await homes.find(name, options)
   } catch (error) {
     if (isNamespaceError(error, 'NAMESPACE_NOT_FOUND')) return undefined
-    throw isBrokerError(error, 'TooManyRequests') ? error : inLookup(asClientError(error))
+    if (isBrokerError(error, 'TooManyRequests')) throw error
+    // the one case in which every client should drop its connection, and ask another broker
+    if (topics.isSuspended) throw brokerError('ServiceNotReady', 'This broker is out of touch with its cluster', error)
+    throw inLookup(asClientError(error))
   }
 }
 
