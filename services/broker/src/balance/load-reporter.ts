@@ -68,7 +68,7 @@ export class LoadReporter {
 
   /** Looks, and writes if there is something to say. Never throws. */
   async report(): Promise<void> {
-    const { clock, logger, instance } = this.#options
+    const { logger, instance } = this.#options
     try {
       const load = await this.#options.collect()
       this.#latest = load
