@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -10,19 +10,20 @@ import { startDriver } from '../failover/run-failover.ts'
 import { ROOT } from '../tidy/repository.ts'
 
 /*
-  npm run bench:unavailability -- [--trouble kill|stop|unload|unload-topic] [--topics 1000] [--every 1000]
+  npm run bench:unavailability -- [--trouble kill|stop|cut-off|unload|unload-topic] [--topics 1000] [--every 1000]
     [--languages python,go,java]
 
   Two brokers, three storage nodes, one etcd. Topics are published to by the published clients, each every so many milliseconds, and
   something happens to the second broker. A topic of it is unavailable from then, or from the first send after it, until the first
-  receipt. `unload-topic`: topics of both brokers are unloaded, one after the other, and what counts is the longest time that a
+  receipt. `cut-off`: the broker reaches neither the metadata store nor the storage nodes, and its clients still reach it.
+  `unload-topic`: topics of both brokers are unloaded, one after the other, and what counts is the longest time that a
   message of the topic took in the seconds after that: publish often (`--every 50`) to see it.
   Clients look topics up at the first broker, as they would behind a balancer of TCP that knows which brokers are ready: given
   a list of addresses, the Go client picks one by chance each time, also one that refuses, and doubles its pause.
   The machine must be otherwise idle.
 */
 
-const TROUBLES = ['kill', 'stop', 'unload', 'unload-topic'] as const
+const TROUBLES = ['kill', 'stop', 'cut-off', 'unload', 'unload-topic'] as const
 type Trouble = (typeof TROUBLES)[number]
 /** After a topic was unloaded, its pause is looked for during this time. */
 const PAUSE_MS_MAX = 5_000
@@ -57,7 +58,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   if (trouble === undefined) throw new Error(`--trouble is one of ${TROUBLES.join(', ')}`)
   const root = mkdtempSync(join(tmpdir(), 'strata-bench-failover-'))
   const scripts = join(ROOT, 'test', 'peers')
-  const cluster = await FailoverCluster.start({ root, scripts, brokers: 2, etcdMembers: 1, watchdog: true })
+  const cluster = await FailoverCluster.start({
+    ...{ root, scripts, brokers: 2, etcdMembers: 1, watchdog: true },
+    altered: trouble === 'cut-off'
+  })
   const drivers: Driver[] = []
   try {
     const languages = values.languages.split(',')
@@ -71,6 +75,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       )
     }
     process.stdout.write(await measure(cluster, { topics, trouble, everyMs: Number(values.every) }))
+    process.stdout.write(`load of the machine: ${loadavg()[0]?.toFixed(1)} on ${availableParallelism()} cores\n`)
     return 0
   } finally {
     for (const driver of drivers) await driver.stop()
@@ -144,6 +149,7 @@ async function make(
 ): Promise<void> {
   if (trouble === 'kill') await broker.kill()
   else if (trouble === 'stop') broker.process.signal('SIGSTOP')
+  else if (trouble === 'cut-off') for (const proxy of [...broker.proxies, ...broker.storage]) proxy.silence()
   else await cluster.admin('PUT', 'namespaces/public/default/unload')
 }
 

@@ -48,7 +48,11 @@ export class FaultyProxy {
   }
 
   get endpoint(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return `127.0.0.1:${this.port}`
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
   }
 
   /** Connections go elsewhere from now on, and those that stand are cut. */

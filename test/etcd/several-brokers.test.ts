@@ -187,6 +187,8 @@ describe('several brokers share the topics of a cluster', () => {
     await until('its bundles are taken', 30_000, async () => (await bundlesOf(b)).length === 4)
     await load.flows(50)
     print('cut off', load.takePauses())
+    // consumers, too, are where the topics are
+    await load.catchesUp()
     proxy?.heal()
     await until('it is ready', 30_000, async () => (await admin(a, 'GET', 'brokers/ready')).status === 200)
     await load.stop()

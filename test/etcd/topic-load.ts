@@ -72,6 +72,18 @@ export class TopicLoad {
     }
   }
 
+  /** Waits until everything that is acknowledged by now is delivered. */
+  async catchesUp(): Promise<void> {
+    const deadlineMs = performance.now() + 30_000
+    const wanted = new Set(this.acknowledged)
+    for (;;) {
+      for (const id of wanted) if (this.delivered.has(id)) wanted.delete(id)
+      if (wanted.size === 0) return
+      assert(performance.now() < deadlineMs, `${wanted.size} acknowledged messages are not delivered`)
+      await delay(POLL_MS)
+    }
+  }
+
   /** Lets what was sent be answered, and what was acknowledged be delivered. */
   async stop(): Promise<void> {
     this.#isStopping = true

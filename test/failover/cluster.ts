@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { FaultyProxy } from '../etcd/faulty-proxy.ts'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
 import { freePorts } from '../peers/process.ts'
+import { AlteredWorld } from '../support/altered-world.ts'
 import { BookieSet, startBroker, type BrokerProcess } from '../support/cluster-process.ts'
 
 const BOOKIES = 3
@@ -12,12 +13,16 @@ export const LEASE_MS = 5_000
 /** Nothing is trimmed before it was read back. */
 const KEEP_ALL = { retentionTimeInMinutes: -1, retentionSizeInMB: -1 }
 
-/** One broker: its ports, and its own way to the metadata store. */
+/** One broker: its ports, and its own ways to the metadata store and to the storage nodes. */
 export class BrokerPlace {
   readonly name: string
   readonly brokerPort: number
   readonly webPort: number
+  /** To the members of the metadata store. */
   readonly proxies: readonly FaultyProxy[]
+  /** To the storage nodes. */
+  readonly storage: readonly FaultyProxy[]
+  readonly world: AlteredWorld | undefined
   /** A fault is being done to it. */
   isBusy = false
   readonly #hasWatchdog: boolean
@@ -27,6 +32,8 @@ export class BrokerPlace {
     name: string
     ports: { broker: number; web: number }
     proxies: readonly FaultyProxy[]
+    storage: readonly FaultyProxy[]
+    world: AlteredWorld | undefined
     watchdog: boolean
   }) {
     this.name = options.name
@@ -34,6 +41,8 @@ export class BrokerPlace {
     this.brokerPort = options.ports.broker
     this.webPort = options.ports.web
     this.proxies = options.proxies
+    this.storage = options.storage
+    this.world = options.world
   }
 
   get webUrl(): string {
@@ -52,6 +61,7 @@ export class BrokerPlace {
     const endpoints = this.proxies.map(({ endpoint }) => endpoint).join(',')
     this.#process = await startBroker({
       metadataUrl: `etcd:http://${endpoints}/strata`,
+      nodeArguments: this.world?.nodeArguments ?? [],
       set: {
         brokerServicePort: this.brokerPort,
         webServicePort: this.webPort,
@@ -91,11 +101,19 @@ export class FailoverCluster {
   readonly etcd: EtcdPeers
   readonly bookies: BookieSet
   readonly brokers: readonly BrokerPlace[]
+  /** Of each broker and of each storage node, which are on machines of their own, by their clocks. */
+  readonly worlds: readonly AlteredWorld[]
 
-  private constructor(parts: { etcd: EtcdPeers; bookies: BookieSet; brokers: readonly BrokerPlace[] }) {
+  private constructor(parts: {
+    etcd: EtcdPeers
+    bookies: BookieSet
+    brokers: readonly BrokerPlace[]
+    worlds: readonly AlteredWorld[]
+  }) {
     this.etcd = parts.etcd
     this.bookies = parts.bookies
     this.brokers = parts.brokers
+    this.worlds = parts.worlds
   }
 
   static async start(options: {
@@ -105,19 +123,35 @@ export class FailoverCluster {
     etcdMembers: number
     /** Without it a broker that was stopped past its lease comes back as a zombie. */
     watchdog: boolean
+    /** Clocks can be set, and brokers be cut off from storage nodes; it costs a little time on every way. */
+    altered: boolean
   }): Promise<FailoverCluster> {
     const etcd = await startEtcd({ scripts: options.scripts, members: options.etcdMembers })
     const metadataUrl = `etcd:http://${etcd.endpoints.join(',')}/strata`
-    const bookies = new BookieSet({ data: join(options.root, 'bookies'), metadataUrl })
-    const ports = await freePorts(options.brokers * 2)
+    const ports = await freePorts(BOOKIES + options.brokers * 2)
+    const bookiePorts = ports.splice(0, BOOKIES)
+    const directoryOf = (name: string): string => join(options.root, 'worlds', name)
+    const bookieWorlds = options.altered
+      ? bookiePorts.map(port => new AlteredWorld({ directory: directoryOf(`bookie-${port}`) }))
+      : []
+    const bookies = new BookieSet({
+      ...{ data: join(options.root, 'bookies'), metadataUrl },
+      own: i => ({ set: { bookiePort: bookiePorts[i] ?? 0 }, nodeArguments: bookieWorlds[i]?.nodeArguments ?? [] })
+    })
     const brokers = await Promise.all(
       Array.from({ length: options.brokers }, async (_, i) => {
+        const name = `broker-${i + 1}`
         const proxies = await Promise.all(etcd.endpoints.map(endpoint => FaultyProxy.open(endpoint)))
+        const cuttable = options.altered ? bookiePorts : []
+        const storage = await Promise.all(cuttable.map(port => FaultyProxy.open(`127.0.0.1:${port}`)))
+        const routes = new Map(cuttable.map((port, i) => [port, storage[i]?.port ?? 0]))
+        const world = options.altered ? new AlteredWorld({ directory: directoryOf(name), routes }) : undefined
         const own = { broker: ports[2 * i] ?? 0, web: ports[2 * i + 1] ?? 0 }
-        return new BrokerPlace({ name: `broker-${i + 1}`, ports: own, proxies, watchdog: options.watchdog })
+        return new BrokerPlace({ name, ports: own, proxies, storage, world, watchdog: options.watchdog })
       })
     )
-    const cluster = new FailoverCluster({ etcd, bookies, brokers })
+    const worlds = [...brokers.flatMap(({ world }) => world ?? []), ...bookieWorlds]
+    const cluster = new FailoverCluster({ etcd, bookies, brokers, worlds })
     try {
       await Promise.all(Array.from({ length: BOOKIES }, (_, i) => bookies.start(i)))
       await Promise.all(brokers.map(broker => broker.start()))
@@ -150,7 +184,8 @@ export class FailoverCluster {
   async stop(): Promise<void> {
     await Promise.all(this.brokers.map(broker => broker.kill()))
     await this.bookies.killAll()
-    await Promise.all(this.brokers.flatMap(({ proxies }) => proxies.map(proxy => proxy.close())))
+    const proxies = this.brokers.flatMap(({ proxies, storage }) => [...proxies, ...storage])
+    await Promise.all(proxies.map(proxy => proxy.close()))
     await this.etcd.stop()
   }
 }

@@ -11,6 +11,8 @@ import { rollingRestart } from './rolling.ts'
 
 // `npm run failover` takes ten minutes; STRATA_TEST_FAILOVER_SECONDS any other time.
 const SECONDS = Number(process.env['STRATA_TEST_FAILOVER_SECONDS'] ?? 120)
+/** Faults of these kinds come more often: words of their names, with commas between. */
+const OFTEN = (process.env['STRATA_TEST_FAILOVER_OFTEN'] ?? '').split(',').filter(word => word !== '')
 const LANGUAGES = (process.env['STRATA_TEST_FAILOVER_LANGUAGES'] ?? 'python,go,java').split(',')
 /** Starting, putting right, reading back: on a machine that does much else. */
 const MARGIN_SECONDS = 420
@@ -35,7 +37,8 @@ describe(`${BROKERS} brokers, three storage nodes and three members of etcd unde
       const report = await runFailover({
         ...{ languages: LANGUAGES, root, ...FOLDERS },
         trouble: async cluster => {
-          tormentor = new Tormentor({ cluster, random: new SeededRandom(seed) })
+          const often = FAULT_KINDS.filter(kind => OFTEN.some(word => kind.includes(word)))
+          tormentor = new Tormentor({ cluster, random: new SeededRandom(seed), often })
           await tormentor.run(AbortSignal.timeout(SECONDS * 1_000))
         }
       })

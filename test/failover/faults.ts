@@ -1,6 +1,7 @@
 // What can happen to a cluster of brokers, each kind in one place. At most one broker, one storage node and one member of the
 // metadata store are in trouble at a time: the cluster is made to bear that.
 import { setTimeout as delay } from 'node:timers/promises'
+import type { FaultyProxy } from '../etcd/faulty-proxy.ts'
 import type { SeededRandom } from '../support/random.ts'
 import { LEASE_MS, type BrokerPlace, type FailoverCluster } from './cluster.ts'
 
@@ -10,17 +11,22 @@ export const FAULT_KINDS = [
   'broker: stopped for a moment',
   'broker: shut down',
   'broker: cut off from the metadata store',
+  'broker: cut off from storage nodes',
   'bookie: kill -9',
   'bookie: stopped for a moment',
   'etcd member: kill -9',
   'etcd member: stopped for a moment',
+  'clock: stepped',
   'bundle unloaded',
   'bundle split'
 ] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]
-type Place = 'broker' | 'bookie' | 'etcd' | 'bundle'
+type Place = 'broker' | 'bookie' | 'etcd' | 'clock' | 'bundle'
 
 const SPLITS_MAX = 4
+const HOUR_MS = 3_600_000
+/** How many times more often. */
+const OFTEN = 5
 const NAMESPACE = 'namespaces/public/default'
 
 export class Tormentor {
@@ -35,10 +41,14 @@ export class Tormentor {
   readonly #running = new Set<Promise<void>>()
   /** Each kind once, in a random order, before any comes again by chance. */
   readonly #due: FaultKind[]
+  /** From which chance takes: a kind that is there more often comes more often. */
+  readonly #kinds: readonly FaultKind[]
 
-  constructor(options: { cluster: FailoverCluster; random: SeededRandom }) {
+  constructor(options: { cluster: FailoverCluster; random: SeededRandom; often?: readonly FaultKind[] }) {
     this.#cluster = options.cluster
     this.#random = options.random
+    const often = options.often ?? []
+    this.#kinds = [...FAULT_KINDS, ...Array.from({ length: OFTEN }, () => often).flat()]
     this.#due = [...FAULT_KINDS].sort(() => this.#random.next() - 0.5)
   }
 
@@ -55,7 +65,7 @@ export class Tormentor {
 
   #begin(): void {
     const isFree = (kind: FaultKind): boolean => !this.#busy.has(placeOf(kind))
-    const kind = this.#due.find(isFree) ?? this.#random.pick(FAULT_KINDS)
+    const kind = this.#due.find(isFree) ?? this.#random.pick(this.#kinds)
     if (!isFree(kind)) return
     const at = this.#due.indexOf(kind)
     if (at >= 0) this.#due.splice(at, 1)
@@ -85,7 +95,9 @@ export class Tormentor {
       case 'broker: stopped for a moment':
         return this.#pause(broker, this.#random.between(100, 2_000))
       case 'broker: cut off from the metadata store':
-        return this.#cutOff(broker)
+        return this.#cutOff(broker, broker.proxies)
+      case 'broker: cut off from storage nodes':
+        return this.#cutOffStorage(broker)
       case 'bookie: kill -9':
         return this.#killBookie()
       case 'bookie: stopped for a moment':
@@ -94,6 +106,8 @@ export class Tormentor {
         return this.#killMember()
       case 'etcd member: stopped for a moment':
         return this.#pauseMember()
+      case 'clock: stepped':
+        return this.#stepClock()
       case 'bundle unloaded':
         return this.#admin(bundle => `${NAMESPACE}/${bundle}/unload`)
       case 'bundle split':
@@ -129,13 +143,31 @@ export class Tormentor {
     broker.isBusy = false
   }
 
-  async #cutOff(broker: BrokerPlace): Promise<void> {
+  /** Its connections stand, and nothing comes through, in either direction. */
+  async #cutOff(broker: BrokerPlace, proxies: readonly FaultyProxy[]): Promise<void> {
     this.#noteDeath(broker)
     broker.isBusy = true
-    for (const proxy of broker.proxies) proxy.silence()
+    for (const proxy of proxies) proxy.silence()
     await delay(LEASE_MS + this.#random.between(1_000, 6_000))
-    for (const proxy of broker.proxies) proxy.heal()
+    for (const proxy of proxies) proxy.heal()
     broker.isBusy = false
+  }
+
+  /** From all of them as often as from some. It keeps its lease all the while. */
+  async #cutOffStorage(broker: BrokerPlace): Promise<void> {
+    const count = this.#random.next() < 0.5 ? broker.storage.length : this.#random.between(1, broker.storage.length - 1)
+    const first = this.#random.between(0, broker.storage.length - 1)
+    const cut = broker.storage.filter((_, i) => (i - first + broker.storage.length) % broker.storage.length < count)
+    const ways = this.#cluster.brokers.flatMap(({ storage }) => storage)
+    if (ways.every(({ connectionCount }) => connectionCount === 0))
+      this.violations.push('brokers reach the storage nodes by other ways than those that are cut')
+    await this.#cutOff(broker, cut)
+  }
+
+  /** Of a broker's or a storage node's machine; it goes on from there, until it steps again. */
+  async #stepClock(): Promise<void> {
+    this.#random.pick(this.#cluster.worlds).setClock(this.#random.between(-HOUR_MS, HOUR_MS))
+    await delay(this.#random.between(0, 2_000))
   }
 
   async #killBookie(): Promise<void> {
@@ -187,5 +219,6 @@ export class Tormentor {
 function placeOf(kind: FaultKind): Place {
   if (kind.startsWith('broker')) return 'broker'
   if (kind.startsWith('bookie')) return 'bookie'
+  if (kind.startsWith('clock')) return 'clock'
   return kind.startsWith('etcd') ? 'etcd' : 'bundle'
 }

@@ -39,7 +39,8 @@ export async function runFailover(options: FailoverOptions): Promise<FailoverRep
     ...options,
     brokers: BROKERS,
     etcdMembers: ETCD_MEMBERS,
-    watchdog: false
+    watchdog: false,
+    altered: true
   })
   const drivers: Driver[] = []
   const loads: TopicLoad[] = []

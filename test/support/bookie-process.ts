@@ -10,6 +10,7 @@ export interface BookieOptions {
   readonly set?: Readonly<Record<string, string | number | boolean>>
   /** Before its command, e.g. ['ip', 'netns', 'exec', …]. */
   readonly wrap?: readonly string[]
+  readonly nodeArguments?: readonly string[]
   /** The program to run, in place of what was built here. */
   readonly strata?: string
 }
@@ -55,8 +56,8 @@ export function bookieArguments({ data, metadataUrl, set }: BookieOptions): stri
 
 /** Ready when this resolves; rejects with its log if it ends before. */
 export async function startBookie(options: BookieOptions): Promise<BookieProcess> {
-  const { wrap = [], strata } = options
-  const how = { wrap, ...(strata === undefined ? {} : { strata }) }
+  const { wrap = [], nodeArguments = [], strata } = options
+  const how = { wrap, nodeArguments, ...(strata === undefined ? {} : { strata }) }
   const server = await startServerProcess<Ready>(bookieArguments(options), how)
   const { ready } = server
   return {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { startEtcd, type EtcdPeers } from '../peers/etcd.ts'
-import { startBookie, type BookieProcess } from './bookie-process.ts'
+import { startBookie, type BookieOptions, type BookieProcess } from './bookie-process.ts'
 import { settingFlags, startServerProcess, type ServerOptions, type ServerProcess } from './server-process.ts'
 
 export type Settings = Readonly<Record<string, string | number | boolean>>
@@ -36,17 +36,22 @@ export function startBroker(options: BrokerOptions): Promise<BrokerProcess> {
   return startServerProcess<BrokerReady>(brokerArguments(options), options)
 }
 
+/** What one node has that others have not. */
+type OfBookie = Pick<BookieOptions, 'set' | 'nodeArguments'>
+
 /** Storage nodes by index, each on a disk of its own that outlives its process. */
 export class BookieSet {
   readonly #data: string
   readonly #metadataUrl: string
   readonly #set: Settings
+  readonly #own: (index: number) => OfBookie
   readonly #running: (BookieProcess | undefined)[] = []
 
-  constructor(options: { data: string; metadataUrl: string; set?: Settings }) {
+  constructor(options: { data: string; metadataUrl: string; set?: Settings; own?: (index: number) => OfBookie }) {
     this.#data = options.data
     this.#metadataUrl = options.metadataUrl
     this.#set = options.set ?? {}
+    this.#own = options.own ?? (() => ({}))
   }
 
   get running(): readonly BookieProcess[] {
@@ -56,7 +61,12 @@ export class BookieSet {
   /** Starts the node of this index anew, on the disk that it had. */
   async start(index: number, options: Pick<ServerOptions, 'strata'> = {}): Promise<BookieProcess> {
     const data = join(this.#data, `bookie-${index}`)
-    const bookie = await startBookie({ data, metadataUrl: this.#metadataUrl, set: this.#set, ...options })
+    const { set = {}, ...how } = this.#own(index)
+    const bookie = await startBookie({
+      ...{ data, metadataUrl: this.#metadataUrl, set: { ...this.#set, ...set } },
+      ...how,
+      ...options
+    })
     this.#running[index] = bookie
     return bookie
   }
