@@ -52,20 +52,22 @@ export class Tormentor {
     this.#due = [...FAULT_KINDS].sort(() => this.#random.next() - 0.5)
   }
 
-  /** Until the signal; everything is put right when it resolves. */
+  /** Until the signal, and until each kind has come, which takes longer on a slow machine. Everything is put right when it resolves. */
   async run(signal: AbortSignal): Promise<void> {
     const isOver = (): boolean => signal.aborted
-    while (!isOver()) {
-      await delay(this.#random.between(500, 3_000), undefined, { signal }).catch(() => undefined)
-      if (!isOver()) this.#begin()
+    while (!isOver() || this.#due.length > 0) {
+      const pauseMs = this.#random.between(500, 3_000)
+      await delay(pauseMs, undefined, isOver() ? {} : { signal }).catch(() => undefined)
+      this.#begin(isOver() ? this.#due : this.#kinds)
     }
     await Promise.all(this.#running)
     for (const broker of this.#cluster.brokers) this.#noteDeath(broker)
   }
 
-  #begin(): void {
+  #begin(kinds: readonly FaultKind[]): void {
+    if (kinds.length === 0) return
     const isFree = (kind: FaultKind): boolean => !this.#busy.has(placeOf(kind))
-    const kind = this.#due.find(isFree) ?? this.#random.pick(this.#kinds)
+    const kind = this.#due.find(isFree) ?? this.#random.pick(kinds)
     if (!isFree(kind)) return
     const at = this.#due.indexOf(kind)
     if (at >= 0) this.#due.splice(at, 1)
