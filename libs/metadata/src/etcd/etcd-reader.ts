@@ -4,9 +4,10 @@ import type { MetadataRecord, ScanOptions, ScanPage } from '../metadata-store.ts
 import { SCAN_BYTES_MAX, scanLimit } from '../limits.ts'
 import { EtcdFailure } from './etcd-failure.ts'
 import type { KeyValue } from '../generated/etcd_pb.ts'
-import { nextKey, type EtcdKeys, type EtcdRange } from './etcd-keys.ts'
+import type { EtcdKeys } from './etcd-keys.ts'
 import { RANGE, TXN } from './etcd-rpc.ts'
 import type { EtcdSession } from './etcd-session.ts'
+import { Densities, RangeSteps } from './range-steps.ts'
 
 /** etcd counts rows, not bytes: a listing starts small and grows with what it finds. */
 const FIRST_ROWS = 128
@@ -25,6 +26,7 @@ export interface KeyVersion {
 export class EtcdReader {
   readonly #session: EtcdSession
   readonly #keys: EtcdKeys
+  readonly #densities = new Densities()
 
   constructor(session: EtcdSession, keys: EtcdKeys) {
     this.#session = session
@@ -81,7 +83,7 @@ export class EtcdReader {
   async list(prefix: string): Promise<{ revision: bigint; keys: KeyVersion[] }> {
     const revision = await this.revision()
     const keys: KeyVersion[] = []
-    for await (const row of this.#rows(this.#keys.records(prefix), { revision, keysOnly: true, rows: ROWS_MAX })) {
+    for await (const row of this.#rows({ prefix }, { revision, keysOnly: true, rows: ROWS_MAX })) {
       keys.push({ key: this.#keys.keyOf(row.key), version: versionOf(row) })
     }
     return { revision, keys }
@@ -89,7 +91,7 @@ export class EtcdReader {
 
   /** Every record as of one revision, by key. @throws EtcdFailure, also `compacted` */
   async *rowsAt(revision: bigint): AsyncGenerator<ArchivedRecord> {
-    for await (const row of this.#rows(this.#keys.records(''), { revision, keysOnly: false, rows: FIRST_ROWS })) {
+    for await (const row of this.#rows({ prefix: '' }, { revision, keysOnly: false, rows: FIRST_ROWS })) {
       yield { ...recordOf(this.#keys.keyOf(row.key), row), isLeased: row.lease !== 0n }
     }
   }
@@ -115,8 +117,7 @@ export class EtcdReader {
     const keysOnly = options.keysOnly === true
     const records: MetadataRecord[] = []
     let bytes = 0
-    const range = this.#keys.records(options.prefix, options.after)
-    for await (const row of this.#rows(range, { keysOnly, rows: Math.min(limit, FIRST_ROWS) })) {
+    for await (const row of this.#rows(options, { keysOnly, rows: Math.min(limit, FIRST_ROWS) })) {
       const record = recordOf(this.#keys.keyOf(row.key), row)
       records.push(record)
       bytes += record.value.length
@@ -127,20 +128,24 @@ export class EtcdReader {
 
   /** @param options.rows  How many are asked for first. */
   async *#rows(
-    { start, end }: EtcdRange,
+    { prefix, after }: Pick<ScanOptions, 'prefix' | 'after'>,
     options: { revision?: bigint; keysOnly: boolean; rows: number }
   ): AsyncGenerator<KeyValue> {
-    let key = start
+    const steps = new RangeSteps(this.#keys.records(prefix, after), {
+      after: after === undefined ? undefined : this.#keys.data(after),
+      density: this.#densities.of(prefix)
+    })
     let revision = options.revision ?? 0n
     let rows = options.rows
     for (;;) {
-      const request = { key, rangeEnd: end, limit: BigInt(rows), revision, keysOnly: options.keysOnly }
-      const { kvs, more, header } = await this.#session.ask(RANGE, request, { mayRepeat: true })
+      const request = { ...steps.range, limit: BigInt(rows), revision, keysOnly: options.keysOnly }
+      const { kvs, count, header } = await this.#session.ask(RANGE, request, { mayRepeat: true })
+      // a reader that has enough comes back with a key: what is known of the range counts then, too
+      const isMore = steps.answered({ kvs, count: Number(count) })
       yield* kvs
-      const last = kvs.at(-1)
-      if (!more || last === undefined) return
-      key = nextKey(last.key)
+      if (!isMore) return
       if (revision === 0n) revision = header?.revision ?? 0n
+      if (kvs.length < rows) continue
       const bytes = kvs.reduce((sum, row) => sum + row.key.length + row.value.length, 0)
       const fitting = Math.floor(CHUNK_BYTES / Math.max(1, bytes / kvs.length))
       rows = Math.max(1, Math.min(rows * 2, fitting, ROWS_MAX))
