@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startEtcd } from '../peers/etcd.ts'
 import { BookieSet, startBroker, type BrokerProcess } from '../support/cluster-process.ts'
@@ -27,6 +28,8 @@ const LOADED_SAMPLES = 21
 /** Made, used and closed before anything is measured: by then code is compiled and pools are full. */
 const WARM_UP_TOPICS = 2_000
 const SETTLE_MS = 15_000
+/** Makes a broker collect, and tell what is left. */
+const COLLECTOR = pathToFileURL(join(ROOT, 'test', 'bench', 'memory-on-signal.mjs')).href
 const LOOKUP_MS_MAX = 60_000
 /** The machine may have other work: no process is taken for dead because it waited for its turn. */
 const PATIENT = { strataWatchdogEnabled: false, metadataStoreSessionTimeoutMillis: 30_000 }
@@ -38,8 +41,17 @@ const SETTINGS = {
 }
 
 interface Memory {
+  /** Resident, as it is left; bytes. */
   readonly broker: number
   readonly bookies: number
+  /** Of the broker once it has collected. */
+  readonly collected: Collected
+}
+
+/** Bytes, as `memory-on-signal.mjs` tells them. */
+interface Collected {
+  readonly rss: number
+  readonly held: number
 }
 
 class Cluster {
@@ -72,7 +84,8 @@ class Cluster {
   }
 
   async addBroker(): Promise<BrokerProcess> {
-    const broker = await startBroker({ metadataUrl: this.#metadataUrl, set: SETTINGS })
+    const nodeArguments = ['--expose-gc', '--import', COLLECTOR]
+    const broker = await startBroker({ metadataUrl: this.#metadataUrl, set: SETTINGS, nodeArguments })
     this.#brokers.push(broker)
     return broker
   }
@@ -92,9 +105,24 @@ class Cluster {
     await this.#stopEtcd()
   }
 
-  memory(): Memory {
+  async memory(): Promise<Memory> {
     const residentOf = (pids: readonly number[]): number => usageOf(() => pids).residentBytes()
-    return { broker: residentOf([this.broker.pid]), bookies: residentOf(this.#bookies.running.map(({ pid }) => pid)) }
+    const resident = {
+      broker: residentOf([this.broker.pid]),
+      bookies: residentOf(this.#bookies.running.map(({ pid }) => pid))
+    }
+    return { ...resident, collected: await this.#collect() }
+  }
+
+  async #collect(): Promise<Collected> {
+    const told = (): string[] => this.broker.log().match(/^\{"event":"memory.collected".*\}$/gm) ?? []
+    const before = told().at(-1)
+    process.kill(this.broker.pid, 'SIGUSR2')
+    for (;;) {
+      const last = told().at(-1)
+      if (last !== undefined && last !== before) return JSON.parse(last) as Collected
+      await delay(100)
+    }
   }
 
   /** Resolves when the broker has no topic in memory. */
@@ -134,18 +162,23 @@ async function making(cluster: Cluster, count: number): Promise<string[]> {
   await make(cluster, WARM_UP_TOPICS, index => `warm-up-${index}`)
   await cluster.idle()
   await delay(SETTLE_MS)
-  const before = cluster.memory()
+  const before = await cluster.memory()
   const startedAt = performance.now()
   await make(cluster, count, index => `idle-${index}`)
   const seconds = (performance.now() - startedAt) / 1000
   await cluster.idle()
   await delay(SETTLE_MS)
-  const after = cluster.memory()
-  const perTopic = (of: keyof Memory): string => ((after[of] - before[of]) / count).toFixed(0)
+  const after = await cluster.memory()
+  const line = (what: string, of: (memory: Memory) => number): string => {
+    const perTopic = ((of(after) - of(before)) / count).toFixed(0)
+    return `${what}: ${perTopic} bytes a topic, ${(of(after) / 2 ** 20).toFixed(0)} MB in all`
+  }
   return [
     `made and published to: ${count} topics, ${(count / seconds).toFixed(0)}/s`,
-    `broker: ${perTopic('broker')} bytes a topic, ${(after.broker / 2 ** 20).toFixed(0)} MB resident`,
-    `storage nodes together: ${perTopic('bookies')} bytes a topic, ${(after.bookies / 2 ** 20).toFixed(0)} MB resident`
+    line('broker, resident', memory => memory.broker),
+    line('broker, resident after a collection', memory => memory.collected.rss),
+    line('broker, held', memory => memory.collected.held),
+    line('storage nodes together, resident', memory => memory.bookies)
   ]
 }
 
