@@ -85,7 +85,7 @@ export class IndexWriter {
       }
       for (const ledger of ledgers) {
         ledger.flushing = undefined
-        ledger.pendingRecords--
+        ledger.isFlushing = false
       }
     })
   }
@@ -111,7 +111,7 @@ export class IndexWriter {
     const newer = ledger.tail
     const older = ledger.flushing
     ledger.flushing = undefined
-    ledger.pendingRecords--
+    ledger.isFlushing = false
     ledger.isRowStale = true
     this.#dirty.add(ledger)
     if (older === undefined) return
@@ -126,7 +126,7 @@ export class IndexWriter {
 function takeTail(ledger: LedgerState): void {
   ledger.flushing = ledger.tail
   ledger.tail = undefined
-  ledger.pendingRecords++
+  ledger.isFlushing = true
 }
 
 export function breath(): Promise<void> {

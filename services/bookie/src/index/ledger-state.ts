@@ -80,8 +80,10 @@ export class LedgerState {
   isDeleted = false
   /** It was deleted, and everything is: no entry is ever taken again. */
   isGone = false
-  /** Records of it that are in the journal's buffers, and writes of its row under way: it must stay in memory. */
+  /** Records of it that are in the journal's buffers. */
   pendingRecords = 0
+  /** Its row is being written: no adds, which a fence stands behind, but it must stay in memory. */
+  isFlushing = false
   /** A hint for reading ahead: the entry after the last one read. */
   nextRead = -1
 
@@ -94,6 +96,6 @@ export class LedgerState {
   }
 
   get hasUnindexed(): boolean {
-    return this.tail !== undefined || this.flushing !== undefined || this.isRowStale || this.pendingRecords > 0
+    return this.tail !== undefined || this.isFlushing || this.isRowStale || this.pendingRecords > 0
   }
 }
