@@ -75,6 +75,19 @@ const append = (ledger: LedgerAppender, ...texts: string[]): void => {
   for (const text of texts) ledger.append(Buffer.from(text))
 }
 
+/** From now on. */
+function countReads(counted: MemoryBookieNode): { reads: number; entries: number } {
+  const counts = { reads: 0, entries: 0 }
+  const read = counted.read.bind(counted)
+  counted.read = async options => {
+    const answer = await read(options)
+    counts.reads += 1
+    counts.entries += answer.entries.length
+    return answer
+  }
+  return counts
+}
+
 async function readAll(reader: LedgerReader, last: number): Promise<string[]> {
   const limits = { first: entryId(0), last: entryId(last), bytesMax: 1_000_000, entriesMax: 1_000 }
   return (await reader.read(limits)).map(({ payload }) => payload.toString())
@@ -267,6 +280,28 @@ describe('a ledger on one node', () => {
 
 describe('a ledger on three nodes of five', () => {
   beforeEach(() => start(5, { ensembleSize: 3, writeQuorum: 3, ackQuorum: 2 }))
+
+  test('what recovery reads does not grow with the ledger, only with what its writer had on its way', async () => {
+    const ON_THEIR_WAY = 50
+    const readsOf: number[] = []
+    const entriesOf: number[] = []
+    for (const batches of [4, 200]) {
+      start(3, { ensembleSize: 3, writeQuorum: 3, ackQuorum: 2 })
+      const ledger = await create()
+      for (let batch = 0; batch < batches; batch++) {
+        append(ledger, ...Array.from({ length: ON_THEIR_WAY }, () => 'entry'))
+        await progress.confirmedThrough(ledger.nextEntryId - 1)
+      }
+      const counts = nodes.map(countReads)
+      const { lastEntryId } = await connect().recover(ledger.ledgerId)
+      assert.equal(lastEntryId, batches * ON_THEIR_WAY - 1)
+      readsOf.push(counts.reduce((sum, { reads }) => sum + reads, 0))
+      entriesOf.push(Math.max(...counts.map(({ entries }) => entries)))
+    }
+    const [few = NaN, many = NaN] = readsOf
+    assert(many <= few && few <= 2 * nodes.length, `${readsOf.join(', ')} reads`)
+    assert(Math.max(...entriesOf) <= ON_THEIR_WAY + 1, `${entriesOf.join(', ')} entries`)
+  })
 
   test('is recovered without one of its nodes, and read past a damaged copy', async () => {
     const ledger = await create()

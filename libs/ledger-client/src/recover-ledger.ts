@@ -15,7 +15,8 @@ import type { FailedNodes } from './failed-nodes.ts'
 import { present, type LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
 
 const READ_BYTES_MAX = 1024 * 1024
-const READ_ENTRIES_MAX = 1_000
+/** Small entries are many: what a writer had on its way is to be had in a few reads, each of which waits for the one before. */
+const READ_ENTRIES_MAX = 4_000
 const LAST_ENTRY = entryId(Number.MAX_SAFE_INTEGER - 1)
 
 export interface RecoveryDoors {
