@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { connect } from 'node:net'
-import { bookieId, entryId, ledgerId, silentLogger, systemClock } from '@strata/base'
+import { bookieId, entryId, ledgerId, silentLogger, systemClock, type Clock } from '@strata/base'
+import { ManualClock } from '@strata/base/testing'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { LedgerError } from '../errors.ts'
@@ -17,16 +18,21 @@ async function serve(node = new MemoryBookieNode(ID)): Promise<ServedBookieNode>
 
 function remote(
   port: number,
-  options: { nodeId?: string; clusterId?: string; timeoutMs?: number } = {}
+  options: { nodeId?: string; clusterId?: string; timeoutMs?: number; clock?: Clock } = {}
 ): GrpcBookieNode {
   return new GrpcBookieNode({
     bookieId: bookieId(options.nodeId ?? ID),
     clusterId: options.clusterId ?? 'cluster-a',
     address: `127.0.0.1:${port}`,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     logger: silentLogger,
     timeoutMs: options.timeoutMs ?? 10_000
   })
+}
+
+/** Time of the one who waits; the deadline that a request carries is the real one. */
+function doorsOf(clock: ManualClock): Pick<Clock, 'nowMs' | 'after'> {
+  return { nowMs: () => clock.nowMs(), after: (delayMs, run) => clock.after(delayMs, run) }
 }
 
 describeBookieNode(
@@ -60,7 +66,9 @@ describe('GrpcBookieNode', () => {
     behind.releaseSyncs()
     await served.close()
   })
-  const open = (options: { nodeId?: string; clusterId?: string; timeoutMs?: number } = {}): GrpcBookieNode => {
+  const open = (
+    options: { nodeId?: string; clusterId?: string; timeoutMs?: number; clock?: Clock } = {}
+  ): GrpcBookieNode => {
     const node = remote(served.port, options)
     opened.push(node)
     return node
@@ -113,13 +121,19 @@ describe('GrpcBookieNode', () => {
 
   test('an add that is not answered in time fails, and so do all behind it', async () => {
     behind.holdSyncs()
-    const node = open({ timeoutMs: 40 })
+    const clock = new ManualClock()
+    const node = open({ timeoutMs: 10_000, clock: { ...doorsOf(clock), wallMs: () => systemClock.wallMs() } })
     const writer = new TestWriter(node)
     writer.add(Buffer.from('a'))
     writer.add(Buffer.from('b'))
+    while (served.stats().adds < 2) await node.readLac({ ledgerId: ledgerId(1), fence: false })
+    clock.advance(9_999)
+    assert.deepEqual(writer.failed, [])
+    clock.advance(5_001)
     await writer.settled(1)
     assert.deepEqual(writer.failed, [{ entryId: 1, failure: 'UNREACHABLE' }])
-    await assert.rejects(lacOf(node), error => LedgerError.is(error, 'UNAVAILABLE'))
+    const hasty = open({ timeoutMs: 40 })
+    await assert.rejects(lacOf(hasty), error => LedgerError.is(error, 'UNAVAILABLE'))
     behind.releaseSyncs()
     const later = new TestWriter(node, 2)
     await later.append(Buffer.from('c'))
