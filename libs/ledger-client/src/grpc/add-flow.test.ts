@@ -236,7 +236,7 @@ describe('AddQueue', () => {
   test('writers go first; recovery is bounded until it is answered', () => {
     const queue = new AddQueue()
     queue.grant(1e9)
-    const big = Buffer.alloc(600 * KIB)
+    const big = Buffer.alloc(2_400 * KIB)
     for (let i = 0; i < 4; i++) queue.push(channel(1, true), addOf(i, { payload: big, recovery: true }))
     queue.push(channel(2), addOf(0, { ledger: 2 }))
     assert.deepEqual(

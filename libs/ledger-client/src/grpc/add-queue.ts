@@ -2,8 +2,11 @@ import type { AddRequest } from '../contract.ts'
 import type { ChannelOfAdds } from './add-channels.ts'
 import { addBytes, type AddAnswer, type ChannelAdd } from './node-messages.ts'
 
-/** Adds of recovery on their way at a time, and as a part of the first grant: most of the credit is left to writers. */
-const RECOVERY_BYTES_MAX = 1024 * 1024
+/**
+ * Adds of recovery on their way at a time, and as a part of the first grant: most of the credit is left to writers. Enough
+ * that the node's disk works on some while the next are being taken.
+ */
+const RECOVERY_BYTES_MAX = 4 * 1024 * 1024
 const RECOVERY_PART = 1 / 4
 
 /**

@@ -1,3 +1,4 @@
+import type { Clock } from '@strata/base'
 import type { AddRequest, AddSink, BookieNode } from '../contract.ts'
 
 interface Waiting {
@@ -10,16 +11,41 @@ interface Waiting {
 
 /** At most so much of it is in the node's journal at a time, over all streams. */
 const BYTES_MAX = 4 * 1024 * 1024
+/** Writers who have so much unanswered wait for the node, and are taken to do so for a while. */
+const BUSY_BYTES = 1024 * 1024
+const BUSY_MS = 500
+/** What is let in while writers wait: so much of what they send, or so many bytes a millisecond where that is more. */
+const SHARE = 1 / 32
+const LEAST_BYTES_PER_MS = 1024
+const ALLOWANCE_BYTES_MAX = 512 * 1024
+const PAUSE_MS = 50
 
-/** Adds of recovery and repair, which must not starve those of writers: they go to the node a little at a time, in order. */
+/**
+ * Adds of recovery and repair, which must not starve those of writers: they go to the node a little at a time, in order.
+ *
+ * Invariants
+ *   V1  No more than `BYTES_MAX`, and one add, is in the node's journal at a time.
+ *   V2  While writers wait for the node, it takes them a small part of its time; what nobody wants any more costs none of it.
+ *   V3  They are never held up altogether: whoever waits for an answer gets some before its time-out.
+ */
 export class RecoveryLane {
   readonly #node: BookieNode
+  readonly #clock: Clock
   #waiting: Waiting[] = []
   #head = 0
   #inFlightBytes = 0
+  /** Of writers: unanswered, and sent since the allowance was raised. */
+  #writersBytes = 0
+  #writtenBytes = 0
+  #busyUntilMs = -Infinity
+  #allowanceBytes = 0
+  #raisedAtMs: number
+  #isPausing = false
 
-  constructor(node: BookieNode) {
+  constructor(node: BookieNode, clock: Clock) {
     this.#node = node
+    this.#clock = clock
+    this.#raisedAtMs = clock.nowMs()
   }
 
   get waitingCount(): number {
@@ -37,12 +63,33 @@ export class RecoveryLane {
     this.#pump()
   }
 
+  /** Adds of writers came, of so many bytes together. To be called once a message, not once an add. */
+  onWrites(bytes: number): void {
+    this.#writersBytes += bytes
+    this.#writtenBytes += bytes
+    if (this.#writersBytes >= BUSY_BYTES) this.#busyUntilMs = this.#clock.nowMs() + BUSY_MS
+  }
+
+  onWritesAnswered(bytes: number): void {
+    this.#writersBytes -= bytes
+  }
+
   #pump(): void {
+    const nowMs = this.#clock.nowMs()
+    const isBusy = nowMs < this.#busyUntilMs
+    this.#raiseAllowance(nowMs)
     while (this.#head < this.#waiting.length && this.#inFlightBytes < BYTES_MAX) {
-      const next = this.#waiting[this.#head++]
+      const next = this.#waiting[this.#head]
       if (next === undefined) return
-      if (next.isWanted()) {
+      const isWanted = next.isWanted()
+      if (isWanted && isBusy && this.#allowanceBytes <= 0) {
+        this.#pumpLater()
+        break
+      }
+      this.#head += 1
+      if (isWanted) {
         this.#inFlightBytes += next.bytes
+        if (isBusy) this.#allowanceBytes -= next.bytes
         this.#node.add(next.request, next.sink)
       } else next.onDropped()
     }
@@ -50,5 +97,22 @@ export class RecoveryLane {
       this.#waiting = this.#waiting.slice(this.#head)
       this.#head = 0
     }
+  }
+
+  #raiseAllowance(nowMs: number): void {
+    const share = Math.max(this.#writtenBytes * SHARE, (nowMs - this.#raisedAtMs) * LEAST_BYTES_PER_MS)
+    this.#allowanceBytes = Math.min(ALLOWANCE_BYTES_MAX, this.#allowanceBytes + share)
+    this.#writtenBytes = 0
+    this.#raisedAtMs = nowMs
+  }
+
+  /** One timer a node, and only while something waits. */
+  #pumpLater(): void {
+    if (this.#isPausing) return
+    this.#isPausing = true
+    this.#clock.after(PAUSE_MS, () => {
+      this.#isPausing = false
+      this.#pump()
+    })
   }
 }

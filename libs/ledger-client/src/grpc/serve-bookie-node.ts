@@ -1,5 +1,5 @@
 import { Server, status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js'
-import { CodedError, type Logger } from '@strata/base'
+import { CodedError, systemClock, type Clock, type Logger } from '@strata/base'
 import type { BookieNode } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 import { NodeCredit } from './add-credit.ts'
@@ -33,6 +33,8 @@ export interface ServeOptions {
   /** 0: any free one */
   readonly port: number
   readonly logger: Logger
+  /** Default: the system's. */
+  readonly clock?: Clock
   /** Default: whoever reaches the port is served. */
   readonly security?: NodeSecurity
   /** Bytes of adds that may wait for the disk, over all peers; then nobody is given credit for more. */
@@ -140,7 +142,7 @@ class NodeService {
     this.#clusterId = options.clusterId
     this.#log = options.logger
     this.#credit = new NodeCredit(options.addBytesMax ?? ADD_BYTES_MAX)
-    this.#recoveryLane = new RecoveryLane(node)
+    this.#recoveryLane = new RecoveryLane(node, options.clock ?? systemClock)
     this.#reads = new RequestGate({ runningMax: options.readsMax ?? READS_MAX, waitingMax: WAITING_MAX })
   }
 

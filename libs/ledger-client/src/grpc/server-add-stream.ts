@@ -55,6 +55,8 @@ export class ServerAddStream implements AddBatchHandler {
   #unwrittenBytes = 0
   #messagesWritten = 0
   #messagesTaken = 0
+  /** Of writers, in the message that is being taken. */
+  #writersBytes = 0
   #isFlushDue = false
   #isEnding = false
   #isGone = false
@@ -102,7 +104,10 @@ export class ServerAddStream implements AddBatchHandler {
       const isWanted = (): boolean => !this.#isGone
       const onDropped = (): void => this.#credit?.settle(bytes)
       recoveryLane.add({ request, sink: channel, isWanted, onDropped, bytes })
-    } else node.add(request, channel)
+      return
+    }
+    this.#writersBytes += bytes
+    node.add(request, channel)
   }
 
   onAnswersTaken(count: number): void {
@@ -113,7 +118,9 @@ export class ServerAddStream implements AddBatchHandler {
 
   /** `bytes`: of all adds that this answer is for. */
   onSettled(channel: ServerChannel, answer: AddAnswer, bytes: number): void {
-    if (channel.isRecovery) this.#options.recoveryLane.onAnswered(bytes)
+    const { recoveryLane } = this.#options
+    if (channel.isRecovery) recoveryLane.onAnswered(bytes)
+    else recoveryLane.onWritesAnswered(bytes)
     if (answer.failure !== undefined) this.#options.counts.failedAdds += 1
     if (this.#isGone) {
       this.#credit?.settle(bytes)
@@ -139,6 +146,9 @@ export class ServerAddStream implements AddBatchHandler {
       this.#options.logger.warn(fields, 'refused the adds of a peer')
       this.#leave(() => this.#call.emit('error', this.#options.statusOf(error)))
     }
+    if (this.#writersBytes === 0) return
+    this.#options.recoveryLane.onWrites(this.#writersBytes)
+    this.#writersBytes = 0
   }
 
   #flushLater(): void {

@@ -21,8 +21,11 @@ export type CopyResult =
   /** Nobody of those who were to have it gave the entry. */
   | { readonly kind: 'unreadable'; readonly entryId: EntryId }
 
-const READ_BYTES_MAX = 1024 * 1024
-const READ_ENTRIES_MAX = 1_000
+/** A stretch: what is read at once, and written without waiting for its answers one by one. */
+const READ_BYTES_MAX = 512 * 1024
+const READ_ENTRIES_MAX = 4_000
+/** Stretches being written while the next one is read: one on the disk, one on its way to it. */
+const WRITES_MAX = 2
 /** Entries of a striped ledger are asked for one by one, so many at a time. */
 const STRIPE_BATCH = 64
 
@@ -30,7 +33,8 @@ type Part = RepairTask['parts'][number]
 
 /**
  * Copies what a task says to its target: each entry from a node that has it, digest verified, written as recovery writes, and
- * synced there when this resolves. `every`: the size of the ensemble, which stripes go by. The next stretch is read while the one before is being written; no more is in memory.
+ * synced there when this resolves. `every`: the size of the ensemble, which stripes go by. The next stretch is read while
+ * `WRITES_MAX` before it are being written; no more is in memory.
  */
 export async function copyEntries(
   id: LedgerId,
@@ -39,20 +43,29 @@ export async function copyEntries(
 ): Promise<CopyResult> {
   const target = doors.directory.node(to)
   if (target === undefined) return { kind: 'refused', by: to, why: 'it cannot be reached' }
-  let writing: Promise<string | undefined> = Promise.resolve(undefined)
+  const writes: Promise<string | undefined>[] = []
   for (const part of parts) {
     for (let next: EntryId | undefined = part.first; next !== undefined;) {
       if (!doors.isWanted()) return { kind: 'unwanted' }
       const stretch = await readStretch(id, { part, first: next, every }, doors)
-      const failure = await writing
+      const failure = await settle(writes, stretch.unreadable === undefined ? WRITES_MAX - 1 : 0)
       if (failure !== undefined) return { kind: 'refused', by: to, why: failure }
       if (stretch.unreadable !== undefined) return stretch.unreadable
-      writing = writeStretch(target, id, stretch.entries, doors)
+      writes.push(writeStretch(target, id, stretch.entries, doors))
       next = stretch.next
     }
   }
-  const failure = await writing
+  const failure = await settle(writes, 0)
   return failure === undefined ? { kind: 'copied' } : { kind: 'refused', by: to, why: failure }
+}
+
+/** Waits until no more than so many are under way. Resolves with why one of the others failed. */
+async function settle(writes: Promise<string | undefined>[], left: number): Promise<string | undefined> {
+  while (writes.length > left) {
+    const failure = await writes.shift()
+    if (failure !== undefined) return failure
+  }
+  return undefined
 }
 
 interface Stretch {
