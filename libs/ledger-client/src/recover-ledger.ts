@@ -9,7 +9,7 @@ import {
   type QuorumConfig,
   type RecoverySink
 } from '@strata/ledger-protocol'
-import type { BookieDirectory } from './contract.ts'
+import type { AddSink, BookieDirectory } from './contract.ts'
 import { LedgerError } from './errors.ts'
 import type { FailedNodes } from './failed-nodes.ts'
 import { present, type LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
@@ -79,6 +79,7 @@ function findEnd(id: LedgerId, { record }: VersionedLedger, doors: RecoveryDoors
       if (error instanceof CodedError) recovery.onUnreachable(bookie)
       else reject(asError(error))
     }
+    const runs = new Map<BookieId, WriteBacks>()
     const missing = (bookie: BookieId): void => queueMicrotask(() => recovery.onUnreachable(bookie))
 
     function fence(bookie: BookieId): void {
@@ -108,15 +109,63 @@ function findEnd(id: LedgerId, { record }: VersionedLedger, doors: RecoveryDoors
         queueMicrotask(() => recovery.onNotWritten(bookie, add.entryId))
         return
       }
-      // One sink an entry: a write-back's answer must not stand for others.
-      node.add(add, {
-        onAdded: () => recovery.onWrittenBack(bookie, add.entryId),
-        onAddFailed: () => recovery.onNotWritten(bookie, add.entryId)
-      })
+      let run = runs.get(bookie)
+      if (run?.takes(add.entryId) !== true) {
+        run = new WriteBacks(bookie, recovery)
+        runs.set(bookie, run)
+      }
+      run.note(add.entryId)
+      node.add(add, run)
     }
 
     recovery.start()
   })
+}
+
+/**
+ * What is written back to one node, in ascending order: an answer of a node stands for all that went through the same sink
+ * before it. What comes out of order goes through another. Many entries are one channel and few answers so.
+ */
+class WriteBacks implements AddSink {
+  readonly #bookie: BookieId
+  readonly #recovery: LedgerRecovery
+  /** Not answered; all of them ascending. */
+  #ids: EntryId[] = []
+  #head = 0
+  #last = -1
+
+  constructor(bookie: BookieId, recovery: LedgerRecovery) {
+    this.#bookie = bookie
+    this.#recovery = recovery
+  }
+
+  takes(id: EntryId): boolean {
+    return id > this.#last
+  }
+
+  note(id: EntryId): void {
+    this.#ids.push(id)
+    this.#last = id
+  }
+
+  onAdded(_: LedgerId, through: EntryId): void {
+    for (const id of this.#take(through)) this.#recovery.onWrittenBack(this.#bookie, id)
+  }
+
+  onAddFailed(_: LedgerId, through: EntryId): void {
+    this.#recovery.onNotWritten(this.#bookie, ...this.#take(through))
+  }
+
+  #take(through: EntryId): EntryId[] {
+    const from = this.#head
+    while ((this.#ids[this.#head] ?? Infinity) <= through) this.#head += 1
+    const taken = this.#ids.slice(from, this.#head)
+    if (this.#head === this.#ids.length) {
+      this.#ids = []
+      this.#head = 0
+    }
+    return taken
+  }
 }
 
 function replacementFor(

@@ -150,8 +150,9 @@ export class LedgerRecovery {
     this.#evaluate('progress')
   }
 
-  onNotWritten(bookie: BookieId, id: EntryId): void {
-    this.#stand(bookie, id, 'not written')
+  /** Several at once where a node fails: each answer has everything that is open looked at. */
+  onNotWritten(bookie: BookieId, ...ids: EntryId[]): void {
+    for (const id of ids) this.#stand(bookie, id, 'not written')
     this.#evaluate()
   }
 
