@@ -79,6 +79,8 @@ export class AuditTerm {
   #isCheckDue = true
   #isVerifyDue = false
   #isRetryDue = false
+  /** The next retry is of everything that is left, also of what time alone does not help. */
+  #isRoomNew = false
   #unfinished = new Map<LedgerId, Unfinished>()
   /** Of ledgers that their writers still had when these were looked at, it is seen when they are closed what is missing. */
   readonly #everSuspect = new Set<BookieId>()
@@ -115,12 +117,14 @@ export class AuditTerm {
   static async open(doors: AuditDoors, leadership: Leadership): Promise<AuditTerm> {
     let onNodes = (): void => undefined
     let onTrouble = (): void => undefined
+    let onRoom = (): void => undefined
     const { metadata, directory, clock, logger, times } = doors
     const nodes = await NodeWatch.open({
       ...{ metadata, directory, clock, logger },
       lostAfterMs: times.lostAfterMs,
       onChange: () => onNodes(),
-      onTrouble: () => onTrouble()
+      onTrouble: () => onTrouble(),
+      onRoom: () => onRoom()
     })
     const term = new AuditTerm(doors, leadership, nodes)
     onNodes = () => term.#onNodes()
@@ -128,12 +132,21 @@ export class AuditTerm {
       term.#isDamageDue = true
       term.#wake()
     }
+    onRoom = () => term.#onRoom()
     return term
   }
 
   #onNodes(): void {
     this.#isNodesDue = true
-    this.#retryMs = this.#doors.times.retryMs
+    this.#forgetRetry()
+    this.#wake()
+  }
+
+  /** What nobody could take, somebody may take now. Nothing that was whole became less: no ledger but those left is looked at. */
+  #onRoom(): void {
+    this.#isRoomNew = true
+    this.#isRetryDue = true
+    this.#forgetRetry()
     this.#wake()
   }
 
@@ -284,8 +297,9 @@ export class AuditTerm {
       return kind
     }
     this.#isRetryDue = false
-    if (kind === 'retry' && this.#overflowed) return 'check'
-    if (kind === 'retry') return kind
+    const isWalk = kind !== 'retry' || this.#overflowed
+    if (isWalk) this.#isRoomNew = false
+    if (kind === 'retry') return isWalk ? 'check' : kind
     this.#isNodesDue = false
     if (kind === 'copies') return kind
     this.#isCheckDue = false
@@ -324,7 +338,9 @@ export class AuditTerm {
   }
 
   async #retry(meter: PassMeter): Promise<void> {
-    const again = [...this.#unfinished].filter(([, { retry }]) => retry).map(([id]) => id)
+    const isAll = this.#isRoomNew
+    this.#isRoomNew = false
+    const again = [...this.#unfinished].filter(([, { retry }]) => retry || isAll).map(([id]) => id)
     await this.#visitNamed(again, meter)
   }
 
@@ -384,11 +400,11 @@ export class AuditTerm {
     }
   }
 
+  /** One that is planned stays as it is: what else happens meanwhile does not put it off. */
   #planRetry(): void {
-    this.#cancelRetry()
-    this.#isRetryPlanned = false
     const mayHelp = this.#overflowed || [...this.#unfinished.values()].some(({ retry }) => retry)
-    if (!mayHelp || this.#hasEnded) return
+    if (!mayHelp || this.#hasEnded) this.#forgetRetry()
+    if (!mayHelp || this.#hasEnded || this.#isRetryPlanned) return
     const waitMs = this.#retryMs
     this.#retryMs = Math.min(waitMs * 2, RETRY_MS_MAX)
     this.#isRetryPlanned = true
@@ -397,6 +413,13 @@ export class AuditTerm {
       this.#isRetryDue = true
       this.#wake()
     })
+  }
+
+  /** The next pause is the first one again. */
+  #forgetRetry(): void {
+    this.#cancelRetry()
+    this.#isRetryPlanned = false
+    this.#retryMs = this.#doors.times.retryMs
   }
 
   /** Counts what is to be copied, so that one can say how long it takes. */

@@ -102,6 +102,69 @@ describe('a node that is gone', () => {
   })
 })
 
+describe('what is left undone', () => {
+  test('a node that takes copies again gets what nobody could take, without a walk over all ledgers', async () => {
+    world = await AuditWorld.create(4)
+    const id = await world.writeClosed(5)
+    const members = (await world.record(id)).ensembles[0]?.bookies ?? []
+    const [gone] = members
+    const spare = [...world.nodes.keys()].find(node => !members.includes(node))
+    assert(gone !== undefined && spare !== undefined)
+    await world.setWritable(spare, false)
+    const auditor = await world.startAuditor()
+    await world.takeAway(gone)
+    world.clock.advance(LOST_MS)
+    await auditor.settled()
+    assert.deepEqual(auditor.status()?.unfinished, [{ ledgerId: id, why: `no node can take the place of ${gone}` }])
+    await world.setWritable(spare, true)
+    await auditor.settled()
+    await world.checkWhole(id, 4)
+    assert.equal(auditor.status()?.unfinishedCount, 0)
+    assert.deepEqual([auditor.status()?.lastPass?.kind, auditor.status()?.lastPass?.ledgersSeen], ['retry', 1])
+  })
+
+  test('is tried again in time however often nodes tell of trouble meanwhile', async () => {
+    world = await AuditWorld.create(4)
+    const id = await world.writeClosed(10)
+    const members = (await world.record(id)).ensembles[0]?.bookies ?? []
+    const [silent, talker] = members
+    assert(silent !== undefined && talker !== undefined)
+    world.node(silent).stop()
+    const auditor = await world.startAuditor()
+    assert.equal(auditor.status()?.unfinished[0]?.ledgerId, id)
+    world.node(silent).start()
+    for (let told = 1; told <= 5; told++) {
+      world.clock.advance(TIMES.retryMs / 5)
+      await auditor.settled()
+      await world.tellOfTrouble(talker, `${told} entries are damaged`)
+      await auditor.settled()
+    }
+    assert.equal(auditor.status()?.unfinishedCount, 0)
+  })
+
+  test('after all was done, waits no longer than at first', async () => {
+    world = await AuditWorld.create(3)
+    const id = await world.writeClosed(10)
+    const auditor = await world.startAuditor()
+    const becomesSilent = async (retries: number): Promise<void> => {
+      world.node(N1).stop()
+      auditor.trigger('check')
+      await auditor.settled()
+      assert.equal(auditor.status()?.unfinished[0]?.ledgerId, id)
+      for (let i = 0; i < retries; i++) {
+        world.clock.advance(TIMES.retryMs * 2 ** i)
+        await auditor.settled()
+      }
+      world.node(N1).start()
+      world.clock.advance(TIMES.retryMs * 2 ** retries)
+      await auditor.settled()
+      assert.equal(auditor.status()?.unfinishedCount, 0)
+    }
+    await becomesSilent(4)
+    await becomesSilent(0)
+  })
+})
+
 describe('copies that are not what they must be', () => {
   test('an empty disk in the place of a full one is filled again', async () => {
     world = await AuditWorld.create(3)

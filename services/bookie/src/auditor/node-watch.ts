@@ -28,11 +28,14 @@ export interface NodeWatchOptions {
   readonly onChange: () => void
   /** A node that is there tells of other trouble than before. */
   readonly onTrouble: () => void
+  /** A node that was there takes new copies, which it did not before. */
+  readonly onRoom: () => void
 }
 
 interface Seen {
   incarnation: number
   trouble: string
+  isWritable: boolean
   rack: string
   /** Since when its lease is not there; undefined: it is. */
   awaySinceMs: number | undefined
@@ -175,7 +178,8 @@ export class NodeWatch {
 
   /** Only what matters for copies: free space changes all the time. */
   #onAvailable({ bookieId, incarnation, reasons, rack, state }: AvailableBookie): boolean {
-    const now = { incarnation, trouble: JSON.stringify([state, reasons]), rack, awaySinceMs: undefined }
+    const isWritable = state === 'writable'
+    const now = { incarnation, trouble: JSON.stringify([state, reasons]), isWritable, rack, awaySinceMs: undefined }
     const before = this.#seen.get(bookieId)
     this.#seen.set(bookieId, now)
     const wasThere = before !== undefined && before.awaySinceMs === undefined
@@ -187,6 +191,7 @@ export class NodeWatch {
       this.#troubled.add(bookieId)
       if (this.#isOpen) this.#options.onTrouble()
     }
+    if (isWritable && !before.isWritable && this.#isOpen) this.#options.onRoom()
     return false
   }
 

@@ -114,6 +114,11 @@ export class AuditWorld {
     await this.#register(id, { reasons })
   }
 
+  /** It takes no new ledgers and copies, or does again. */
+  async setWritable(id: BookieId, isWritable: boolean): Promise<void> {
+    await this.#register(id, { state: isWritable ? 'writable' : 'read-only' })
+  }
+
   async declare(id: BookieId, kind: 'leaving' | 'destroyed'): Promise<void> {
     const row = { kind, declaredAtMs: this.clock.wallMs(), completedAtMs: undefined }
     await this.#put(declarationKey(id), encodeDeclaration(row))
