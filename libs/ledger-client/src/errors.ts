@@ -10,6 +10,7 @@ export const LedgerError = defineErrors({
   NOT_ENOUGH_BOOKIES: { retryable: true, summary: 'fewer nodes take new ledgers than an ensemble needs' },
   RECOVERY_BLOCKED: { retryable: true, summary: 'the ledger cannot be closed before the named nodes answer' },
   METADATA_CORRUPT: { retryable: false, summary: 'the metadata of a ledger is not what any version wrote' },
+  FOREIGN_STORE: { retryable: true, summary: 'the metadata store does not say that it is of this cluster' },
   NOT_LEADER: { retryable: false, summary: 'another process was elected to make the change' },
   WRONG_NODE: { retryable: false, summary: 'the address belongs to another node or cluster' },
   MALFORMED_MESSAGE: { retryable: false, summary: 'a peer sent bytes that are no message of the ledger protocol' }

@@ -5,6 +5,7 @@ export { createLedgerClient, type LedgerClientOptions } from './ledger-client.ts
 export { raiseLedgerIds, retireLedgerIds } from './ledger-ids.ts'
 export { LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
 export {
+  CLUSTER_ID_KEY,
   decodeDeletion,
   decodeLedger,
   encodeLedger,

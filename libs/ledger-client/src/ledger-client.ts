@@ -35,6 +35,8 @@ const SLOW_MEMBERS = { burst: 5, perMs: 2_000 }
 export interface LedgerClientOptions {
   readonly metadata: MetadataStore
   readonly directory: BookieDirectory
+  /** Ledgers are made only while the store says that it is of this cluster; none: in any store. */
+  readonly clusterId?: string | undefined
   /** Of ledgers that are created without one. */
   readonly quorum: QuorumConfig
   readonly clock: Clock
@@ -52,7 +54,7 @@ export interface LedgerClientOptions {
 /** A client over whatever nodes the directory gives: in process, or remote. */
 export function createLedgerClient(options: LedgerClientOptions): FollowingLedgerClient {
   const metadata = new LedgerMetadata(options.metadata, options.clock)
-  const ids = new LedgerIds(options.metadata, { clock: options.clock })
+  const ids = new LedgerIds(options.metadata, { clock: options.clock, clusterId: options.clusterId })
   const recovering = new Map<LedgerId, Promise<LedgerEnd>>()
   const { directory, clock, logger, random, times = {} } = options
   const failedNodes = new FailedNodes(clock)
@@ -131,8 +133,8 @@ async function createLedger(
   } as const
   for (;;) {
     const taken = await ids.take(request.after ?? NO_ENTRY)
-    const { id: ledgerId, guard } = taken
-    const created = await metadata.create(ledgerId, record, { guard, commit: request.commit })
+    const { id: ledgerId, guards } = taken
+    const created = await metadata.create(ledgerId, record, { guards, commit: request.commit })
     if (created !== undefined) return new NodeLedgerAppender({ ledgerId, created, listener: request.listener, doors })
     assert((await metadata.read(ledgerId)) === undefined, `ledger id ${ledgerId} was given twice`)
     ids.drop(taken)

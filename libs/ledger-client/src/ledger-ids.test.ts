@@ -1,18 +1,21 @@
 import { strict as assert } from 'node:assert'
-import { bookieId, silentLogger } from '@strata/base'
+import { bookieId, ledgerId, silentLogger } from '@strata/base'
 import { ManualClock } from '@strata/base/testing'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { test } from 'vitest'
 import { createLedgerClient } from './ledger-client.ts'
-import { retireLedgerIds } from './ledger-ids.ts'
+import { LedgerError } from './errors.ts'
+import { raiseLedgerIds, retireLedgerIds } from './ledger-ids.ts'
+import { CLUSTER_ID_KEY } from './ledger-records.ts'
 import { MemoryBookieNode } from './testing/memory-bookie-node.ts'
 
 const listener = { onConfirmed: () => undefined, onFailed: () => undefined }
 
-function clientOf(metadata: MemoryMetadataStore): (count: number) => Promise<number[]> {
+function clientOf(metadata: MemoryMetadataStore, clusterId?: string): (count: number) => Promise<number[]> {
   const node = new MemoryBookieNode(bookieId('n0'))
   const client = createLedgerClient({
     metadata,
+    clusterId,
     directory: {
       writable: () => [{ bookieId: node.bookieId }],
       node: () => node,
@@ -55,4 +58,32 @@ test('from when ids are retired, no ledger is made with one that was given out b
     `${later.join()} of ${floor}`
   )
   assert.equal(new Set(later).size, later.length)
+})
+
+/** All that is there, as an operator's mistake deletes it: revisions go on. */
+async function empty(metadata: MemoryMetadataStore): Promise<void> {
+  const { records } = await metadata.scan({ prefix: '', keysOnly: true })
+  const changes = records.map(({ key }) => ({ kind: 'delete' as const, key }))
+  await metadata.transact({ compares: [], changes })
+}
+
+async function name(metadata: MemoryMetadataStore, clusterId: string): Promise<void> {
+  const value = Buffer.from(clusterId)
+  await metadata.transact({ compares: [], changes: [{ kind: 'put', key: CLUSTER_ID_KEY, value }] })
+}
+
+test('in a store that was emptied no ledger is made, not even with an id that was taken before', async () => {
+  const metadata = new MemoryMetadataStore()
+  await name(metadata, 'c')
+  const make = clientOf(metadata, 'c')
+  const [, last = 0] = await make(2)
+  await empty(metadata)
+  await assert.rejects(make(1), error => LedgerError.is(error, 'FOREIGN_STORE') && error.details.found === '')
+  assert.deepEqual((await metadata.scan({ prefix: 'ledger' })).records, [])
+  await name(metadata, 'another')
+  await assert.rejects(make(1), error => LedgerError.is(error, 'FOREIGN_STORE') && error.details.found === 'another')
+  await name(metadata, 'c')
+  await raiseLedgerIds(metadata, { above: ledgerId(last), clock: new ManualClock() })
+  const [next = 0] = await make(1)
+  assert.ok(next > last)
 })

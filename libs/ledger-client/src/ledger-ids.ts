@@ -6,7 +6,14 @@ import {
   type Compare,
   type MetadataStore
 } from '@strata/metadata'
-import { decodeNextLedgerId, encodeNextLedgerId, LEDGER_IDS_FLOOR_KEY, LEDGER_IDS_KEY } from './ledger-records.ts'
+import { LedgerError } from './errors.ts'
+import {
+  CLUSTER_ID_KEY,
+  decodeNextLedgerId,
+  encodeNextLedgerId,
+  LEDGER_IDS_FLOOR_KEY,
+  LEDGER_IDS_KEY
+} from './ledger-records.ts'
 
 const BLOCK_IDS = 64
 /** More than a cluster gives out while one of its nodes is away. */
@@ -15,55 +22,76 @@ const FORGOTTEN_IDS = 1_000_000
 /** An id, and what must hold in the metadata for a ledger to be made with it: otherwise `drop` what is left, and take another. */
 export interface TakenId {
   readonly id: LedgerId
-  readonly guard: Compare
+  readonly guards: readonly Compare[]
+}
+
+export interface LedgerIdsOptions extends AnswerOptions {
+  /** The store must name this cluster, from when a block is taken until its ledgers are made. */
+  readonly clusterId?: string | undefined
 }
 
 /**
  * Gives out ledger ids. They come from the metadata in blocks, so that most cost no write; what is left of a block when
  * the process ends is never used.
  *
- * Invariant: no id is given twice, by any process; the ids that one process gives ascend.
+ * Invariants
+ *   I1  No id is given twice, by any process; the ids that one process gives ascend.
+ *   I2  No ledger is made in a store that does not name the cluster: one that was emptied, or put in the place of another,
+ *       knows nothing of the ids that nodes have.
  */
 export class LedgerIds {
   readonly #metadata: MetadataStore
-  readonly #options: AnswerOptions
+  readonly #options: LedgerIdsOptions
   #next = 0
   #end = 0
-  #floorVersion = 0
+  #guards: readonly Compare[] = []
   #refilling: Promise<void> | undefined
 
-  constructor(metadata: MetadataStore, options: AnswerOptions) {
+  constructor(metadata: MetadataStore, options: LedgerIdsOptions) {
     this.#metadata = metadata
     this.#options = options
   }
 
-  /** An id above `after` and above all given before. @throws MetadataError */
+  /** An id above `after` and above all given before. @throws MetadataError; LedgerError FOREIGN_STORE */
   async take(after: number): Promise<TakenId> {
     if (after >= this.#next) this.#next = after + 1 // the rest of the block is no use: another process's ids are past it
     while (this.#next >= this.#end) {
       this.#refilling ??= this.#refill().finally(() => (this.#refilling = undefined))
       await this.#refilling
     }
-    return { id: ledgerId(this.#next++), guard: { key: LEDGER_IDS_FLOOR_KEY, version: this.#floorVersion } }
+    return { id: ledgerId(this.#next++), guards: this.#guards }
   }
 
-  /** The guard of an id did not hold: neither does that of the others. */
-  drop({ guard }: TakenId): void {
-    if (guard.version === this.#floorVersion) this.#end = this.#next
+  /** A guard of an id did not hold: neither does it for the others of its block. */
+  drop({ guards }: TakenId): void {
+    if (guards === this.#guards) this.#end = this.#next
   }
 
   async #refill(): Promise<void> {
-    // Read before the ids are taken: a floor that is written between is found by the guard.
-    const floorRecord = await updateRecord(this.#metadata, LEDGER_IDS_FLOOR_KEY, () => undefined, this.#options)
+    // Read before the ids are taken: what is written between is found by the guards.
+    const [floorRecord, cluster] = await Promise.all([
+      updateRecord(this.#metadata, LEDGER_IDS_FLOOR_KEY, () => undefined, this.#options),
+      this.#cluster()
+    ])
     const floor = this.#next
     const decide = (current: { value: Uint8Array } | undefined): { put: Uint8Array } => {
       const first = Math.max(current === undefined ? 0 : decodeNextLedgerId(current.value), floor)
       return { put: encodeNextLedgerId(first + BLOCK_IDS) }
     }
     const record = await updateRecord(this.#metadata, LEDGER_IDS_KEY, decide, this.#options)
-    this.#floorVersion = floorRecord?.version ?? 0
+    this.#guards = [{ key: LEDGER_IDS_FLOOR_KEY, version: floorRecord?.version ?? 0 }, ...cluster]
     this.#end = record === undefined ? 0 : decodeNextLedgerId(record.value)
     this.#next = Math.max(this.#next, this.#end - BLOCK_IDS)
+  }
+
+  /** What holds as long as the store names the cluster as it does now. */
+  async #cluster(): Promise<Compare[]> {
+    const { clusterId } = this.#options
+    if (clusterId === undefined) return []
+    const record = await this.#metadata.get(CLUSTER_ID_KEY)
+    const found = record === undefined ? '' : Buffer.from(record.value).toString()
+    if (record === undefined || found !== clusterId) throw LedgerError.create('FOREIGN_STORE', { clusterId, found })
+    return [{ key: CLUSTER_ID_KEY, version: record.version }]
   }
 }
 

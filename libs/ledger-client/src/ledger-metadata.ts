@@ -54,13 +54,12 @@ export class LedgerMetadata {
     return stored === undefined ? undefined : { record: decodeLedger(stored.value), version: stored.version }
   }
 
-  /** Returns the record as stored, or undefined if another one was there, or `guard` does not hold. */
+  /** Returns the record as stored, or undefined if another one was there, or one of `guards` does not hold. */
   create(
     id: LedgerId,
     record: Omit<LedgerRecord, 'operationId'>,
-    { guard, commit }: { guard?: Compare | undefined; commit?: CommitLedger | undefined } = {}
+    { guards = [], commit }: { guards?: readonly Compare[]; commit?: CommitLedger | undefined } = {}
   ): Promise<VersionedLedger | undefined> {
-    const guards = guard === undefined ? [] : [guard]
     return this.#put(id, { record, version: 0, guards, ...(commit === undefined ? {} : { commit }) }, randomUUID())
   }
 

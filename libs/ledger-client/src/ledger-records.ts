@@ -12,6 +12,9 @@ import {
 } from './generated/ledger-client_pb.ts'
 
 /** Values are stored in format version 1, see proto/storage/ledger-client.proto. */
+/** Names the cluster that a metadata store belongs to (UTF-8). The first node of a new cluster writes it. */
+export const CLUSTER_ID_KEY = 'cluster-id'
+
 const codec = rowCodec({
   version: 1,
   unreadable: ({ cause, ...problem }) => LedgerError.create('METADATA_CORRUPT', { ...problem }, cause)

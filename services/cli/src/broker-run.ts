@@ -99,7 +99,7 @@ async function serve({ settings, metadata, logger, json, stopped, standing }: Pa
       ...{ ...doors, settings, directory, quorum },
       random: () => randomInt(2 ** 32) / 2 ** 32,
       storageTroubles: () => troublesOf(directory, quorum.ackQuorum),
-      cluster: { leaseMs: settings.metadataStoreSessionTimeoutMillis },
+      cluster: { clusterId, leaseMs: settings.metadataStoreSessionTimeoutMillis },
       signal: starting.signal
     })
     const leaseMs = settings.metadataStoreSessionTimeoutMillis

@@ -1,7 +1,7 @@
+import { CLUSTER_ID_KEY } from '@strata/ledger-client'
 import type { MetadataRecord, MetadataStore } from '@strata/metadata'
 
-/** Names the cluster that a metadata store belongs to (UTF-8). The first node of a new cluster writes it. */
-export const CLUSTER_ID_KEY = 'cluster-id'
+export { CLUSTER_ID_KEY }
 
 export function clusterIdOf({ value }: MetadataRecord): string {
   return Buffer.from(value).toString()

@@ -38,7 +38,7 @@ test('a start that is broken off while it registers leaves no registration, and 
     directory: directoryOf([new MemoryBookieNode(bookieId('b1'))]),
     quorum: { ensembleSize: 1, writeQuorum: 1, ackQuorum: 1 },
     storageTroubles: () => [],
-    cluster: { leaseMs: 5_000 },
+    cluster: { clusterId: 'c', leaseMs: 5_000 },
     signal: starting.signal
   })
   await asked

@@ -27,6 +27,8 @@ export interface ServingOptions {
   readonly storageTroubles: () => readonly string[]
   /** It shares the topics with other brokers; without it, it serves all there is, alone. */
   readonly cluster?: {
+    /** The store must go on saying that it is of this one. */
+    readonly clusterId: string
     /** How long the others go on counting with this one when they do not hear of it. */
     readonly leaseMs: number
   }
@@ -100,7 +102,8 @@ async function open(
   if (cluster !== undefined) await refuseBesideEarlier(metadata)
   // Topics that many clients make at once have nothing to do with each other: what they need written travels together.
   const together = new BatchingMetadataStore(metadata)
-  const ledgers = createLedgerClient({ metadata: together, directory, quorum, clock, logger, random })
+  const storage = { metadata: together, directory, quorum, clock, logger, random }
+  const ledgers = createLedgerClient({ ...storage, clusterId: cluster?.clusterId })
   const cacheBytesMax = settings.managedLedgerCacheSizeMB * MIB
   const logs = createManagedLedgerFactory({ metadata: together, ledgers, cacheBytesMax, clock, log: logger })
   opened.push(() => logs.close())
