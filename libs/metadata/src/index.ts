@@ -15,6 +15,7 @@ export {
   type FeatureLevels
 } from './feature-level.ts'
 export { MemoryMetadataStore } from './memory-metadata-store.ts'
+export { readMany } from './read-many.ts'
 export { rowCodec, type RowCodec, type RowProblem } from './row-codec.ts'
 export { transactUntilAnswered, updateRecord, type AnswerOptions, type Update } from './update-record.ts'
 export {

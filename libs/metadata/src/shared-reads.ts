@@ -3,7 +3,7 @@ import type { MetadataRecord, MetadataStore } from './metadata-store.ts'
 /** Shared reads on their way at once: while they are, what comes gathers for the next. */
 const UNDER_WAY_MAX = 4
 /** A value may have 64 KB: an answer stays below what gRPC takes by default. */
-const KEYS_MAX = 32
+export const KEYS_AT_ONCE_MAX = 32
 
 /** A store that reads many keys in one round trip. */
 export interface ManyReader {
@@ -70,7 +70,7 @@ export class SharedReads {
   #take(): [string, Waiting[]][] {
     const taken: [string, Waiting[]][] = []
     for (const entry of this.#waiting) {
-      if (taken.length === KEYS_MAX) break
+      if (taken.length === KEYS_AT_ONCE_MAX) break
       taken.push(entry)
     }
     for (const [key] of taken) this.#waiting.delete(key)

@@ -90,6 +90,21 @@ test('a ledger that the metadata store knows nothing of is kept and reported', a
   assert.ok(await isGone(1))
 })
 
+test('whether the metadata store knows its ledgers is asked for many of them at once', async () => {
+  const ledgers = Array.from({ length: 40 }, (_, i) => i + 1)
+  await fill(ledgers, 0, 0)
+  const asked: number[] = []
+  Object.assign(node.metadata, {
+    getMany(keys: readonly string[]) {
+      asked.push(keys.length)
+      return Promise.all(keys.map(key => node.metadata.get(key)))
+    }
+  })
+  while (bookie.stats().quarantinedLedgers === 0) await bookie.housekeep()
+  assert.deepEqual([asked.length % 2, ...asked.slice(-2)], [0, 32, 8])
+  assert.equal(bookie.stats().quarantinedLedgers, 40)
+})
+
 test('a deletion record of an older copy of the store deletes nothing', async () => {
   await fill([1], 0, 10)
   await fill([2], 0, 10)

@@ -6,7 +6,7 @@ import {
   ledgerIdOfKey,
   ledgerKey as ledgerMetadataKey
 } from '@strata/ledger-client'
-import type { MetadataStore, Watch } from '@strata/metadata'
+import { readMany, type MetadataStore, type Watch } from '@strata/metadata'
 import { IndexPage, PAGE_SLOTS } from '../format/page.ts'
 import { recordBytes } from '../format/record.ts'
 import type { EntryIndex } from '../index/entry-index.ts'
@@ -155,7 +155,7 @@ export class DeletionCollector {
     const { from, to } = rangeOf('l')
     const rows = await index.store.scan({ from: this.#auditFrom ?? from, to, limit: AUDITED_PER_ROUND })
     const ids = rows.map(({ key }) => ledgerOfKey(key))
-    const known = await Promise.all(ids.map(id => metadata.get(ledgerMetadataKey(id))))
+    const known = await readMany(metadata, ids.map(ledgerMetadataKey))
     for (const [at, id] of ids.entries()) {
       if (known[at] !== undefined) this.#quarantined.delete(id)
       else if ((await metadata.get(ledgerDeletionKey(id))) !== undefined) this.#queue.add(id)
