@@ -2,7 +2,7 @@ export type * from './contract.ts'
 export { LedgerError } from './errors.ts'
 export { LAC_WAIT_MS_MAX, LacWaiters } from './lac-waiters.ts'
 export { createLedgerClient, type LedgerClientOptions } from './ledger-client.ts'
-export { raiseLedgerIds, retireLedgerIds } from './ledger-ids.ts'
+export { passOverLedgerIds, raiseLedgerIds, retireLedgerIds } from './ledger-ids.ts'
 export { LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
 export {
   CLUSTER_ID_KEY,

@@ -113,6 +113,23 @@ export async function raiseLedgerIds(
 }
 
 /**
+ * For a store that was set back to an older copy, or emptied: from now on no id is given out that it may have given out since, and
+ * none up to `above`. Whatever it says it gave out last, more went, to ledgers that may be deleted by now while a node that
+ * is away has entries of them. @throws MetadataError
+ */
+export async function passOverLedgerIds(
+  metadata: MetadataStore,
+  { above, clock }: { above: number; clock: Clock }
+): Promise<void> {
+  const decide = (current: { value: Uint8Array } | undefined): { put: Uint8Array } => {
+    const next = current === undefined ? 0 : decodeNextLedgerId(current.value)
+    return { put: encodeNextLedgerId(Math.max(next, above + 1) + FORGOTTEN_IDS) }
+  }
+  await updateRecord(metadata, LEDGER_IDS_KEY, decide, { clock })
+  await retireLedgerIds(metadata, { clock })
+}
+
+/**
  * From now on no ledger is made with an id that was given out before, in a block that some process has not used up. Returns the
  * lowest id that a ledger can be made with. @throws MetadataError
  */

@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert'
-import type { BookieId, LedgerId } from '@strata/base'
-import { ledgerKey } from '@strata/ledger-client'
+import { ledgerId, type BookieId, type LedgerId } from '@strata/base'
+import { ledgerKey, raiseLedgerIds } from '@strata/ledger-client'
 import { afterEach, describe, test } from 'vitest'
-import { reconcileLedgers, type Reconciled } from './accept-store.ts'
+import { acceptForAll, reconcileLedgers, type Reconciled } from './accept-store.ts'
 import { AuditWorld } from './testing/audit-world.ts'
 
 let world: AuditWorld
@@ -107,5 +107,30 @@ describe('metadata that was set back', () => {
         ['unresolved', unknown, false]
       ]
     )
+  })
+
+  test('ids that were given out since are not given out again, though no node that is there has such ledgers', async () => {
+    world = await AuditWorld.create(3)
+    const held = await world.writeClosed(2)
+    const { metadata, clock } = world
+    const key = 'ledger-ids'
+    const old = (await metadata.get(key))?.value ?? assert.fail()
+    const later = ledgerId(held + 10_000)
+    await raiseLedgerIds(metadata, { above: later, clock })
+    await metadata.transact({ compares: [], changes: [{ kind: 'put', key, value: old }] })
+    const directory = await world.openWideDirectory()
+    for (const id of world.nodes.keys()) await world.setState(id, 'set-aside')
+    assert.deepEqual(await acceptForAll({ metadata, directory, clock }), [...world.nodes.keys()])
+    for (const id of world.nodes.keys()) await world.setState(id, 'writable')
+    assert((await world.writeClosed(1)) > later)
+  })
+
+  test('a store that no node doubts goes on giving out its ids', async () => {
+    world = await AuditWorld.create(3)
+    const first = await world.writeClosed(1)
+    const { metadata, clock } = world
+    const directory = await world.openWideDirectory()
+    assert.deepEqual(await acceptForAll({ metadata, directory, clock }), [])
+    assert.equal(await world.writeClosed(1), first + 1)
   })
 })

@@ -1,5 +1,12 @@
 import { CodedError, type BookieId, type Clock, type EntryId, type LedgerId } from '@strata/base'
-import { decodeLedger, ledgerDeletionKey, ledgerKey, LedgerError, type VersionedLedger } from '@strata/ledger-client'
+import {
+  decodeLedger,
+  ledgerDeletionKey,
+  ledgerKey,
+  LedgerError,
+  passOverLedgerIds,
+  type VersionedLedger
+} from '@strata/ledger-client'
 import { planRepair } from '@strata/ledger-protocol'
 import type { MetadataStore } from '@strata/metadata'
 import { acceptStore } from '../volume/store-signature.ts'
@@ -7,11 +14,14 @@ import type { AuditedDirectory } from './node-watch.ts'
 import { rebuildLedger } from './rebuild.ts'
 import { settledPart, surveyLedger } from './survey.ts'
 
-export interface ReconcileDoors {
+export interface AcceptDoors {
   readonly metadata: MetadataStore
   /** With the nodes that set themselves aside. */
   readonly directory: AuditedDirectory
   readonly clock: Clock
+}
+
+export interface ReconcileDoors extends AcceptDoors {
   /** Who lists a ledger of which there is no metadata. */
   readonly ownerOf: (id: LedgerId) => Promise<string>
   readonly onSeen: (count: number) => void
@@ -56,11 +66,30 @@ async function* batchesOf(ids: AsyncIterable<LedgerId>): AsyncGenerator<LedgerId
   if (batch.length > 0) yield batch
 }
 
-/** Nodes that set themselves aside take the store as it is. Returns which. @throws MetadataError */
-export async function acceptForAll({ metadata, directory }: ReconcileDoors): Promise<BookieId[]> {
+/**
+ * Nodes that set themselves aside take the store as it is. Returns which. Before that, ids of ledgers are passed over that the
+ * store may have given out since it was what it is. @throws MetadataError; LedgerError UNAVAILABLE
+ */
+export async function acceptForAll({ metadata, directory, clock }: AcceptDoors): Promise<BookieId[]> {
   const aside = directory.bookies().filter(({ state }) => state === 'set-aside')
+  if (aside.length > 0) await passOverLedgerIds(metadata, { above: await highestHeld(directory), clock })
   for (const { bookieId, signedCount = 0 } of aside) await acceptStore(metadata, { bookieId, signedCount })
   return aside.map(({ bookieId }) => bookieId)
+}
+
+/** Of the ledgers of which any node knows something, be it a fence; -1: none. */
+async function highestHeld(directory: AuditedDirectory): Promise<number> {
+  let highest = -1
+  for (const { bookieId } of directory.bookies()) {
+    const node = directory.node(bookieId)
+    if (node === undefined) throw LedgerError.create('UNAVAILABLE', { bookieId, reason: 'gone' })
+    for (;;) {
+      const last = (await node.heldLedgers({ after: highest, limit: PAGE_LEDGERS })).at(-1)
+      if (last === undefined) break
+      highest = last.ledgerId
+    }
+  }
+  return highest
 }
 
 /** Ledgers of which any node has entries, ascending. */

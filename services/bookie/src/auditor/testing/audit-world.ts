@@ -41,6 +41,7 @@ export class AuditWorld {
   readonly directory: RegistryBookieDirectory
   readonly client: LedgerClient
   readonly #auditors: Auditor[] = []
+  #wide: RegistryBookieDirectory | undefined
   readonly #rows = new Map<BookieId, AvailableBookie>()
 
   private constructor(
@@ -68,6 +69,17 @@ export class AuditWorld {
     const world = new AuditWorld(directory, { nodes, metadata, clock })
     for (let i = 0; i < count; i++) await world.addNode(`n${i}`, racks[i] ?? '')
     return world
+  }
+
+  /** With the nodes that set themselves aside, for who puts the metadata right. Closed with the world. */
+  async openWideDirectory(): Promise<RegistryBookieDirectory> {
+    const { metadata, clock } = this
+    const connect = ({ bookieId: id }: { bookieId: BookieId }) => {
+      return { ...doorOf(this.node(id)), close: () => undefined }
+    }
+    const doors = { metadata, clock, logger: silentLogger, connect }
+    this.#wide = await RegistryBookieDirectory.open({ ...doors, withSetAside: true })
+    return this.#wide
   }
 
   async addNode(name: string, rack = ''): Promise<BookieId> {
@@ -114,9 +126,9 @@ export class AuditWorld {
     await this.#register(id, { reasons })
   }
 
-  /** It takes no new ledgers and copies, or does again. */
-  async setWritable(id: BookieId, isWritable: boolean): Promise<void> {
-    await this.#register(id, { state: isWritable ? 'writable' : 'read-only' })
+  /** Whether it takes new ledgers and copies, as it says itself. */
+  async setState(id: BookieId, state: AvailableBookie['state']): Promise<void> {
+    await this.#register(id, { state })
   }
 
   async declare(id: BookieId, kind: 'leaving' | 'destroyed'): Promise<void> {
@@ -181,6 +193,7 @@ export class AuditWorld {
     for (const auditor of this.#auditors) await auditor.close()
     this.clock.advance(HOUR_MS)
     this.directory.close()
+    this.#wide?.close()
     await this.metadata.close()
   }
 
