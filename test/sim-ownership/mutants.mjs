@@ -2,6 +2,7 @@
 // `needs`: only runs with one of these faults are tried, as no other can tell.
 const OWNERSHIP = 'broker/dist/ownership/'
 const SIM = 'test/dist/sim-ownership/'
+const LOGS = 'managed-ledger/dist/'
 
 export const mutants = [
   {
@@ -9,6 +10,23 @@ export const mutants = [
     needs: ['pause-opening'],
     edits: [{ file: `${SIM}sim-topics.js`, from: 'guard === undefined ? [] : [guard]', to: '[]' }],
     diesBy: ['guarded', 'successor']
+  },
+  {
+    name: 'change a log without comparing the epoch that its owner raised',
+    needs: ['pause', 'cut', 'pause-opening'],
+    edits: [
+      {
+        file: `${LOGS}log-session.js`,
+        from: 'compares: [{ key, version: this.#version }], changes',
+        to: 'compares: [], changes'
+      },
+      {
+        file: `${LOGS}log-session.js`,
+        from: 'const compares = [{ key: own, version: this.#version }, ...birth.compares];',
+        to: 'const compares = [...birth.compares];'
+      }
+    ],
+    diesBy: ['successor']
   },
   {
     name: 'take a bundle without comparing its row',

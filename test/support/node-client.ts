@@ -46,7 +46,7 @@ export class NodeClient {
       ...(timeoutMs === undefined ? {} : { timeoutMs })
     })
     const ledgers = createLedgerClient({
-      ...{ ...doors, metadata, directory },
+      ...{ ...doors, metadata, directory, clusterId },
       ...{ quorum: options.quorum ?? THREE_OF_THREE, random: options.random ?? (() => 0.5) },
       ...(times === undefined ? {} : { times })
     })
