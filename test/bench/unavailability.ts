@@ -30,6 +30,10 @@ const PAUSE_MS_MAX = 5_000
 const WARM_UP_MS = 10_000
 const RECOVERY_MS_MAX = 60_000
 const CREATED_AT_ONCE = 32
+const LOOKUPS_AT_ONCE = 8
+/** A connection that was kept may be closed by the broker as it is used again. */
+const LOOKUPS_MAX = 3
+const LOG_CHARS = 2_000
 
 interface Send {
   readonly fromMs: number
@@ -156,13 +160,30 @@ async function make(
 /** @throws Error if the broker serves nothing: then nothing can be measured */
 async function servedBy(broker: BrokerPlace, topics: readonly TopicRun[]): Promise<TopicRun[]> {
   const served: TopicRun[] = []
-  for (const topic of topics) {
-    const response = await fetch(`${broker.webUrl}/lookup/v2/topic/persistent/public/default/${topic.name}`)
-    const { brokerUrl } = (await response.json()) as { brokerUrl: string }
-    if (brokerUrl === `pulsar://127.0.0.1:${broker.brokerPort}`) served.push(topic)
+  const waiting = topics.values()
+  const worker = async (): Promise<void> => {
+    for (const topic of waiting) {
+      const brokerUrl = await servingUrl(broker, topic)
+      if (brokerUrl === `pulsar://127.0.0.1:${broker.brokerPort}`) served.push(topic)
+    }
   }
+  await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, worker))
   if (served.length === 0) throw new Error('the broker serves none of the topics: run it again')
   return served
+}
+
+/** @throws Error with the log of a broker that has ended: on a machine that starves it, its watchdog ends it */
+async function servingUrl(broker: BrokerPlace, { name }: TopicRun): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const response = await fetch(`${broker.webUrl}/lookup/v2/topic/persistent/public/default/${name}`)
+      return ((await response.json()) as { brokerUrl: string }).brokerUrl
+    } catch (error) {
+      if (broker.hasDied)
+        throw new Error(`${broker.name} has ended:\n${broker.log.slice(-LOG_CHARS)}`, { cause: error })
+      if (attempt === LOOKUPS_MAX) throw error
+    }
+  }
 }
 
 async function publish(
