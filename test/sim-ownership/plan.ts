@@ -65,7 +65,7 @@ const TOTAL = FAULTS.reduce((sum, [weight]) => sum + weight, 0)
 
 /** Everything that a run is made of follows from its seed. */
 export function planOf(seed: number): Plan {
-  const random = new Random(seed)
+  const random = Random.ofSeed(seed)
   const brokers = 2 + random.int(4)
   const bundles = 2 + random.int(3)
   const activeMs = random.between(8_000, 20_000)

@@ -55,7 +55,7 @@ export class World implements Cluster {
 
   constructor(plan: Plan, options: { isTold: boolean }) {
     this.plan = plan
-    this.random = new Random(plan.seed).fork('world')
+    this.random = Random.ofSeed(plan.seed).fork('world')
     this.history = new History(this.scheduler, options.isTold)
     this.network = new SimNetwork(this.scheduler, this.random.fork('network'))
     this.metadata = new SimMetadata(this.scheduler, this.random.fork('metadata'))

@@ -84,7 +84,7 @@ const ACTIVE_MS = 1_800
 
 /** Everything that a run is made of follows from its seed. */
 export function planOf(seed: number): Plan {
-  const random = new Random(seed)
+  const random = Random.ofSeed(seed)
   const [ensembleSize, writeQuorum, ackQuorum] = random.pick(QUORUMS)
   const nodes = Math.min(6, ensembleSize + random.int(3))
   const racks = Array.from({ length: nodes }, () => random.int(3))

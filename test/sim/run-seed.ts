@@ -14,6 +14,9 @@ const SPACE_CHECK_MS = 40
 const CARE_CHECK_MS = 25
 const KEPT_ATTEMPTS = 10
 const KEPT_PAUSE_MS = 100
+/** Of one answer. */
+const KEPT_BYTES_MAX = 4 * 1024
+const KEPT_ENTRIES_MAX = 32
 
 export interface SeedResult {
   readonly seed: number
@@ -175,28 +178,43 @@ async function readAll(world: World, judge: Actor, { id, last }: { id: LedgerId;
   }
 }
 
-/** A node still has what it answered to have. Its index may have to be opened again first. */
+/** A node still has what it answered to have: asked for one stretch after the other. Its index may have to be opened again first. */
 async function checkKept(world: World, judge: Actor, node: SimNode): Promise<void> {
   const { history } = world
   if (node.isSuspect) return // its disk was tampered with: it may say 'unknown'
   for (const { ledgerId: id, entryIds } of node.watch.kept) {
     if (history.isDeleting(id)) continue
-    for (const id_ of entryIds) {
-      const range = { first: entryId(id_), last: entryId(id_), bytesMax: 1, entriesMax: 1, fence: false }
-      const ask = () => node.bookie?.read({ ledgerId: id, ...range })
-      let answer = await ask()
-      for (let i = 0; i < KEPT_ATTEMPTS && answer?.end === 'unknown'; i++) {
-        await judge.pause(KEPT_PAUSE_MS)
-        answer = await ask()
+    for (const { first, last } of stretchesOf(entryIds)) {
+      const limits = { bytesMax: KEPT_BYTES_MAX, entriesMax: KEPT_ENTRIES_MAX, fence: false }
+      const ask = (next: number) =>
+        node.bookie?.read({ ledgerId: id, first: entryId(next), last: entryId(last), ...limits })
+      for (let next = first; next <= last;) {
+        let answer = await ask(next)
+        for (let i = 0; i < KEPT_ATTEMPTS && answer?.entries.length === 0 && answer.end === 'unknown'; i++) {
+          await judge.pause(KEPT_PAUSE_MS)
+          answer = await ask(next)
+        }
+        const count = answer?.entries.length ?? 0
+        if (count === 0) {
+          const what = `${node.bookieId} answers '${answer?.end ?? 'down'}' for ${id}:${next}, which it took`
+          history.violate('node-keeps', what)
+          return
+        }
+        next += count
       }
-      if (answer?.entries.length === 1) continue
-      history.violate(
-        'node-keeps',
-        `${node.bookieId} answers '${answer?.end ?? 'down'}' for ${id}:${id_}, which it took`
-      )
-      return
     }
   }
+}
+
+/** Ids, each once and in any order, as stretches without a gap. */
+function stretchesOf(ids: readonly number[]): { first: number; last: number }[] {
+  const stretches: { first: number; last: number }[] = []
+  for (const id of [...ids].sort((a, b) => a - b)) {
+    const open = stretches.at(-1)
+    if (open?.last === id - 1) open.last = id
+    else stretches.push({ first: id, last: id })
+  }
+  return stretches
 }
 
 /** Deletes everything; within some rounds of housekeeping no node holds anything. */
