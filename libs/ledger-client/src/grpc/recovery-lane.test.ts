@@ -92,6 +92,14 @@ describe('RecoveryLane', () => {
     assert(perSecond > 900 && perSecond <= 1_100, `${perSecond} KB in a second`)
   })
 
+  test('after a while without recovery the tails of logs go in at once, as much as is saved', () => {
+    clock.advance(60_000)
+    lane.onWrites(64 * MIB)
+    offer(512)
+    for (let answered = 0; answered < 20; answered++) lane.onAnswered(MIB)
+    assert.equal(node.taken.length, 256) // 16 MB
+  })
+
   test('when writers have what they wanted it goes on by itself as if they were not there', () => {
     lane.onWrites(64 * MIB)
     offer(64)

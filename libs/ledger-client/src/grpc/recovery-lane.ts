@@ -17,7 +17,8 @@ const BUSY_MS = 500
 /** What is let in while writers wait: so much of what they send, or so many bytes a millisecond where that is more. */
 const SHARE = 1 / 32
 const LEAST_BYTES_PER_MS = 1024
-const ALLOWANCE_BYTES_MAX = 512 * 1024
+/** Saved while nothing is recovered: the tails of many logs whose owner died go in at once, a repair soon has used it up. */
+const ALLOWANCE_BYTES_MAX = 16 * 1024 * 1024
 const PAUSE_MS = 50
 
 /**
