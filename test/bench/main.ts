@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { brokerRows } from './broker-rows.ts'
 import { median } from './perf.ts'
 import { addRows } from './nodes/add-rows.ts'
 import { careRows } from './nodes/care-rows.ts'
@@ -16,7 +17,7 @@ import { startServer, type ServerName } from './servers.ts'
   the medians of the rounds. The machine must be otherwise idle. Rows of storage nodes alone measure their yardsticks themselves.
 */
 
-const ownRows: readonly OwnRow[] = [...addRows, ...careRows]
+const ownRows: readonly OwnRow[] = [...addRows, ...careRows, ...brokerRows]
 
 interface Measured {
   readonly row: Row
@@ -98,10 +99,13 @@ function measureOnce(row: Row, name: ServerName): Promise<Figures> {
 
 async function withDirectory<Result>(name: string, run: (data: string) => Promise<Result>): Promise<Result> {
   const data = mkdtempSync(join(tmpdir(), `strata-bench-${name}-`))
+  const remove = (): void => rmSync(data, { recursive: true, force: true })
+  process.once('exit', remove)
   try {
     return await run(data)
   } finally {
-    rmSync(data, { recursive: true, force: true })
+    process.off('exit', remove)
+    remove()
   }
 }
 

@@ -57,11 +57,17 @@ async function startAlone(
 ): Promise<Omit<Started, 'startedAt'>> {
   const [brokerPort, webPort] = [await freePort(), await freePort()]
   const child = name === 'pulsar' ? startPulsar(data, brokerPort, webPort, set) : startLite(data, brokerPort)
+  const kill = (): void => {
+    process.kill(-(child.pid as number), 'SIGKILL')
+  }
+  // a run that is ended early must not leave a server behind
+  process.once('exit', kill)
+  child.once('exit', () => process.off('exit', kill))
   if (name === 'pulsar') await healthy(webPort, 120_000)
   else await listening(brokerPort, 30_000)
   const stop = async (): Promise<void> => {
     const exited = once(child, 'exit')
-    process.kill(-(child.pid as number), 'SIGKILL')
+    kill()
     await exited
   }
   return { pids: () => [child.pid as number], brokerPort, webPort, stop }

@@ -7,21 +7,26 @@ import { ROOT } from '../../tidy/repository.ts'
 const SYNCING = ['--unsafe-no-fsync=false']
 export const PREFIX = '/strata/'
 
-/** A metadata store and no node yet; both go when `run` is done. */
-export async function withNodes<Result>(
-  run: (cluster: NodeCluster, etcd: EtcdPeers) => Promise<Result>
-): Promise<Result> {
+/** A metadata store, which goes when `run` is done. */
+export async function withEtcd<Result>(run: (etcd: EtcdPeers) => Promise<Result>): Promise<Result> {
   const etcd = await startEtcd({ scripts: join(ROOT, 'test', 'peers'), arguments: SYNCING })
   try {
+    return await run(etcd)
+  } finally {
+    await etcd.stop()
+  }
+}
+
+/** A metadata store and no node yet; both go when `run` is done. */
+export function withNodes<Result>(run: (cluster: NodeCluster, etcd: EtcdPeers) => Promise<Result>): Promise<Result> {
+  return withEtcd(async etcd => {
     const cluster = new NodeCluster({ endpoints: etcd.endpoints, prefix: PREFIX })
     try {
       return await run(cluster, etcd)
     } finally {
       await cluster.close()
     }
-  } finally {
-    await etcd.stop()
-  }
+  })
 }
 
 /** Counters of a node, by name. */
