@@ -222,12 +222,59 @@ export class Producer extends Handle {
     return receipts as { index: number; id: Id }[]
   }
 
+  /** Publishes `0`, `1`, `2`, … with zeros in front, at a rate, inside the driver; number n has the key n % keys. */
+  async pour(options: FlowOptions & { readonly rate: number; readonly bytes: number }): Promise<Pouring> {
+    const made = (await this.call('producer.pour', { ...options })) as { handle: number }
+    return new Pouring(this.driver, made.handle)
+  }
+
   async lastSequenceId(): Promise<number> {
     return (await this.call('producer.lastSequenceId')) as number
   }
 
   async close(): Promise<void> {
     await this.call('producer.close')
+  }
+}
+
+export interface FlowOptions {
+  readonly keys: number
+}
+
+/** What became of the messages that were poured. */
+export interface Poured {
+  readonly sent: number
+  readonly acknowledged: number
+  readonly failed: number
+  /** The first few that reached the application. */
+  readonly errors: readonly string[]
+  /** The longest time without a receipt. */
+  readonly longestPauseMs: number
+}
+
+/** What came of what is poured: of each number the first delivery counts. */
+export interface Drained {
+  readonly received: number
+  readonly again: number
+  /** Behind a later number of the same key. */
+  readonly disordered: number
+  readonly errors: readonly string[]
+}
+
+export class Pouring extends Handle {
+  /** Stops, and waits for the receipts of what was sent. */
+  async end(timeoutMs: number): Promise<Poured> {
+    return (await this.call('pouring.end', { timeoutMs }, 2 * timeoutMs + CALL_TIMEOUT_MS)) as Poured
+  }
+}
+
+export class Draining extends Handle {
+  async counts(): Promise<Drained> {
+    return (await this.call('draining.counts')) as Drained
+  }
+
+  async end(): Promise<Drained> {
+    return (await this.call('draining.end')) as Drained
   }
 }
 
@@ -287,6 +334,12 @@ class Receiver extends Handle {
 export class Consumer extends Receiver {
   constructor(driver: Driver, handle: number) {
     super(driver, handle, 'consumer.receive')
+  }
+
+  /** Receives and acknowledges what is poured, inside the driver, until it is ended. */
+  async drainFlow(options: FlowOptions): Promise<Draining> {
+    const made = (await this.call('consumer.drain', { ...options })) as { handle: number }
+    return new Draining(this.driver, made.handle)
   }
 
   async ack(...messages: readonly Message[]): Promise<void> {

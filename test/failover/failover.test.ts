@@ -8,11 +8,14 @@ import { SeededRandom, seedOfRun } from '../support/random.ts'
 import { FAULT_KINDS, Tormentor } from './faults.ts'
 import { BROKERS, describeReport, runFailover } from './run-failover.ts'
 import { rollingRestart } from './rolling.ts'
+import { describeSteady, faultsOf, runSteadyLoad } from './steady-load.ts'
 
 // `npm run failover` takes ten minutes; STRATA_TEST_FAILOVER_SECONDS any other time.
 const SECONDS = Number(process.env['STRATA_TEST_FAILOVER_SECONDS'] ?? 120)
 /** Faults of these kinds come more often: words of their names, with commas between. */
 const OFTEN = (process.env['STRATA_TEST_FAILOVER_OFTEN'] ?? '').split(',').filter(word => word !== '')
+/** Messages a second of each client while all is restarted. */
+const STEADY_RATE = 2_000
 const LANGUAGES = (process.env['STRATA_TEST_FAILOVER_LANGUAGES'] ?? 'python,go,java').split(',')
 /** Starting, putting right, reading back: on a machine that does much else. */
 const MARGIN_SECONDS = 420
@@ -60,10 +63,15 @@ describe(`${BROKERS} brokers, three storage nodes and three members of etcd unde
   test(
     'all processes are restarted one after another, and no application hears of it',
     async () => {
-      const report = await runFailover({ languages: LANGUAGES, root, ...FOLDERS, trouble: rollingRestart })
-      process.stdout.write(`rolling restart\n${describeReport(report)}\n`)
-      assert.deepEqual([...report.violations, ...report.sendErrors, ...report.consumerErrors], [])
-      assert(report.acknowledged > 0)
+      const options = { languages: LANGUAGES, root, ...FOLDERS, trouble: rollingRestart, rate: STEADY_RATE }
+      const topics = await runSteadyLoad(options)
+      process.stdout.write(
+        `rolling restart, ${STEADY_RATE} messages a second from each client\n${describeSteady(topics)}\n`
+      )
+      assert.deepEqual(
+        topics.flatMap(topic => faultsOf(topic, STEADY_RATE)),
+        []
+      )
     },
     MARGIN_SECONDS * 1_000
   )

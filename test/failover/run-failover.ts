@@ -7,7 +7,7 @@ import { judge, longestPauseMs, type Judgement } from './history.ts'
 import { TopicLoad } from './load.ts'
 
 export const BROKERS = 3
-const ETCD_MEMBERS = 3
+export const ETCD_MEMBERS = 3
 const TOPICS_EACH = 2
 const RATE_EACH = 40
 /** Everything that was acknowledged must have come by then, with the faults over. */

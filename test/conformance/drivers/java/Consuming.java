@@ -29,7 +29,7 @@ import org.apache.pulsar.client.api.schema.GenericRecord;
 /** Operations of consumers and readers. */
 final class Consuming {
     /** A consumer or reader, and its messages by the reference the runner knows them by. */
-    private static final class Held implements ConsumerEventListener {
+    static final class Held implements ConsumerEventListener {
         Consumer<Object> consumer;
         Reader<Object> reader;
         final boolean valued;

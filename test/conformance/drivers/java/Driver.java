@@ -89,6 +89,7 @@ public final class Driver {
         Clients.register(driver);
         Producing.register(driver);
         Consuming.register(driver);
+        Flow.register(driver);
         driver.write(JSON.createObjectNode().put("ready", "pulsar-client (Java) " + PulsarClient.class.getPackage().getImplementationVersion()));
         ExecutorService threads = Executors.newCachedThreadPool();
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));

@@ -19,7 +19,7 @@ import org.apache.pulsar.client.api.TypedMessageBuilder;
 /** Operations of producers. */
 final class Producing {
     /** A producer and the schema that its values follow. */
-    private record Held(Producer<Object> producer, JsonNode schema) {}
+    record Held(Producer<Object> producer, JsonNode schema) {}
 
     private Producing() {}
 

@@ -14,6 +14,8 @@ import threading
 import pulsar
 from pulsar import schema as schemas
 
+import flow
+
 
 class User(schemas.Record):
     name = schemas.String()
@@ -287,6 +289,14 @@ def on_inner(action, answer=lambda value: None):
     return lambda a: answer(getattr(handles[a['handle']].inner, action)())
 
 
+def pour(a):
+    return {'handle': keep(flow.Pouring(handles[a['handle']].inner, pulsar.Result.Ok, a['rate'], a['bytes'], a['keys']))}
+
+
+def drain(a):
+    return {'handle': keep(flow.Draining(handles[a['handle']].inner, pulsar.Timeout, a['keys']))}
+
+
 OPERATIONS = {
     'client.create': client_create,
     'client.close': lambda a: handles[a['handle']].close(),
@@ -295,10 +305,15 @@ OPERATIONS = {
     'producer.create': producer_create,
     'producer.send': producer_send,
     'producer.sendMany': producer_send_many,
+    'producer.pour': pour,
+    'pouring.end': lambda a: handles[a['handle']].end(a['timeoutMs'] / 1000),
     'producer.lastSequenceId': on_inner('last_sequence_id', lambda value: value),
     'producer.close': on_inner('close'),
     'consumer.subscribe': consumer_subscribe,
     'consumer.receive': lambda a: receive(handles[a['handle']], handles[a['handle']].inner.receive, a['timeoutMs']),
+    'consumer.drain': drain,
+    'draining.counts': lambda a: handles[a['handle']].counts(),
+    'draining.end': lambda a: handles[a['handle']].end(),
     'consumer.ack': on_message('acknowledge'),
     'consumer.ackId': lambda a: handles[a['handle']].inner.acknowledge(id_in(a['id'])),
     'consumer.ackCumulative': on_message('acknowledge_cumulative'),
