@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { describeAdminApi } from '@strata/broker'
 import { describe, test } from 'vitest'
 import { configurationPage, errorsPage } from './docs.ts'
 import { ROOT, textOf } from './repository.ts'
@@ -16,5 +17,6 @@ function assertPage(path: string, expected: string): void {
 
 describe('documentation is made from the tables in code', () => {
   test('docs/configuration.md has every setting', () => assertPage('docs/configuration.md', configurationPage()))
+  test('docs/admin-api.md has every route', () => assertPage('docs/admin-api.md', describeAdminApi()))
   test('docs/errors.md has every error code', () => assertPage('docs/errors.md', errorsPage()))
 })

@@ -1,3 +1,4 @@
+export { describeAdminApi } from './admin/routes/index.ts'
 export {
   initializeCluster,
   readBrokers,

@@ -67,6 +67,8 @@ export interface AdminBackend {
   troubles(): readonly string[]
   /** Why storage refuses to take messages now, one line each; empty while it takes them. */
   storageTroubles(): readonly string[]
+  /** What is measured of the process, as text for Prometheus. */
+  readonly processMetrics: { metrics(): Promise<string>; clear(): void }
   /** Bytes of messages in memory, by pool. */
   readonly pools: readonly { readonly name: string; readonly bytesHeld: number; readonly bytesMax: number }[]
 }

@@ -6,9 +6,9 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { SERVER_VERSION, type Broker } from '../broker.ts'
 import type { AdminBackend } from './backend.ts'
 import type { AdminReply, AdminRequest, Operation } from './operation.ts'
-import { metricsOperation } from './operations/metrics.ts'
 import { answerOf } from './rest-error.ts'
-import { routes, type Method, type Route } from './routes.ts'
+import type { Method, Route } from './route.ts'
+import { routes } from './routes/index.ts'
 import { elsewhere, redirect, type Scope } from './scope.ts'
 
 /** A schema of the largest size, as text inside JSON. */
@@ -35,6 +35,9 @@ export interface AdminServerOptions {
 /** The HTTP side of a broker, not yet listening. It is closed after its broker. */
 export function createAdminServer(options: AdminServerOptions): AdminServer {
   const { broker, clock, logger, storageTroubles = () => [], bookies = () => [] } = options
+  const processMetrics = new Registry()
+  collectDefaultMetrics({ register: processMetrics })
+  processMetrics.setDefaultLabels({ cluster: broker.settings.clusterName })
   return new AdminServer({
     settings: broker.settings,
     clock,
@@ -63,6 +66,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     ownTopic: () => broker.ownTopic,
     troubles: () => broker.troubles,
     storageTroubles,
+    processMetrics,
     pools: [broker.ingestPool, broker.dispatchPool]
   })
 }
@@ -72,12 +76,9 @@ export class AdminServer {
   readonly #backend: AdminBackend
   readonly #app: FastifyInstance
   readonly #paths: { readonly pattern: RegExp; readonly method: Method }[] = []
-  readonly #processMetrics = new Registry()
 
   constructor(backend: AdminBackend) {
     this.#backend = backend
-    collectDefaultMetrics({ register: this.#processMetrics })
-    this.#processMetrics.setDefaultLabels({ cluster: backend.settings.clusterName })
     this.#app = fastify({
       bodyLimit: BODY_BYTES_MAX,
       forceCloseConnections: true,
@@ -87,7 +88,6 @@ export class AdminServer {
     })
     this.#acceptAnyBody()
     for (const route of routes) this.#add(route)
-    this.#add(['GET', '/metrics', metricsOperation(() => this.#processMetrics.metrics())])
     this.#app.setNotFoundHandler((request, reply) => this.#notFound(request, reply))
     this.#app.setErrorHandler((error, request, reply) => this.#refuse(error, request, reply))
   }
@@ -123,7 +123,7 @@ export class AdminServer {
   /** Cuts what is open. */
   async close(): Promise<void> {
     await this.#app.close()
-    this.#processMetrics.clear()
+    this.#backend.processMetrics.clear()
   }
 
   /** Clients name their bodies in many ways, or not at all: what it is, the operation knows. */
@@ -134,7 +134,7 @@ export class AdminServer {
     })
   }
 
-  #add([method, path, operation, scope = 'local']: Route): void {
+  #add({ method, path, operation, scope = 'local' }: Route): void {
     // an own route for each domain keeps others from standing for one
     const paths = path.includes(':domain')
       ? DOMAINS.map(domain => [path.replace(':domain', domain), domain])

@@ -59,15 +59,11 @@ const OF_CONSUMER: readonly (readonly [string, string])[] = [
 ]
 
 /** Prometheus text: the broker, each namespace or topic as settings say, subscriptions and consumers, the process. */
-export function metricsOperation(
-  processMetrics: () => Promise<string>
-): (request: AdminRequest) => Promise<AdminReply> {
-  return async ({ backend }) => {
-    const series = new SeriesText(backend.settings.clusterName)
-    collect(backend, series)
-    const body = `${series.text()}${await processMetrics()}`
-    return { status: 200, body, contentType: PROMETHEUS_TYPE }
-  }
+export async function metricsOfBroker({ backend }: AdminRequest): Promise<AdminReply> {
+  const series = new SeriesText(backend.settings.clusterName)
+  collect(backend, series)
+  const body = `${series.text()}${await backend.processMetrics.metrics()}`
+  return { status: 200, body, contentType: PROMETHEUS_TYPE }
 }
 
 function collect(backend: AdminBackend, series: SeriesText): void {

@@ -1,7 +1,7 @@
 import { silentLogger, systemClock } from '@strata/base'
 import type { BrokerSettings } from '../../config/settings.ts'
 import { BrokerWorld } from '../../connection/testing/broker-world.ts'
-import type { Method } from '../routes.ts'
+import type { Method } from '../route.ts'
 import { createAdminServer, type AdminServer } from '../server.ts'
 
 interface Answer {

@@ -9,7 +9,7 @@ import { RawClient } from '../../connection/testing/raw-client.ts'
 import { ClusterOwnership } from '../../ownership/cluster-ownership.ts'
 import { placeByHash, type Place } from '../../ownership/placement.ts'
 import { TcpPeers } from '../../ownership/tcp-peers.ts'
-import type { Method } from '../routes.ts'
+import type { Method } from '../route.ts'
 import { createAdminServer, type AdminServer } from '../server.ts'
 
 interface Answer {

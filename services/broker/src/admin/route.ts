@@ -1,0 +1,39 @@
+import type { Operation } from './operation.ts'
+import type { Scope } from './scope.ts'
+import type { Shape } from './shapes.ts'
+
+export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
+
+/**
+ * Who may ask. `open`: anybody, known or not. `authenticated`: anybody who is known. `superuser`. `tenant-admin`: of the tenant
+ * in the path. The rest are grants on the namespace, topic or subscription of the path; `lookup` is to produce or to consume.
+ * Tenant admins may what a grant allows, super users may everything.
+ */
+export type Permission =
+  | 'open'
+  | 'authenticated'
+  | 'superuser'
+  | 'tenant-admin'
+  | 'lookup'
+  | 'produce'
+  | 'consume'
+  | 'packages'
+  | 'functions'
+  | 'sources'
+  | 'sinks'
+
+/** One method of one path: what is served, who answers it, who may ask, and what goes in and out. */
+export interface Route {
+  readonly method: Method
+  /** `:name` is one segment, decoded once; `:domain` is persistent or non-persistent, `:name(^…$)` a segment of that form. */
+  readonly path: string
+  /** Unique. Pulsar's name of the operation where it has one. */
+  readonly name: string
+  readonly operation: Operation
+  /** `local` where nothing else is said. */
+  readonly scope?: Scope
+  readonly permission: Permission
+  /** For descriptions: an operation reads its body itself. Absent: there is none. */
+  readonly body?: Shape
+  readonly reply?: Shape
+}
