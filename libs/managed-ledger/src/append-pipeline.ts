@@ -23,6 +23,8 @@ interface OpenLedger {
   /** Set by the ledger client: the ledger takes no more entries and must be recovered. */
   failure: Error | undefined
   isClosing: boolean
+  /** Called when it is closed, or never will be. */
+  readonly onGone: (() => void)[]
 }
 
 const AHEAD_SHARE = 0.8
@@ -145,15 +147,33 @@ export class AppendPipeline<Context> {
     })
   }
 
+  /**
+   * Goes on in a next ledger, which is made before the open one is closed: appends wait for no more than that change. Resolves
+   * once it is closed; at once where none is open, or nothing is in it.
+   */
+  async roll(): Promise<void> {
+    const open = this.#open
+    if (open === undefined || open.appender.nextEntryId === 0 || this.#finish !== undefined) return
+    this.#prepareAhead()
+    await this.#preparing
+    if (this.#open !== open) return
+    await new Promise<void>(resolve => {
+      open.onGone.push(resolve)
+      this.#roll()
+    })
+  }
+
   /** At once: everything pending fails, nothing is closed. */
   stop(error: Error, failure?: Error): void {
     if (this.#stopped !== undefined) return
     this.#stopped = error
     this.#cancelAge?.()
     this.#cancelDeadline?.()
+    const open = this.#open
     this.#open = undefined
     this.#ahead = undefined
     this.#failAll(error)
+    for (const gone of open?.onGone.splice(0) ?? []) gone()
     for (const done of this.#finish?.whenDone ?? []) done(failure)
   }
 
@@ -347,6 +367,7 @@ export class AppendPipeline<Context> {
     this.#open = undefined
     this.#list.close(open.appender.ledgerId, { isLast: this.#finish !== undefined && this.#sendable === 0 })
     this.#owner.onLedgerClosed()
+    for (const gone of open.onGone.splice(0)) gone()
   }
 
   async #openNext(): Promise<void> {
@@ -380,7 +401,7 @@ export class AppendPipeline<Context> {
         else this.#onFailed(holder.made, error)
       }
     })
-    const made = { appender, failure: early, isClosing: false }
+    const made = { appender, failure: early, isClosing: false, onGone: [] }
     holder.made = made
     return made
   }

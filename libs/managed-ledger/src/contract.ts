@@ -100,6 +100,8 @@ export interface ManagedLedger<Context = unknown> {
   putProperties(properties: Readonly<Record<string, string>>): Promise<void>
   /** Drops whole ledgers that every cursor has passed and retention lets go. Runs by itself after acknowledgements and on roll-over. */
   trim(): Promise<void>
+  /** Closes the open ledger, if anything is in it, and goes on in a next one, made before; appends wait for the change. */
+  roll(): Promise<void>
   /** No append succeeds afterwards; durable before it resolves. */
   terminate(): Promise<Position>
   stats(): ManagedLedgerStats

@@ -25,6 +25,30 @@ describe('roll-over and trimming', () => {
     assert.equal(world.ledgers.stored.size, 2)
   })
 
+  test('a log that is rolled goes on in a ledger that was there before; what comes meanwhile keeps its place', async () => {
+    const world = new LogWorld()
+    const log = await filled(world, 3)
+    const appends = new Appends(log)
+    const rolled = log.roll()
+    appends.append('with it')
+    await world.until(() => world.ledgers.stored.size === 2)
+    appends.append('behind it')
+    await rolled
+    const [first] = log.stats().ledgers
+    assert.notEqual(first?.closedAtMs, undefined)
+    assert.equal(first?.entries, 4)
+    await appends.settled()
+    assert.deepEqual(await readAll(log), ['m0', 'm1', 'm2', 'with it', 'behind it'])
+    await log.roll()
+    await log.roll() // nothing is in it any more
+    assert.equal(world.ledgers.stored.size, 3)
+    await log.close()
+    await log.roll()
+    assert.deepEqual(await readAll(await world.owner().factory.open('t', SMALL)), [
+      ...['m0', 'm1', 'm2', 'with it', 'behind it']
+    ])
+  })
+
   test('a ledger that is full by entries or bytes waits for its minimum age, and goes at its maximum whatever it has', async () => {
     for (const full of [{ entriesMax: 10 }, { bytesMax: 20 }]) {
       const world = new LogWorld()

@@ -83,11 +83,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
       this.#fence(error)
     }
     this.#list = new LedgerList({
-      session,
-      table,
-      client,
-      clock,
-      log,
+      ...{ session, table, client, clock, log },
       owner: {
         onFenced,
         onDropped: ids => {
@@ -278,6 +274,10 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
       this.#trimming = undefined
     })
     return this.#trimming
+  }
+
+  roll(): Promise<void> {
+    return this.#state === 'open' ? this.#pipeline.roll() : Promise.resolve()
   }
 
   async terminate(): Promise<Position> {

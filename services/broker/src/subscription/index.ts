@@ -18,6 +18,8 @@ export interface SampledSubscription extends Subscription {
   sample(nowMs: number): void
   /** Messages and bytes a second that went out, as of the last sample. */
   readonly ratesOut: { readonly messages: number; readonly bytes: number }
+  /** It is being moved to another position: nothing is delivered meanwhile. */
+  readonly isResetting: boolean
   /** What is wrong, if there is something to send and somebody to take it and yet nothing happens. */
   readonly stall: string | undefined
 }

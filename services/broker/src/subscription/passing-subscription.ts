@@ -72,6 +72,8 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
     return joinWhenFree(options, this, () => this.#join(options))
   }
 
+  readonly isResetting = false
+
   get joinable(): undefined {
     if (this.#isClosed) throw brokerError('ServiceNotReady', 'Subscription is closing')
     return undefined

@@ -115,6 +115,10 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
     return this.#resetting
   }
 
+  get isResetting(): boolean {
+    return this.#resetting !== undefined
+  }
+
   onEntriesAppended(): void {
     this.#pump.onAppended()
   }
@@ -309,6 +313,8 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
   }
 
   async #acknowledgeUpTo(position: Position): Promise<void> {
+    // its cursor may have another subscription by now, which would not hear of it
+    if (this.#isClosed) throw brokerError('ServiceNotReady', 'Subscription is closing')
     if (comparePositions(position, this.cursor.markDelete) <= 0) return
     this.cursor.acknowledgeUpTo(position)
     this.#afterMarkDeleteMoved()

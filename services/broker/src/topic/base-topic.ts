@@ -78,6 +78,11 @@ export abstract class BaseTopic {
     return this.#idleSinceMs
   }
 
+  /** Somebody is creating, changing or deleting something of it. */
+  protected get isInOperation(): boolean {
+    return this.#operations > 0
+  }
+
   async addProducer(producer: Producer): Promise<Admission> {
     this.requireOpen()
     this.requireNotTerminated()

@@ -16,10 +16,18 @@ import type { SendFields, SubscribeRequest, Topic, TopicEnvironment, TopicEvents
 
 export const EPOCH_PROPERTY = 'pulsar.topic.epoch'
 
-export interface PersistentTopicOptions {
+/** In flight, acknowledged, or changing a ledger: what takes longer is no matter of a moment. */
+const HAND_OVER_MS_MAX = 2_000
+const UNLOADED = { code: 'ServiceNotReady', message: 'Topic was unloaded' } as const
+
+/** A log, and what its entries are stamped by. */
+export interface TopicLog {
   readonly log: ManagedLedger<Publication>
   /** undefined: entries are stored as they come. */
   readonly stamper: EntryStamper | undefined
+}
+
+export interface PersistentTopicOptions extends TopicLog {
   readonly createdAtMs: number
   readonly policies: EffectivePolicies
   readonly events: TopicEvents
@@ -33,7 +41,8 @@ export interface PersistentTopicOptions {
  *   T2  After an append failed no receipt follows: the topic is fenced, its clients are told to come again, and the
  *       registry loads it anew. Clients then send again what they got no receipt for.
  *   T3  Every publication taken is settled exactly once, whatever happens to the log.
- *   T4  Who is sent away by a close comes to a log that is closed: its next owner has nothing to recover.
+ *   T4  Who is sent away by a close comes to a log that is closed: its next owner has nothing to recover. Who is sent away by
+ *       a hand-over comes to a topic that is there already, over the log as it is.
  */
 export class PersistentTopic extends BaseTopic implements Topic, AppendListener<Publication> {
   readonly log: ManagedLedger<Publication>
@@ -44,6 +53,8 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
   #pendingPublications = 0
   #onDrained: (() => void) | undefined
   #failure: Error | undefined
+  /** It closes by being handed over: whoever closes it must still begin. */
+  #isHandedOver = false
 
   constructor(name: TopicName, env: TopicEnvironment, options: PersistentTopicOptions) {
     super(name, env, { epoch: epochOf(options.log), createdAtMs: options.createdAtMs, policies: options.policies })
@@ -186,18 +197,15 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
   protected dropSubscription(subscription: Subscription): void {
     subscription
       .close()
-      .then(
-        async () => {
-          // The name may have been taken again by now, by another cursor.
-          if (this.log.cursor(subscription.name) === subscription.cursor) await this.log.deleteCursor(subscription.name)
-        },
-        (error: unknown) => {
-          this.warn('subscription.close_failed', error)
-        }
-      )
+      .then(() => this.#dropCursor(subscription))
       .catch((error: unknown) => {
         this.warn('subscription.close_failed', error)
       })
+  }
+
+  async #dropCursor(subscription: Subscription): Promise<void> {
+    // The name may have been taken again by now, by another cursor.
+    if (this.log.cursor(subscription.name) === subscription.cursor) await this.log.deleteCursor(subscription.name)
   }
 
   #register(name: string, options: SubscriptionOptions): Subscription {
@@ -227,14 +235,51 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
     return last
   }
 
+  /**
+   * What a hand-over needs and what can be done while everything goes on: acknowledgements are made durable, and the ledger is
+   * closed, with the next one ready. False: storage does not do it soon.
+   */
+  async prepareHandOver(): Promise<boolean> {
+    const durable = this.log.cursors().find(({ isDurable }) => isDurable)
+    const ready = Promise.all([durable?.flush(), this.log.roll()]).then(() => undefined)
+    try {
+      return await this.#within(HAND_OVER_MS_MAX, ready)
+    } catch (error) {
+      this.warn('topic.hand_over_failed', error)
+      return false
+    }
+  }
+
+  /**
+   * The end of this object, not of its log: once what is in flight was answered, `take` makes another topic over the log, and
+   * then clients are sent away. False: it cannot be done so, or `take` refused; it is closing, and `close` ends that.
+   */
+  async handOver(take: (log: TopicLog) => boolean, next: BrokerAddress | undefined): Promise<boolean> {
+    if (this.currentState !== 'open') return false
+    this.currentState = 'closing'
+    this.#isHandedOver = true
+    if (this.#pendingPublications > 0 && !(await this.#within(HAND_OVER_MS_MAX, this.#allSettled()))) return false
+    // Whoever is about to change a subscription would go on with the one that ends here.
+    const isQuiet =
+      !this.isInOperation && [...this.subscriptionsByName.values()].every(({ isResetting }) => !isResetting)
+    if (this.#failure !== undefined || !isQuiet || !take({ log: this.log, stamper: this.#stamper })) return false
+    const passing = [...this.subscriptionsByName.values()].filter(({ isDurable }) => !isDurable)
+    const gone = this.disconnectAll(UNLOADED, next)
+    this.currentState = 'closed'
+    for (const subscription of passing) this.dropSubscription(subscription)
+    await gone
+    return true
+  }
+
   /** T4, unless storage keeps it waiting: then clients are told before. */
   async close(next?: BrokerAddress): Promise<void> {
-    if (this.currentState !== 'open') return
+    if (this.currentState !== 'open' && !(this.#isHandedOver && this.currentState === 'closing')) return
     this.currentState = 'closing'
+    this.#isHandedOver = false
     await this.#drained()
     const closed = this.log.close()
     await this.#within(this.env.settings.brokerShutdownTimeoutMs / 2, closed)
-    await this.disconnectAll({ code: 'ServiceNotReady', message: 'Topic was unloaded' }, next)
+    await this.disconnectAll(UNLOADED, next)
     await closed
     this.currentState = 'closed'
   }
@@ -253,17 +298,26 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   async #drained(): Promise<void> {
     if (this.#pendingPublications === 0) return
-    const drained = new Promise<void>(resolve => (this.#onDrained = resolve))
-    await this.#within(this.env.settings.brokerShutdownTimeoutMs / 2, drained)
+    await this.#within(this.env.settings.brokerShutdownTimeoutMs / 2, this.#allSettled())
   }
 
-  async #within(timeoutMs: number, done: Promise<void>): Promise<void> {
+  #allSettled(): Promise<void> {
+    return new Promise(resolve => (this.#onDrained = resolve))
+  }
+
+  /** False: it takes longer. */
+  async #within(timeoutMs: number, done: Promise<void>): Promise<boolean> {
     let cancel: () => void = () => undefined
-    const late = new Promise<void>(resolve => {
-      cancel = this.env.clock.after(timeoutMs, resolve)
+    const late = new Promise<boolean>(resolve => {
+      cancel = this.env.clock.after(timeoutMs, () => {
+        resolve(false)
+      })
     })
-    await Promise.race([done, late])
-    cancel()
+    try {
+      return await Promise.race([done.then(() => true), late])
+    } finally {
+      cancel()
+    }
   }
 
   /** T2. */

@@ -28,6 +28,16 @@ export class HoldLost extends Error {
   }
 }
 
+/** Undefined: it had to be given up because the bundle left. */
+export async function unlessMoved<Loaded>(loading: Promise<Loaded>): Promise<Loaded | undefined> {
+  try {
+    return await loading
+  } catch (error) {
+    if (error instanceof HoldLost) return undefined
+    throw error
+  }
+}
+
 /** Takes the logs of stored topics, under a hold of their bundles, and makes topics over them. */
 export class TopicOpener {
   readonly #env: TopicEnvironment

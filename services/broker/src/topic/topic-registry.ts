@@ -15,9 +15,10 @@ import { LoadedTopics } from './loaded-topics.ts'
 import { NonPersistentTopic } from './non-persistent-topic.ts'
 import { PersistentTopic } from './persistent-topic.ts'
 import type { RemoteTopics } from './remote-topics.ts'
-import { HoldLost, TopicOpener, type Opening } from './topic-opener.ts'
+import { HoldLost, TopicOpener, unlessMoved, type Opening } from './topic-opener.ts'
 import { TopicDeletions, type DeleteOptions } from './topic-deletions.ts'
-import type { Topic, TopicEnvironment } from './topic.ts'
+import { TopicRenewals } from './topic-renewals.ts'
+import { usersOf, type Topic, type TopicEnvironment } from './topic.ts'
 
 export { partsOf } from './topic-deletions.ts'
 
@@ -71,6 +72,7 @@ export class TopicRegistry implements BundleTopics {
   readonly #stamps: StampKinds
   readonly #deletions: TopicDeletions
   readonly #opener: TopicOpener
+  readonly #renewals: TopicRenewals
   readonly #gate: Gate
   readonly #topics = new LoadedTopics()
   readonly #loading = new Map<string, Loading>()
@@ -96,6 +98,7 @@ export class TopicRegistry implements BundleTopics {
       forget: name => options.forget(name)
     })
     this.#opener = new TopicOpener(options)
+    this.#renewals = new TopicRenewals({ ...options, topics: this, events: { onFenced: this.#onFenced.bind(this) } })
     this.#gate = new Gate(() => this.#settings.maxConcurrentTopicLoadRequest)
   }
 
@@ -174,14 +177,16 @@ export class TopicRegistry implements BundleTopics {
     const loading = this.#loading.get(key)
     if (loading !== undefined) await loading.topic.catch(() => undefined)
     const topic = this.#topics.get(key)
+    this.#renewals.cancel(name)
     if (topic === undefined) await this.#leaving.get(key)?.done
-    else await this.#leave(topic, () => topic.close(next))
+    else await this.leave(topic, () => topic.close(next))
   }
 
-  /** Unloads a topic that stays here: clients that are told so come back at once, and it is loaded again meanwhile. */
+  /** Unloads a topic that stays here: one in use is renewed; where that cannot be, loaded again while its clients come back. */
   async reload(name: TopicName): Promise<void> {
     const topic = this.find(name)
     const isUsed = topic !== undefined && topic.idleSinceMs === undefined
+    if (isUsed && topic instanceof PersistentTopic && (await this.#renewals.renew(topic))) return
     await this.unload(name, this.#homes.selfAmongSeveral())
     if (isUsed) this.#loadAhead(name)
   }
@@ -269,7 +274,7 @@ export class TopicRegistry implements BundleTopics {
 
   async #release(bundle: BundleName, next: BrokerAddress | undefined): Promise<void> {
     const closeAll = (): Promise<void>[] =>
-      this.#movable(bundle).map(topic => this.#leave(topic, () => topic.close(next)))
+      this.#movable(bundle).map(topic => this.leave(topic, () => topic.close(next)))
     const closed = closeAll()
     const loading = [...this.#loading.values()].filter(({ name }) => isInBundle(bundle, name))
     await Promise.allSettled(loading.map(({ topic }) => topic))
@@ -280,7 +285,7 @@ export class TopicRegistry implements BundleTopics {
 
   async drop(bundle: BundleName, next: BrokerAddress | undefined): Promise<void> {
     this.moves.dropped++
-    await Promise.all(this.#movable(bundle).map(topic => this.#leave(topic, () => topic.drop(next))))
+    await Promise.all(this.#movable(bundle).map(topic => this.leave(topic, () => topic.drop(next))))
   }
 
   preload(_bundle: BundleName, names: readonly TopicName[]): void {
@@ -324,6 +329,15 @@ export class TopicRegistry implements BundleTopics {
   async #releaseOf(name: TopicName): Promise<void> {
     if (this.#releasing.size === 0) return
     for (const [bundle, released] of this.#releasing) if (isInBundle(bundle, name)) await released
+  }
+
+  put(topic: Topic, record: TopicRecord): void {
+    this.#generations.set(topic, record.generation)
+    this.#topics.add(topic)
+  }
+
+  mayPut(home: Home, name: TopicName): boolean {
+    return !this.#closed && !this.#deleting.has(name.toString()) && this.#isHere(home, name)
   }
 
   #isHere(home: Home, name: TopicName): boolean {
@@ -393,7 +407,7 @@ export class TopicRegistry implements BundleTopics {
     this.stopLoading()
     // What is being loaded is waited for and then closed with the rest.
     await Promise.allSettled([...this.#loading.values()].map(({ topic }) => topic))
-    await Promise.allSettled([...this.#topics.values()].map(topic => this.#leave(topic, () => topic.close())))
+    await Promise.allSettled([...this.#topics.values()].map(topic => this.leave(topic, () => topic.close())))
     await Promise.allSettled([...this.#leaving.values()].map(({ done }) => done))
   }
 
@@ -418,8 +432,7 @@ export class TopicRegistry implements BundleTopics {
       await topic.drop(undefined)
       throw new HoldLost()
     }
-    this.#generations.set(topic, record.generation)
-    this.#topics.add(topic)
+    this.put(topic, record)
     return topic
   }
 
@@ -444,7 +457,7 @@ export class TopicRegistry implements BundleTopics {
     void this.#remember(topic.name, left)
   }
 
-  async #leave(topic: Topic, close: () => Promise<void>): Promise<void> {
+  async leave(topic: Topic, close: () => Promise<void>): Promise<void> {
     if (this.#topics.remove(topic)) await this.#remember(topic.name, close())
   }
 
@@ -464,10 +477,7 @@ export class TopicRegistry implements BundleTopics {
 
   #requireUnused(name: TopicName): void {
     const topic = this.find(name)
-    if (topic === undefined) return
-    let consumers = 0
-    for (const subscription of topic.subscriptions.values()) consumers += subscription.consumers.length
-    const used = topic.producers.size + consumers
+    const used = topic === undefined ? 0 : usersOf(topic)
     if (used > 0) throw namespaceError('NOT_EMPTY', `Topic has ${used} connected producers/consumers`)
   }
 
@@ -484,14 +494,5 @@ export class TopicRegistry implements BundleTopics {
     const { enablePersistentTopics, enableNonPersistentTopics } = this.#settings
     if (name.isPersistent ? enablePersistentTopics : enableNonPersistentTopics) return
     throw brokerError('NotAllowedError', `Broker is unable to load ${name.domain} topic`)
-  }
-}
-
-async function unlessMoved(loading: Promise<Topic>): Promise<Topic | undefined> {
-  try {
-    return await loading
-  } catch (error) {
-    if (error instanceof HoldLost) return undefined
-    throw error
   }
 }

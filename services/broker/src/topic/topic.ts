@@ -110,3 +110,10 @@ export interface Topic {
   stats(): Record<string, unknown>
   internalStats(): Record<string, unknown>
 }
+
+/** Producers and consumers that are connected. */
+export function usersOf(topic: Topic): number {
+  let users = topic.producers.size
+  for (const subscription of topic.subscriptions.values()) users += subscription.consumers.length
+  return users
+}

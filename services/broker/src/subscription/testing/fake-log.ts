@@ -134,6 +134,10 @@ export class FakeLog implements ManagedLedger {
     return Promise.resolve()
   }
 
+  roll(): Promise<void> {
+    return Promise.resolve()
+  }
+
   terminate(): Promise<Position> {
     this.isTerminated = true
     return Promise.resolve(this.lastConfirmed)
