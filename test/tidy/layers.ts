@@ -7,6 +7,7 @@ export const LAYERS: Readonly<Record<string, number>> = {
   '@strata/metadata': 2,
   '@strata/ledger-client': 3,
   '@strata/schema': 3,
+  '@strata/auth': 3,
   '@strata/managed-ledger': 4,
   '@strata/client': 4,
   '@strata/sim': 4,

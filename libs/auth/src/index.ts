@@ -1,0 +1,17 @@
+export { Authenticator, type AuthenticatorSettings, type HttpIntroduction, type Introduction } from './authenticator.ts'
+export {
+  decide,
+  NO_GRANTS,
+  type AccessRules,
+  type Decision,
+  type NamespaceGrants,
+  type Question,
+  type Reason,
+  type Resource
+} from './decide.ts'
+export { authError, isAuthError, type AuthErrorCode } from './errors.ts'
+export { GrantStore, ROLE_CHARS_MAX, type GrantScope } from './grants.ts'
+export { certificateOf, type ClientCertificate, type Identity } from './identity.ts'
+export { namesOf } from './names.ts'
+export { ACTIONS, isAction, type Action, type Permission } from './permission.ts'
+export { askingRoles } from './proxying.ts'
