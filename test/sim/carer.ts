@@ -60,6 +60,14 @@ export class Carer extends Actor {
         history.cared(options.ledgerId)
         return node.read(options)
       },
+      readRun: request => {
+        history.cared(request.ledgerId)
+        return node.readRun(request)
+      },
+      addRun: run => {
+        history.cared(run.ledgerId)
+        return node.addRun(run)
+      },
       readLac: options => node.readLac(options),
       writeLac: options => node.writeLac(options),
       inventory: options => {

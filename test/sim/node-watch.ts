@@ -1,5 +1,12 @@
 import type { BookieId, EntryId, LedgerId } from '@strata/base'
-import type { AddRequest, AddSink, BookieNode, ReadAnswer } from '@strata/ledger-client'
+import {
+  addRunTo,
+  readRunOf,
+  type AddRequest,
+  type AddSink,
+  type BookieNode,
+  type ReadAnswer
+} from '@strata/ledger-client'
 import type { AddFailure } from '@strata/ledger-protocol'
 import type { History } from './history.ts'
 import { tagOf } from './payload.ts'
@@ -76,7 +83,7 @@ export class NodeWatch {
 
   wrap(node: BookieNode): BookieNode {
     const sinks = new WeakMap<AddSink, WatchedSink>()
-    return {
+    const wrapped: BookieNode = {
       bookieId: node.bookieId,
       add: (request, sink) => {
         let watched = sinks.get(sink)
@@ -94,9 +101,11 @@ export class NodeWatch {
         if (options.fence) this.#noteFence(options.ledgerId)
         const { named } = this.#known(options.ledgerId)
         for (const { entryId } of answer.entries) named.add(entryId)
-        this.#checkAnswer(options.ledgerId, options.first, { answer, answersBefore })
+        this.#checkAnswer(options, { answer, answersBefore })
         return answer
       },
+      readRun: request => readRunOf(wrapped, request),
+      addRun: run => addRunTo(wrapped, run),
       readLac: async options => {
         const answer = await node.readLac(options)
         if (options.fence) this.#noteFence(options.ledgerId)
@@ -112,6 +121,7 @@ export class NodeWatch {
       heldLedgers: options => node.heldLedgers(options),
       damagedEntries: page => node.damagedEntries(page)
     }
+    return wrapped
   }
 
   onAdded(ledgerId: LedgerId, adds: readonly AddRequest[]): void {
@@ -155,12 +165,11 @@ export class NodeWatch {
   }
 
   #checkAnswer(
-    ledgerId: LedgerId,
-    first: EntryId,
+    { ledgerId, first, every = 1 }: { ledgerId: LedgerId; first: EntryId; every?: number },
     { answer, answersBefore }: { answer: ReadAnswer; answersBefore: number }
   ): void {
     if (answer.end !== 'absent' || this.#history.isDeleting(ledgerId)) return
-    const missing = first + answer.entries.length
+    const missing = first + answer.entries.length * every
     const { acked, unproven } = this.#known(ledgerId)
     if ((acked.get(missing)?.order ?? Infinity) < answersBefore && !unproven.has(missing)) {
       this.#history.violate('node-no-lie', `${this.bookieId} denies ${ledgerId}:${missing}, which it had`)

@@ -143,6 +143,7 @@ export interface BookieNode {
   /** Never throws; the answer comes to the sink, in order per ledger. */
   add(request: AddRequest, sink: AddSink): void
   /**
+   * Entries from `first` on, each the next one or (`every`) so many ids behind the one before.
    * With `fence`, the fence is durable, and stands behind all adds admitted before, before this resolves.
    * @throws LedgerError UNAVAILABLE, WRONG_NODE
    */
@@ -150,10 +151,21 @@ export interface BookieNode {
     ledgerId: LedgerId
     first: EntryId
     last: EntryId
+    every?: number
     bytesMax: number
     entriesMax: number
     fence: boolean
   }): Promise<ReadAnswer>
+  /**
+   * For copies: as many entries from `first` on as the node gives at once; undefined: not even the first one.
+   * Their digests are for whoever stores them. @throws LedgerError UNAVAILABLE, WRONG_NODE
+   */
+  readRun(request: RunRequest): Promise<EntryRun | undefined>
+  /**
+   * Adds them all, with `recovery`; they are synced when this resolves with undefined. An entry without a right digest is never
+   * added, nor is any other one of the run then. @throws LedgerError UNAVAILABLE, WRONG_NODE: some may have been added
+   */
+  addRun(run: EntryRun): Promise<RunFailure | undefined>
   /**
    * Highest LAC that any entry of the ledger carried, or `writeLac` told, and whether the node speaks with authority about
    * this ledger. `fence` as for `read`.
@@ -186,6 +198,31 @@ export interface BookieNode {
    * `limit` stretches, of those that begin at the place named or behind it. @throws LedgerError UNAVAILABLE, WRONG_NODE
    */
   damagedEntries(page: DamagedPage): Promise<DamagedStretch[]>
+}
+
+export interface RunRequest extends EntryRange {
+  readonly ledgerId: LedgerId
+  /** From each entry's id to the next one's. */
+  readonly every: number
+  readonly bytesMax: number
+  readonly entriesMax: number
+}
+
+/** Entries of one ledger in one piece, as copies are made of them: whoever hands them on need not look at each. */
+export interface EntryRun {
+  readonly ledgerId: LedgerId
+  readonly first: EntryId
+  readonly last: EntryId
+  readonly count: number
+  /** Of all payloads. */
+  readonly payloadBytes: number
+  entries(): readonly StoredEntry[]
+}
+
+/** The first entry that was not taken, and why: DAMAGED is what came with a wrong digest. */
+export interface RunFailure {
+  readonly entryId: EntryId
+  readonly failure: AddFailure | 'DAMAGED'
 }
 
 export interface DamagedPage {

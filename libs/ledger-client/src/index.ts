@@ -1,4 +1,5 @@
 export type * from './contract.ts'
+export { addRunTo, goodPartOf, readRunOf } from './entry-run.ts'
 export { LedgerError } from './errors.ts'
 export { LAC_WAIT_MS_MAX, LacWaiters } from './lac-waiters.ts'
 export { createLedgerClient, type LedgerClientOptions } from './ledger-client.ts'

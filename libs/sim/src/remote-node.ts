@@ -6,12 +6,15 @@ import {
   type BookieNode,
   type DamagedPage,
   type DamagedStretch,
+  type EntryRun,
   type HeldLedger,
   type Inventory,
   type InventoryRequest,
   type LacAnswer,
   type LacRequest,
-  type ReadAnswer
+  type ReadAnswer,
+  type RunFailure,
+  type RunRequest
 } from '@strata/ledger-client'
 import { AddStream } from './add-stream.ts'
 import type { SimNetwork } from './sim-network.ts'
@@ -51,6 +54,14 @@ export class RemoteNode implements BookieNode {
 
   read(options: ReadOptions): Promise<ReadAnswer> {
     return this.#ask(node => node.read(options))
+  }
+
+  readRun(request: RunRequest): Promise<EntryRun | undefined> {
+    return this.#ask(node => node.readRun(request))
+  }
+
+  addRun(run: EntryRun): Promise<RunFailure | undefined> {
+    return this.#ask(node => node.addRun(run))
   }
 
   readLac(options: LacRequest): Promise<LacAnswer> {

@@ -1,19 +1,24 @@
 import { strict as assert } from 'node:assert'
 import { every, NO_ENTRY, type BookieId, type Clock, type EntryId, type LedgerId, type Logger } from '@strata/base'
 import {
+  addRunTo,
   LacWaiters,
   LedgerError,
+  readRunOf,
   type AddFailure,
   type AddRequest,
   type AddSink,
   type DamagedPage,
   type DamagedStretch,
+  type EntryRun,
   type HeldLedger,
   type Inventory,
   type InventoryRequest,
   type LacAnswer,
   type LacRequest,
-  type ReadAnswer
+  type ReadAnswer,
+  type RunFailure,
+  type RunRequest
 } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import type { Bookie, BookieDirectories, BookieHealth, BookieStats } from './bookie-types.ts'
@@ -160,6 +165,7 @@ export class StorageNode implements Bookie {
     ledgerId: LedgerId
     first: EntryId
     last: EntryId
+    every?: number
     bytesMax: number
     entriesMax: number
     fence: boolean
@@ -175,6 +181,14 @@ export class StorageNode implements Bookie {
       this.#housekeeper.noteIndexFailure(error)
       return { entries: [], end: 'unknown' }
     }
+  }
+
+  readRun(request: RunRequest): Promise<EntryRun | undefined> {
+    return readRunOf(this, request)
+  }
+
+  addRun(run: EntryRun): Promise<RunFailure | undefined> {
+    return addRunTo(this, run)
   }
 
   async readLac({ ledgerId, fence, waitPast, timeoutMs = 0 }: LacRequest): Promise<LacAnswer> {

@@ -9,18 +9,22 @@ import type {
   BookieNode,
   DamagedPage,
   DamagedStretch,
+  EntryRun,
   HeldLedger,
   Inventory,
   InventoryRequest,
   LacAnswer,
   LacRequest,
-  ReadAnswer
+  ReadAnswer,
+  RunFailure,
+  RunRequest
 } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 import { AddChannels } from './add-channels.ts'
 import { AddQueue } from './add-queue.ts'
 import { decodeAddAnswers, decodeReadReply, encodeAddBatch, type Address, type ChannelAdd } from './node-messages.ts'
 import { callMetadata, clientCredentials, NO_SECURITY, type NodeSecurity } from './node-security.ts'
+import { decodeRun, decodeRunAnswer, encodeAddRun } from './run-messages.ts'
 import {
   asBuffer,
   CHANNEL_OPTIONS,
@@ -60,6 +64,8 @@ export interface GrpcBookieNodeOptions {
 /** Adds of a turn go out in messages of about this size. */
 const BATCH_BYTES_MAX = 1024 * 1024
 const QUEUE_BYTES_MAX = 128 * 1024 * 1024
+/** A node lets copies in a little at a time while writers wait for it. */
+const RUN_WAIT_MS = 30_000
 /** LACs in one request. */
 const HINTS_MAX = 1000
 /** The node stops when it is 256 messages of answers ahead of what it was told were taken. */
@@ -129,6 +135,15 @@ export class GrpcBookieNode implements BookieNode {
 
   async read(options: ReadOptions): Promise<ReadAnswer> {
     return decodeReadReply(await this.#ask(PATHS.read, encodeReadRequest(this.#names, options)))
+  }
+
+  async readRun(request: RunRequest): Promise<EntryRun | undefined> {
+    const options = { ...request, fence: false }
+    return decodeRun(request, await this.#ask(PATHS.read, encodeReadRequest(this.#names, options)))
+  }
+
+  async addRun(run: EntryRun): Promise<RunFailure | undefined> {
+    return decodeRunAnswer(run, await this.#ask(PATHS.addRun, encodeAddRun(this.#address, run), RUN_WAIT_MS))
   }
 
   async readLac(options: LacRequest): Promise<LacAnswer> {

@@ -1,46 +1,29 @@
 import { strict as assert } from 'node:assert'
-import { bookieId, entryId, ledgerId, NO_ENTRY } from '@strata/base'
 import { ManualClock } from '@strata/base/testing'
 import { beforeEach, describe, test } from 'vitest'
-import type { AddRequest } from '../contract.ts'
-import { MemoryBookieNode } from '../testing/index.ts'
 import { RecoveryLane } from './recovery-lane.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
 const BUSY_MS = 500
-const SINK = { onAdded: () => undefined, onAddFailed: () => undefined }
-const PAYLOAD = Buffer.alloc(0)
-
-/** Takes adds, and answers when the test does. */
-class SilentNode extends MemoryBookieNode {
-  taken: number[] = []
-
-  override add({ entryId: id }: AddRequest): void {
-    this.taken.push(id)
-  }
-}
-
 describe('RecoveryLane', () => {
   let clock: ManualClock
-  let node: SilentNode
+  let taken: number[]
   let lane: RecoveryLane
   let dropped: number[]
   let unwanted: Set<number>
   beforeEach(() => {
     clock = new ManualClock()
-    node = new SilentNode(bookieId('node-a'))
-    lane = new RecoveryLane(node, clock)
+    taken = []
+    lane = new RecoveryLane(clock)
     dropped = []
     unwanted = new Set()
   })
 
   function offer(count: number, bytes = 64 * KIB): void {
     for (let i = 0; i < count; i++) {
-      const fields = { ledgerId: ledgerId(1), entryId: entryId(i), lac: NO_ENTRY, lengthBytes: 0, crc32c: 0 }
       lane.add({
-        request: { ...fields, payload: PAYLOAD, recovery: true },
-        sink: SINK,
+        start: () => taken.push(i),
         isWanted: () => !unwanted.has(i),
         onDropped: () => dropped.push(i),
         bytes
@@ -52,9 +35,9 @@ describe('RecoveryLane', () => {
 
   test('with nobody else it fills what may be in the journal, in order, and goes on as that is answered', () => {
     offer(200)
-    assert.deepEqual(node.taken, inOrder(64)) // 4 MB
+    assert.deepEqual(taken, inOrder(64)) // 4 MB
     lane.onAnswered(64 * KIB * 10)
-    assert.deepEqual(node.taken, inOrder(74))
+    assert.deepEqual(taken, inOrder(74))
   })
 
   test('a writer who does not wait for the node holds nothing up', () => {
@@ -63,32 +46,32 @@ describe('RecoveryLane', () => {
       lane.onWritesAnswered(900 * KIB)
     }
     offer(64)
-    assert.equal(node.taken.length, 64)
+    assert.equal(taken.length, 64)
   })
 
   test('while writers wait it lets in a small part of what they send', () => {
     lane.onWrites(2 * MIB)
     offer(200, 4 * KIB)
-    const before = node.taken.length
+    const before = taken.length
     assert(before <= 17, `${before} at once`) // a 32nd of it, and one
     for (let i = 0; i < 4; i++) {
       lane.onWrites(8 * MIB)
       lane.onWritesAnswered(8 * MIB)
       lane.onAnswered(0)
     }
-    const share = (node.taken.length - before) * 4 * KIB
+    const share = (taken.length - before) * 4 * KIB
     assert(share > MIB / 2 && share <= MIB + 4 * KIB, `${share} bytes of 32 MB`)
   })
 
   test('while writers wait and nothing gets on, it goes on a little by time alone', () => {
     lane.onWrites(64 * MIB)
     offer(10_000, KIB)
-    const before = node.taken.length
+    const before = taken.length
     for (let i = 0; i < 20; i++) {
       clock.advance(50)
       lane.onWrites(1)
     }
-    const perSecond = node.taken.length - before
+    const perSecond = taken.length - before
     assert(perSecond > 900 && perSecond <= 1_100, `${perSecond} KB in a second`)
   })
 
@@ -97,26 +80,26 @@ describe('RecoveryLane', () => {
     lane.onWrites(64 * MIB)
     offer(512)
     for (let answered = 0; answered < 20; answered++) lane.onAnswered(MIB)
-    assert.equal(node.taken.length, 256) // 16 MB
+    assert.equal(taken.length, 256) // 16 MB
   })
 
   test('when writers have what they wanted it goes on by itself as if they were not there', () => {
     lane.onWrites(64 * MIB)
     offer(64)
-    assert(node.taken.length < 64)
+    assert(taken.length < 64)
     lane.onWritesAnswered(64 * MIB)
     clock.advance(BUSY_MS + 100)
-    assert.equal(node.taken.length, 64)
+    assert.equal(taken.length, 64)
   })
 
   test('what nobody waits for any more is dropped when its turn comes, busy or not', () => {
     lane.onWrites(2 * MIB)
     offer(40)
-    for (let i = node.taken.length; i < 40; i++) unwanted.add(i)
-    const taken = node.taken.length
+    for (let i = taken.length; i < 40; i++) unwanted.add(i)
+    const before = taken.length
     lane.onAnswered(0)
-    assert.equal(node.taken.length, taken)
-    assert.deepEqual(dropped, inOrder(40).slice(taken))
+    assert.equal(taken.length, before)
+    assert.deepEqual(dropped, inOrder(40).slice(before))
     assert.equal(lane.waitingCount, 0)
   })
 })

@@ -1,9 +1,8 @@
 import type { Clock } from '@strata/base'
-import type { AddRequest, AddSink, BookieNode } from '../contract.ts'
 
 interface Waiting {
-  readonly request: AddRequest
-  readonly sink: AddSink
+  /** Hands it to the node, once. */
+  readonly start: () => void
   readonly isWanted: () => boolean
   readonly onDropped: () => void
   readonly bytes: number
@@ -30,7 +29,6 @@ const PAUSE_MS = 50
  *   V3  They are never held up altogether: whoever waits for an answer gets some before its time-out.
  */
 export class RecoveryLane {
-  readonly #node: BookieNode
   readonly #clock: Clock
   #waiting: Waiting[] = []
   #head = 0
@@ -43,8 +41,7 @@ export class RecoveryLane {
   #raisedAtMs: number
   #isPausing = false
 
-  constructor(node: BookieNode, clock: Clock) {
-    this.#node = node
+  constructor(clock: Clock) {
     this.#clock = clock
     this.#raisedAtMs = clock.nowMs()
   }
@@ -53,7 +50,7 @@ export class RecoveryLane {
     return this.#waiting.length - this.#head
   }
 
-  /** Each is answered to the sink, and then `onAnswered` is called, or it was not wanted any more and is dropped. */
+  /** Each is started, and then `onAnswered` is called, or it was not wanted any more and is dropped. */
   add(waiting: Waiting): void {
     this.#waiting.push(waiting)
     this.#pump()
@@ -91,7 +88,7 @@ export class RecoveryLane {
       if (isWanted) {
         this.#inFlightBytes += next.bytes
         if (isBusy) this.#allowanceBytes -= next.bytes
-        this.#node.add(next.request, next.sink)
+        next.start()
       } else next.onDropped()
     }
     if (this.#head === this.#waiting.length || this.#head > 1_024) {

@@ -1,6 +1,7 @@
 import { Server, status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js'
 import { CodedError, systemClock, type Clock, type Logger } from '@strata/base'
-import type { BookieNode } from '../contract.ts'
+import type { BookieNode, EntryRun, RunFailure } from '../contract.ts'
+import { addRunTo, type RunPiece } from '../entry-run.ts'
 import { LedgerError } from '../errors.ts'
 import { NodeCredit } from './add-credit.ts'
 import { encodeReadReply } from './node-messages.ts'
@@ -8,6 +9,7 @@ import { NO_SECURITY, proofInterceptor, serverCredentials, type NodeSecurity } f
 import { RecoveryLane } from './recovery-lane.ts'
 import { RequestGate } from './request-gate.ts'
 import { ServerAddStream, type AddCall } from './server-add-stream.ts'
+import { decodeAddRun, encodeRunAnswer } from './run-messages.ts'
 import {
   CHANNEL_OPTIONS,
   decodeLacHints,
@@ -75,6 +77,9 @@ const READ_BYTES_MAX = 8 * 1024 * 1024
 const ADD_BYTES_MAX = 64 * 1024 * 1024
 const READS_MAX = 16
 const RECOVERY_READS_MAX = 16
+/** Those that wait cost the memory of their messages, and whoever copies sends few at a time. */
+const RUNS_MAX = 8
+const RUNS_WAITING_MAX = 64
 /** Those who care for copies can wait. */
 const SURVEYS_MAX = 2
 const WAITING_MAX = 4_096
@@ -131,6 +136,7 @@ class NodeService {
   readonly #credit: NodeCredit
   readonly #recoveryLane: RecoveryLane
   readonly #reads: RequestGate
+  readonly #runs = new RequestGate({ runningMax: RUNS_MAX, waitingMax: RUNS_WAITING_MAX })
   /** Fences, and reads of recovery. */
   readonly #recoveryReads = new RequestGate({ runningMax: RECOVERY_READS_MAX, waitingMax: WAITING_MAX })
   readonly #surveys = new RequestGate({ runningMax: SURVEYS_MAX, waitingMax: WAITING_MAX })
@@ -142,7 +148,7 @@ class NodeService {
     this.#clusterId = options.clusterId
     this.#log = options.logger
     this.#credit = new NodeCredit(options.addBytesMax ?? ADD_BYTES_MAX)
-    this.#recoveryLane = new RecoveryLane(node, options.clock ?? systemClock)
+    this.#recoveryLane = new RecoveryLane(options.clock ?? systemClock)
     this.#reads = new RequestGate({ runningMax: options.readsMax ?? READS_MAX, waitingMax: WAITING_MAX })
   }
 
@@ -156,6 +162,13 @@ class NodeService {
         const read = { ...options, bytesMax: Math.min(options.bytesMax, READ_BYTES_MAX) }
         const gate = options.fence ? this.#recoveryReads : this.#reads
         return encodeReadReply(await gate.run(wanted(call), () => this.#node.read(read)))
+      }),
+      addRun: unary(async call => {
+        const { names, run } = decodeAddRun(call.request)
+        this.#checkMeant(names)
+        if (run === undefined) return encodeRunAnswer(run, undefined)
+        const isWanted = wanted(call)
+        return encodeRunAnswer(run, await this.#runs.run(isWanted, () => this.#addRun(run, isWanted)))
       }),
       readLac: unary(async call => {
         const { names, options } = decodeLacRequest(call.request)
@@ -203,6 +216,22 @@ class NodeService {
 
   endStreams(): void {
     for (const stream of this.#streams) stream.endWhenIdle()
+  }
+
+  /** A piece at a time, as the lane lets it. @throws LedgerError UNAVAILABLE: nobody waits for it any more */
+  #addRun(run: EntryRun, isWanted: () => boolean): Promise<RunFailure | undefined> {
+    const lane = this.#recoveryLane
+    this.#counts.adds += run.count
+    this.#counts.addBytes += run.payloadBytes
+    return new Promise((resolve, reject) => {
+      const onDropped = (): void => reject(LedgerError.create('UNAVAILABLE', { reason: 'its time is over' }))
+      const hand = ({ start, bytes }: RunPiece): void => lane.add({ start, isWanted, onDropped, bytes })
+      const onDone = (bytes: number): void => lane.onAnswered(bytes)
+      addRunTo(this.#node, run, { hand, onDone }).then(failure => {
+        if (failure !== undefined) this.#counts.failedAdds += 1
+        resolve(failure)
+      }, reject)
+    })
   }
 
   #openStream(call: AddCall): void {

@@ -103,7 +103,7 @@ export class ServerAddStream implements AddBatchHandler {
     if (channel.isRecovery) {
       const isWanted = (): boolean => !this.#isGone
       const onDropped = (): void => this.#credit?.settle(bytes)
-      recoveryLane.add({ request, sink: channel, isWanted, onDropped, bytes })
+      recoveryLane.add({ start: () => node.add(request, channel), isWanted, onDropped, bytes })
       return
     }
     this.#writersBytes += bytes

@@ -25,6 +25,7 @@ export const CHANNEL_OPTIONS = {
 export const PATHS = {
   add: '/strata.ledger.BookieNode/Add',
   read: '/strata.ledger.BookieNode/Read',
+  addRun: '/strata.ledger.BookieNode/AddRun',
   readLac: '/strata.ledger.BookieNode/ReadLac',
   writeLac: '/strata.ledger.BookieNode/WriteLac',
   inventory: '/strata.ledger.BookieNode/Inventory',
@@ -38,6 +39,7 @@ export const asBuffer = (message: Buffer): Buffer => message
 export const SERVICE = {
   add: methodOf(PATHS.add, { isStream: true }),
   read: methodOf(PATHS.read, { isStream: false }),
+  addRun: methodOf(PATHS.addRun, { isStream: false }),
   readLac: methodOf(PATHS.readLac, { isStream: false }),
   writeLac: methodOf(PATHS.writeLac, { isStream: false }),
   inventory: methodOf(PATHS.inventory, { isStream: false }),
@@ -61,6 +63,7 @@ export interface ReadOptions {
   readonly ledgerId: LedgerId
   readonly first: EntryId
   readonly last: EntryId
+  readonly every?: number
   readonly bytesMax: number
   readonly entriesMax: number
   readonly fence: boolean
@@ -76,7 +79,8 @@ export function encodeReadRequest(names: { clusterId: string; nodeId: string }, 
     lastEntryId: BigInt(options.last),
     bytesMax: Math.min(options.bytesMax, UINT32_MAX),
     entriesMax: Math.min(options.entriesMax, UINT32_MAX),
-    fence: options.fence
+    fence: options.fence,
+    ...(options.every === undefined || options.every === 1 ? {} : { every: options.every })
   })
   return Buffer.from(toBinary(ReadRequestSchema, message))
 }
@@ -90,7 +94,8 @@ export function decodeReadRequest(bytes: Buffer): { names: ReadRequest; options:
     last: safe(names.lastEntryId) as EntryId,
     bytesMax: names.bytesMax ?? 0,
     entriesMax: names.entriesMax ?? 0,
-    fence: names.fence ?? false
+    fence: names.fence ?? false,
+    ...((names.every ?? 1) <= 1 ? {} : { every: names.every })
   }
   return { names, options }
 }

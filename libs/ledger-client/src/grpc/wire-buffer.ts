@@ -119,6 +119,18 @@ export class WireReader {
     return this.#buffer.subarray(at, at + length)
   }
 
+  /** Where the next field begins. */
+  get offset(): number {
+    return this.#at
+  }
+
+  /** Passes over them. Returns how many they are. */
+  skipBytes(): number {
+    const length = this.#varint()
+    this.#advance(length)
+    return length
+  }
+
   /** Goes into a message; `leave` with what this returns goes behind it. */
   enter(): number {
     const outerEnd = this.#end

@@ -5,12 +5,15 @@ import type {
   BookieNode,
   DamagedPage,
   DamagedStretch,
+  EntryRun,
   HeldLedger,
   Inventory,
   InventoryRequest,
   LacAnswer,
   LacRequest,
-  ReadAnswer
+  ReadAnswer,
+  RunFailure,
+  RunRequest
 } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 
@@ -63,6 +66,14 @@ export class RegisteredNode implements BookieNode {
 
   async read(options: Parameters<BookieNode['read']>[0]): Promise<ReadAnswer> {
     return this.#connected().read(options)
+  }
+
+  async readRun(request: RunRequest): Promise<EntryRun | undefined> {
+    return this.#connected().readRun(request)
+  }
+
+  async addRun(run: EntryRun): Promise<RunFailure | undefined> {
+    return this.#connected().addRun(run)
   }
 
   async readLac(options: LacRequest): Promise<LacAnswer> {

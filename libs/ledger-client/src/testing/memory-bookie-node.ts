@@ -10,14 +10,18 @@ import type {
   DamagedPage,
   DamagedStretch,
   EntryRange,
+  EntryRun,
   HeldLedger,
   Inventory,
   InventoryRequest,
   LacAnswer,
   LacRequest,
   ReadAnswer,
+  RunFailure,
+  RunRequest,
   StoredEntry
 } from '../contract.ts'
+import { addRunTo, readRunOf } from '../entry-run.ts'
 import { LedgerError } from '../errors.ts'
 import { LacWaiters } from '../lac-waiters.ts'
 
@@ -70,6 +74,7 @@ export class MemoryBookieNode implements BookieNode {
     ledgerId: LedgerId
     first: EntryId
     last: EntryId
+    every?: number
     bytesMax: number
     entriesMax: number
     fence: boolean
@@ -81,7 +86,7 @@ export class MemoryBookieNode implements BookieNode {
     const ledger = this.#ledgers.get(options.ledgerId)
     const entries: StoredEntry[] = []
     let bytes = 0
-    for (let id: number = options.first; id <= options.last; id++) {
+    for (let id: number = options.first; id <= options.last; id += options.every ?? 1) {
       if (entries.length >= options.entriesMax || (bytes >= options.bytesMax && entries.length > 0)) break
       const entry = ledger?.entries.get(id as EntryId)
       if (entry === undefined) return { entries, end: (ledger?.hasAuthority ?? true) ? 'absent' : 'unknown' }
@@ -89,6 +94,14 @@ export class MemoryBookieNode implements BookieNode {
       bytes += entry.payload.length
     }
     return { entries, end: 'limit' }
+  }
+
+  readRun(request: RunRequest): Promise<EntryRun | undefined> {
+    return readRunOf(this, request)
+  }
+
+  addRun(run: EntryRun): Promise<RunFailure | undefined> {
+    return addRunTo(this, run)
   }
 
   async readLac({ ledgerId, fence, waitPast, timeoutMs = 0 }: LacRequest): Promise<LacAnswer> {

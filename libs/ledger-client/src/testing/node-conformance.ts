@@ -3,6 +3,7 @@ import { entryId, ledgerId, NO_ENTRY, type EntryId, type LedgerId } from '@strat
 import { entryDigest } from '@strata/ledger-protocol'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import type { AddFailure, AddRequest, AddSink, BookieNode, ReadAnswer } from '../contract.ts'
+import { describeRuns } from './run-conformance.ts'
 
 export interface BookieNodeUnderTest {
   readonly node: BookieNode
@@ -27,6 +28,7 @@ export function describeBookieNode(
 
     describeAdds(subject)
     describeReads(subject)
+    describeRuns(subject)
     describeLacs(subject)
     describeFences(subject)
     describeInventories(subject)

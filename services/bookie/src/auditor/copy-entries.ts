@@ -1,6 +1,12 @@
 import { CodedError, entryId, type BookieId, type EntryId, type LedgerId } from '@strata/base'
-import type { BookieDirectory, BookieNode, StoredEntry } from '@strata/ledger-client'
-import { hasValidDigest, type RepairTask } from '@strata/ledger-protocol'
+import {
+  goodPartOf,
+  type BookieDirectory,
+  type BookieNode,
+  type EntryRun,
+  type RunRequest
+} from '@strata/ledger-client'
+import type { RepairTask } from '@strata/ledger-protocol'
 import type { ByteRate } from './byte-rate.ts'
 
 export interface CopyDoors {
@@ -21,46 +27,54 @@ export type CopyResult =
   /** Nobody of those who were to have it gave the entry. */
   | { readonly kind: 'unreadable'; readonly entryId: EntryId }
 
-/** A stretch: what is read at once, and written without waiting for its answers one by one. */
-const READ_BYTES_MAX = 512 * 1024
-const READ_ENTRIES_MAX = 4_000
-/** Stretches being written while the next one is read: one on the disk, one on its way to it. */
+/** What is read at once, and written before it is answered for. */
+const RUN_BYTES_MAX = 1024 * 1024
+const RUN_ENTRIES_MAX = 4_000
+/** Runs being written while the next one is read: one on the disk, one on its way to it. */
 const WRITES_MAX = 2
-/** Entries of a striped ledger are asked for one by one, so many at a time. */
-const STRIPE_BATCH = 64
 
 type Part = RepairTask['parts'][number]
 
-/**
- * Copies what a task says to its target: each entry from a node that has it, digest verified, written as recovery writes, and
- * synced there when this resolves. `every`: the size of the ensemble, which stripes go by. The next stretch is read while
- * `WRITES_MAX` before it are being written; no more is in memory.
- */
-export async function copyEntries(
-  id: LedgerId,
-  { to, parts, every }: { to: BookieId; parts: readonly Part[]; every: number },
-  doors: CopyDoors
-): Promise<CopyResult> {
-  const target = doors.directory.node(to)
-  if (target === undefined) return { kind: 'refused', by: to, why: 'it cannot be reached' }
-  const writes: Promise<string | undefined>[] = []
-  for (const part of parts) {
-    for (let next: EntryId | undefined = part.first; next !== undefined;) {
-      if (!doors.isWanted()) return { kind: 'unwanted' }
-      const stretch = await readStretch(id, { part, first: next, every }, doors)
-      const failure = await settle(writes, stretch.unreadable === undefined ? WRITES_MAX - 1 : 0)
-      if (failure !== undefined) return { kind: 'refused', by: to, why: failure }
-      if (stretch.unreadable !== undefined) return stretch.unreadable
-      writes.push(writeStretch(target, id, stretch.entries, doors))
-      next = stretch.next
-    }
-  }
-  const failure = await settle(writes, 0)
-  return failure === undefined ? { kind: 'copied' } : { kind: 'refused', by: to, why: failure }
+/** What `copyEntries` is to copy. `every`: the size of the ensemble, which stripes go by. */
+interface Copy {
+  readonly to: BookieId
+  readonly parts: readonly Part[]
+  readonly every: number
 }
 
-/** Waits until no more than so many are under way. Resolves with why one of the others failed. */
-async function settle(writes: Promise<string | undefined>[], left: number): Promise<string | undefined> {
+/**
+ * Copies what a task says to its target: each entry from a node that has it, written as recovery writes, and synced there when
+ * this resolves. Who gives an entry compares it with its digest, and so does who stores it; between the two nobody looks.
+ * The next run is read while `WRITES_MAX` before it are being written; no more is in memory.
+ */
+export async function copyEntries(id: LedgerId, { to, parts, every }: Copy, doors: CopyDoors): Promise<CopyResult> {
+  const target = doors.directory.node(to)
+  if (target === undefined) return { kind: 'refused', by: to, why: 'it cannot be reached' }
+  const writes: Promise<CopyResult | undefined>[] = []
+  for (const part of parts) {
+    const stripe = { ledgerId: id, last: part.last, every: part.remainder === undefined ? 1 : every }
+    let next = firstOf(part, every)
+    while (next <= part.last) {
+      if (!doors.isWanted()) return { kind: 'unwanted' }
+      const range = { ...stripe, first: entryId(next) }
+      const found = await readFromAny(range, part.from, doors, run => run)
+      const failure = await settle(writes, found === undefined ? 0 : WRITES_MAX - 1)
+      if (failure !== undefined) return failure
+      if (found === undefined) return { kind: 'unreadable', entryId: range.first }
+      writes.push(writeRun({ target, range, from: part.from }, found, doors))
+      next = found.run.last + stripe.every
+    }
+  }
+  return (await settle(writes, 0)) ?? { kind: 'copied' }
+}
+
+/** The first entry of the part's stripe. */
+function firstOf({ first, remainder }: Part, every: number): number {
+  return remainder === undefined ? first : first + ((((remainder - first) % every) + every) % every)
+}
+
+/** Waits until no more than so many are under way. Resolves with how one of the others failed. */
+async function settle(writes: Promise<CopyResult | undefined>[], left: number): Promise<CopyResult | undefined> {
   while (writes.length > left) {
     const failure = await writes.shift()
     if (failure !== undefined) return failure
@@ -68,108 +82,77 @@ async function settle(writes: Promise<string | undefined>[], left: number): Prom
   return undefined
 }
 
-interface Stretch {
-  readonly entries: readonly StoredEntry[]
-  /** undefined: the part is done. */
-  readonly next: EntryId | undefined
-  readonly unreadable?: CopyResult & { readonly kind: 'unreadable' }
+type Range = Pick<RunRequest, 'ledgerId' | 'first' | 'last' | 'every'>
+
+interface Found {
+  readonly run: EntryRun
+  readonly by: BookieId
 }
 
-async function readStretch(
-  id: LedgerId,
-  { part, first, every }: { part: Part; first: EntryId; every: number },
-  doors: CopyDoors
-): Promise<Stretch> {
-  const wanted = idsOf(part, first, every)
-  if (wanted.length === 0) return { entries: [], next: undefined }
-  const isStriped = part.remainder !== undefined
-  const reads = isStriped
-    ? await Promise.all(wanted.map(entry => readFromAny(id, { first: entry, last: entry, from: part.from }, doors)))
-    : [await readFromAny(id, { first, last: part.last, from: part.from }, doors)]
-  const entries: StoredEntry[] = []
-  for (const read of reads) {
-    if (read.entries.length === 0) {
-      const unreadable = { kind: 'unreadable' as const, entryId: read.first }
-      return { entries, next: undefined, unreadable }
-    }
-    entries.push(...read.entries)
-  }
-  const next = entryId((entries.at(-1)?.entryId ?? first) + 1)
-  return { entries, next: next > part.last ? undefined : next }
-}
-
-/** Ids that one step reads: for a striped part those of its stripe, else only the first is named. */
-function idsOf({ remainder, last }: Part, first: EntryId, every: number): EntryId[] {
-  if (remainder === undefined) return [first]
-  const ids: EntryId[] = []
-  const start = first + ((((remainder - first) % every) + every) % every)
-  for (let next = start; next <= last && ids.length < STRIPE_BATCH; next += every) ids.push(entryId(next))
-  return ids
-}
-
-interface AnyRead {
-  readonly first: EntryId
-  readonly entries: readonly StoredEntry[]
-}
-
-/** As many good entries from `first` on as the first node gives that gives any. */
+/** What the first node gives that gives anything from the range's first entry on, as far as it is `fit`. */
 async function readFromAny(
-  ledgerId: LedgerId,
-  { first, last, from }: { first: EntryId; last: EntryId; from: readonly BookieId[] },
-  { directory, onBad }: CopyDoors
-): Promise<AnyRead> {
-  for (const bookie of from) {
+  range: Range,
+  from: readonly BookieId[],
+  { directory, onBad }: CopyDoors,
+  fit: (run: EntryRun) => EntryRun | undefined
+): Promise<Found | undefined> {
+  for (const by of from) {
     try {
-      const limits = { bytesMax: READ_BYTES_MAX, entriesMax: READ_ENTRIES_MAX, fence: false }
-      const answer = await directory.node(bookie)?.read({ ledgerId, first, last, ...limits })
-      if (answer === undefined) continue
-      const entries = goodRun(ledgerId, answer.entries, { first, last })
-      if (entries.length > 0) return { first, entries }
-      onBad(bookie, first)
+      const node = directory.node(by)
+      if (node === undefined) continue
+      const given = await node.readRun({ ...range, bytesMax: RUN_BYTES_MAX, entriesMax: RUN_ENTRIES_MAX })
+      const run = given === undefined ? undefined : fit(given)
+      if (run !== undefined) return { run, by }
+      onBad(by, range.first)
     } catch (error) {
       if (!(error instanceof CodedError)) throw error
     }
   }
-  return { first, entries: [] }
+  return undefined
 }
 
-/** What follows without a gap, and carries the digest of what it holds. */
-function goodRun(
-  ledgerId: LedgerId,
-  entries: readonly StoredEntry[],
-  { first, last }: { first: EntryId; last: EntryId }
-): readonly StoredEntry[] {
-  // no spread: it is a call into the runtime for each entry
-  const end = entries.findIndex(({ entryId: id, lac, lengthBytes, crc32c, payload }, i) => {
-    return (
-      id !== first + i || id > last || !hasValidDigest({ ledgerId, entryId: id, lac, lengthBytes, crc32c, payload })
-    )
-  })
-  return end === -1 ? entries : entries.slice(0, end)
+/** Where a run goes, and who has its entries. */
+interface Write {
+  readonly target: BookieNode
+  readonly range: Range
+  readonly from: readonly BookieId[]
 }
 
-/** Resolves when all are synced, or with why one was not taken. */
-async function writeStretch(
-  target: BookieNode,
-  ledgerId: LedgerId,
-  entries: readonly StoredEntry[],
-  { rate, onCopied }: CopyDoors
-): Promise<string | undefined> {
-  if (entries.length === 0) return undefined
-  const bytes = entries.reduce((sum, { payload }) => sum + payload.length, 0)
-  await rate.take(bytes)
-  const failure = await new Promise<string | undefined>(resolve => {
-    const last = entries.at(-1)?.entryId
-    const sink = {
-      onAdded: (_: LedgerId, entry: EntryId) => {
-        if (entry === last) resolve(undefined)
-      },
-      onAddFailed: (_: LedgerId, entry: EntryId, why: string) => resolve(`entry ${entry}: ${why}`)
+/** Resolves when all of the run is synced, or with how that failed. */
+async function writeRun(write: Write, { run, by }: Found, doors: CopyDoors): Promise<CopyResult | undefined> {
+  const { target } = write
+  await doors.rate.take(run.payloadBytes)
+  try {
+    const failed = await target.addRun(run)
+    if (failed?.failure === 'DAMAGED') {
+      doors.onBad(by, failed.entryId)
+      return await writeVerified({ ...write, range: { ...write.range, last: run.last } }, doors)
     }
-    for (const { entryId: id, lac, lengthBytes, crc32c, payload } of entries) {
-      target.add({ ledgerId, entryId: id, lac, lengthBytes, crc32c, payload, recovery: true }, sink)
-    }
-  })
-  if (failure === undefined) onCopied(bytes)
-  return failure
+    if (failed !== undefined) return refusal(target, `entry ${failed.entryId}: ${failed.failure}`)
+    doors.onCopied(run.payloadBytes)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error
+    return refusal(target, error.message)
+  }
+}
+
+/** The same for what came damaged: verified here, so that each entry is taken from a node that has it right. */
+async function writeVerified({ target, range, from }: Write, doors: CopyDoors): Promise<CopyResult | undefined> {
+  for (let next: number = range.first; next <= range.last;) {
+    const rest = { ...range, first: entryId(next) }
+    const found = await readFromAny(rest, from, doors, goodPartOf)
+    if (found === undefined) return { kind: 'unreadable', entryId: rest.first }
+    const { run } = found
+    await doors.rate.take(run.payloadBytes)
+    const failed = await target.addRun(run)
+    if (failed !== undefined) return refusal(target, `entry ${failed.entryId}: ${failed.failure}`)
+    doors.onCopied(run.payloadBytes)
+    next = run.last + range.every
+  }
+  return undefined
+}
+
+function refusal(target: BookieNode, why: string): CopyResult {
+  return { kind: 'refused', by: target.bookieId, why }
 }

@@ -24,6 +24,8 @@ export interface EntryReaderOptions {
 export interface ReadRange {
   readonly first: EntryId
   readonly last: EntryId
+  /** From each entry to the next; 1 where it is left out. */
+  readonly every?: number
   readonly bytesMax: number
   readonly entriesMax: number
 }
@@ -54,16 +56,17 @@ export class EntryReader {
   async read(ledger: LedgerState, range: ReadRange): Promise<ReadResult> {
     const { locations, isMissing } = await this.#locate(ledger, range)
     const entries: StoredEntry[] = []
+    const every = range.every ?? 1
     const isSequential = ledger.nextRead === range.first
     let region: Region | undefined
     for (const [i, location] of locations.entries()) {
-      const entryId = (range.first + i) as EntryId
+      const entryId = (range.first + i * every) as EntryId
       if (!isWithin(region, location)) region = await this.#regionFor(locations, i, isSequential)
       const entry = parse(region, location, ledger, entryId) ?? (await this.#readAgain(ledger, entryId, location))
       if (entry === undefined) return { entries, end: 'unreadable' }
       entries.push(entry)
     }
-    ledger.nextRead = range.first + entries.length
+    ledger.nextRead = range.first + entries.length * every
     return { entries, end: isMissing ? 'missing' : 'limit' }
   }
 
@@ -73,9 +76,10 @@ export class EntryReader {
 
   async #locate(ledger: LedgerState, range: ReadRange): Promise<{ locations: Location[]; isMissing: boolean }> {
     const locations: Location[] = []
-    const last = Math.min(range.last, range.first + range.entriesMax - 1)
+    const every = range.every ?? 1
+    const last = Math.min(range.last, range.first + (range.entriesMax - 1) * every)
     let bytes = 0
-    for (let entryId = range.first as number; entryId <= last; entryId++) {
+    for (let entryId = range.first as number; entryId <= last; entryId += every) {
       const cached = this.#options.index.locateCached(ledger, entryId)
       const location = cached === 'ask' ? await this.#options.index.locate(ledger, entryId) : cached
       if (location === undefined) return { locations, isMissing: true }

@@ -218,6 +218,8 @@ function doorOf(node: BookieNode): BookieNode {
     bookieId: node.bookieId,
     add: (request, sink) => node.add(request, sink),
     read: options => node.read(options),
+    readRun: request => node.readRun(request),
+    addRun: run => node.addRun(run),
     readLac: options => node.readLac(options),
     writeLac: options => node.writeLac(options),
     inventory: options => node.inventory(options),
