@@ -59,6 +59,11 @@ export interface GrpcBookieNodeOptions {
   readonly security?: NodeSecurity
   /** Adds that wait because the node gives no credit; past it the node counts as unreachable. */
   readonly queueBytesMax?: number
+  /**
+   * Of answers, that the node may send before it is told that they were taken. Default: 64 KB, so that answers to adds pass large
+   * ones on the way; more for who reads large stretches and waits for nothing else.
+   */
+  readonly windowBytes?: number
 }
 
 /** Adds of a turn go out in messages of about this size. */
@@ -118,6 +123,7 @@ export class GrpcBookieNode implements BookieNode {
     this.#metadata = new Map(Object.values(PATHS).map(path => [path, callMetadata(security, this.#names, path)]))
     this.#client = new Client(options.address, clientCredentials(security), {
       ...CHANNEL_OPTIONS,
+      ...(options.windowBytes === undefined ? {} : { 'grpc-node.flow_control_window': options.windowBytes }),
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 5_000,
       'grpc.initial_reconnect_backoff_ms': 100,

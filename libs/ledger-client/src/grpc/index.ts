@@ -4,6 +4,7 @@ export { NO_SECURITY, type NodeSecurity, type NodeTls } from './node-security.ts
 export {
   hostPort,
   serveBookieNode,
+  type NodeRuns,
   type ServedBookieNode,
   type ServeOptions,
   type ServeStats

@@ -1,6 +1,6 @@
 import { Server, status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js'
 import { CodedError, systemClock, type Clock, type Logger } from '@strata/base'
-import type { BookieNode, EntryRun, RunFailure } from '../contract.ts'
+import type { BookieNode, EntryRun, RunFailure, RunRequest } from '../contract.ts'
 import { addRunTo, type RunPiece } from '../entry-run.ts'
 import { LedgerError } from '../errors.ts'
 import { NodeCredit } from './add-credit.ts'
@@ -50,9 +50,13 @@ export interface ServeOptions {
 export interface ServedBookieNode {
   readonly port: number
   stats(): ServeStats
+  /** For this process: copies to and from the node, with no more right to it than those of others. */
+  readonly runs: NodeRuns
   /** Lets requests end for a while, then breaks what is left. */
   close(): Promise<void>
 }
+
+export type NodeRuns = Pick<BookieNode, 'readRun' | 'addRun'>
 
 /** Counts since the start, unless it says otherwise. */
 export interface ServeStats {
@@ -113,6 +117,10 @@ export async function serveBookieNode(node: BookieNode, options: ServeOptions): 
   return {
     port,
     stats: () => ({ ...service.stats(), refusedCalls }),
+    runs: {
+      readRun: request => service.readRun(request),
+      addRun: run => service.addRun(run, () => true)
+    },
     close: () => {
       service.endStreams()
       return shutDown(server, options.drainMs ?? DRAIN_MS)
@@ -167,8 +175,7 @@ class NodeService {
         const { names, run } = decodeAddRun(call.request)
         this.#checkMeant(names)
         if (run === undefined) return encodeRunAnswer(run, undefined)
-        const isWanted = wanted(call)
-        return encodeRunAnswer(run, await this.#runs.run(isWanted, () => this.#addRun(run, isWanted)))
+        return encodeRunAnswer(run, await this.addRun(run, wanted(call)))
       }),
       readLac: unary(async call => {
         const { names, options } = decodeLacRequest(call.request)
@@ -216,6 +223,19 @@ class NodeService {
 
   endStreams(): void {
     for (const stream of this.#streams) stream.endWhenIdle()
+  }
+
+  readRun(request: RunRequest): Promise<EntryRun | undefined> {
+    const limited = { ...request, bytesMax: Math.min(request.bytesMax, READ_BYTES_MAX) }
+    return this.#reads.run(
+      () => true,
+      () => this.#node.readRun(limited)
+    )
+  }
+
+  /** @throws LedgerError UNAVAILABLE: too many wait, or nobody waits for this one any more */
+  addRun(run: EntryRun, isWanted: () => boolean): Promise<RunFailure | undefined> {
+    return this.#runs.run(isWanted, () => this.#addRun(run, isWanted))
   }
 
   /** A piece at a time, as the lane lets it. @throws LedgerError UNAVAILABLE: nobody waits for it any more */

@@ -1,11 +1,12 @@
 import { randomInt } from 'node:crypto'
 import { systemClock, type BookieId, type Logger } from '@strata/base'
-import { createLedgerClient } from '@strata/ledger-client'
-import { openBookieRegistry, type NodeSecurity } from '@strata/ledger-client/grpc'
+import { createLedgerClient, type BookieNode, type RegistryBookieDirectory } from '@strata/ledger-client'
+import { openBookieRegistry, type NodeRuns, type NodeSecurity } from '@strata/ledger-client/grpc'
 import type { MetadataStore } from '@strata/metadata'
 import type { AuditTimes } from '../auditor/audit-term.ts'
 import { Auditor } from '../auditor/auditor.ts'
 import { AUDITOR_LEADER_KEY } from '../auditor/care-records.ts'
+import type { AuditedDirectory } from '../auditor/node-watch.ts'
 import type { BookieServerSettings } from './settings.ts'
 
 export interface NodeAuditor {
@@ -16,6 +17,8 @@ export interface NodeAuditor {
   close(): Promise<void>
 }
 
+/** Of what others send to it: a run of entries and a half. Nothing that is in a hurry comes by the same connections. */
+const WINDOW_BYTES = 2 * 1024 * 1024
 /** It recovers ledgers and makes none. */
 const NO_NEW_LEDGERS = { ensembleSize: 1, writeQuorum: 1, ackQuorum: 1 }
 
@@ -27,14 +30,16 @@ export async function openNodeAuditor(options: {
   clusterId: string
   bookieId: BookieId
   security: NodeSecurity
+  /** This node's own. */
+  runs: NodeRuns
 }): Promise<NodeAuditor> {
-  const { settings, metadata, logger, clusterId, bookieId, security } = options
+  const { settings, metadata, logger, clusterId, bookieId, security, runs } = options
   const doors = { metadata, logger, clock: systemClock }
-  const directory = await openBookieRegistry({ ...doors, clusterId, security })
+  const directory = await openBookieRegistry({ ...doors, clusterId, security, windowBytes: WINDOW_BYTES })
   const random = (): number => randomInt(2 ** 32) / 2 ** 32
   const ledgers = createLedgerClient({ ...doors, directory, random, quorum: NO_NEW_LEDGERS })
   const auditor = Auditor.start({
-    ...{ ...doors, directory, ledgers, random, bookieId },
+    ...{ ...doors, directory: withOwnRuns(directory, bookieId, runs), ledgers, random, bookieId },
     leaseMs: settings.metadataStoreSessionTimeoutMillis,
     times: timesOf(settings)
   })
@@ -48,6 +53,30 @@ export async function openNodeAuditor(options: {
       await auditor.close()
       directory.close()
     }
+  }
+}
+
+/** The same nodes, but that copies to and from this one do not go over the wire. */
+function withOwnRuns(directory: RegistryBookieDirectory, own: BookieId, runs: NodeRuns): AuditedDirectory {
+  const nodeOf = (id: BookieId): BookieNode | undefined => {
+    const node = directory.node(id)
+    if (node === undefined || id !== own) return node
+    return {
+      ...{ bookieId: own, ...runs },
+      add: (request, sink) => node.add(request, sink),
+      read: options => node.read(options),
+      readLac: options => node.readLac(options),
+      writeLac: options => node.writeLac(options),
+      inventory: options => node.inventory(options),
+      heldLedgers: options => node.heldLedgers(options),
+      damagedEntries: page => node.damagedEntries(page)
+    }
+  }
+  return {
+    node: nodeOf,
+    writable: () => directory.writable(),
+    bookies: () => directory.bookies(),
+    onChange: run => directory.onChange(run)
   }
 }
 

@@ -96,7 +96,7 @@ async function open(
   const { bookieId, address } = view
   await register(view, { ...options, httpAddress, onSuperseded }, opened)
   if (settings.autoRecoveryDaemonEnabled) {
-    const auditor = await openNodeAuditor({ ...options, clusterId, bookieId, security })
+    const auditor = await openNodeAuditor({ ...options, clusterId, bookieId, security, runs: served.runs })
     opened.push(() => auditor.close())
     view.care.auditor = auditor
   }
