@@ -5,6 +5,7 @@ import { entryDigest } from '@strata/ledger-protocol'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import type { AddRequest } from '../contract.ts'
 import { MemoryBookieNode, TestWriter } from '../testing/index.ts'
+import { testRun } from '../testing/run-conformance.ts'
 import { NodeCredit } from './add-credit.ts'
 import { AddQueue } from './add-queue.ts'
 import { GrpcBookieNode } from './grpc-bookie-node.ts'
@@ -22,6 +23,9 @@ function addOf(entry: number, options: { ledger?: number; payload?: Buffer; reco
   const fields = { ...ids, lengthBytes: (entry + 1) * payload.length, payload }
   return { ...fields, crc32c: entryDigest(fields), recovery }
 }
+
+/** Of recovery, in the node's journal at a time. */
+const RECOVERY_BYTES_MAX = 4 * 1024 * KIB
 
 /** A node that counts what it was given. */
 class CountingNode extends MemoryBookieNode {
@@ -224,6 +228,24 @@ describe('the flow of adds', () => {
     behind.releaseSyncs()
     await Promise.all([repair.settled(2_999), writer.settled(0)])
     assert.deepEqual([repair.failed, writer.failed], [[], []])
+  })
+
+  test('of runs a stalled disk gets a part, those of the own process in it, and writers pass the rest', async () => {
+    behind.holdSyncs()
+    const node = open()
+    const run = testRun({ count: 1_000, bytes: KIB })
+    const runs = Array.from({ length: 16 }, (_, i) => (i % 2 === 0 ? node : served.runs).addRun(run))
+    while (behind.givenBytes < RECOVERY_BYTES_MAX) await roundTrip(node)
+    for (let i = 0; i < 20; i++) await roundTrip(node)
+    assert(behind.givenBytes < 1.2 * RECOVERY_BYTES_MAX, `${behind.givenBytes} bytes`)
+    const writer = new TestWriter(node, 2)
+    writer.add(Buffer.alloc(KIB))
+    while (!behind.given.some(({ recovery }) => !recovery)) await roundTrip(node)
+    behind.releaseSyncs()
+    assert.deepEqual(await Promise.all(runs), Array(16).fill(undefined))
+    await writer.settled(0)
+    assert.equal(behind.given.length, 16_001)
+    assert.equal(served.stats().waitingRecoveryAdds, 0)
   })
 })
 
