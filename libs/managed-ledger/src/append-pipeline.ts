@@ -163,6 +163,11 @@ export class AppendPipeline<Context> {
     })
   }
 
+  /** Makes the next ledger before there is anything to append. */
+  prepare(): void {
+    if (this.#stopped === undefined && this.#open === undefined) this.#prepareAhead()
+  }
+
   /** At once: everything pending fails, nothing is closed. */
   stop(error: Error, failure?: Error): void {
     if (this.#stopped !== undefined) return

@@ -1,6 +1,6 @@
 import type { Position } from '@strata/cursor-protocol'
 import type { NodeChoice } from '@strata/ledger-client'
-import type { Compare } from '@strata/metadata'
+import type { Compare, MetadataRecord } from '@strata/metadata'
 
 /** One stored entry: the bytes as the client sent them (from the magic number on), never copied on the way. */
 export interface Entry {
@@ -178,6 +178,8 @@ export interface ManagedLedgerOptions {
    * While it answers undefined nothing is trimmed.
    */
   readonly propertiesOnTrim?: () => Readonly<Record<string, string>> | undefined
+  /** The next ledger of a log that was written until moments ago is made as it is opened, not with the first append. */
+  readonly continues?: boolean
   /** Which storage nodes its ledgers go to, asked each time. Best one function for many logs. Default: any. */
   readonly nodes?: NodeChoice
 }
@@ -189,8 +191,15 @@ export interface LogGuards {
 
 export interface LogCreation {
   readonly create: boolean
+  /** What `look` told of the log. */
+  readonly seen?: Promise<SeenLog | undefined>
   /** Revision of this process's own transaction, just now, that made the log with `logBirth`: it is open without a read or write. */
   readonly bornAt?: number
+}
+
+/** A log's record as it was; undefined: there was none. One that was changed since costs `open` a round trip, no more. */
+export interface SeenLog {
+  readonly record: MetadataRecord | undefined
 }
 
 /** A log that nobody has open, after a sweep. */
@@ -212,6 +221,8 @@ export interface ManagedLedgerFactory {
    */
   open<Context>(name: string, options: ManagedLedgerOptions & LogGuards & LogCreation): Promise<ManagedLedger<Context>>
   exists(name: string): Promise<boolean>
+  /** Reads beforehand what `open` begins with (`seen`), beside whatever else must be read. Never rejects; undefined: not known. */
+  look(name: string): Promise<SeenLog | undefined>
   /**
    * Resumable: marks, deletes ledgers and cursors, removes the record. A log that is open here is closed first. Nothing is
    * left behind. @throws ManagedLedgerError LOG_NOT_YOURS: a guard does not hold, and nothing was begun

@@ -9,6 +9,7 @@ import type {
   ManagedLedgerFactory,
   ManagedLedgerOptions,
   RetentionPolicy,
+  SeenLog,
   SweptLog
 } from './contract.ts'
 import { deleteObsolete } from './cursor-store.ts'
@@ -80,6 +81,16 @@ class LogFactory implements ManagedLedgerFactory {
     return record !== undefined && !record.isDeleting
   }
 
+  async look(name: string): Promise<SeenLog | undefined> {
+    try {
+      const record = await this.#store.get(logKey(name))
+      // a deletion goes on meanwhile: what it leaves must be looked at when it counts
+      return record !== undefined && decodeLogRecord(record.value).isDeleting ? undefined : { record }
+    } catch {
+      return undefined // `open` finds the same trouble, and says so
+    }
+  }
+
   delete(name: string, options: LogGuards = {}): Promise<void> {
     return this.#alone(name, async () => {
       this.#open.get(name)?.abandon(ManagedLedgerError.create('LOG_CLOSED', { name }))
@@ -119,16 +130,19 @@ class LogFactory implements ManagedLedgerFactory {
 
   async #begin(name: string, options: OpenOptions): Promise<LogSession> {
     const { bornAt } = options
+    let { seen } = options
     if (bornAt !== undefined) return LogSession.begin(name, { store: this.#store, clock: this.#clock, bornAt })
     for (;;) {
       try {
-        return await this.#session(name, options)
+        const { create, guards = [] } = options
+        return await this.#session(name, { create, guards, ...(seen === undefined ? {} : { seen }) })
       } catch (error) {
         const isLeftOver = ManagedLedgerError.is(error, 'LOG_NOT_FOUND') && error.details['isDeleting'] === true
         if (!isLeftOver || !options.create) throw error
       }
       // The leftovers of a log of this name that was deleted go first: then there is none.
       await this.#deleteLog(name, options)
+      seen = undefined
     }
   }
 
@@ -155,9 +169,12 @@ class LogFactory implements ManagedLedgerFactory {
     }
   }
 
-  #session(name: string, options: LogGuards & { create: boolean; change?: Partial<LogRecord> }): Promise<LogSession> {
-    const { create, change, guards = [] } = options
-    const rest = change === undefined ? {} : { change }
+  #session(
+    name: string,
+    options: LogGuards & Pick<LogCreation, 'create' | 'seen'> & { change?: Partial<LogRecord> }
+  ): Promise<LogSession> {
+    const { create, change, seen, guards = [] } = options
+    const rest = { ...(change === undefined ? {} : { change }), ...(seen === undefined ? {} : { seen }) }
     return LogSession.takeOver(name, { store: this.#store, clock: this.#clock, create, guards, ...rest })
   }
 

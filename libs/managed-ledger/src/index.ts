@@ -11,6 +11,7 @@ export type {
   ReadLimits,
   RetentionPolicy,
   RolloverPolicy,
+  SeenLog,
   SweptLog
 } from './contract.ts'
 export { ManagedLedgerError } from './errors.ts'

@@ -14,12 +14,17 @@ export interface LoadedLog {
   readonly cursors: readonly StoredCursor[]
   /** Out of the log, still to be deleted. */
   readonly deletingIds: readonly number[]
+  /** Its owner before wrote it until its end, or until moments ago: it is likely to be written at once. */
+  readonly isInUse: boolean
 }
 
 const READ_BYTES_MAX = 1024 * 1024
 /** A cursor ledger is read in runs, all of them at once: so much each, if its entries are of one size. */
 const RUN_BYTES = READ_BYTES_MAX / 2
 const RUN_ENTRIES_MAX = 2_000
+/** So many ledgers that were recovered are listed as closed with the next change; nothing waits for that. */
+const LATER_MAX = 16
+const IN_USE_MS = 10_000
 
 /**
  * Recovers every ledger that is not closed and reads the cursor ledger, all at once.
@@ -34,14 +39,19 @@ export async function loadLog(parts: { session: LogSession; client: LedgerClient
       readCursorLedger(session.record.cursorLedgerId, client)
     ])
   )
-  const changed = records.filter((record, index) => record !== listed[index])
+  const recovered = records.filter((record, index) => record !== listed[index])
+  const isLater = recovered.length <= LATER_MAX && recovered.every(({ state }) => state === 'closed')
+  // Until it is listed as closed the next owner asks for its end: a list of one that is to be deleted must say so before.
+  if (isLater) session.putLater(recovered)
+  const changed = isLater ? [] : recovered
   for (let from = 0; from < changed.length; from += LEDGERS_PER_CHANGE_MAX) {
     await session.change(() => ({ put: changed.slice(from, from + LEDGERS_PER_CHANGE_MAX) }))
   }
   const table = new LedgerTable(session.record.trimmedThrough)
   for (const record of records) if (record.state === 'closed') table.add(record)
   const deletingIds = records.filter(record => record.state === 'deleting').map(record => record.ledgerId)
-  return { session, table, deletingIds, cursors: decodeCursors(cursorEntries, table) }
+  const isInUse = records.some(({ closedAtMs = 0 }) => closedAtMs >= parts.clock.wallMs() - IN_USE_MS)
+  return { session, table, deletingIds, isInUse, cursors: decodeCursors(cursorEntries, table) }
 }
 
 /** What the ledger holds for ever; one without entries is of no use. */

@@ -9,6 +9,7 @@ import {
   type Transaction,
   type TransactionResult
 } from '@strata/metadata'
+import type { SeenLog } from './contract.ts'
 import { ManagedLedgerError } from './errors.ts'
 import {
   decodeLedgerRecord,
@@ -50,6 +51,8 @@ export class LogSession {
   #record: LogRecord
   #version: number
   #last: Promise<unknown> = Promise.resolve()
+  /** Puts that wait for a transaction to go with. */
+  #later: LedgerRecord[] = []
   #ended: Error | undefined
   /** There was no record before: whatever belongs to the log was made in this session, so nothing is listed yet. */
   readonly isFirst: boolean
@@ -80,11 +83,13 @@ export class LogSession {
       create: boolean
       change?: Partial<LogRecord>
       guards?: readonly Compare[]
+      seen?: Promise<SeenLog | undefined>
     }
   ): Promise<LogSession> {
     const { store, clock, guards = [] } = options
     try {
-      let current = await store.get(logKey(name))
+      const seen = await options.seen
+      let current = seen === undefined ? await store.get(logKey(name)) : seen.record
       for (;;) {
         if (current === undefined && !options.create) throw ManagedLedgerError.create('LOG_NOT_FOUND', { name })
         const old = current === undefined ? NEW_LOG : decodeLogRecord(current.value)
@@ -143,6 +148,11 @@ export class LogSession {
     return listLedgers(this.#store, this.name)
   }
 
+  /** Goes with the next transaction that there is, whatever it is for. One that names the same ledger has the last word. */
+  putLater(ledgers: readonly LedgerRecord[]): void {
+    this.#later.push(...ledgers)
+  }
+
   /** @throws ManagedLedgerError LOG_FENCED, LOG_CLOSED */
   change(decide: (record: LogRecord) => LogChange): Promise<void> {
     const done = this.#last.then(() => this.#apply(decide(this.#record)))
@@ -178,11 +188,10 @@ export class LogSession {
     const changes: Change[] = []
     if (change.end === true) changes.push({ kind: 'delete', key })
     else if (change.record !== undefined) changes.push({ kind: 'put', key, value: encodeLogRecord(record) })
-    for (const ledger of change.put ?? []) {
-      changes.push({ kind: 'put', key: ledgerKey(this.name, ledger.ledgerId), value: encodeLedgerRecord(ledger) })
-    }
+    for (const ledger of change.put ?? []) changes.push(this.#putOf(ledger))
     for (const id of change.remove ?? []) changes.push({ kind: 'delete', key: ledgerKey(this.name, id) })
     if (changes.length === 0) return
+    changes.push(...this.#takeLater(changes).map(ledger => this.#putOf(ledger)))
     const result = await this.#transact({ compares: [{ key, version: this.#version }], changes })
     if (!result.committed) this.#fence(true)
     else if (change.record !== undefined) {
@@ -193,12 +202,24 @@ export class LogSession {
 
   async #list(ledger: LedgerRecord, birth: Transaction & { readonly operationId: string }): Promise<TransactionResult> {
     const own = logKey(this.name)
-    const listing = { key: ledgerKey(this.name, ledger.ledgerId), value: encodeLedgerRecord(ledger) }
     const compares = [{ key: own, version: this.#version }, ...birth.compares]
-    const changes: Change[] = [...birth.changes, { kind: 'put', ...listing }]
+    const listing = this.#putOf(ledger)
+    const later = this.#takeLater([listing])
+    const changes = [...birth.changes, listing, ...later.map(each => this.#putOf(each))]
     const result = await this.#transact({ compares, changes }, birth.operationId)
+    if (!result.committed) this.#later.unshift(...later)
     if (!result.committed && result.conflicts.some(({ key }) => key === own)) this.#fence(true)
     return result
+  }
+
+  #putOf(ledger: LedgerRecord): Change {
+    return { kind: 'put', key: ledgerKey(this.name, ledger.ledgerId), value: encodeLedgerRecord(ledger) }
+  }
+
+  #takeLater(changes: readonly Change[]): LedgerRecord[] {
+    if (this.#later.length === 0) return []
+    const named = new Set(changes.map(({ key }) => key))
+    return this.#later.splice(0).filter(({ ledgerId }) => !named.has(ledgerKey(this.name, ledgerId)))
   }
 
   async #transact(transaction: Transaction, operationId: string = randomUUID()): Promise<TransactionResult> {

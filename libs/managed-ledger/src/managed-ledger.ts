@@ -92,11 +92,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
       }
     })
     this.#store = new CursorStore({
-      session,
-      client,
-      clock,
-      log,
-      onFenced,
+      ...{ session, client, clock, log, onFenced },
       bytesMax: services.cursorLedgerBytesMax,
       deadlineMs: services.storageDeadlineMs
     })
@@ -127,6 +123,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
       this.#cursors.set(name, cursor)
     }
     this.#list.deleteMarked(loaded.deletingIds)
+    if (options.continues === true && loaded.isInUse) this.#pipeline.prepare()
   }
 
   get lastConfirmed(): Position {

@@ -8,6 +8,7 @@ export function placedLogs(
 ): ManagedLedgerFactory {
   return {
     open: (name, options) => logs.open(name, { ...options, nodes: nodesOf(namespaceOf(name)) }),
+    look: name => logs.look(name),
     exists: name => logs.exists(name),
     delete: (name, options) => logs.delete(name, options),
     sweep: (name, retention, options) => logs.sweep(name, retention, options),

@@ -2,7 +2,8 @@ import {
   ManagedLedgerError,
   type ManagedLedger,
   type ManagedLedgerFactory,
-  type RolloverPolicy
+  type RolloverPolicy,
+  type SeenLog
 } from '@strata/managed-ledger'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
@@ -17,6 +18,8 @@ export interface Opening {
   readonly name: TopicName
   readonly record: TopicRecord
   readonly policies: EffectivePolicies
+  /** Asked for together with the record. */
+  readonly seen: Promise<SeenLog | undefined> | undefined
 }
 
 /** The bundle left while one of its topics was being loaded. */
@@ -50,13 +53,18 @@ export class TopicOpener {
     this.#stamps = options.stamps
   }
 
+  /** To be asked together with the topic's record: one round trip for both. */
+  look(name: TopicName): Promise<SeenLog | undefined> | undefined {
+    return name.isPersistent ? this.#logs.look(name.storageName) : undefined
+  }
+
   /**
    * @param told.onLeft the log of a topic that could not be opened after all is being closed
    * @throws HoldLost; ManagedLedgerError
    */
   async open(
     home: Home,
-    { name, record, policies }: Opening,
+    { name, record, policies, seen }: Opening,
     told: { readonly events: TopicEvents; readonly onLeft: (closed: Promise<void>) => void }
   ): Promise<PersistentTopic> {
     let log: ManagedLedger<Publication> | undefined
@@ -65,6 +73,8 @@ export class TopicOpener {
       const { index, timestamp } = this.#stamps
       log = await this.#logs.open<Publication>(name.storageName, {
         create: true,
+        continues: true,
+        ...(seen === undefined ? {} : { seen }),
         ...(record.logBornAt === undefined ? {} : { bornAt: record.logBornAt }),
         guards: home.guards,
         retention: policies.retention,

@@ -152,12 +152,13 @@ export class TopicRegistry implements BundleTopics {
   /** undefined: the hold was lost on the way. */
   async #loadAt(home: Home, name: TopicName, options: LoadOptions): Promise<Topic | undefined> {
     const key = name.toString()
+    const seen = this.#leaving.has(key) ? undefined : this.#opener.look(name)
     const record = await this.#records.ensure(name, { ...options, guards: home.guards })
     this.#requireNotDeleting(key)
     const running = this.#loading.get(key)
     if (running !== undefined) return await unlessMoved(running.topic)
     if (!this.#isHere(home, name)) return undefined
-    const loading = { name, topic: this.#gate.run(() => this.#open(home, name, record)) }
+    const loading = { name, topic: this.#gate.run(() => this.#open(home, { name, record, seen })) }
     this.#loading.set(key, loading)
     try {
       return await unlessMoved(loading.topic)
@@ -416,7 +417,8 @@ export class TopicRegistry implements BundleTopics {
     if (topic.idleSinceMs !== undefined) await this.unload(topic.name)
   }
 
-  async #open(home: Home, name: TopicName, record: TopicRecord): Promise<Topic> {
+  async #open(home: Home, opening: Omit<Opening, 'policies'>): Promise<Topic> {
+    const { name, record } = opening
     const key = name.toString()
     await this.#leaving.get(key)?.done
     const there = this.#topics.get(key)
@@ -425,7 +427,7 @@ export class TopicRegistry implements BundleTopics {
     const policies = await this.#policies.effective(name.namespace)
     if (!name.isPersistent) await this.#records.keep(record)
     const topic = name.isPersistent
-      ? await this.#openPersistent(home, { name, record, policies })
+      ? await this.#openPersistent(home, { ...opening, policies })
       : new NonPersistentTopic(name, this.#env, { createdAtMs: record.createdAtMs, policies })
     if (!home.isHeld()) {
       // R3. Its next owner is not to wait for anything that would be written here.
