@@ -64,7 +64,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const scripts = join(ROOT, 'test', 'peers')
   const cluster = await FailoverCluster.start({
     ...{ root, scripts, brokers: 2, etcdMembers: 1, watchdog: true },
-    altered: trouble === 'cut-off'
+    altered: trouble === 'cut-off',
+    direct: trouble !== 'cut-off'
   })
   const drivers: Driver[] = []
   try {

@@ -26,6 +26,7 @@ export class BrokerPlace {
   /** A fault is being done to it. */
   isBusy = false
   readonly #hasWatchdog: boolean
+  readonly #metadataUrl: string | undefined
   #process: BrokerProcess | undefined
 
   constructor(options: {
@@ -35,7 +36,10 @@ export class BrokerPlace {
     storage: readonly FaultyProxy[]
     world: AlteredWorld | undefined
     watchdog: boolean
+    /** Of the metadata store itself, past `proxies`. */
+    metadataUrl?: string
   }) {
+    this.#metadataUrl = options.metadataUrl
     this.name = options.name
     this.#hasWatchdog = options.watchdog
     this.brokerPort = options.ports.broker
@@ -60,7 +64,7 @@ export class BrokerPlace {
   async start(): Promise<void> {
     const endpoints = this.proxies.map(({ endpoint }) => endpoint).join(',')
     this.#process = await startBroker({
-      metadataUrl: `etcd:http://${endpoints}/strata`,
+      metadataUrl: this.#metadataUrl ?? `etcd:http://${endpoints}/strata`,
       nodeArguments: this.world?.nodeArguments ?? [],
       set: {
         brokerServicePort: this.brokerPort,
@@ -125,6 +129,8 @@ export class FailoverCluster {
     watchdog: boolean
     /** Clocks can be set, and brokers be cut off from storage nodes; it costs a little time on every way. */
     altered: boolean
+    /** Brokers cannot be cut off from the metadata store, and what they ask of it does not come through this process. */
+    direct?: boolean
   }): Promise<FailoverCluster> {
     const etcd = await startEtcd({ scripts: options.scripts, members: options.etcdMembers })
     const metadataUrl = `etcd:http://${etcd.endpoints.join(',')}/strata`
@@ -147,7 +153,8 @@ export class FailoverCluster {
         const routes = new Map(cuttable.map((port, i) => [port, storage[i]?.port ?? 0]))
         const world = options.altered ? new AlteredWorld({ directory: directoryOf(name), routes }) : undefined
         const own = { broker: ports[2 * i] ?? 0, web: ports[2 * i + 1] ?? 0 }
-        return new BrokerPlace({ name, ports: own, proxies, storage, world, watchdog: options.watchdog })
+        const straight = options.direct === true ? { metadataUrl } : {}
+        return new BrokerPlace({ name, ports: own, proxies, storage, world, watchdog: options.watchdog, ...straight })
       })
     )
     const worlds = [...brokers.flatMap(({ world }) => world ?? []), ...bookieWorlds]
