@@ -101,8 +101,6 @@ describe('one Avro schema after another', () => {
     const json = (...fields: unknown[]): SchemaDefinition => schema('JSON', record(...fields))
     expect(verdict(json(a), json(a, b), 'FULL')).toBe('no')
     expect(verdict(json(a), json(a, bWithDefault), 'FULL')).toBe('yes')
-    const jackson = schema('JSON', { type: 'object', id: 'urn:jsonschema:X', properties: {} })
-    expect(verdict(jackson, json(a), 'FULL')).toBe('yes')
   })
 
   test('the message names the field and the reason', () => {
@@ -110,7 +108,7 @@ describe('one Avro schema after another', () => {
       avro({ name: 'address', type: { type: 'record', name: 'A', fields: [{ name: 'zip', type }] } })
     expect(() => {
       checkCompatible([inner('int')], inner('string'), 'FULL')
-    }).toThrow(/'address\.zip' changed from "int" to "string"/)
+    }).toThrow(/'address\.zip' changed from int to string/)
     expect(() => {
       checkCompatible([avro(a)], avro(a, b), 'FULL')
     }).toThrow(/FULL.*'b' has no default/)
@@ -151,17 +149,6 @@ describe('other types', () => {
       checkCompatible([old], keyValue('STRING', record(a, b)), 'FULL')
     }).toThrow(/^value: /)
   })
-
-  test('native protobuf keeps its root message', () => {
-    const native = (root: string, set: string): SchemaDefinition =>
-      schema('PROTOBUF_NATIVE', {
-        fileDescriptorSet: set,
-        rootMessageTypeName: root,
-        rootFileDescriptorName: 'x.proto'
-      })
-    expect(verdict(native('p.A', 'x'), native('p.A', 'y'), 'FULL')).toBe('yes')
-    expect(verdict(native('p.A', 'x'), native('p.B', 'x'), 'FULL')).toBe('no')
-  })
 })
 
 describe('the same schema', () => {
@@ -197,14 +184,32 @@ describe('definitions that are refused', () => {
     }).toThrow(expect.toSatisfy((error: unknown) => isSchemaError(error, 'SCHEMA_INVALID')) as Error)
   })
 
-  test('defaults that would grow without end', () => {
-    const level = (n: number): unknown => ({
-      type: 'record',
-      name: `L${n}`,
-      fields: ['x', 'y'].map((name, i) => ({ name, type: n === 0 ? 'int' : i === 0 ? level(n - 1) : `L${n - 1}` }))
-    })
+  const nested = (n: number): unknown => ({
+    type: 'record',
+    name: `L${n}`,
+    fields: ['x', 'y'].map((name, i) => ({
+      name,
+      type: n === 0 ? 'int' : i === 0 ? nested(n - 1) : `L${n - 1}`,
+      default: n === 0 ? 0 : {}
+    }))
+  })
+
+  test('defaults that would grow without end are not followed to it', () => {
+    const next = avro(a, { name: 'f', type: nested(40), default: {} })
+    validateSchema(next)
     expect(() => {
-      validateSchema(schema('AVRO', record({ name: 'f', type: level(40), default: {} })))
-    }).toThrow('Invalid schema definition data')
+      checkCompatible([avro(a)], next, 'BACKWARD')
+    }).toThrow(/the default of field 'f'.* is no record a\.b\.L40/)
+  })
+
+  test('unions of many records are compared up to a bound', () => {
+    const many = (suffix: string): SchemaDefinition =>
+      avro({
+        name: 'u',
+        type: Array.from({ length: 1500 }, (_, i) => ({ type: 'record', name: `${suffix}${i}`, fields: [b] }))
+      })
+    expect(() => {
+      checkCompatible([many('X')], many('Y'), 'BACKWARD')
+    }).toThrow('too large to be compared')
   })
 })

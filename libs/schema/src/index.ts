@@ -7,8 +7,14 @@ export {
   type CompatibilityStrategy
 } from './compatibility.ts'
 export { isSchemaError, schemaError, type SchemaErrorCode } from './errors.ts'
-export { joinKeyValue, splitKeyValue, type KeyValueParts } from './key-value.ts'
-export { decodeSchemaVersion, encodeSchemaVersion, SchemaRegistry, type StoredSchema } from './registry.ts'
+export { keyValueDefinition, keyValueText } from './key-value.ts'
+export {
+  decodeSchemaVersion,
+  encodeSchemaVersion,
+  SchemaRegistry,
+  type SchemaRules,
+  type StoredSchema
+} from './registry.ts'
 export {
   isSchemaType,
   numberOfSchemaType,

@@ -29,7 +29,25 @@ export function splitKeyValue(definition: SchemaDefinition): KeyValueParts {
   }
 }
 
-/** The inverse for definitions given as text, as the admin API takes them: `{"key":…,"value":…}`. */
+/** The definitions of both as text of the admin API: `{"key":…,"value":…}`, each a definition or the text of one. */
+export function keyValueText(definition: SchemaDefinition): string {
+  const { key, value } = splitKeyValue(definition)
+  return JSON.stringify({ key: jsonOf(key.data), value: jsonOf(value.data) })
+}
+
+/** The inverse. @throws SchemaError SCHEMA_INVALID */
+export function keyValueDefinition(text: string): Uint8Array {
+  let parts: unknown
+  try {
+    parts = JSON.parse(text)
+  } catch (cause) {
+    return refuse(cause)
+  }
+  if (typeof parts !== 'object' || parts === null || !('key' in parts) || !('value' in parts)) return refuse()
+  return joinKeyValue(bytesOf(parts.key), bytesOf(parts.value))
+}
+
+/** The inverse of splitting, for what is known to be definitions. */
 export function joinKeyValue(key: Uint8Array, value: Uint8Array): Uint8Array {
   const joined = Buffer.alloc(8 + key.length + value.length)
   joined.writeInt32BE(key.length, 0)
@@ -37,6 +55,21 @@ export function joinKeyValue(key: Uint8Array, value: Uint8Array): Uint8Array {
   joined.writeInt32BE(value.length, 4 + key.length)
   joined.set(value, 8 + key.length)
   return joined
+}
+
+function bytesOf(value: unknown): Buffer {
+  if (value === null || value === '') return Buffer.alloc(0)
+  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+}
+
+/** A definition as JSON where it is JSON; `""` for a primitive type. */
+function jsonOf(data: Uint8Array): unknown {
+  const text = Buffer.from(data).toString('utf8')
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return text
+  }
 }
 
 function part(data: Buffer, at: number): { bytes: Uint8Array; endAt: number } {
@@ -69,6 +102,6 @@ function parseProperties(text: string | undefined): Record<string, string> {
   }
 }
 
-function refuse(): never {
-  throw schemaError('SCHEMA_INVALID', 'Invalid schema definition data for KEY_VALUE schema')
+function refuse(cause?: unknown): never {
+  throw schemaError('SCHEMA_INVALID', 'Invalid schema definition data for KEY_VALUE schema', cause)
 }

@@ -20,7 +20,7 @@ afterEach(async () => {
   await store.close()
 })
 
-function avro(...names: string[]): SchemaDefinition {
+function avro(...names: string[]): SchemaDefinition & { data: Buffer } {
   const fields = names.map(name => ({ name, type: 'int', default: 0 }))
   const data = Buffer.from(JSON.stringify({ type: 'record', name: 'R', fields }))
   return { type: 'AVRO', data, properties: { k: 'v' } }
@@ -77,6 +77,32 @@ describe('the registry', () => {
     expect(await count('schema-versions/')).toBe(1)
   })
 
+  test('what is judged is whether it would fit, were it new; the same schema keeps its version for all that', async () => {
+    const documented = { ...avro('a'), data: Buffer.from(avro('a').data.toString().replace('{', '{"doc":"text",')) }
+    await registry.add(TOPIC, avro('a'), FULL)
+    const never = { strategy: 'ALWAYS_INCOMPATIBLE', mayAdd: true } as const
+    await registry.check(TOPIC, avro('a'), never)
+    await expect(registry.check(TOPIC, documented, never)).rejects.toThrow('ALWAYS_INCOMPATIBLE')
+    expect(await registry.add(TOPIC, documented, never)).toBe(0)
+    expect(await registry.find(TOPIC, documented)).toBeUndefined()
+    expect(await registry.find(TOPIC, avro('a'))).toBe(0)
+  })
+
+  test('JSON schemas in the form of old clients are taken only where the rules say so', async () => {
+    const jackson = (id: string): SchemaDefinition => ({
+      type: 'JSON',
+      data: Buffer.from(JSON.stringify({ type: 'object', id, properties: {} })),
+      properties: {}
+    })
+    const json = { ...avro('a'), type: 'JSON' } as const
+    await expect(registry.add(TOPIC, jackson('a'), FULL)).rejects.toThrow('Invalid schema definition data')
+    const lax = { ...FULL, mayBeJackson: true }
+    expect(await registry.add(TOPIC, jackson('a'), lax)).toBe(0)
+    await expect(registry.add(TOPIC, jackson('b'), lax)).rejects.toThrow('the id of the JSON schema was a, it is b')
+    expect(await registry.add(TOPIC, json, FULL)).toBe(1)
+    expect(await registry.add(TOPIC, jackson('b'), lax)).toBe(2)
+  })
+
   test('forgetting leaves no row', async () => {
     await registry.add(TOPIC, avro('a'), FULL)
     await registry.add(TOPIC, { ...avro('a', 'b'), properties: {} }, FULL)
@@ -98,17 +124,17 @@ describe('the registry', () => {
 
   test('consumers: need a schema, read the last version, AUTO_CONSUME is never checked', async () => {
     const auto: SchemaDefinition = { type: 'AUTO_CONSUME', data: Buffer.alloc(0), properties: {} }
-    await registry.checkConsumer(TOPIC, auto, 'FULL')
-    await expect(registry.checkConsumer(TOPIC, avro('a'), 'FULL')).rejects.toThrow(
-      'Topic does not have schema to check'
+    await registry.checkConsumer(TOPIC, auto, FULL)
+    await expect(registry.checkConsumer(TOPIC, avro('a'), { strategy: 'FULL' })).rejects.toThrow(
+      'active topic with empty(BYTES) schema: new schema type AVRO'
     )
     await registry.add(TOPIC, avro('a'), FULL)
-    await registry.checkConsumer(TOPIC, avro('a', 'b'), 'FULL')
+    await registry.checkConsumer(TOPIC, avro('a', 'b'), { strategy: 'FULL' })
     const other = { ...avro(), data: Buffer.from('{"type":"record","name":"R","fields":[{"name":"z","type":"int"}]}') }
     const isIncompatible = expect.toSatisfy((error: unknown) => isSchemaError(error, 'SCHEMA_INCOMPATIBLE')) as Error
-    await expect(registry.checkConsumer(TOPIC, other, 'FULL')).rejects.toEqual(isIncompatible)
-    await expect(registry.checkConsumer(TOPIC, other, 'FULL_TRANSITIVE')).rejects.toEqual(isIncompatible)
-    await registry.checkConsumer(TOPIC, other, 'ALWAYS_COMPATIBLE')
+    await expect(registry.checkConsumer(TOPIC, other, { strategy: 'FULL' })).rejects.toEqual(isIncompatible)
+    await expect(registry.checkConsumer(TOPIC, other, { strategy: 'FULL_TRANSITIVE' })).rejects.toEqual(isIncompatible)
+    await registry.checkConsumer(TOPIC, other, { strategy: 'ALWAYS_COMPATIBLE' })
   })
 
   test('a version is eight bytes on the wire', () => {

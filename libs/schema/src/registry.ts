@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '@strata/base'
 import { rowCodec, transactUntilAnswered, type Change, type MetadataRecord, type MetadataStore } from '@strata/metadata'
-import { checkCompatible, isSameSchema, validateSchema, type CompatibilityStrategy } from './compatibility.ts'
+import {
+  checkCompatible,
+  isSameSchema,
+  isSameText,
+  validateSchema,
+  type CompatibilityStrategy
+} from './compatibility.ts'
 import { schemaError } from './errors.ts'
 import { SchemaHeadSchema, SchemaRowSchema, type SchemaRow } from './generated/schema_pb.ts'
 import { numberOfSchemaType, schemaTypeOfNumber, type SchemaDefinition } from './schema-type.ts'
@@ -24,6 +30,13 @@ const PART_BYTES_MAX = 60 * 1024
 const PARTS_MAX = 64
 const DELETE_BATCH = 90
 const CACHED_TOPICS_MAX = 1000
+
+/** How a new schema is judged. */
+export interface SchemaRules {
+  readonly strategy: CompatibilityStrategy
+  /** May JSON schemas be in the form of clients before 2.1? Default no. */
+  readonly mayBeJackson?: boolean
+}
 
 /** Versions of one topic as of one head row. */
 interface Snapshot {
@@ -66,9 +79,9 @@ export class SchemaRegistry {
     return (await this.list(topic)).find(schema => schema.version === version)
   }
 
-  /** The version that has this schema. */
+  /** The version that has this schema, to the byte. */
   async find(topic: string, schema: SchemaDefinition): Promise<number | undefined> {
-    return findSame(await this.list(topic), schema)?.version
+    return (await this.list(topic)).find(stored => isSameText(stored, schema))?.version
   }
 
   /**
@@ -78,9 +91,9 @@ export class SchemaRegistry {
   async add(
     topic: string,
     schema: SchemaDefinition,
-    rules: { strategy: CompatibilityStrategy; mayAdd: boolean; user?: string }
+    rules: SchemaRules & { mayAdd: boolean; user?: string }
   ): Promise<number> {
-    validateSchema(schema)
+    validateSchema(schema, rules)
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const snapshot = await this.#snapshot(topic)
       const same = findSame(snapshot.schemas, schema)
@@ -94,11 +107,13 @@ export class SchemaRegistry {
     throw schemaError('SCHEMA_CONTENDED', 'Schemas of the topic keep changing')
   }
 
-  /** @throws SchemaError SCHEMA_INVALID, SCHEMA_INCOMPATIBLE where `add` would */
-  async check(topic: string, schema: SchemaDefinition, strategy: CompatibilityStrategy): Promise<void> {
-    validateSchema(schema)
-    const schemas = await this.list(topic)
-    if (findSame(schemas, schema) === undefined) checkCompatible(schemas, schema, strategy)
+  /**
+   * Would it fit, were it new? A version that is there already is known when it is added, whatever the strategy says of it.
+   * @throws SchemaError SCHEMA_INVALID, SCHEMA_INCOMPATIBLE
+   */
+  async check(topic: string, schema: SchemaDefinition, rules: SchemaRules): Promise<void> {
+    validateSchema(schema, rules)
+    checkCompatible(await this.list(topic), schema, rules.strategy)
   }
 
   /**
@@ -106,11 +121,15 @@ export class SchemaRegistry {
    * one; the others apply to all versions as for producers.
    * @throws SchemaError SCHEMA_INVALID, SCHEMA_INCOMPATIBLE (also when the topic has no schema)
    */
-  async checkConsumer(topic: string, schema: SchemaDefinition, strategy: CompatibilityStrategy): Promise<void> {
-    if (schema.type === 'AUTO_CONSUME' || strategy === 'ALWAYS_COMPATIBLE') return
+  async checkConsumer(topic: string, schema: SchemaDefinition, rules: SchemaRules): Promise<void> {
+    if (schema.type === 'AUTO_CONSUME') return
+    validateSchema(schema, rules)
+    const { strategy } = rules
+    if (strategy === 'ALWAYS_COMPATIBLE') return
     const schemas = await this.list(topic)
     if (schemas.length === 0) {
-      throw schemaError('SCHEMA_INCOMPATIBLE', 'Topic does not have schema to check')
+      const told = `Failed to add schema to an active topic with empty(BYTES) schema: new schema type ${schema.type}`
+      throw schemaError('SCHEMA_INCOMPATIBLE', told)
     }
     const readsLast = ['BACKWARD', 'FORWARD', 'FORWARD_TRANSITIVE', 'FULL'].includes(strategy)
     if (readsLast) checkCompatible(schemas, schema, 'BACKWARD')
