@@ -301,7 +301,8 @@ export class Broker {
 export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const { settings, metadata, clock } = options
   const namespaces = await NamespaceService.open({ store: metadata, settings, clock, cluster: clusterOf(settings) })
-  const schemas = new TopicSchemas(new SchemaRegistry({ store: metadata, clock }), namespaces.policies)
+  const registry = new SchemaRegistry({ store: metadata, clock })
+  const schemas = new TopicSchemas({ registry, policies: namespaces.policies, settings })
   const dynamicSettings = new DynamicSettings({ store: metadata, settings, logger: options.logger })
   await dynamicSettings.start()
   const instance = await takeInstance(metadata)

@@ -71,6 +71,8 @@ export interface ConsumerOptions {
   readonly keyShared: KeySharedOptions | undefined
   readonly metadata: Readonly<Record<string, string>>
   readonly consumerEpoch: number
+  /** AUTO_CONSUME: it does not stand in the way of the first schema of a topic. Absent: false. */
+  readonly readsAnySchema?: boolean
 }
 
 /** One entry or part of a batch that a client acknowledges. `remaining`: as Cursor.acknowledgeBits; undefined: all of it. */

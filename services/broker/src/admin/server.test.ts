@@ -15,6 +15,9 @@ afterAll(async () => {
 const avro = (...fields: string[]): string =>
   JSON.stringify({ type: 'record', name: 'R', fields: fields.map(name => ({ name, type: 'int' })) })
 
+const optional = (...fields: string[]): string =>
+  JSON.stringify({ type: 'record', name: 'R', fields: fields.map(name => ({ name, type: 'int', default: 0 })) })
+
 describe('schemas', () => {
   const at = 'schemas/public/default/sc'
 
@@ -39,11 +42,38 @@ describe('schemas', () => {
     expect(await admin.told('POST', `${at}/schema`, { type: 'STRING', schema: '' })).toBe(
       '409 Incompatible schema: exists schema type AVRO, new schema type STRING'
     )
-    expect(await admin.told('POST', `${at}/schema`, { type: 'AVRO', schema: '{not' })).toBe(
-      '422 Invalid schema definition data for AVRO schema'
+    expect(await admin.told('POST', `${at}/schema`, { type: 'AVRO', schema: '{not' })).toEqual(
+      expect.stringMatching(/^422 Invalid schema definition data for AVRO schema: /)
+    )
+    expect(await admin.told('POST', `${at}/schema`, { type: 'AUTO_CONSUME', schema: '' })).toBe(
+      '422 Schema AUTO_CONSUME is a client-side schema type'
     )
     expect((await admin.call('DELETE', `${at}/schema`)).body).toEqual({ version: 1 })
     expect(await admin.told('GET', `${at}/schema`)).toBe('404 Schema not found')
+  })
+
+  test('the numbers of its versions; a deletion by force begins them again', async () => {
+    const path = 'schemas/public/default/numbers'
+    const add = (...fields: string[]) =>
+      admin.call('POST', `${path}/schema`, { type: 'JSON', schema: optional(...fields) })
+    expect(await admin.call('GET', `${path}/metadata`)).toMatchObject({ status: 200, body: undefined })
+    await add('a')
+    await add('a', 'b')
+    const entry = (version: number) => ({ ledgerId: -1, entryId: -1, version })
+    const numbers = { info: entry(1), index: [entry(0), entry(1)] }
+    expect((await admin.call('GET', `${path}/metadata`)).body).toEqual(numbers)
+    expect((await admin.call('DELETE', `${path}/schema`)).body).toEqual({ version: 2 })
+    expect((await add('c')).body).toEqual({ version: { version: 3 } })
+    expect((await admin.call('DELETE', `${path}/schema?force=true`)).body).toEqual({ version: -1 })
+    expect((await add('d')).body).toEqual({ version: { version: 0 } })
+  })
+
+  test('where there is no such namespace nothing is found and nothing is added', async () => {
+    expect(await admin.told('GET', 'schemas/public/none/t/schema')).toBe('404 Schema not found')
+    expect((await admin.call('GET', 'schemas/public/none/t/schemas')).body).toEqual({ getSchemaResponses: [] })
+    const body = { type: 'STRING', schema: '' }
+    expect(await admin.told('POST', 'schemas/public/none/t/schema', body)).toBe('404 Namespace does not exist')
+    expect(await admin.told('POST', 'schemas/public/none/t/compatibility', body)).toBe('404 Namespace does not exist')
   })
 
   test('key and value', async () => {

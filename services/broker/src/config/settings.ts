@@ -248,6 +248,11 @@ export const brokerSettings = {
     dynamic: true,
     doc: 'Refuse producers without a schema on topics that have one.'
   }),
+  schemaJsonAllowLegacyJacksonFormat: boolean({
+    default: false,
+    dynamic: true,
+    doc: 'Take JSON schemas in the form that clients before 2.1 write, with which nothing but an id can be compared.'
+  }),
 
   // the log
   managedLedgerMaxEntriesPerLedger: number({

@@ -186,6 +186,43 @@ describe('schemas', () => {
     assert.equal((await client.request('subscribe', auto)).case, 'success')
   })
 
+  test('one that takes any schema does not stand in the way of the first schema', async () => {
+    const auto = { ...STRING, type: Schema_Type.AutoConsume }
+    const request = { topic: TOPIC, subscription: 's', subType: CommandSubscribe_SubType.Shared }
+    assert.equal((await client.request('subscribe', { ...request, consumerId: 0n, schema: auto })).case, 'success')
+    assert.equal((await client.request('subscribe', { ...request, consumerId: 1n, schema: json('a') })).case, 'success')
+    const found = await client.request('getSchema', { topic: TOPIC })
+    assert.equal(found.case === 'getSchemaResponse' && found.value.schema?.type, Schema_Type.Json)
+    assert.equal(found.case === 'getSchemaResponse' && found.value.schema?.name, 'public/default/o')
+  })
+
+  test('a producer registers further versions for the messages that it writes with them', async () => {
+    const withDefault = (...names: string[]) => {
+      const fields = names.map(name => ({ name, type: 'int', default: 0 }))
+      const schemaData = Buffer.from(JSON.stringify({ type: 'record', name: 'R', fields }))
+      return { name: 'j', type: Schema_Type.Json, schemaData }
+    }
+    await client.producer(TOPIC, { schema: withDefault('a') })
+    const versions: string[] = []
+    for (const names of [['a', 'b'], ['a'], ['a', 'b', 'c']]) {
+      const answer = await client.request('getOrCreateSchema', { topic: TOPIC, schema: withDefault(...names) })
+      assert.ok(answer.case === 'getOrCreateSchemaResponse')
+      versions.push(Buffer.from(answer.value.schemaVersion).toString('hex').slice(-2))
+    }
+    assert.deepEqual(versions, ['01', '00', '02'])
+    const first = await client.request('getSchema', { topic: TOPIC, schemaVersion: BYTES_ZERO })
+    assert.ok(first.case === 'getSchemaResponse')
+    assert.match(Buffer.from(first.value.schema?.schemaData ?? []).toString(), /"a"/)
+    assert.doesNotMatch(Buffer.from(first.value.schema?.schemaData ?? []).toString(), /"b"/)
+  })
+
+  test('an incompatible schema is refused with the field and the reason', async () => {
+    await client.producer(TOPIC, { schema: json('a') })
+    const answer = await client.request('producer', { topic: TOPIC, producerId: 9n, schema: json('b') })
+    assert.ok(answer.case === 'error')
+    assert.match(answer.value.message, /field 'b' has no default and is missing on the other side/)
+  })
+
   test('GET_OR_CREATE_SCHEMA needs the topic to be loaded', async () => {
     const early = await client.request('getOrCreateSchema', { topic: TOPIC, schema: STRING })
     assert.equal(early.case === 'getOrCreateSchemaResponse' && early.value.errorCode, ServerError.TopicNotFound)
@@ -202,6 +239,9 @@ describe('schemas', () => {
     await client.producer(TOPIC, { schema: STRING })
     const answer = await client.request('producer', { topic: TOPIC, producerId: 1n })
     assert.equal(answer.case === 'error' && answer.value.error, ServerError.IncompatibleSchema)
+    const none = { ...STRING, type: Schema_Type.None }
+    const later = await client.request('getOrCreateSchema', { topic: TOPIC, schema: none })
+    assert.equal(later.case === 'getOrCreateSchemaResponse' && later.value.errorCode, ServerError.IncompatibleSchema)
   })
 })
 

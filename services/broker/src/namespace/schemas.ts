@@ -5,11 +5,12 @@ import {
   isSchemaError,
   numberOfSchemaType,
   schemaTypeOfNumber,
-  type CompatibilityStrategy,
   type SchemaDefinition,
   type SchemaRegistry,
+  type SchemaRules,
   type StoredSchema as RegisteredSchema
 } from '@strata/schema'
+import type { BrokerSettings } from '../config/settings.ts'
 import type { ClientSchema, SchemaDoor, StoredSchema } from '../connection/schema-door.ts'
 import { brokerError } from '../errors.ts'
 import type { PolicyStore } from './policies.ts'
@@ -24,10 +25,12 @@ export function schemaNameOf(topic: TopicName): string {
 export class TopicSchemas implements SchemaDoor {
   readonly registry: SchemaRegistry
   readonly #policies: PolicyStore
+  readonly #settings: BrokerSettings
 
-  constructor(registry: SchemaRegistry, policies: PolicyStore) {
-    this.registry = registry
-    this.#policies = policies
+  constructor(options: { registry: SchemaRegistry; policies: PolicyStore; settings: BrokerSettings }) {
+    this.registry = options.registry
+    this.#policies = options.policies
+    this.#settings = options.settings
   }
 
   async find(topic: TopicName, version: Uint8Array | undefined): Promise<StoredSchema | undefined> {
@@ -38,31 +41,36 @@ export class TopicSchemas implements SchemaDoor {
   }
 
   async addOrCheck(topic: TopicName, schema: ClientSchema): Promise<Uint8Array> {
-    const { strategy, mayAdd } = await this.rules(topic)
+    const rules = await this.rules(topic)
     return this.#told(async () => {
-      const version = await this.registry.add(schemaNameOf(topic), definitionOf(schema), { strategy, mayAdd })
+      const version = await this.registry.add(schemaNameOf(topic), definitionOf(schema), rules)
       return encodeSchemaVersion(version)
     })
   }
 
   async checkConsumer(topic: TopicName, schema: ClientSchema): Promise<void> {
-    const { strategy } = await this.rules(topic)
-    await this.#told(() => this.registry.checkConsumer(schemaNameOf(topic), definitionOf(schema), strategy))
+    const rules = await this.rules(topic)
+    await this.#told(() => this.registry.checkConsumer(schemaNameOf(topic), definitionOf(schema), rules))
   }
 
   async hasSchema(topic: TopicName): Promise<boolean> {
     return (await this.registry.latest(schemaNameOf(topic))) !== undefined
   }
 
-  /** The topic is gone for good, and its schemas with it. */
+  /** The topic is gone for good, and its schemas with it. What only looks like a partition of one takes none along. */
   async forget(topic: TopicName): Promise<void> {
+    if (topic.isPartition) return
     await this.registry.forget(schemaNameOf(topic))
   }
 
-  async rules(topic: TopicName): Promise<{ strategy: CompatibilityStrategy; mayAdd: boolean }> {
+  async rules(topic: TopicName): Promise<SchemaRules & { readonly mayAdd: boolean }> {
     const policies = await this.#policies.effective(topic.namespace)
     const { schemaCompatibilityStrategy: name } = policies
-    return { strategy: isCompatibilityStrategy(name) ? name : 'FULL', mayAdd: policies.isAllowAutoUpdateSchema }
+    return {
+      strategy: isCompatibilityStrategy(name) ? name : 'FULL',
+      mayAdd: policies.isAllowAutoUpdateSchema,
+      mayBeJackson: this.#settings.schemaJsonAllowLegacyJacksonFormat
+    }
   }
 
   async #told<Result>(run: () => Promise<Result>): Promise<Result> {
@@ -87,7 +95,7 @@ function definitionOf(schema: ClientSchema): SchemaDefinition {
 function clientSchemaOf(topic: TopicName, stored: RegisteredSchema | undefined): StoredSchema | undefined {
   if (stored === undefined) return undefined
   return {
-    name: topic.base.localName,
+    name: schemaNameOf(topic),
     type: Math.max(0, numberOfSchemaType(stored.type)),
     data: stored.data,
     properties: stored.properties,

@@ -29,6 +29,14 @@ export const schemasRoutes: readonly Route[] = [
     reply: OBJECT
   },
   {
+    method: 'GET',
+    path: `${SCHEMAS}/metadata`,
+    name: 'getSchemaMetadata',
+    operation: schemas.getSchemaMetadata,
+    permission: 'lookup',
+    reply: OBJECT
+  },
+  {
     method: 'POST',
     path: `${SCHEMAS}/schema`,
     name: 'postSchema',

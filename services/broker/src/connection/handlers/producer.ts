@@ -6,6 +6,7 @@ import type { EnsureOptions } from '../../namespace/topic-records.ts'
 import { Producer, type AccessMode } from '../../topic/producer.ts'
 import type { Topic } from '../../topic/topic.ts'
 import { PRODUCERS_MAX, safeId, type ConnectionContext, type ProducerSlot } from '../context.ts'
+import type { ClientSchema } from '../schema-door.ts'
 import { clientSchemaOf, propertiesOf } from './fields.ts'
 
 type Request = CommandBody<'producer'>
@@ -60,7 +61,7 @@ async function create(connection: ConnectionContext, creation: Creation): Promis
   if (topic.policies.encryptionRequired && !request.encrypted) {
     throw brokerError('MetadataError', `Encryption is required in ${name.toString()}`)
   }
-  const schemaVersion = await checkSchema(connection, topic, request)
+  const schemaVersion = await producerSchema(connection, topic, clientSchemaOf(request.schema))
   await createInitialSubscription(topic, request.initialSubscriptionName)
   requireWanted(connection, slot)
   const producer = new Producer({
@@ -131,9 +132,13 @@ function replySuccess(connection: ConnectionContext, request: Request, producer:
   })
 }
 
-async function checkSchema(connection: ConnectionContext, topic: Topic, request: Request): Promise<Uint8Array> {
+/** The version of what a producer writes; empty where it has no schema. @throws BrokerError IncompatibleSchema */
+export async function producerSchema(
+  connection: ConnectionContext,
+  topic: Topic,
+  schema: ClientSchema | undefined
+): Promise<Uint8Array> {
   const { schemas } = connection.services
-  const schema = clientSchemaOf(request.schema)
   if (schema !== undefined) return await schemas.addOrCheck(topic.name, schema)
   if (topic.policies.schemaValidationEnforced && (await schemas.hasSchema(topic.name))) {
     throw brokerError(

@@ -6,6 +6,7 @@ import { wireAnswerOf } from '../../topic/client-error.ts'
 import type { ConnectionContext } from '../context.ts'
 import type { StoredSchema } from '../schema-door.ts'
 import { clientSchemaOf } from './fields.ts'
+import { producerSchema } from './producer.ts'
 
 export function handleGetSchema(connection: ConnectionContext, request: CommandBody<'getSchema'>): void {
   const { requestId } = request
@@ -20,7 +21,7 @@ export function handleGetSchema(connection: ConnectionContext, request: CommandB
       throw brokerError('IncompatibleSchema', 'Empty schema version')
     }
     const schema = await connection.services.schemas.find(name.base, hasVersion ? request.schemaVersion : undefined)
-    if (schema === undefined) throw brokerError('TopicNotFound', 'Topic not found or no-schema')
+    if (schema === undefined) throw brokerError('TopicNotFound', `Topic not found or no-schema ${request.topic}`)
     connection.reply('getSchemaResponse', { requestId, schema: wireSchemaOf(schema), schemaVersion: schema.version })
   }, refuse)
 }
@@ -39,9 +40,7 @@ export function handleGetOrCreateSchema(
     const name = TopicName.parse(request.topic)
     const topic = connection.services.topics.find(name)
     if (topic === undefined) throw brokerError('TopicNotFound', `Topic not found ${name.toString()}`)
-    const schema = clientSchemaOf(request.schema)
-    const schemaVersion =
-      schema === undefined ? new Uint8Array(0) : await connection.services.schemas.addOrCheck(topic.name, schema)
+    const schemaVersion = await producerSchema(connection, topic, clientSchemaOf(request.schema))
     connection.reply('getOrCreateSchemaResponse', { requestId, schemaVersion })
   }, refuse)
 }

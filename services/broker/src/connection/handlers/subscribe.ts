@@ -104,7 +104,9 @@ async function checkSchema(
 
 function isUsed(topic: Topic): boolean {
   if (topic.hasData || topic.producers.size > 0) return true
-  for (const subscription of topic.subscriptions.values()) if (subscription.consumers.length > 0) return true
+  for (const { consumers } of topic.subscriptions.values()) {
+    if (consumers.some(({ options }) => !options.readsAnySchema)) return true
+  }
   return false
 }
 
@@ -129,7 +131,8 @@ function consumerOptionsOf(connection: ConnectionContext, request: Request, cons
     readCompacted: request.readCompacted,
     keyShared: keySharedOf(request, type),
     metadata,
-    consumerEpoch: Object.hasOwn(request, 'consumerEpoch') ? Number(request.consumerEpoch) : NO_EPOCH
+    consumerEpoch: Object.hasOwn(request, 'consumerEpoch') ? Number(request.consumerEpoch) : NO_EPOCH,
+    readsAnySchema: request.schema?.type === Schema_Type.AutoConsume
   }
 }
 
