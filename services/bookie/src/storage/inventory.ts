@@ -68,22 +68,26 @@ export async function inventoryOf(
 async function listedEntries(ledger: LedgerState, { first, last }: EntryRange, index: EntryIndex): Promise<Inventory> {
   const end = Math.min(last, ledger.lastEntry)
   if (end < first) return { held: [], through: last }
-  const fresh = freshEntries([ledger.tail, ledger.flushing], first, end)
   const firstPage = Math.floor(first / PAGE_SLOTS)
   const lastPage = Math.min(Math.floor(end / PAGE_SLOTS), firstPage + PAGES_MAX - 1)
+  const isAll = (lastPage + 1) * PAGE_SLOTS > end
+  const through = (isAll ? end : (lastPage + 1) * PAGE_SLOTS - 1) as EntryId
+  const isFresh = freshEntries([ledger.tail, ledger.flushing], { first, last: through })
   const ranges = new RangeList()
   for (let from = firstPage; from <= lastPage; from += PAGES_PER_SCAN) {
     const to = Math.min(from + PAGES_PER_SCAN, lastPage + 1)
     const pages = await pagesOf(ledger, { from, to }, index)
-    const stop = Math.min(end, to * PAGE_SLOTS - 1)
-    for (let entryId = Math.max(first, from * PAGE_SLOTS); entryId <= stop; entryId++) {
-      const page = pages.get(Math.floor(entryId / PAGE_SLOTS))
-      if ((page?.fileAt(entryId % PAGE_SLOTS) ?? 0) === 0 && !fresh.has(entryId)) continue
-      if (!ranges.add(entryId)) return { held: ranges.list, through: (entryId - 1) as EntryId }
+    for (let number = from; number < to; number++) {
+      const page = pages.get(number)
+      const start = number * PAGE_SLOTS
+      const stop = Math.min(through, start + PAGE_SLOTS - 1)
+      for (let entryId = Math.max(first, start); entryId <= stop; entryId++) {
+        if ((page?.fileAt(entryId - start) ?? 0) === 0 && isFresh[entryId - first] !== 1) continue
+        if (!ranges.add(entryId)) return { held: ranges.list(), through: (entryId - 1) as EntryId }
+      }
     }
   }
-  const isAll = (lastPage + 1) * PAGE_SLOTS > end
-  return { held: ranges.list, through: isAll ? last : (((lastPage + 1) * PAGE_SLOTS - 1) as EntryId) }
+  return { held: ranges.list(), through: isAll ? last : through }
 }
 
 async function pagesOf(
@@ -100,12 +104,13 @@ async function pagesOf(
   return found
 }
 
-function freshEntries(tails: readonly (EntryTail | undefined)[], first: number, last: number): Set<number> {
-  const fresh = new Set<number>()
+/** 1 for each entry of the range, counted from its first, that is in a tail. */
+function freshEntries(tails: readonly (EntryTail | undefined)[], { first, last }: EntryRange): Uint8Array {
+  const fresh = new Uint8Array(last - first + 1)
   for (const tail of tails) {
     for (let i = 0; tail !== undefined && i < tail.count; i++) {
       const entryId = tail.numbers[i * TAIL_STRIDE] ?? -1
-      if (entryId >= first && entryId <= last) fresh.add(entryId)
+      if (entryId >= first && entryId <= last) fresh[entryId - first] = 1
     }
   }
   return fresh
@@ -117,7 +122,7 @@ async function readable(ledger: LedgerState, listed: Inventory, { reader }: Inve
   let bytesLeft = VERIFIED_BYTES_MAX
   for (const { first, last } of listed.held) {
     for (let next: number = first; next <= last;) {
-      if (bytesLeft <= 0) return { held: ranges.list, through: (next - 1) as EntryId }
+      if (bytesLeft <= 0) return { held: ranges.list(), through: (next - 1) as EntryId }
       const limits = { last, bytesMax: READ_BYTES_MAX, entriesMax: PAGE_SLOTS }
       const { entries, end } = await reader.read(ledger, { first: next as EntryId, ...limits })
       for (const { entryId, payload } of entries) {
@@ -127,7 +132,7 @@ async function readable(ledger: LedgerState, listed: Inventory, { reader }: Inve
       next += entries.length + (end === 'limit' ? 0 : 1)
     }
   }
-  return { held: ranges.list, through: listed.through }
+  return { held: ranges.list(), through: listed.through }
 }
 
 async function isReadable(ledger: LedgerState, entryId: EntryId, reader: EntryReader): Promise<boolean> {
@@ -150,19 +155,28 @@ function without({ held, through }: Inventory, damaged: ReadonlySet<number>): In
   return { held: left, through }
 }
 
-/** Ascending ids as ranges, up to a bound. */
+/** Ascending ids as ranges, up to a bound. No object an id: a ledger may have millions. */
 class RangeList {
-  readonly list: EntryRange[] = []
+  /** First and last ids in turn. */
+  readonly #ends: number[] = []
 
   /** false: there is no room for another range. */
   add(entryId: number): boolean {
-    const open = this.list.at(-1)
-    if (open !== undefined && open.last === entryId - 1) {
-      this.list[this.list.length - 1] = { first: open.first, last: entryId as EntryId }
+    const ends = this.#ends
+    if (ends.length > 0 && ends[ends.length - 1] === entryId - 1) {
+      ends[ends.length - 1] = entryId
       return true
     }
-    if (this.list.length >= RANGES_MAX) return false
-    this.list.push({ first: entryId as EntryId, last: entryId as EntryId })
+    if (ends.length >= RANGES_MAX * 2) return false
+    ends.push(entryId, entryId)
     return true
+  }
+
+  list(): EntryRange[] {
+    const ranges: EntryRange[] = []
+    for (let i = 0; i < this.#ends.length; i += 2) {
+      ranges.push({ first: this.#ends[i] as EntryId, last: this.#ends[i + 1] as EntryId })
+    }
+    return ranges
   }
 }
