@@ -130,6 +130,26 @@ export class EntryIndex {
     }
   }
 
+  /** Brings the pages of a stretch into memory at once, where one is not there: a look-up for each would be a turn each. */
+  async warm(ledger: LedgerState, { first, last }: { first: number; last: number }): Promise<void> {
+    const keys: Buffer[] = []
+    const lastPage = Math.min(Math.floor(last / PAGE_SLOTS), ledger.lastPage)
+    for (let number = Math.floor(first / PAGE_SLOTS); number <= lastPage; number++) {
+      const key = pageKey(ledger.ledgerId, number)
+      if (this.#cachedPage(key) === undefined) keys.push(key)
+    }
+    if (keys.length < 2) return
+    const before = this.#version
+    const values = await this.#store.getMany(keys)
+    // A commit came between: what was read may be older than it, and is left to be asked for again.
+    if (before !== this.#version) return
+    for (const [i, key] of keys.entries()) {
+      const bytes = values[i]
+      const page = bytes === undefined || this.#cachedPage(key) !== undefined ? undefined : IndexPage.decode(bytes)
+      if (page !== undefined) this.cachePage(key, page)
+    }
+  }
+
   /** A batch is in the store: its pages replace what look-ups may have brought in while it was made. */
   noteCommitted(pages: Iterable<{ readonly key: Buffer; readonly page: IndexPage }>): void {
     this.#version++

@@ -39,6 +39,8 @@ export interface ReadResult {
 /** One system call reads entries of one ledger up to this many bytes, skipping others' between them. */
 const REGION_BYTES_MAX = 4 * 1024 * 1024
 const GAP_BYTES_MAX = 64 * 1024
+/** So far ahead at most the index is asked at once. */
+const WARM_IDS = 1_024
 
 /**
  * Reads consecutive entries of a ledger in as few system calls as there are stretches of them on disk. Entries are slices
@@ -81,13 +83,20 @@ export class EntryReader {
     let bytes = 0
     for (let entryId = range.first as number; entryId <= last; entryId += every) {
       const cached = this.#options.index.locateCached(ledger, entryId)
-      const location = cached === 'ask' ? await this.#options.index.locate(ledger, entryId) : cached
+      const location = cached === 'ask' ? await this.#ask(ledger, entryId, last) : cached
       if (location === undefined) return { locations, isMissing: true }
       bytes += location.payloadBytes
       if (locations.length > 0 && bytes > range.bytesMax) break
       locations.push(location)
     }
     return { locations, isMissing: false }
+  }
+
+  /** The index itself, with what is going to be asked next. */
+  async #ask(ledger: LedgerState, entryId: number, last: number): Promise<Location | undefined> {
+    const { index } = this.#options
+    await index.warm(ledger, { first: entryId, last: Math.min(last, entryId + WARM_IDS) })
+    return index.locate(ledger, entryId)
   }
 
   async #regionFor(locations: readonly Location[], from: number, isSequential: boolean): Promise<Region | undefined> {
