@@ -124,7 +124,10 @@ export class Broker {
       policies: parts.namespaces.policies,
       logs: placedLogs(options.logs, namespace => this.balance.nodesOf(namespace)),
       stamps: stampKindsOf(settings.brokerEntryMetadataInterceptors),
-      forget: name => parts.schemas.forget(name)
+      forget: async name => {
+        await parts.namespaces.policies.forgetTopic(name)
+        await parts.schemas.forget(name)
+      }
     })
     this.blocks = new TimedBlocks({ clock, topics: this.topics })
     this.sweeper = new TopicSweeper({ registry: this.topics, records: parts.namespaces.topics, settings })
@@ -175,8 +178,8 @@ export class Broker {
 
   /** Listens; what it is asked is answered with 'try again' until it serves. @throws as `start` */
   async listen(): Promise<void> {
-    this.namespaces.policies.onChanged(namespace => {
-      this.topics.refreshPolicies(namespace).catch((error: unknown) => {
+    this.namespaces.policies.onChanged((namespace, topic) => {
+      this.topics.refreshPolicies(namespace, topic).catch((error: unknown) => {
         const reason = reasonOf(error)
         this.#logger.warn({ event: 'policies.refresh_failed', namespace, reason }, 'policies could not be read')
       })

@@ -101,25 +101,6 @@ describe('clusters, tenants and namespaces', () => {
     admin.world.settings.forceDeleteNamespaceAllowed = false
   })
 
-  test.each([
-    ['retention', 'POST', { retentionTimeInMinutes: 10, retentionSizeInMB: 100 }],
-    ['messageTTL', 'POST', 120],
-    ['autoTopicCreation', 'POST', { allowAutoTopicCreation: true, topicType: 'partitioned', defaultNumPartitions: 2 }],
-    ['schemaCompatibilityStrategy', 'PUT', 'FORWARD'],
-    ['isAllowAutoUpdateSchema', 'POST', false],
-    ['maxProducersPerTopic', 'POST', 5],
-    ['encryptionRequired', 'POST', true]
-  ] as const)('policy %s: set, read, listed, removed', async (policy, method, value) => {
-    const path = `namespaces/t1/n1/${policy}`
-    const before = await admin.call('GET', path)
-    expect((await admin.call(method, path, JSON.stringify(value))).status).toBe(204)
-    expect((await admin.call('GET', path)).body).toEqual(value)
-    const all = (await admin.call('GET', 'namespaces/t1/n1')).body as Record<string, unknown>
-    expect(Object.values(all)).toContainEqual(value)
-    expect((await admin.call('DELETE', path)).status).toBe(204)
-    expect(await admin.call('GET', path)).toMatchObject({ status: before.status, body: before.body })
-  })
-
   test('policies that are refused', async () => {
     await script([
       ['POST', 'namespaces/t1/n1/maxProducersPerTopic', '412 maxProducersPerTopic must be 0 or more', '-5'],

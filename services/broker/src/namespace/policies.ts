@@ -1,76 +1,65 @@
-import type { RetentionPolicy } from '@strata/managed-ledger'
 import { transactUntilAnswered, type MetadataStore, type Watch } from '@strata/metadata'
 import type { BrokerSettings } from '../config/settings.ts'
 import { PolicyRowSchema } from '../generated/broker_pb.ts'
+import { effectivePolicies, type EffectivePolicies } from './effective-policies.ts'
 import { namespaceError } from './errors.ts'
-import { policyTable, type PolicyName, type PolicyValues } from './policy-table.ts'
+import { isPolicyName, specOf, type PolicyName, type PolicyValues, type SetPolicies } from './policy-table.ts'
 import { decodeRow, encodeRow, keys, scanAll } from './rows.ts'
+import type { TopicName } from './topic-name.ts'
+import { TopicPolicyRows, type TopicIdentity, type TopicPolicyReach } from './topic-policy-rows.ts'
 
-/** What holds for a namespace: its own policies over the broker's settings. Never stored, always derived. */
-export interface EffectivePolicies {
-  readonly retention: RetentionPolicy
-  /** Messages older than this are acknowledged for every subscription; 0: never. */
-  readonly messageTtlSeconds: number
-  readonly autoTopicCreation: { readonly allowed: boolean; readonly partitions: number }
-  readonly autoSubscriptionCreation: boolean
-  readonly schemaCompatibilityStrategy: string
-  readonly isAllowAutoUpdateSchema: boolean
-  readonly schemaValidationEnforced: boolean
-  readonly encryptionRequired: boolean
-  readonly maxTopicsPerNamespace: number
-  readonly maxProducersPerTopic: number
-  readonly maxConsumersPerTopic: number
-  readonly maxConsumersPerSubscription: number
-  readonly maxSubscriptionsPerTopic: number
-  /** Subscriptions unused for this long are deleted; 0: never. */
-  readonly subscriptionExpirationMinutes: number
-  readonly inactiveTopics: {
-    readonly delete: boolean
-    readonly mode: 'delete_when_no_subscriptions' | 'delete_when_subscriptions_caught_up'
-    readonly maxInactiveSeconds: number
-  }
-}
+export type { EffectivePolicies } from './effective-policies.ts'
 
-type StoredPolicies = { readonly [Name in PolicyName]?: PolicyValues[Name] }
+/** `topic`: the storage name of the only topic that it is about; undefined: all of the namespace. */
+export type PolicyListener = (namespace: string, topic: string | undefined) => void
 
 /**
- * Policies of namespaces, one row each. Reads come from a cache that the store's own watch keeps true and that can be
- * dropped at any time; writers go straight to the store.
+ * Policies of namespaces and of topics, one row each. Reads come from copies that the store's own watch keeps true and that
+ * can be dropped at any time; writers go straight to the store. Each policy is a key of its own, so two who change different
+ * policies never meet; of two who change one, the later one stands.
  */
 export class PolicyStore {
   readonly #store: MetadataStore
   readonly #settings: BrokerSettings
-  readonly #cache = new Map<string, Promise<StoredPolicies>>()
-  readonly #listeners = new Set<(namespace: string) => void>()
-  #watch: Watch | undefined
+  readonly #cache = new Map<string, Promise<SetPolicies>>()
+  readonly #topics: TopicPolicyRows
+  readonly #listeners = new Set<PolicyListener>()
+  #watches: readonly Watch[] = []
 
   constructor(store: MetadataStore, settings: BrokerSettings) {
     this.#store = store
     this.#settings = settings
+    this.#topics = new TopicPolicyRows(store)
   }
 
   async start(): Promise<void> {
-    this.#watch = await this.#store.watch('policies/', events => {
+    const ofNamespaces = this.#store.watch('policies/', events => {
       const changed = new Set(events.map(event => event.key.split('/').slice(1, 3).join('/')))
       for (const namespace of changed) {
         this.#cache.delete(namespace)
-        for (const listener of this.#listeners) listener(namespace)
+        this.#tell(namespace, undefined)
       }
     })
+    const ofTopics = this.#store.watch(keys.allTopicPolicies, events => {
+      for (const { namespace, topic } of this.#topics.onEvents(events)) this.#tell(namespace, topic)
+    })
+    this.#watches = await Promise.all([ofNamespaces, ofTopics])
   }
 
   close(): void {
-    this.#watch?.close()
+    for (const watch of this.#watches) watch.close()
     this.#listeners.clear()
   }
 
-  /** Calls with the namespace whenever one of its policies changed; returns how to stop. */
-  onChanged(listener: (namespace: string) => void): () => void {
+  /** Calls whenever a policy changed; returns how to stop. */
+  onChanged(listener: PolicyListener): () => void {
     this.#listeners.add(listener)
     return () => {
       this.#listeners.delete(listener)
     }
   }
+
+  // ------------------------------------------------------------ of namespaces
 
   /** undefined: not set on the namespace. */
   async get<Name extends PolicyName>(namespace: string, name: Name): Promise<PolicyValues[Name] | undefined> {
@@ -103,7 +92,7 @@ export class PolicyStore {
     this.#cache.delete(namespace)
   }
 
-  stored(namespace: string): Promise<StoredPolicies> {
+  stored(namespace: string): Promise<SetPolicies> {
     const cached = this.#cache.get(namespace)
     if (cached !== undefined) return cached
     const loading = this.#load(namespace)
@@ -115,15 +104,61 @@ export class PolicyStore {
   }
 
   async effective(namespace: string): Promise<EffectivePolicies> {
-    return merge(await this.stored(namespace), this.#settings)
+    return effectivePolicies([await this.stored(namespace)], this.#settings)
   }
 
-  async #load(namespace: string): Promise<StoredPolicies> {
+  // ------------------------------------------------------------ of topics
+
+  storedOfTopic(topic: TopicIdentity, reach: TopicPolicyReach): Promise<SetPolicies> {
+    return this.#topics.stored(topic, reach)
+  }
+
+  /**
+   * @throws NamespaceError NAME_INVALID, VALUE_INVALID with what is wrong about the value; TOPIC_NOT_FOUND, BEING_DELETED,
+   *   CHANGED_MEANWHILE
+   */
+  async setOfTopic(topic: TopicName, reach: TopicPolicyReach, name: PolicyName, value: unknown): Promise<void> {
+    await this.#topics.set(topic, reach, name, parsePolicy(name, value))
+  }
+
+  /** @throws NamespaceError TOPIC_NOT_FOUND, BEING_DELETED, CHANGED_MEANWHILE */
+  async removeOfTopic(topic: TopicName, reach: TopicPolicyReach, name: PolicyName): Promise<void> {
+    await this.#topics.set(topic, reach, name, undefined)
+  }
+
+  /** @throws NamespaceError TOPIC_NOT_FOUND, BEING_DELETED, CHANGED_MEANWHILE */
+  async removeAllOfTopic(topic: TopicName): Promise<void> {
+    await this.#topics.removeAll(topic)
+  }
+
+  /** Part of its deletion: nothing that was set on it is left. */
+  async forgetTopic(topic: TopicName): Promise<void> {
+    await this.#topics.forget(topic)
+  }
+
+  /** What was set for the topic, the most particular first. */
+  async layersOf(topic: TopicIdentity): Promise<readonly SetPolicies[]> {
+    return await Promise.all([
+      this.#topics.stored(topic, 'local'),
+      this.#topics.stored(topic, 'global'),
+      this.stored(topic.name.namespace)
+    ])
+  }
+
+  async effectiveOf(topic: TopicIdentity): Promise<EffectivePolicies> {
+    return effectivePolicies(await this.layersOf(topic), this.#settings)
+  }
+
+  #tell(namespace: string, topic: string | undefined): void {
+    for (const listener of this.#listeners) listener(namespace, topic)
+  }
+
+  async #load(namespace: string): Promise<SetPolicies> {
     const values: Record<string, unknown> = {}
     const prefix = keys.policies(namespace)
     for await (const record of scanAll(this.#store, prefix)) {
       const name = record.key.slice(prefix.length)
-      if (name in policyTable) values[name] = JSON.parse(decodeRow(PolicyRowSchema, record).json ?? 'null')
+      if (isPolicyName(name)) values[name] = JSON.parse(decodeRow(PolicyRowSchema, record).json ?? 'null')
     }
     return values
   }
@@ -131,64 +166,10 @@ export class PolicyStore {
 
 /** @throws NamespaceError NAME_INVALID, VALUE_INVALID */
 function parsePolicy(name: PolicyName, value: unknown): unknown {
-  const parsed = policyTable[name].parse(value)
-  if (typeof parsed === 'object' && 'problem' in parsed) {
+  const parsed = specOf(name).parse(value)
+  if (typeof parsed === 'object' && parsed !== null && 'problem' in parsed) {
     // of all policies Pulsar answers 400 for this one
-    throw namespaceError(name === 'retention' ? 'VALUE_INVALID' : 'NAME_INVALID', parsed.problem)
+    throw namespaceError(name === 'retention' ? 'VALUE_INVALID' : 'NAME_INVALID', String(parsed.problem))
   }
   return parsed
-}
-
-function merge(own: StoredPolicies, settings: BrokerSettings): EffectivePolicies {
-  const retention = own.retention ?? {
-    retentionTimeInMinutes: settings.defaultRetentionTimeInMinutes,
-    retentionSizeInMB: settings.defaultRetentionSizeInMB
-  }
-  return {
-    retention: {
-      timeMs: retention.retentionTimeInMinutes < 0 ? -1 : retention.retentionTimeInMinutes * 60_000,
-      sizeBytes: retention.retentionSizeInMB < 0 ? -1 : retention.retentionSizeInMB * 1024 * 1024
-    },
-    messageTtlSeconds: own.messageTTL ?? settings.ttlDurationDefaultInSeconds,
-    autoTopicCreation: autoTopicCreation(own, settings),
-    autoSubscriptionCreation:
-      own.autoSubscriptionCreation?.allowAutoSubscriptionCreation ?? settings.allowAutoSubscriptionCreation,
-    schemaCompatibilityStrategy:
-      own.schemaCompatibilityStrategy === undefined || own.schemaCompatibilityStrategy === 'UNDEFINED'
-        ? settings.schemaCompatibilityStrategy
-        : own.schemaCompatibilityStrategy,
-    isAllowAutoUpdateSchema: own.isAllowAutoUpdateSchema ?? settings.isAllowAutoUpdateSchemaEnabled,
-    schemaValidationEnforced: own.schemaValidationEnforced ?? settings.isSchemaValidationEnforced,
-    encryptionRequired: own.encryptionRequired ?? settings.encryptionRequireOnProducer,
-    maxTopicsPerNamespace: own.maxTopicsPerNamespace ?? settings.maxTopicsPerNamespace,
-    maxProducersPerTopic: own.maxProducersPerTopic ?? settings.maxProducersPerTopic,
-    maxConsumersPerTopic: own.maxConsumersPerTopic ?? settings.maxConsumersPerTopic,
-    maxConsumersPerSubscription: own.maxConsumersPerSubscription ?? settings.maxConsumersPerSubscription,
-    maxSubscriptionsPerTopic: own.maxSubscriptionsPerTopic ?? settings.maxSubscriptionsPerTopic,
-    subscriptionExpirationMinutes: own.subscriptionExpirationTime ?? settings.subscriptionExpirationTimeMinutes,
-    inactiveTopics: inactiveTopics(own, settings)
-  }
-}
-
-function autoTopicCreation(own: StoredPolicies, settings: BrokerSettings): EffectivePolicies['autoTopicCreation'] {
-  const policy = own.autoTopicCreation ?? {
-    allowAutoTopicCreation: settings.allowAutoTopicCreation,
-    topicType: settings.allowAutoTopicCreationType,
-    defaultNumPartitions: settings.defaultNumPartitions
-  }
-  const isPartitioned = policy.topicType === 'partitioned'
-  return {
-    allowed: policy.allowAutoTopicCreation,
-    partitions: isPartitioned ? (policy.defaultNumPartitions ?? settings.defaultNumPartitions) : 0
-  }
-}
-
-function inactiveTopics(own: StoredPolicies, settings: BrokerSettings): EffectivePolicies['inactiveTopics'] {
-  const policy = own.inactiveTopicPolicies
-  const mode = policy?.inactiveTopicDeleteMode ?? settings.brokerDeleteInactiveTopicsMode
-  return {
-    delete: policy?.deleteWhileInactive ?? settings.brokerDeleteInactiveTopicsEnabled,
-    mode: mode === 'delete_when_subscriptions_caught_up' ? mode : 'delete_when_no_subscriptions',
-    maxInactiveSeconds: policy?.maxInactiveDurationSeconds ?? settings.brokerDeleteInactiveTopicsFrequencySeconds
-  }
 }

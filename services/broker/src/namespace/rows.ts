@@ -21,6 +21,12 @@ export const keys = {
   bundles: (namespace: string): string => `bundles/${namespace}`,
   policies: (namespace: string): string => `policies/${namespace}/`,
   policy: (namespace: string, policy: string): string => `policies/${namespace}/${policy}`,
+  allTopicPolicies: 'topic-policies/',
+  topicPoliciesOf: (namespace: string): string => `topic-policies/${namespace}/`,
+  /** Of every topic that had this name. */
+  topicPolicies: (name: TopicName): string => `topic-policies/${name.storageName}/`,
+  topicPolicy: (topic: { name: TopicName; generation: string }, reach: string, policy: string): string =>
+    `topic-policies/${topic.name.storageName}/${topic.generation}/${reach}/${policy}`,
   topics: (namespace: string): string => `topics/${namespace}/`,
   topic: (name: TopicName): string => `topics/${name.storageName}`,
   topicDeletions: 'topic-deletions/',

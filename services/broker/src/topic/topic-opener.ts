@@ -12,7 +12,7 @@ import { EntryStamper, type StampKinds } from './entry-stamper.ts'
 import type { Home } from './homes.ts'
 import { PersistentTopic } from './persistent-topic.ts'
 import type { Publication } from './publication.ts'
-import type { TopicEnvironment, TopicEvents } from './topic.ts'
+import type { Topic, TopicEnvironment, TopicEvents } from './topic.ts'
 
 export interface Opening {
   readonly name: TopicName
@@ -39,6 +39,12 @@ export async function unlessMoved<Loaded>(loading: Promise<Loaded>): Promise<Loa
     if (error instanceof HoldLost) return undefined
     throw error
   }
+}
+
+/** From here on the topic goes by these. */
+export function goBy(topic: Topic, policies: EffectivePolicies): void {
+  topic.policies = policies
+  if (topic instanceof PersistentTopic) topic.log.setRetention(policies.retention)
 }
 
 /** Takes the logs of stored topics, under a hold of their bundles, and makes topics over them. */

@@ -15,7 +15,7 @@ import { LoadedTopics } from './loaded-topics.ts'
 import { NonPersistentTopic } from './non-persistent-topic.ts'
 import { PersistentTopic } from './persistent-topic.ts'
 import type { RemoteTopics } from './remote-topics.ts'
-import { HoldLost, TopicOpener, unlessMoved, type Opening } from './topic-opener.ts'
+import { goBy, HoldLost, TopicOpener, unlessMoved, type Opening } from './topic-opener.ts'
 import { TopicDeletions, type DeleteOptions } from './topic-deletions.ts'
 import { TopicRenewals } from './topic-renewals.ts'
 import { usersOf, type Topic, type TopicEnvironment } from './topic.ts'
@@ -79,7 +79,7 @@ export class TopicRegistry implements BundleTopics {
   readonly #leaving = new Map<string, { readonly name: TopicName; readonly done: Promise<void> }>()
   readonly #releasing = new Map<BundleName, Promise<void>>()
   readonly #deleting = new Set<string>()
-  readonly #generations = new WeakMap<Topic, string>()
+  readonly #standOn = new WeakMap<Topic, TopicRecord>()
   #closed = false
 
   constructor(options: TopicRegistryOptions) {
@@ -169,7 +169,7 @@ export class TopicRegistry implements BundleTopics {
 
   /** Of the record that a loaded topic stands on. */
   generationOf(topic: Topic): string {
-    return this.#generations.get(topic) ?? ''
+    return this.#standOn.get(topic)?.generation ?? ''
   }
 
   /** Frees the topic's memory; its clients come again, to `next` if that is told. Does nothing where it is not loaded. */
@@ -333,7 +333,7 @@ export class TopicRegistry implements BundleTopics {
   }
 
   put(topic: Topic, record: TopicRecord): void {
-    this.#generations.set(topic, record.generation)
+    this.#standOn.set(topic, record)
     this.#topics.add(topic)
   }
 
@@ -350,11 +350,12 @@ export class TopicRegistry implements BundleTopics {
 
   // ------------------------------------------------------------ policies and sweeps
 
-  async refreshPolicies(namespace: string): Promise<void> {
-    const policies = await this.#policies.effective(namespace)
+  /** `only`: the storage name of the topic whose policies changed; without it, those of the namespace did. */
+  async refreshPolicies(namespace: string, only?: string): Promise<void> {
     for (const topic of this.#topics.inNamespace(namespace)) {
-      topic.policies = policies
-      if (topic instanceof PersistentTopic) topic.log.setRetention(policies.retention)
+      const record = this.#standOn.get(topic)
+      if (record === undefined || (only !== undefined && record.name.storageName !== only)) continue
+      goBy(topic, await this.#policies.effectiveOf(record))
     }
   }
 
@@ -382,16 +383,15 @@ export class TopicRegistry implements BundleTopics {
    * Applies retention to what is stored of a topic that is not in memory. Resolves with nothing if it is, or has no log.
    * @throws BrokerError ServiceNotReady: another broker serves it
    */
-  async sweepLog(name: TopicName, policies: EffectivePolicies): Promise<SweptLog | undefined> {
+  async sweepLog(name: TopicName, { retention }: EffectivePolicies): Promise<SweptLog | undefined> {
     const home = await this.#homes.heldHome(name)
     if (home === undefined) throw brokerError('ServiceNotReady', 'The topic is served elsewhere')
     // Entries that carry the index go only under a stamper's eyes: here they are kept, and a visit lets them go.
-    const retention = this.#stamps.index ? KEEP_ALL : policies.retention
-    return await this.#logs.sweep(name.storageName, retention, { guards: home.guards })
+    return await this.#logs.sweep(name.storageName, this.#stamps.index ? KEEP_ALL : retention, { guards: home.guards })
   }
 
-  effectivePolicies(name: TopicName): Promise<EffectivePolicies> {
-    return this.#policies.effective(name.namespace)
+  effectivePolicies(record: TopicRecord): Promise<EffectivePolicies> {
+    return this.#policies.effectiveOf(record)
   }
 
   hasLog(name: TopicName): Promise<boolean> {
@@ -424,7 +424,7 @@ export class TopicRegistry implements BundleTopics {
     const there = this.#topics.get(key)
     if (there !== undefined) return there
     this.#requireRunning()
-    const policies = await this.#policies.effective(name.namespace)
+    const policies = await this.#policies.effectiveOf(record)
     if (!name.isPersistent) await this.#records.keep(record)
     const topic = name.isPersistent
       ? await this.#openPersistent(home, { ...opening, policies })
@@ -435,6 +435,7 @@ export class TopicRegistry implements BundleTopics {
       throw new HoldLost()
     }
     this.put(topic, record)
+    goBy(topic, await this.#policies.effectiveOf(record)) // they may have changed while it was opened
     return topic
   }
 

@@ -86,12 +86,9 @@ export class TopicRenewals {
 
   async #groundOf(topic: PersistentTopic): Promise<Ground | undefined> {
     const { name, policies: before } = topic
-    const [home, record, policies] = await Promise.all([
-      this.#homes.heldHome(name),
-      this.#records.find(name),
-      this.#policies.effective(name.namespace)
-    ])
+    const [home, record] = await Promise.all([this.#homes.heldHome(name), this.#records.find(name)])
     if (home === undefined || record === undefined || record.isDeleting) return undefined
+    const policies = await this.#policies.effectiveOf(record)
     return record.generation === this.#topics.generationOf(topic) ? { home, record, policies, before } : undefined
   }
 

@@ -135,7 +135,7 @@ export class TopicSweeper {
         if (!record.name.isPersistent || record.isDeleting) continue
         for (const part of partsOf(record)) {
           if (this.#isStopped) return
-          await this.#guarded(part, () => this.#sweepLog(part, record.createdAtMs))
+          await this.#guarded(part, () => this.#sweepLog(part, record))
           if (++swept % LOGS_PER_RUN === 0) await this.#pause()
         }
       }
@@ -155,33 +155,33 @@ export class TopicSweeper {
     else for (const namespace of namespaces) yield* this.#records.list(namespace)
   }
 
-  async #sweepLog(name: TopicName, createdAtMs: number): Promise<void> {
+  async #sweepLog(name: TopicName, record: TopicRecord): Promise<void> {
     const loaded = this.#registry.find(name)
     if (loaded !== undefined) {
       if (loaded instanceof PersistentTopic) await loaded.log.trim()
       return
     }
     if (!(await this.#registry.isServedHere(name))) return
-    const due = await this.#dueOf(name, createdAtMs)
+    const due = await this.#dueOf(name, record)
     if (due === undefined) return
-    if (due.delete) await this.#deleteUnloaded(name, createdAtMs)
+    if (due.delete) await this.#deleteUnloaded(name, record)
     else if (due.trim || due.expireMessages || due.expireSubscriptions) await this.#visit(name, due)
   }
 
   /** undefined: somebody has it loaded. */
-  async #dueOf(name: TopicName, createdAtMs: number): Promise<DueWork | undefined> {
+  async #dueOf(name: TopicName, record: TopicRecord): Promise<DueWork | undefined> {
     const registry = this.#registry
-    const policies = await registry.effectivePolicies(name)
+    const policies = await registry.effectivePolicies(record)
     const log = await registry.sweepLog(name, policies)
     if (log === undefined && (await registry.hasLog(name))) return undefined
-    const unusedSinceMs = Math.max(log?.closedAtMs ?? 0, createdAtMs, this.#startedAtMs)
+    const unusedSinceMs = Math.max(log?.closedAtMs ?? 0, record.createdAtMs, this.#startedAtMs)
     return dueWork({ log, policies, unusedSinceMs }, registry.clock.wallMs())
   }
 
-  async #deleteUnloaded(name: TopicName, createdAtMs: number): Promise<void> {
+  async #deleteUnloaded(name: TopicName, record: TopicRecord): Promise<void> {
     if (this.#registry.find(name) !== undefined) return
     const isDeleted = await this.#registry.deleteUnloaded(name, async () => {
-      const due = await this.#dueOf(name, createdAtMs)
+      const due = await this.#dueOf(name, record)
       return due?.delete === true
     })
     if (!isDeleted) return

@@ -10,6 +10,7 @@
 //   tenants/<tenant>                                       TenantRow
 //   namespaces/<tenant>/<namespace>                        NamespaceRow
 //   policies/<tenant>/<namespace>/<policy>                 PolicyRow
+//   topic-policies/<tenant>/<namespace>/<domain>/<local name>/<generation>/<reach>/<policy>  PolicyRow  reach: local, global
 //   topics/<tenant>/<namespace>/<domain>/<local name>      TopicRow      local names are percent-encoded
 //   topic-deletions/<tenant>/<namespace>/<domain>/<…>      (empty)       exists while TopicRow.deleting is set
 //   dynamic-settings/<key>                                 SettingRow    set at run time, over files and flags

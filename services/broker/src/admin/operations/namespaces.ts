@@ -1,22 +1,9 @@
-import type { EffectivePolicies } from '../../namespace/policies.ts'
-import { SERVED_POLICIES, type PolicyName } from '../../namespace/policy-table.ts'
+import { POLICY_NAMES, specOf } from '../../namespace/policy-table.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
 import { HASH_MAX, hash32, isInBundle, parseBundle } from '../../ownership/bundle-name.ts'
 import type { TopicListMode } from '../../namespace/topic-lists.ts'
 import type { AdminBackend } from '../backend.ts'
-import {
-  bodyOf,
-  done,
-  flag,
-  isObject,
-  json,
-  jsonOrNothing,
-  param,
-  textsOf,
-  type AdminReply,
-  type AdminRequest,
-  type Operation
-} from '../operation.ts'
+import { bodyOf, done, flag, isObject, json, param, textsOf, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { domainOf, namespaceOf, requiredNamespace } from './names.ts'
 import { deleteWholeTopic } from './topics.ts'
@@ -41,8 +28,9 @@ export async function createNamespace(request: AdminRequest): Promise<AdminReply
     ...(count === undefined || count < 0 ? {} : { bundleCount: count }),
     ...(clusters.length > 0 ? { replicationClusters: clusters } : {})
   })
-  for (const policy of SERVED_POLICIES) {
-    const value = policies[POLICY_FIELDS[policy]]
+  for (const policy of POLICY_NAMES) {
+    const { field } = specOf(policy)
+    const value = field === undefined ? undefined : policies[field]
     if (value !== undefined && value !== null) await request.backend.namespaces.policies.set(name, policy, value)
   }
   return done()
@@ -122,31 +110,13 @@ async function dividedInto(request: AdminRequest, namespace: string): Promise<Re
   return { boundaries: [...bundles.map(({ start }) => hash32(start)), hash32(HASH_MAX)], numBundles: bundles.length }
 }
 
-/** Field of Pulsar's Policies object by the policy's path. */
-const POLICY_FIELDS: Readonly<Record<PolicyName, string>> = {
-  retention: 'retention_policies',
-  messageTTL: 'message_ttl_in_seconds',
-  autoTopicCreation: 'autoTopicCreationOverride',
-  autoSubscriptionCreation: 'autoSubscriptionCreationOverride',
-  schemaCompatibilityStrategy: 'schema_compatibility_strategy',
-  isAllowAutoUpdateSchema: 'is_allow_auto_update_schema',
-  schemaValidationEnforced: 'schema_validation_enforced',
-  encryptionRequired: 'encryption_required',
-  maxTopicsPerNamespace: 'max_topics_per_namespace',
-  maxProducersPerTopic: 'max_producers_per_topic',
-  maxConsumersPerTopic: 'max_consumers_per_topic',
-  maxConsumersPerSubscription: 'max_consumers_per_subscription',
-  maxSubscriptionsPerTopic: 'max_subscriptions_per_topic',
-  subscriptionExpirationTime: 'subscription_expiration_time_minutes',
-  inactiveTopicPolicies: 'inactive_topic_policies',
-  antiAffinity: 'antiAffinityGroup',
-  bookieAffinity: 'bookieAffinityGroup'
-}
-
 export async function getNamespacePolicies(request: AdminRequest): Promise<AdminReply> {
   const { name, info } = await requiredNamespace(request)
   const stored = await request.backend.namespaces.policies.stored(name)
-  const own = SERVED_POLICIES.filter(policy => stored[policy] !== undefined)
+  const own = POLICY_NAMES.flatMap(policy => {
+    const { field } = specOf(policy)
+    return field === undefined || stored[policy] === undefined ? [] : [[field, stored[policy]] as const]
+  })
   return json({
     auth_policies: { namespace_auth: {}, destination_auth: {}, subscription_auth_roles: {} },
     replication_clusters: info.replicationClusters,
@@ -171,44 +141,6 @@ export async function getNamespacePolicies(request: AdminRequest): Promise<Admin
     subscription_types_enabled: [],
     properties: {},
     migrated: false,
-    ...Object.fromEntries(own.map(policy => [POLICY_FIELDS[policy], stored[policy]]))
+    ...Object.fromEntries(own)
   })
-}
-
-/** What a policy reads as where the namespace has none, for those that Pulsar never leaves open. */
-const UNSET: Readonly<Partial<Record<PolicyName, (effective: EffectivePolicies) => unknown>>> = {
-  schemaCompatibilityStrategy: () => 'UNDEFINED',
-  isAllowAutoUpdateSchema: effective => effective.isAllowAutoUpdateSchema,
-  schemaValidationEnforced: effective => effective.schemaValidationEnforced,
-  encryptionRequired: effective => effective.encryptionRequired,
-  maxTopicsPerNamespace: () => 0
-}
-
-export function getPolicy(policy: PolicyName): Operation {
-  return async request => {
-    const { name } = await requiredNamespace(request)
-    const { policies } = request.backend.namespaces
-    const stored = await policies.get(name, policy)
-    return jsonOrNothing(stored ?? UNSET[policy]?.(await policies.effective(name)))
-  }
-}
-
-export function setPolicy(policy: PolicyName): Operation {
-  return async request => {
-    const { name } = await requiredNamespace(request)
-    const { policies } = request.backend.namespaces
-    const value = bodyOf(request)
-    // no body removes, as for Pulsar's "null means unset"
-    if (value === undefined) await policies.remove(name, policy)
-    else await policies.set(name, policy, value)
-    return done()
-  }
-}
-
-export function removePolicy(policy: PolicyName): Operation {
-  return async request => {
-    const { name } = await requiredNamespace(request)
-    await request.backend.namespaces.policies.remove(name, policy)
-    return done()
-  }
 }

@@ -1,28 +1,58 @@
-import { SERVED_POLICIES, type PolicyName } from '../../namespace/policy-table.ts'
-import * as namespaces from '../operations/namespaces.ts'
+import { POLICY_NAMES, specOf, type PolicyName } from '../../namespace/policy-table.ts'
+import type { PolicyLevel } from '../../namespace/policy-spec.ts'
+import * as policies from '../operations/policies.ts'
 import type { Route } from '../route.ts'
 import { ANY } from '../shapes.ts'
-import { NAMESPACE } from './paths.ts'
+import { NAMESPACE, TOPIC } from './paths.ts'
 
-/** Clients set it by PUT, all others by POST. */
-const SET_BY_PUT: ReadonlySet<PolicyName> = new Set(['schemaCompatibilityStrategy'])
-
-export const policiesRoutes: readonly Route[] = SERVED_POLICIES.flatMap(ofNamespace)
+/** From the table of policies: each one at each of its levels. */
+export const policiesRoutes: readonly Route[] = [
+  ...POLICY_NAMES.flatMap(ofNamespace),
+  ...POLICY_NAMES.flatMap(ofTopic),
+  {
+    method: 'DELETE',
+    path: `${TOPIC}/policies`,
+    name: 'deleteTopicPolicies',
+    operation: policies.removeAllTopicPolicies,
+    permission: 'tenant-admin'
+  }
+]
 
 function ofNamespace(policy: PolicyName): Route[] {
-  const path = `${NAMESPACE}/${policy}`
-  const name = `${policy.charAt(0).toUpperCase()}${policy.slice(1)}`
+  const level = specOf(policy).onNamespace
+  if (level === undefined) return []
+  return routesOf(`${NAMESPACE}/${level.path}`, `Namespace${capital(level.path)}`, level, {
+    get: policies.getPolicy(policy, level),
+    set: policies.setPolicy(policy),
+    remove: policies.removePolicy(policy)
+  })
+}
+
+function ofTopic(policy: PolicyName): Route[] {
+  const level = specOf(policy).onTopic
+  if (level === undefined) return []
+  return routesOf(`${TOPIC}/${level.path}`, `Topic${capital(level.path)}`, level, {
+    get: policies.getTopicPolicy(policy),
+    set: policies.setTopicPolicy(policy),
+    remove: policies.removeTopicPolicy(policy)
+  })
+}
+
+function routesOf(
+  path: string,
+  name: string,
+  level: PolicyLevel,
+  operations: Record<'get' | 'set' | 'remove', Route['operation']>
+): Route[] {
   const permission = 'tenant-admin'
-  return [
-    { method: 'GET', path, name: `get${name}`, operation: namespaces.getPolicy(policy), permission, reply: ANY },
-    {
-      method: SET_BY_PUT.has(policy) ? 'PUT' : 'POST',
-      path,
-      name: `set${name}`,
-      operation: namespaces.setPolicy(policy),
-      permission,
-      body: ANY
-    },
-    { method: 'DELETE', path, name: `remove${name}`, operation: namespaces.removePolicy(policy), permission }
+  const kept: Route[] = [
+    { method: 'GET', path, name: `get${name}`, operation: operations.get, permission, reply: ANY },
+    { method: level.method ?? 'POST', path, name: `set${name}`, operation: operations.set, permission, body: ANY }
   ]
+  if (level.isKept === true) return kept
+  return [...kept, { method: 'DELETE', path, name: `remove${name}`, operation: operations.remove, permission }]
+}
+
+function capital(name: string): string {
+  return `${name.charAt(0).toUpperCase()}${name.slice(1)}`
 }

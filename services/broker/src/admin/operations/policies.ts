@@ -1,0 +1,104 @@
+import type { PolicyLevel } from '../../namespace/policy-spec.ts'
+import { appliedValue } from '../../namespace/effective-policies.ts'
+import { specOf, type PolicyName } from '../../namespace/policy-table.ts'
+import type { TopicRecord } from '../../namespace/topic-records.ts'
+import type { TopicPolicyReach } from '../../namespace/topic-policy-rows.ts'
+import { bodyOf, done, flag, jsonOrNothing, type AdminReply, type AdminRequest, type Operation } from '../operation.ts'
+import { refuse } from '../rest-error.ts'
+import { requiredNamespace, topicOf } from './names.ts'
+
+/*
+  Policies of namespaces and of topics, all alike. They are rows: whoever is asked reads and writes them, and the broker that
+  serves a topic learns of it by its watch. A body that says nothing removes, as Pulsar's "null" does.
+*/
+
+export function getPolicy(policy: PolicyName, level: PolicyLevel): Operation {
+  return async request => {
+    const { name } = await requiredNamespace(request)
+    const { policies } = request.backend.namespaces
+    return jsonOrNothing((await policies.get(name, policy)) ?? level.unset?.(request.backend.settings))
+  }
+}
+
+export function setPolicy(policy: PolicyName): Operation {
+  return async request => {
+    const { name } = await requiredNamespace(request)
+    const { policies } = request.backend.namespaces
+    const value = bodyOf(request)
+    if (value === undefined) {
+      await policies.remove(name, policy)
+      return done()
+    }
+    await policies.set(name, policy, value)
+    warnIfStoredOnly(request, policy, name)
+    return done()
+  }
+}
+
+export function removePolicy(policy: PolicyName): Operation {
+  return async request => {
+    const { name } = await requiredNamespace(request)
+    await request.backend.namespaces.policies.remove(name, policy)
+    return done()
+  }
+}
+
+/** `?applied=true`: what holds, whoever set it. `?isGlobal=true`: what was set for all clusters of the topic. */
+export function getTopicPolicy(policy: PolicyName): Operation {
+  return async request => {
+    const topic = await requiredTopicRecord(request)
+    const { policies } = request.backend.namespaces
+    const stored = await policies.storedOfTopic(topic, reachOf(request))
+    if (stored[policy] !== undefined || !flag(request, 'applied')) return jsonOrNothing(stored[policy])
+    return jsonOrNothing(appliedValue(policy, await policies.layersOf(topic), request.backend.settings))
+  }
+}
+
+export function setTopicPolicy(policy: PolicyName): Operation {
+  return async request => {
+    const { name } = await requiredTopicRecord(request)
+    const { policies } = request.backend.namespaces
+    const value = bodyOf(request)
+    if (value === undefined) {
+      await policies.removeOfTopic(name, reachOf(request), policy)
+      return done()
+    }
+    await policies.setOfTopic(name, reachOf(request), policy, value)
+    warnIfStoredOnly(request, policy, name.toString())
+    return done()
+  }
+}
+
+export function removeTopicPolicy(policy: PolicyName): Operation {
+  return async request => {
+    const { name } = await requiredTopicRecord(request)
+    await request.backend.namespaces.policies.removeOfTopic(name, reachOf(request), policy)
+    return done()
+  }
+}
+
+export async function removeAllTopicPolicies(request: AdminRequest): Promise<AdminReply> {
+  const { name } = await requiredTopicRecord(request)
+  await request.backend.namespaces.policies.removeAllOfTopic(name)
+  return done()
+}
+
+function reachOf(request: AdminRequest): TopicPolicyReach {
+  return flag(request, 'isGlobal') ? 'global' : 'local'
+}
+
+/** The record that the policies of the path's topic hang on. @throws RestError 404, 412 */
+async function requiredTopicRecord(request: AdminRequest): Promise<TopicRecord> {
+  const name = topicOf(request)
+  const record = await request.backend.namespaces.topics.find(name)
+  if (record !== undefined && record.name.toString() !== name.toString()) {
+    refuse(412, 'Not allowed to set/get topic policy for a partition')
+  }
+  if (record === undefined || record.isDeleting) refuse(404, `Topic ${name.toString()} not found`)
+  return record
+}
+
+function warnIfStoredOnly(request: AdminRequest, policy: PolicyName, of: string): void {
+  if (specOf(policy).isStoredOnly !== true) return
+  request.backend.logger.warn({ event: 'policy.stored_only', policy, of }, `stored, not acting: ${policy}`)
+}

@@ -1,0 +1,165 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { POLICY_NAMES, specOf } from '../namespace/policy-table.ts'
+import { TopicName } from '../namespace/topic-name.ts'
+import { AdminWorld } from './testing/admin-world.ts'
+
+let admin: AdminWorld
+
+beforeAll(async () => {
+  admin = await AdminWorld.start()
+})
+
+afterAll(async () => {
+  await admin.close()
+})
+
+/** Each policy with a value that is taken. */
+const VALUES: Readonly<Record<string, unknown>> = {
+  retention: { retentionTimeInMinutes: 10, retentionSizeInMB: 100 },
+  messageTTL: 120,
+  subscriptionExpirationTime: 7,
+  inactiveTopicPolicies: {
+    inactiveTopicDeleteMode: 'delete_when_no_subscriptions',
+    maxInactiveDurationSeconds: 60,
+    deleteWhileInactive: true
+  },
+  autoTopicCreation: { allowAutoTopicCreation: true, topicType: 'partitioned', defaultNumPartitions: 2 },
+  autoSubscriptionCreation: { allowAutoSubscriptionCreation: false },
+  schemaCompatibilityStrategy: 'FORWARD',
+  isAllowAutoUpdateSchema: false,
+  schemaValidationEnforced: true,
+  encryptionRequired: true,
+  maxTopicsPerNamespace: 1000,
+  maxProducersPerTopic: 5,
+  maxConsumersPerTopic: 6,
+  maxConsumersPerSubscription: 7,
+  maxSubscriptionsPerTopic: 8,
+  deduplication: true,
+  deduplicationSnapshotInterval: 9,
+  delayedDelivery: { active: true, tickTime: 500, maxDeliveryDelayInMillis: 1000 },
+  compactionThreshold: 1_000_000,
+  offloadThreshold: 5,
+  offloadThresholdInSeconds: 6,
+  offloadDeletionLagMs: 7
+}
+
+describe('every policy of a topic', () => {
+  test.each(
+    POLICY_NAMES.flatMap(name => {
+      const level = specOf(name).onTopic
+      return level === undefined ? [] : [{ name, level }]
+    })
+  )('$name: set, read, inherited, removed', async ({ name, level }) => {
+    const topic = `persistent/public/default/of-${name}`
+    const path = `${topic}/${level.path}`
+    const value = VALUES[name]
+    expect(await admin.told('GET', path)).toBe(`404 Topic persistent://public/default/of-${name} not found`)
+    expect(await admin.told('PUT', topic)).toBe('204')
+    expect((await admin.call('GET', path)).status).toBe(204)
+    const before = await admin.call('GET', `${path}?applied=true`)
+    expect((await admin.call(level.method ?? 'POST', path, JSON.stringify(value))).status).toBe(204)
+    expect((await admin.call('GET', path)).body).toEqual(value)
+    expect((await admin.call('GET', `${path}?applied=true`)).body).toEqual(value)
+    expect((await admin.call('GET', `${path}?isGlobal=true`)).status).toBe(204)
+    if (level.isKept === true) {
+      expect((await admin.call('DELETE', path)).status).toBe(405)
+      expect((await admin.call('DELETE', `${topic}/policies`)).status).toBe(204)
+    } else {
+      expect((await admin.call('DELETE', path)).status).toBe(204)
+    }
+    expect((await admin.call('GET', path)).status).toBe(204)
+    expect(await admin.call('GET', `${path}?applied=true`)).toMatchObject({ status: before.status, body: before.body })
+  })
+
+  test('one for all clusters counts behind the topic’s own, and before that of the namespace', async () => {
+    const topic = 'persistent/public/default/layers'
+    await admin.call('PUT', topic)
+    const applied = async (): Promise<unknown> => (await admin.call('GET', `${topic}/maxProducers?applied=true`)).body
+    expect(await applied()).toBe(0)
+    await admin.call('POST', 'namespaces/public/default/maxProducersPerTopic', '3')
+    expect(await applied()).toBe(3)
+    await admin.call('POST', `${topic}/maxProducers?isGlobal=true`, '2')
+    expect(await applied()).toBe(2)
+    await admin.call('POST', `${topic}/maxProducers`, '1')
+    expect(await applied()).toBe(1)
+    expect((await admin.call('DELETE', `${topic}/policies`)).status).toBe(204)
+    expect(await applied()).toBe(3)
+    await admin.call('DELETE', 'namespaces/public/default/maxProducersPerTopic')
+    expect(await applied()).toBe(0)
+  })
+
+  test('a topic that is made anew has none of its predecessor’s', async () => {
+    const topic = 'persistent/public/default/anew'
+    await admin.call('PUT', topic)
+    await admin.call('POST', `${topic}/messageTTL`, '5')
+    expect((await admin.call('GET', `${topic}/messageTTL`)).body).toBe(5)
+    expect((await admin.call('DELETE', topic)).status).toBe(204)
+    await admin.call('PUT', topic)
+    expect((await admin.call('GET', `${topic}/messageTTL`)).status).toBe(204)
+  })
+
+  test('partitions have those of their topic', async () => {
+    const topic = 'persistent/public/default/parts'
+    await admin.call('PUT', `${topic}/partitions`, '2')
+    await admin.call('POST', `${topic}/maxConsumers`, '4')
+    expect(await admin.told('GET', `${topic}-partition-0/maxConsumers`)).toBe(
+      '412 Not allowed to set/get topic policy for a partition'
+    )
+    const name = TopicName.parse('persistent://public/default/parts-partition-1')
+    const loaded = await admin.world.broker.topics.load(name, { mayCreate: true })
+    expect(loaded.policies.maxConsumersPerTopic).toBe(4)
+    await admin.call('POST', `${topic}/maxConsumers`, '5')
+    await vi.waitFor(() => {
+      expect(loaded.policies.maxConsumersPerTopic).toBe(5)
+    })
+  })
+
+  test('a topic in memory goes by it, and by the namespace again once it is gone', async () => {
+    const topic = 'persistent/public/default/live'
+    await admin.call('PUT', topic)
+    const loaded = await admin.world.broker.topics.load(TopicName.parse('persistent://public/default/live'), {
+      mayCreate: false
+    })
+    const of = (): unknown => [loaded.policies.messageTtlSeconds, loaded.policies.autoSubscriptionCreation]
+    expect(of()).toEqual([0, true])
+    await admin.call('POST', `${topic}/messageTTL`, '30')
+    await admin.call('POST', `${topic}/autoSubscriptionCreation`, { allowAutoSubscriptionCreation: false })
+    await vi.waitFor(() => {
+      expect(of()).toEqual([30, false])
+    })
+    await admin.call('DELETE', `${topic}/policies`)
+    await vi.waitFor(() => {
+      expect(of()).toEqual([0, true])
+    })
+  })
+
+  test('values that are refused', async () => {
+    await admin.call('PUT', 'persistent/public/default/refuse')
+    const told = (path: string, body: string): Promise<string> =>
+      admin.told('POST', `persistent/public/default/refuse/${path}`, body)
+    expect(await told('messageTTL', '-1')).toBe('412 Invalid value for message TTL')
+    expect(await told('maxProducers', '"x"')).toMatch(/^412 /)
+    expect(await told('retention', '{')).toBe('400 The body is not JSON')
+  })
+})
+
+describe('every policy of a namespace', () => {
+  test.each(
+    POLICY_NAMES.flatMap(name => {
+      const level = specOf(name).onNamespace
+      return level === undefined ? [] : [{ name, level }]
+    })
+  )('$name: set, read, listed, removed where it can be', async ({ name, level }) => {
+    const namespace = `namespaces/public/${name}`
+    await admin.call('PUT', namespace)
+    const path = `${namespace}/${level.path}`
+    const before = await admin.call('GET', path)
+    expect((await admin.call(level.method ?? 'POST', path, JSON.stringify(VALUES[name]))).status).toBe(204)
+    expect((await admin.call('GET', path)).body).toEqual(VALUES[name])
+    const all = (await admin.call('GET', namespace)).body as Record<string, unknown>
+    expect(all[specOf(name).field ?? '']).toEqual(VALUES[name])
+    expect((await admin.call('DELETE', path)).status).toBe(level.isKept === true ? 405 : 204)
+    if (level.isKept === true) return
+    expect(await admin.call('GET', path)).toMatchObject({ status: before.status, body: before.body })
+  })
+})

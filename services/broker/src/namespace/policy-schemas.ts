@@ -1,0 +1,60 @@
+import { COMPATIBILITY_STRATEGIES } from '@strata/schema'
+import { flag, type PolicySpecs, type Problem } from './policy-spec.ts'
+
+/** What messages may look like, and whether they must be encrypted. */
+export interface SchemaPolicies {
+  schemaCompatibilityStrategy: string
+  isAllowAutoUpdateSchema: boolean
+  schemaValidationEnforced: boolean
+  encryptionRequired: boolean
+}
+
+const STRATEGIES: readonly string[] = ['UNDEFINED', ...COMPATIBILITY_STRATEGIES]
+
+export const schemaPolicies: PolicySpecs<SchemaPolicies> = {
+  schemaCompatibilityStrategy: {
+    field: 'schema_compatibility_strategy',
+    onNamespace: { path: 'schemaCompatibilityStrategy', method: 'PUT', isKept: true, unset: () => 'UNDEFINED' },
+    onTopic: { path: 'schemaCompatibilityStrategy', method: 'PUT' },
+    parse: parseStrategy,
+    ofBroker: settings => settings.schemaCompatibilityStrategy,
+    isOpen: value => value === 'UNDEFINED'
+  },
+  isAllowAutoUpdateSchema: {
+    field: 'is_allow_auto_update_schema',
+    onNamespace: {
+      path: 'isAllowAutoUpdateSchema',
+      isKept: true,
+      unset: settings => settings.isAllowAutoUpdateSchemaEnabled
+    },
+    parse: flag,
+    ofBroker: settings => settings.isAllowAutoUpdateSchemaEnabled
+  },
+  schemaValidationEnforced: {
+    field: 'schema_validation_enforced',
+    onNamespace: {
+      path: 'schemaValidationEnforced',
+      isKept: true,
+      unset: settings => settings.isSchemaValidationEnforced
+    },
+    onTopic: { path: 'schemaValidationEnforced', isKept: true },
+    parse: flag,
+    ofBroker: settings => settings.isSchemaValidationEnforced
+  },
+  encryptionRequired: {
+    field: 'encryption_required',
+    onNamespace: {
+      path: 'encryptionRequired',
+      isKept: true,
+      unset: settings => settings.encryptionRequireOnProducer
+    },
+    parse: flag,
+    ofBroker: settings => settings.encryptionRequireOnProducer
+  }
+}
+
+function parseStrategy(value: unknown): string | Problem {
+  return typeof value === 'string' && STRATEGIES.includes(value)
+    ? value
+    : { problem: 'There is no such schema compatibility strategy' }
+}
