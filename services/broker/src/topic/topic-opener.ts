@@ -43,8 +43,12 @@ export async function unlessMoved<Loaded>(loading: Promise<Loaded>): Promise<Loa
 
 /** From here on the topic goes by these. */
 export function goBy(topic: Topic, policies: EffectivePolicies): void {
+  const { retention: before } = topic.policies
+  const { retention } = policies
   topic.policies = policies
-  if (topic instanceof PersistentTopic) topic.log.setRetention(policies.retention)
+  if (!(topic instanceof PersistentTopic)) return
+  // telling the log makes it trim: not for nothing, right after it was opened
+  if (retention.timeMs !== before.timeMs || retention.sizeBytes !== before.sizeBytes) topic.log.setRetention(retention)
 }
 
 /** Takes the logs of stored topics, under a hold of their bundles, and makes topics over them. */
