@@ -479,8 +479,7 @@ export class TopicRegistry implements BundleTopics {
   }
 
   #requireUnused(name: TopicName): void {
-    const topic = this.find(name)
-    const used = topic === undefined ? 0 : usersOf(topic)
+    const used = usersOf(this.find(name))
     if (used > 0) throw namespaceError('NOT_EMPTY', `Topic has ${used} connected producers/consumers`)
   }
 

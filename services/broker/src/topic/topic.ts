@@ -112,7 +112,8 @@ export interface Topic {
 }
 
 /** Producers and consumers that are connected. */
-export function usersOf(topic: Topic): number {
+export function usersOf(topic: Topic | undefined): number {
+  if (topic === undefined) return 0
   let users = topic.producers.size
   for (const subscription of topic.subscriptions.values()) users += subscription.consumers.length
   return users
