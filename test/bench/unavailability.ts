@@ -113,10 +113,11 @@ async function measure(
   const publishing = Promise.all(started)
   await delay(WARM_UP_MS)
   if (trouble === 'unload-topic') {
+    const fromMs = performance.now()
     const pauses = await unloadEach(cluster, topics)
     end.abort()
     await publishing
-    return table(topics, { trouble, timeOf: topic => pauses.get(topic)?.() })
+    return table(topics, { trouble, timeOf: topic => pauses.get(topic)?.() }) + longestBefore(topics, fromMs)
   }
   const [, broker] = cluster.brokers
   if (broker === undefined) throw new Error('there is one broker only')
@@ -214,6 +215,17 @@ function unavailableMs({ sends }: TopicRun, atMs: number): number | undefined {
 function pauseMs({ sends }: TopicRun, atMs: number): number | undefined {
   const near = sends.filter(({ fromMs, toMs }) => toMs >= atMs && fromMs < atMs + PAUSE_MS_MAX)
   return near.length === 0 ? undefined : Math.max(...near.map(({ fromMs, toMs }) => toMs - Math.max(atMs, fromMs)))
+}
+
+/** What a topic's messages took at most in as long a time, while nothing was unloaded: what the machine itself adds. */
+function longestBefore(topics: readonly TopicRun[], untilMs: number): string {
+  const times = topics.map(({ sends }) => {
+    const near = sends.filter(({ fromMs, toMs }) => fromMs >= untilMs - PAUSE_MS_MAX && toMs < untilMs)
+    return Math.max(0, ...near.map(({ fromMs, toMs }) => toMs - fromMs))
+  })
+  times.sort((a, b) => a - b)
+  const at = (part: number): string => (times[Math.ceil(times.length * part) - 1] ?? NaN).toFixed(0)
+  return `longest time of a message in ${PAUSE_MS_MAX / 1000} s before: median ${at(0.5)} ms, p99 ${at(0.99)} ms\n`
 }
 
 function table(
