@@ -34,6 +34,11 @@ const VALUES: Readonly<Record<string, unknown>> = {
   maxConsumersPerTopic: 6,
   maxConsumersPerSubscription: 7,
   maxSubscriptionsPerTopic: 8,
+  maxUnackedMessagesPerConsumer: 9,
+  maxUnackedMessagesPerSubscription: 10,
+  maxMessageSize: 1000,
+  subscriptionTypesEnabled: ['Shared'],
+  publishRate: { publishThrottlingRateInMsg: 1000, publishThrottlingRateInByte: -1 },
   deduplication: true,
   deduplicationSnapshotInterval: 9,
   delayedDelivery: { active: true, tickTime: 500, maxDeliveryDelayInMillis: 1000 },
@@ -157,7 +162,8 @@ describe('every policy of a namespace', () => {
     expect((await admin.call(level.method ?? 'POST', path, JSON.stringify(VALUES[name]))).status).toBe(204)
     expect((await admin.call('GET', path)).body).toEqual(VALUES[name])
     const all = (await admin.call('GET', namespace)).body as Record<string, unknown>
-    expect(all[specOf(name).field ?? '']).toEqual(VALUES[name])
+    const { field = '', isByCluster } = specOf(name)
+    expect(all[field]).toEqual(isByCluster === true ? { standalone: VALUES[name] } : VALUES[name])
     expect((await admin.call('DELETE', path)).status).toBe(level.isKept === true ? 405 : 204)
     if (level.isKept === true) return
     expect(await admin.call('GET', path)).toMatchObject({ status: before.status, body: before.body })

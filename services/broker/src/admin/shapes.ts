@@ -10,8 +10,6 @@ export interface Shape {
 
 export const TEXT: Shape = { type: 'string' }
 export const INTEGER: Shape = { type: 'integer' }
-export const NUMBER: Shape = { type: 'number' }
-export const FLAG: Shape = { type: 'boolean' }
 export const TEXTS: Shape = { type: 'array', items: TEXT }
 export const OBJECT: Shape = { type: 'object' }
 export const OBJECTS: Shape = { type: 'array', items: OBJECT }

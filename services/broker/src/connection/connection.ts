@@ -141,6 +141,9 @@ export class Connection implements ConnectionContext, FrameHandler {
       onTaken: bytes => {
         this.#intake.take(bytes)
       },
+      onUnparked: bytes => {
+        this.#intake.give(bytes)
+      },
       sendFrame: frame => {
         this.#output.frame(frame)
       },

@@ -9,7 +9,11 @@ import {
   SendView
 } from '@strata/wire'
 import { brokerErrors, type BrokerErrorCode } from '../errors.ts'
+import { ProducerSends } from '../limits/parked-sends.ts'
+import type { Producer } from '../topic/producer.ts'
 import type { ProducerSlot } from './context.ts'
+
+type ReadySlot = ProducerSlot & { kind: 'ready' }
 
 export interface SendHost {
   readonly producers: ReadonlyMap<number, ProducerSlot>
@@ -17,6 +21,8 @@ export interface SendHost {
   wasClosedByBroker(producerId: number): boolean
   /** Charges the payload; settled by the producer's `onPublicationSettled`. */
   onTaken(bytes: number): void
+  /** The same for what waits because its topic's publish rate is used up; `onUnparked` ends it. */
+  onUnparked(bytes: number): void
   sendFrame(frame: Buffer): void
   close(reason: string): void
 }
@@ -30,6 +36,8 @@ export class SendPath {
   readonly #host: SendHost
   readonly #send = new SendView()
   readonly #metadata = new MetadataView()
+  /** Of producers that were ever slowed down. */
+  readonly #parked = new WeakMap<Producer, ProducerSends>()
 
   constructor(host: SendHost) {
     this.#host = host
@@ -48,6 +56,13 @@ export class SendPath {
       this.#host.close('SEND before the producer is ready')
       return
     }
+    if (slot.topic.publishThrottle?.isOpen() === false) this.#park(slot, buffer.subarray(start, end))
+    else this.#publish(slot, buffer, end)
+  }
+
+  /** What `onFrame` decoded. */
+  #publish(slot: ReadySlot, buffer: Buffer, end: number): void {
+    const send = this.#send
     const payload = buffer.subarray(send.headersStart, end)
     const checksum = isChecked(payload) ? crc32c(payload) : undefined
     if (checksum !== undefined && !isIntact(payload, checksum)) {
@@ -55,10 +70,35 @@ export class SendPath {
       return
     }
     readMessageMetadata(buffer, send.headersStart, end, this.#metadata)
-    if (!this.#isAllowed(slot)) return
+    if (!this.#isAllowed(slot, payload.length)) return
     if (send.numMessages < 1) send.numMessages = 1
     this.#host.onTaken(payload.length)
+    slot.topic.publishThrottle?.spend(send.numMessages, payload.length)
     slot.topic.publish(slot.producer, send, payload, checksum)
+  }
+
+  #park(slot: ReadySlot, frame: Buffer): void {
+    const { producer, topic } = slot
+    let sends = this.#parked.get(producer)
+    if (sends === undefined) {
+      sends = new ProducerSends(producer, {
+        onParked: bytes => {
+          this.#host.onTaken(bytes)
+        },
+        onUnparked: bytes => {
+          this.#host.onUnparked(bytes)
+        },
+        publish: parked => {
+          decodeSend(parked, 0, parked.length, this.#send)
+          this.#publish(slot, parked, parked.length)
+          this.close()
+        }
+      })
+      this.#parked.set(producer, sends)
+    }
+    const isWaiting = !sends.isEmpty
+    sends.add(frame)
+    if (!isWaiting) topic.publishThrottle?.park(sends)
   }
 
   /** Of what was read nothing is kept alive. */
@@ -68,7 +108,7 @@ export class SendPath {
   }
 
   /** What is rare is asked last and answered here. */
-  #isAllowed(slot: ProducerSlot & { kind: 'ready' }): boolean {
+  #isAllowed(slot: ReadySlot, bytes: number): boolean {
     const send = this.#send
     const { topic } = slot
     if (this.#metadata.brokerMetadataStart >= 0) {
@@ -76,6 +116,10 @@ export class SendPath {
       return false
     }
     if (topic.isTerminated) return this.#refuse('TopicTerminatedError', 'Topic was already terminated')
+    const { maxMessageBytes } = topic.policies
+    if (maxMessageBytes > 0 && bytes > maxMessageBytes) {
+      return this.#refuse('NotAllowedError', 'Exceed maximum message size')
+    }
     if (send.hasTxn) return this.#refuse('NotAllowedError', 'Transactions are not enabled.')
     if (send.hasMessageId)
       return this.#refuse('NotAllowedError', 'Only shadow topics supports sending messages with messageId')

@@ -1,5 +1,6 @@
 import type { RetentionPolicy } from '@strata/managed-ledger'
 import type { BrokerSettings } from '../config/settings.ts'
+import type { PublishRate } from '../limits/publish-throttle.ts'
 import { POLICY_NAMES, specOf, type PolicyName, type PolicyValues, type SetPolicies } from './policy-table.ts'
 
 /** What holds for a namespace or a topic: what was set over the broker's settings. Never stored, always derived. */
@@ -18,6 +19,13 @@ export interface EffectivePolicies {
   readonly maxConsumersPerTopic: number
   readonly maxConsumersPerSubscription: number
   readonly maxSubscriptionsPerTopic: number
+  readonly maxUnackedMessagesPerConsumer: number
+  readonly maxUnackedMessagesPerSubscription: number
+  /** With headers; 0: whatever the broker takes. */
+  readonly maxMessageBytes: number
+  /** undefined: all that there are. */
+  readonly subscriptionTypes: readonly string[] | undefined
+  readonly publishRate: PublishRate
   /** Subscriptions unused for this long are deleted; 0: never. */
   readonly subscriptionExpirationMinutes: number
   readonly inactiveTopics: {
@@ -71,6 +79,15 @@ export function effectivePolicies(layers: readonly SetPolicies[], settings: Brok
     maxConsumersPerTopic: own.maxConsumersPerTopic ?? settings.maxConsumersPerTopic,
     maxConsumersPerSubscription: own.maxConsumersPerSubscription ?? settings.maxConsumersPerSubscription,
     maxSubscriptionsPerTopic: own.maxSubscriptionsPerTopic ?? settings.maxSubscriptionsPerTopic,
+    maxUnackedMessagesPerConsumer: own.maxUnackedMessagesPerConsumer ?? settings.maxUnackedMessagesPerConsumer,
+    maxUnackedMessagesPerSubscription:
+      own.maxUnackedMessagesPerSubscription ?? settings.maxUnackedMessagesPerSubscription,
+    maxMessageBytes: own.maxMessageSize ?? 0,
+    subscriptionTypes: own.subscriptionTypesEnabled,
+    publishRate: {
+      messagesPerSecond: Math.max(0, own.publishRate?.publishThrottlingRateInMsg ?? 0),
+      bytesPerSecond: Math.max(0, own.publishRate?.publishThrottlingRateInByte ?? 0)
+    },
     subscriptionExpirationMinutes: own.subscriptionExpirationTime ?? settings.subscriptionExpirationTimeMinutes,
     inactiveTopics: inactiveTopics(own.inactiveTopicPolicies, settings)
   }

@@ -11,7 +11,7 @@ import { TopicPolicyRows, type TopicIdentity, type TopicPolicyReach } from './to
 export type { EffectivePolicies } from './effective-policies.ts'
 
 /** `topic`: the storage name of the only topic that it is about; undefined: all of the namespace. */
-export type PolicyListener = (namespace: string, topic: string | undefined) => void
+type PolicyListener = (namespace: string, topic: string | undefined) => void
 
 /**
  * Policies of namespaces and of topics, one row each. Reads come from copies that the store's own watch keeps true and that
@@ -69,7 +69,7 @@ export class PolicyStore {
 
   /** @throws NamespaceError NAME_INVALID, VALUE_INVALID with what is wrong about the value */
   async set(namespace: string, name: PolicyName, value: unknown): Promise<void> {
-    const json = JSON.stringify(parsePolicy(name, value))
+    const json = JSON.stringify(this.#parsed(name, value))
     await transactUntilAnswered(this.#store, {
       compares: [],
       changes: [{ kind: 'put', key: keys.policy(namespace, name), value: encodeRow(PolicyRowSchema, { json }) }]
@@ -118,7 +118,7 @@ export class PolicyStore {
    *   CHANGED_MEANWHILE
    */
   async setOfTopic(topic: TopicName, reach: TopicPolicyReach, name: PolicyName, value: unknown): Promise<void> {
-    await this.#topics.set(topic, reach, name, parsePolicy(name, value))
+    await this.#topics.set(topic, reach, name, this.#parsed(name, value))
   }
 
   /** @throws NamespaceError TOPIC_NOT_FOUND, BEING_DELETED, CHANGED_MEANWHILE */
@@ -162,14 +162,14 @@ export class PolicyStore {
     }
     return values
   }
-}
 
-/** @throws NamespaceError NAME_INVALID, VALUE_INVALID */
-function parsePolicy(name: PolicyName, value: unknown): unknown {
-  const parsed = specOf(name).parse(value)
-  if (typeof parsed === 'object' && parsed !== null && 'problem' in parsed) {
-    // of all policies Pulsar answers 400 for this one
-    throw namespaceError(name === 'retention' ? 'VALUE_INVALID' : 'NAME_INVALID', String(parsed.problem))
+  /** @throws NamespaceError NAME_INVALID, VALUE_INVALID */
+  #parsed(name: PolicyName, value: unknown): unknown {
+    const parsed = specOf(name).parse(value, this.#settings)
+    if (typeof parsed === 'object' && parsed !== null && 'problem' in parsed) {
+      // of all policies Pulsar answers 400 for this one
+      throw namespaceError(name === 'retention' ? 'VALUE_INVALID' : 'NAME_INVALID', String(parsed.problem))
+    }
+    return parsed
   }
-  return parsed
 }

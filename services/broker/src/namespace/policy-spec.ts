@@ -23,8 +23,10 @@ export interface PolicySpec<Value> {
   readonly field?: string
   readonly onNamespace?: PolicyLevel
   readonly onTopic?: PolicyLevel
+  /** In that document it is a map from the cluster's name. */
+  readonly isByCluster?: true
   /** Takes what a client sent. */
-  readonly parse: (value: unknown) => Value | Problem
+  readonly parse: (value: unknown, settings: BrokerSettings) => Value | Problem
   /** What holds where neither topic nor namespace says anything, in the form of the policy. */
   readonly ofBroker?: (settings: BrokerSettings) => Value
   /** A value that leaves it to the level above. */

@@ -1,12 +1,14 @@
 import { lifetimePolicies, type LifetimePolicies } from './policy-lifetimes.ts'
 import { limitPolicies, type LimitPolicies } from './policy-limits.ts'
 import { placePolicies, type PlacePolicies } from './policy-places.ts'
+import { ratePolicies, type RatePolicies } from './policy-rates.ts'
 import { schemaPolicies, type SchemaPolicies } from './policy-schemas.ts'
 import type { PolicySpec, PolicySpecs } from './policy-spec.ts'
 import { storedPolicies, type StoredPolicies } from './policy-stored.ts'
 
 /** Values as the admin API takes and shows them, by the policy's name: that of its row, and of its path at a namespace. */
-export interface PolicyValues extends LifetimePolicies, LimitPolicies, SchemaPolicies, PlacePolicies, StoredPolicies {}
+export interface PolicyValues
+  extends LifetimePolicies, LimitPolicies, RatePolicies, SchemaPolicies, PlacePolicies, StoredPolicies {}
 
 export type PolicyName = keyof PolicyValues
 
@@ -15,6 +17,7 @@ export const policyTable: PolicySpecs<PolicyValues> = {
   ...lifetimePolicies,
   ...schemaPolicies,
   ...limitPolicies,
+  ...ratePolicies,
   ...storedPolicies,
   ...placePolicies
 }

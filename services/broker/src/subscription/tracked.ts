@@ -33,6 +33,8 @@ export abstract class TrackedDispatcher implements Dispatcher {
   #isBlocked = false
   /** Messages that may go out before the subscription's limit of unacknowledged ones is reached; of this turn. */
   #room = Infinity
+  /** The limit by which members are stopped. */
+  #maxOfConsumer = -1
 
   constructor(context: DispatchContext) {
     this.context = context
@@ -89,6 +91,14 @@ export abstract class TrackedDispatcher implements Dispatcher {
     const unacked = max > 0 ? this.unackedMessages : 0
     this.#isBlocked = max > 0 && (unacked >= max || (this.#isBlocked && unacked > max / 2))
     this.#room = max > 0 ? max - unacked : Infinity
+    const ofConsumer = this.context.settings.maxUnackedMessagesPerConsumer
+    if (ofConsumer !== this.#maxOfConsumer) this.#limitConsumers(ofConsumer)
+  }
+
+  /** The limit changed: who was stopped by the old one, or is past the new one, does not wait for its next acknowledgement. */
+  #limitConsumers(max: number): void {
+    this.#maxOfConsumer = max
+    for (const member of this.members) member.isBlocked = max > 0 && member.unacked >= max
   }
 
   credit(): number {

@@ -1,6 +1,7 @@
 import { reasonOf } from '@strata/base'
 import { brokerError, type BrokerErrorCode } from '../errors.ts'
 import type { Consumer, Subscription } from '../contract.ts'
+import { PublishThrottle } from '../limits/publish-throttle.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
@@ -30,8 +31,9 @@ export abstract class BaseTopic {
   readonly chunks = new Meter()
   readonly createdAtMs: number
   lastPublishedAtMs = 0
-  /** Replaced when the namespace's policies change. */
-  policies: EffectivePolicies
+  /** Of a topic whose publish rate was ever limited. */
+  publishThrottle: PublishThrottle | undefined
+  #policies: EffectivePolicies
   protected readonly env: TopicEnvironment
   /** Nothing is sent while the broker is out of touch, and none once the topic is leaving. */
   protected readonly halt: Suspension
@@ -45,7 +47,8 @@ export abstract class BaseTopic {
     this.fullName = name.toString()
     this.env = env
     this.createdAtMs = options.createdAtMs
-    this.policies = options.policies
+    this.#policies = options.policies
+    this.#limitPublishing()
     const isHalted = (): boolean => env.suspension.isOn || this.currentState !== 'open'
     this.halt = {
       get isOn() {
@@ -61,6 +64,24 @@ export abstract class BaseTopic {
       },
       options.epoch
     )
+  }
+
+  get policies(): EffectivePolicies {
+    return this.#policies
+  }
+
+  /** Replaced when policies of the topic or its namespace change. What waits because of the old ones is looked at anew. */
+  set policies(policies: EffectivePolicies) {
+    this.#policies = policies
+    this.#limitPublishing()
+    for (const subscription of this.subscriptionsByName.values()) subscription.resume()
+  }
+
+  #limitPublishing(): void {
+    const { publishRate } = this.#policies
+    const isLimited = publishRate.messagesPerSecond > 0 || publishRate.bytesPerSecond > 0
+    if (isLimited) this.publishThrottle ??= new PublishThrottle(this.env.clock)
+    this.publishThrottle?.setRate(publishRate)
   }
 
   get state(): TopicState {
@@ -244,7 +265,10 @@ export abstract class BaseTopic {
     if (consumer.readCompacted && consumer.type !== 'Exclusive' && consumer.type !== 'Failover') {
       throw brokerError('NotAllowedError', 'readCompacted only allowed on failover or exclusive subscriptions')
     }
-    const { maxConsumersPerTopic, maxConsumersPerSubscription } = this.policies
+    const { maxConsumersPerTopic, maxConsumersPerSubscription, subscriptionTypes } = this.policies
+    if (subscriptionTypes !== undefined && !subscriptionTypes.includes(consumer.type)) {
+      throw brokerError('NotAllowedError', `Topic[{${this.fullName}}] doesn't support ${consumer.type} sub type!`)
+    }
     if (maxConsumersPerTopic > 0 && this.#consumerCount() >= maxConsumersPerTopic) {
       throw brokerError('ConsumerBusy', 'Topic reached max consumers limit')
     }

@@ -1,6 +1,7 @@
 import { EARLIEST, type Position } from '@strata/cursor-protocol'
 import { brokerError } from '../errors.ts'
 import type { Subscription, SubscriptionHost } from '../contract.ts'
+import { TopicSettings } from '../limits/topic-settings.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
@@ -26,7 +27,7 @@ export class NonPersistentTopic extends BaseTopic implements Topic {
       clock: env.clock,
       logger: env.logger,
       dispatchPool: env.dispatchPool,
-      settings: env.settings,
+      settings: new TopicSettings(env.settings, this),
       suspension: this.halt
     }
   }

@@ -3,6 +3,7 @@ import { LATEST, type Position } from '@strata/cursor-protocol'
 import type { AppendListener, ManagedLedger } from '@strata/managed-ledger'
 import { brokerError } from '../errors.ts'
 import type { Subscription, SubscriptionHost } from '../contract.ts'
+import { TopicSettings } from '../limits/topic-settings.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
@@ -68,7 +69,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
       clock: env.clock,
       logger: env.logger,
       dispatchPool: env.dispatchPool,
-      settings: env.settings,
+      settings: new TopicSettings(env.settings, this),
       suspension: this.halt
     }
     this.log.setAppendListener(this)

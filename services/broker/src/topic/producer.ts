@@ -98,6 +98,11 @@ export class Producer {
     this.#settle()
   }
 
+  /** What was taken waits no more: whatever comes of it was taken anew. */
+  onUnparked(): void {
+    this.#settle()
+  }
+
   #settle(): void {
     if (--this.#pending > 0 || this.#onSettled.length === 0) return
     for (const resolve of this.#onSettled.splice(0)) resolve()

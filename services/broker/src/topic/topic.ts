@@ -9,6 +9,7 @@ import type { Admission, Producers } from './producers.ts'
 import type { Producer } from './producer.ts'
 import type { PublicationPool } from './publication.ts'
 import type { Traffic } from './rate.ts'
+import type { PublishThrottle } from '../limits/publish-throttle.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 
@@ -74,8 +75,10 @@ export interface Topic {
   /** What came in. */
   readonly traffic: Traffic
   readonly subscriptions: ReadonlyMap<string, SampledSubscription>
-  /** Of its namespace; replaced when they change. */
+  /** What holds for it; replaced when that changes. */
   policies: EffectivePolicies
+  /** undefined: its publish rate was never limited. */
+  readonly publishThrottle: PublishThrottle | undefined
   /** Monotonic time since when nobody has used it; undefined while somebody does. */
   readonly idleSinceMs: number | undefined
   /** Does it hold messages (for the rule of schemas on SUBSCRIBE)? */

@@ -29,8 +29,9 @@ export async function createNamespace(request: AdminRequest): Promise<AdminReply
     ...(clusters.length > 0 ? { replicationClusters: clusters } : {})
   })
   for (const policy of POLICY_NAMES) {
-    const { field } = specOf(policy)
-    const value = field === undefined ? undefined : policies[field]
+    const { field, isByCluster } = specOf(policy)
+    const shown = field === undefined ? undefined : policies[field]
+    const value = isByCluster === true && isObject(shown) ? shown[request.backend.settings.clusterName] : shown
     if (value !== undefined && value !== null) await request.backend.namespaces.policies.set(name, policy, value)
   }
   return done()
@@ -114,8 +115,10 @@ export async function getNamespacePolicies(request: AdminRequest): Promise<Admin
   const { name, info } = await requiredNamespace(request)
   const stored = await request.backend.namespaces.policies.stored(name)
   const own = POLICY_NAMES.flatMap(policy => {
-    const { field } = specOf(policy)
-    return field === undefined || stored[policy] === undefined ? [] : [[field, stored[policy]] as const]
+    const { field, isByCluster } = specOf(policy)
+    const value: unknown = stored[policy]
+    if (field === undefined || value === undefined) return []
+    return [[field, isByCluster === true ? { [request.backend.settings.clusterName]: value } : value] as const]
   })
   return json({
     auth_policies: { namespace_auth: {}, destination_auth: {}, subscription_auth_roles: {} },
