@@ -150,10 +150,17 @@ export class EntryIndex {
     }
   }
 
-  /** A batch is in the store: its pages replace what look-ups may have brought in while it was made. */
-  noteCommitted(pages: Iterable<{ readonly key: Buffer; readonly page: IndexPage }>): void {
+  /**
+   * A batch is in the store: its pages, by cache key, replace what look-ups may have brought in while it was made. Those that had to
+   * make room are not cached again: that would take long at once, and drop what is in use.
+   */
+  noteCommitted(pages: Iterable<readonly [string, { readonly page: IndexPage }]>): void {
     this.#version++
-    for (const { key, page } of pages) this.cachePage(key, page)
+    this.#lastPage = undefined
+    for (const [name, { page }] of pages) {
+      const cached = this.#pages.get(name)
+      if (cached !== undefined && cached !== page) this.#pages.set(name, page)
+    }
   }
 
   cachePage(key: Buffer, page: IndexPage): void {

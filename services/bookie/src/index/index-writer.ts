@@ -16,8 +16,12 @@ import {
   type Checkpoint
 } from './rows.ts'
 
-/** Entries handled before others get the thread: about a millisecond. */
-const ENTRIES_PER_SLICE = 4_000
+/** Steps before others get the thread: well below a millisecond, since code that runs every ten seconds is never fast. */
+const STEPS_PER_SLICE = 512
+/** A row of a ledger, or a page to find, in steps; one entry is one. */
+const ROW_STEPS = 16
+/** A page to encode. */
+const PAGE_STEPS = 64
 
 /**
  * The one writer of the index. Flushes, moves and deletions are done one after another, each as one atomic batch, since
@@ -91,7 +95,7 @@ export class IndexWriter {
   }
 
   async #putTails(edit: IndexEdit, ledgers: readonly LedgerState[]): Promise<void> {
-    let slice = 0
+    const turns = new Turns()
     for (const ledger of ledgers) {
       const { numbers = [], count = 0 } = ledger.flushing ?? {}
       for (let i = 0; i < count; i++) {
@@ -100,10 +104,11 @@ export class IndexWriter {
         const page = edit.pageHeld(ledger, entryId) ?? (await edit.page(ledger, entryId))
         const place = { file: numbers[at + 1] ?? 0, offset: numbers[at + 2] ?? 0, payloadBytes: numbers[at + 3] ?? 0 }
         edit.place(page, entryId % PAGE_SLOTS, place)
-        if (++slice % ENTRIES_PER_SLICE === 0) await breath()
+        if (turns.isOver(1)) await breath()
       }
       edit.put(ledgerKey(ledger.ledgerId), encodeLedgerRow(ledger))
       ledger.isRowStale = false
+      if (turns.isOver(ROW_STEPS)) await breath()
     }
   }
 
@@ -135,6 +140,19 @@ export function breath(): Promise<void> {
   })
 }
 
+/** When work that is cut into slices is to let others run. */
+class Turns {
+  #steps = 0
+
+  /** `steps` more are done; true: enough for now. */
+  isOver(steps: number): boolean {
+    this.#steps += steps
+    if (this.#steps < STEPS_PER_SLICE) return false
+    this.#steps = 0
+    return true
+  }
+}
+
 interface HeldPage {
   readonly key: Buffer
   readonly page: IndexPage
@@ -152,6 +170,7 @@ export class IndexEdit {
   #lastLedger: LedgerId | undefined
   #lastNumber = -1
   #lastPage: IndexPage | undefined
+  #bytes = 0
 
   constructor(index: EntryIndex, files: FileTable, onWritten: (bytes: number) => void) {
     this.#index = index
@@ -202,6 +221,7 @@ export class IndexEdit {
 
   put(key: Buffer, value: Buffer | undefined): void {
     this.#changes.push({ key, value })
+    this.#bytes += key.length + (value?.length ?? 0)
   }
 
   touch(file: StoredFile): void {
@@ -214,10 +234,10 @@ export class IndexEdit {
   }
 
   async commit(options: { sync: boolean }): Promise<void> {
-    let slice = 0
+    const turns = new Turns()
     for (const { key, page } of this.#pages.values()) {
       this.put(key, page.isEmpty ? undefined : page.encode())
-      if (++slice % (ENTRIES_PER_SLICE / PAGE_SLOTS) === 0) await breath()
+      if (turns.isOver(PAGE_STEPS)) await breath()
     }
     for (const file of this.#touched) {
       const isKept = this.#files.get(file.number) === file && !this.#removed.has(file)
@@ -225,8 +245,8 @@ export class IndexEdit {
     }
     for (const file of this.#removed) this.put(fileKey(file.number), undefined)
     await this.#index.store.write(this.#changes, options)
-    this.#onWritten(this.#changes.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0))
-    this.#index.noteCommitted(this.#pages.values())
+    this.#onWritten(this.#bytes)
+    this.#index.noteCommitted(this.#pages)
   }
 
   #forget(page: IndexPage, slot: number): void {

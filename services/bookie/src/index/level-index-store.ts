@@ -1,7 +1,10 @@
 import { ClassicLevel } from 'classic-level'
+import { setImmediate as breath } from 'node:timers/promises'
 import type { IndexChange, IndexRow, IndexStore } from './index-store.ts'
 
 const MIB = 1024 * 1024
+/** Each is copied into native memory at once; so many take a fraction of a millisecond. */
+const CHANGES_PER_SLICE = 128
 
 export class LevelIndexStore implements IndexStore {
   readonly #level: ClassicLevel<Buffer, Buffer>
@@ -41,9 +44,11 @@ export class LevelIndexStore implements IndexStore {
 
   async write(changes: readonly IndexChange[], options: { readonly sync: boolean }): Promise<void> {
     const batch = this.#level.batch()
+    let count = 0
     for (const { key, value } of changes) {
       if (value === undefined) batch.del(key)
       else batch.put(key, value)
+      if (++count % CHANGES_PER_SLICE === 0) await breath()
     }
     await batch.write(options)
   }

@@ -1,9 +1,10 @@
 import { strict as assert } from 'node:assert'
 import { join } from 'node:path'
-import type { Logger } from '@strata/base'
-import { BLOCK_BYTES, toBlocks } from '../disk/block-memory.ts'
+import type { Clock, Logger } from '@strata/base'
+import { BLOCK_BYTES } from '../disk/block-memory.ts'
 import type { Disk, DiskFile, DiskLane } from '../disk/disk.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES, fileName } from '../format/file-header.ts'
+import { ZeroFill } from './zero-fill.ts'
 
 /** How the file is opened that records go to. */
 const JOURNALED = { create: false, direct: true, durableWrites: true } as const
@@ -36,7 +37,7 @@ export interface JournalFilesOptions {
   readonly fileBytes: number
   /** Numbers are never given out twice, or a stale record of a reused file could be taken for data. */
   readonly nextNumber: () => number
-  readonly nowMs: () => number
+  readonly clock: Clock
   readonly log: Logger
   /** A file takes over as the active one. */
   readonly onActive: (file: JournalFile) => void
@@ -47,16 +48,12 @@ export interface JournalFilesOptions {
 const SPARES_MAX = 3
 /** The first file of a fresh node: small, so that the node is ready at once. */
 const FIRST_FILE_BYTES = 4 * 1024 * 1024
-const ZERO_BYTES = 1024 * 1024
-/** The journal is busy when it writes more than a quarter of what the filling does meanwhile. */
-const BUSY_BYTES = 4 * 1024 * 1024
-const BUSY_RATIO = 0.25
 
 /**
  * The journal's files: the active one, a prepared one to go on with, and spares that wait for reuse.
  *
  * A file is filled with zeros and synced before it takes records, so that a sync has no metadata to write; under a burst a
- * file is used before it is filled, which is slower and just as safe. A spare is named `<number>.spare` and its content
+ * file is used before it is filled, which is slower and just as safe (`ZeroFill`). A spare is named `<number>.spare` and its content
  * means nothing. Files are written past the page cache: what a consumer at the tail wants is in the broker's memory, and a
  * page that is made only to be written out costs more than the write. It becomes `<new number>.journal` only after its new header is synced, so every `.journal` has a header.
  */
@@ -65,6 +62,7 @@ export class JournalFiles {
   #active: JournalFile | undefined
   #prepared: JournalFile | undefined
   #preparing: Promise<void> | undefined
+  #filling: ZeroFill | undefined
   #isUrgent = false
   #isClosed = false
   #spares: string[]
@@ -88,7 +86,7 @@ export class JournalFiles {
       const tail = await this.#tailOf(continued.path, end)
       const file = await this.#options.disk.open(continued.path, JOURNALED)
       const base = { number, file, start: end, position: end, syncedEnd: end, endSequence: sequence, tail }
-      this.#activate({ ...base, nominalBytes: this.#options.fileBytes, sinceMs: this.#options.nowMs() })
+      this.#activate({ ...base, nominalBytes: this.#options.fileBytes, sinceMs: this.#options.clock.nowMs() })
       this.#prepareSoon()
       return
     }
@@ -104,6 +102,7 @@ export class JournalFiles {
   async startAfresh(): Promise<void> {
     const prepared = this.#prepared
     this.#prepared = undefined
+    this.#filling?.hurry()
     await this.#preparing
     if (prepared !== undefined) await this.#discard(prepared)
     const failed = this.active
@@ -121,7 +120,7 @@ export class JournalFiles {
   roll(): void {
     const next = this.#prepared
     if (next === undefined) {
-      this.#isUrgent = true
+      this.#hurry()
       this.#prepareSoon()
       return
     }
@@ -157,10 +156,15 @@ export class JournalFiles {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#isUrgent = true
+    this.#hurry()
     await this.#preparing
     for (const file of [this.#prepared, this.#active, ...this.#retired])
       if (file !== undefined) await closeQuietly(file)
+  }
+
+  #hurry(): void {
+    this.#isUrgent = true
+    this.#filling?.hurry()
   }
 
   #activate(file: JournalFile): void {
@@ -186,12 +190,12 @@ export class JournalFiles {
   }
 
   async #make(nominalBytes: number, { fill }: { fill: boolean }): Promise<JournalFile> {
-    const { disk, directory, volumeId, nextNumber, nowMs } = this.#options
+    const { disk, directory, volumeId, nextNumber, clock } = this.#options
     const reused = this.#spares.shift()
     const number = nextNumber()
     const spare = reused ?? `${String(number).padStart(10, '0')}.spare`
     const path = join(directory, fileName('journal', number))
-    let file = await disk.open(join(directory, spare), { create: true, direct: true })
+    let file = await disk.open(join(directory, spare), { create: true, direct: true, durableWrites: true })
     try {
       if (fill) await this.#fill(file, nominalBytes)
       await this.#writeHeader(file, encodeFileHeader({ kind: 'journal', number, volumeId }))
@@ -207,7 +211,7 @@ export class JournalFiles {
     file = await disk.open(path, JOURNALED)
     const start = FILE_HEADER_BYTES
     const base = { number, file, start, position: start, syncedEnd: start, endSequence: 0, tail: Buffer.alloc(0) }
-    return { ...base, nominalBytes, sinceMs: nowMs() }
+    return { ...base, nominalBytes, sinceMs: clock.nowMs() }
   }
 
   async #writeHeader(file: DiskFile, header: Buffer): Promise<void> {
@@ -233,28 +237,23 @@ export class JournalFiles {
     return tail
   }
 
-  /**
-   * Zeros behind what the file has, each piece synced, so that the journal's own syncs are not held up for long. Ends
-   * early when somebody waits for the file, and under load: then the disk has better things to do than to write twice.
-   */
+  /** Behind what the file has, so that the journal's writes find blocks that are there. */
   async #fill(file: DiskFile, bytes: number): Promise<void> {
-    const end = toBlocks(bytes)
-    const zeros = this.#options.lane.allocate(Math.min(ZERO_BYTES, end))
-    try {
-      await this.#fillWith(zeros, file, end)
-    } finally {
-      this.#options.lane.release(zeros)
-    }
-  }
-
-  async #fillWith(zeros: Buffer, file: DiskFile, end: number): Promise<void> {
     const from = this.#active
     const before = from?.position ?? 0
-    for (let at = toBlocks(await file.sizeBytes()), filled = 0; at < end; at += zeros.length, filled += zeros.length) {
-      const written = from === this.#active ? (from?.position ?? 0) - before : 0
-      if (this.#isUrgent || written > BUSY_BYTES + filled * BUSY_RATIO) return
-      await file.write(zeros.subarray(0, Math.min(zeros.length, end - at)), at)
-      await file.sync()
+    const room = (from?.nominalBytes ?? 0) - before
+    const { lane, clock } = this.#options
+    // Of another file than at the beginning nothing is known: it is new, and empty.
+    const usage = (): { bytes: number; room: number } => {
+      return { bytes: from !== undefined && from === this.#active ? from.position - before : 0, room }
+    }
+    const fill = new ZeroFill({ lane, clock, usage })
+    if (this.#isUrgent) fill.hurry()
+    this.#filling = fill
+    try {
+      await fill.run(file, bytes)
+    } finally {
+      this.#filling = undefined
     }
   }
 

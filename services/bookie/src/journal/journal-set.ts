@@ -167,8 +167,7 @@ async function openOne(options: JournalSetOptions, recovered: RecoveredJournal):
   const { sequence } = replay
   const lane = disk.openLane()
   const files = new JournalFiles({
-    ...{ disk, lane, directory, volumeId, fileBytes, nextNumber, log, spares },
-    nowMs: () => clock.nowMs(),
+    ...{ disk, lane, directory, volumeId, fileBytes, nextNumber, log, spares, clock },
     onActive: file => {
       onActive(file, directory)
     }
