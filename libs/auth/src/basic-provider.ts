@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { verify as verifyBcrypt } from '@node-rs/bcrypt'
+import { compare as verifyBcrypt } from 'bcryptjs'
 import { apr1 } from './apr1.ts'
 import { authError } from './errors.ts'
 import type { AuthenticationProvider, Credentials, Identity } from './identity.ts'
