@@ -1,11 +1,11 @@
-import { DEPTH_MAX, type AvroType, type Json } from './avro-type.ts'
+import { DEPTH_MAX, type AvroField, type AvroType, type Json, type JsonObject } from './avro-type.ts'
 
 /** Values in one default that are looked at. */
 const VALUES_MAX = 10_000
 
 /**
- * Can the default stand for a value of its type? A value of any branch does for a union, as in Apache Pulsar (Python
- * writes such), and whole numbers need not be whole.
+ * Can the default stand for a value of its type? As Java decides it: a value of any branch does for a union (Python writes
+ * such), whole numbers need not be whole, and what is no list or object stands for an empty one.
  */
 export function isDefaultFor(type: AvroType, value: Json): boolean {
   return new Check().isValue(type, value, 0)
@@ -26,8 +26,8 @@ class Check {
         return typeof value === 'number'
       case 'float':
       case 'double':
-        // Java takes numbers that were written as text
-        return typeof value === 'number' || (typeof value === 'string' && value !== '' && !Number.isNaN(Number(value)))
+        // as text: the parser refused what is no number
+        return typeof value === 'number' || typeof value === 'string'
       case 'bytes':
       case 'string':
       case 'fixed':
@@ -35,23 +35,59 @@ class Check {
       case 'enum':
         return typeof value === 'string' && type.symbols.includes(value)
       case 'array':
-        return Array.isArray(value) && value.every(item => this.isValue(type.items, item, depth + 1))
+        return this.#all(type.items, value, depth)
       case 'map':
-        return isObject(value) && Object.values(value).every(item => this.isValue(type.values, item, depth + 1))
-      case 'union':
-        return type.branches.some(branch => this.isValue(branch, value, depth + 1))
+        // Java goes over the keys: a list has none
+        return Array.isArray(value) || this.#all(type.values, value, depth)
+      case 'union': {
+        const branch = type.branches.find(({ kind }) => isOfKind(kind, value))
+        return branch !== undefined && this.isValue(branch, value, depth + 1)
+      }
       case 'record':
-        return isObject(value) && [...type.fields.values()].every(field => this.#isField(field, value, depth + 1))
+        return [...type.fields.values()].every(field => this.#isField(field, value, depth + 1))
     }
   }
 
-  #isField(field: { name: string; type: AvroType; default: Json | undefined }, record: object, depth: number): boolean {
-    const own = (record as Record<string, Json | undefined>)[field.name]
-    const value = Object.hasOwn(record, field.name) && own !== undefined ? own : field.default
+  /** What has no items counts as empty: Java does not look. */
+  #all(type: AvroType, value: Json, depth: number): boolean {
+    if (typeof value !== 'object' || value === null) return true
+    return Object.values(value).every(item => this.isValue(type, item, depth + 1))
+  }
+
+  #isField(field: AvroField, record: Json, depth: number): boolean {
+    const own = isObject(record) && Object.hasOwn(record, field.name) ? record[field.name] : undefined
+    const value = own ?? (own === null ? null : field.default)
     return value !== undefined && this.isValue(field.type, value, depth)
   }
 }
 
-function isObject(value: Json): value is { [key: string]: Json } {
+/** By which Java chooses a branch. */
+function isOfKind(kind: AvroType['kind'], value: Json): boolean {
+  switch (kind) {
+    case 'null':
+      return value === null
+    case 'boolean':
+      return typeof value === 'boolean'
+    case 'int':
+    case 'long':
+    case 'float':
+    case 'double':
+      return typeof value === 'number'
+    case 'string':
+    case 'bytes':
+    case 'fixed':
+    case 'enum':
+      return typeof value === 'string'
+    case 'array':
+      return Array.isArray(value)
+    case 'map':
+    case 'record':
+      return isObject(value)
+    case 'union':
+      return false
+  }
+}
+
+function isObject(value: Json): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

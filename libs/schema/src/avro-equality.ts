@@ -9,7 +9,7 @@ export function canonicalAvro(type: AvroType): string {
   return JSON.stringify(canonical(type, new Set()))
 }
 
-function canonical(type: AvroType, seen: Set<string>): Json {
+function canonical(type: AvroType, seen: Set<AvroType>): Json {
   switch (type.kind) {
     case 'union':
       return type.branches.map(branch => canonical(branch, seen))
@@ -23,8 +23,8 @@ function canonical(type: AvroType, seen: Set<string>): Json {
       return ['fixed', type.name.full, type.sizeBytes, sorted(type.properties)]
     case 'record': {
       const { name, fields, properties } = type
-      if (seen.has(name.full)) return ['record', name.full]
-      seen.add(name.full)
+      if (seen.has(type)) return ['record', name.full]
+      seen.add(type)
       const shapes = [...fields.values()].map(field => canonicalField(field, seen))
       return ['record', name.full, shapes, sorted(properties)]
     }
@@ -33,7 +33,7 @@ function canonical(type: AvroType, seen: Set<string>): Json {
   }
 }
 
-function canonicalField(field: AvroField, seen: Set<string>): Json {
+function canonicalField(field: AvroField, seen: Set<AvroType>): Json {
   const preset = field.default === undefined ? [] : [sorted(field.default)]
   return [field.name, canonical(field.type, seen), preset, field.order, sorted(field.properties)]
 }

@@ -3,6 +3,7 @@
   unchecked and `$` allowed in names: names may be used before their definition.
   Definitions come from clients: nesting is bounded, no code is made of them.
 */
+import { canonicalAvro } from './avro-equality.ts'
 import {
   DEPTH_MAX,
   isAvroPrimitive,
@@ -48,6 +49,8 @@ const NOT_YET: AvroType = { kind: 'null', properties: {} }
 
 class Parser {
   readonly #named = new Map<string, NamedType>()
+  /** Records whose fields are being read. */
+  readonly #unfinished = new Set<NamedType>()
   /** Names used before they were defined: what to do when they are known. */
   readonly #open: { name: string; key: string; resolve: (type: NamedType) => void }[] = []
 
@@ -136,12 +139,14 @@ class Parser {
       fields,
       properties: propertiesOf(json, TYPE_KEYS)
     })
+    this.#unfinished.add(record)
     if (!Array.isArray(json.fields)) return refuse(`record ${shown(name.full)} has no fields`)
     for (const item of json.fields) {
       const field = this.#field(objectOf(item, 'a field'), { namespace: name.namespace, depth: at.depth + 1 })
       if (fields.has(field.name)) refuse(`record ${shown(name.full)} has the field ${shown(field.name)} twice`)
       fields.set(field.name, field)
     }
+    this.#unfinished.delete(record)
     return record
   }
 
@@ -161,6 +166,10 @@ class Parser {
     this.#type(json.type, at, type => {
       field.type = type
     })
+    const { kind } = field.type
+    if ((kind === 'float' || kind === 'double') && typeof json.default === 'string' && !isNumber(json.default)) {
+      refuse(`the default of field ${shown(name)} is no number`)
+    }
     return field
   }
 
@@ -193,9 +202,18 @@ class Parser {
     })
   }
 
+  /** Java compares what it has read so far: a record inside of its namesake, an enum or fixed type that says the same. */
+  #mayRepeat(first: NamedType, again: NamedType): boolean {
+    if (first.kind === 'record') return again.kind === 'record' && this.#unfinished.has(first)
+    return (
+      Object.keys(first.properties).length === 0 && canonicalAvro(first) === canonicalAvro({ ...again, properties: {} })
+    )
+  }
+
   #define<Type extends NamedType>(type: Type): Type {
-    if (this.#named.has(type.name.full)) refuse(`${shown(type.name.full)} is defined twice`)
-    this.#named.set(type.name.full, type)
+    const first = this.#named.get(type.name.full)
+    if (first === undefined) this.#named.set(type.name.full, type)
+    else if (!this.#mayRepeat(first, type)) refuse(`${shown(type.name.full)} is defined twice`)
     return type
   }
 }
@@ -239,6 +257,11 @@ function namedAliasesOf(json: JsonObject, name: AvroName): string[] {
 function propertiesOf(json: JsonObject, known: ReadonlySet<string>): AvroProperties {
   const entries = Object.entries(json).filter(([key]) => !known.has(key))
   return Object.fromEntries(entries)
+}
+
+/** Java takes numbers that were written as text. */
+function isNumber(text: string): boolean {
+  return text.trim() !== '' && (text === 'NaN' || !Number.isNaN(Number(text)))
 }
 
 function legalName(name: string): string {

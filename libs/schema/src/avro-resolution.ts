@@ -6,10 +6,11 @@
     enums       and fixed types match by their short name; a symbol that the reader lacks is no obstacle
     unions      every branch of the writer must fit; for the reader's, the first branch that is chosen is what counts,
                 also where a later one would fit
-    aliases     of the reader rename types and fields of the writer before anything is compared
+    aliases     of the reader rename types and fields of the writer before anything is compared, except where both are the same
 */
 import { strict as assert } from 'node:assert'
 import { isDefaultFor } from './avro-default.ts'
+import { canonicalAvro } from './avro-equality.ts'
 import { describeAvro, type AvroField, type AvroPrimitive, type AvroRecord, type AvroType } from './avro-type.ts'
 
 /** Pairs of types looked at for one answer: definitions come from clients. */
@@ -25,7 +26,7 @@ const PROMOTIONS: Readonly<Partial<Record<AvroPrimitive, readonly string[]>>> = 
 
 /** undefined: data written with `writer` can be read with `reader`. Else which field stands in the way, and why. */
 export function whyUnreadable(reader: AvroType, writer: AvroType): string | undefined {
-  return new Resolution(reader).problem(writer, reader, '')
+  return new Resolution(reader, writer).problem(writer, reader, '')
 }
 
 class Resolution {
@@ -36,8 +37,9 @@ class Resolution {
   readonly #choosing = new Map<AvroRecord, Set<AvroRecord>>()
   #pairs = 0
 
-  constructor(reader: AvroType) {
-    this.#aliases = aliasesOf(reader)
+  constructor(reader: AvroType, writer: AvroType) {
+    const isSame = canonicalAvro(reader) === canonicalAvro(writer)
+    this.#aliases = isSame ? NO_ALIASES : aliasesOf(reader)
   }
 
   problem(writer: AvroType, reader: AvroType, path: string): string | undefined {
@@ -64,6 +66,7 @@ class Resolution {
   #recordProblem(writer: AvroRecord, reader: AvroRecord, path: string): string | undefined {
     if (isNoted(this.#seen, writer, reader)) return undefined
     const written = this.#fieldsOf(writer)
+    if (written.size < writer.fields.size) return `an alias gives two fields of ${describeAvro(writer)} one name`
     for (const field of reader.fields.values()) {
       const there = written.get(field.name)
       const where = within(path, field.name)
@@ -161,6 +164,8 @@ interface Aliases {
   /** Full name of a record → alias of a field → its name. */
   readonly fields: ReadonlyMap<string, ReadonlyMap<string, string>>
 }
+
+const NO_ALIASES: Aliases = { types: new Map(), fields: new Map() }
 
 function aliasesOf(root: AvroType): Aliases {
   const types = new Map<string, string>()

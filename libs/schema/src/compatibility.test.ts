@@ -4,13 +4,17 @@ import { isSchemaError } from './errors.ts'
 import { joinKeyValue } from './key-value.ts'
 import type { SchemaDefinition, SchemaType } from './schema-type.ts'
 
-function schema(type: SchemaType, definition: unknown = '', properties: Record<string, string> = {}): SchemaDefinition {
+function schema(
+  type: SchemaType,
+  definition: unknown = '',
+  properties: Record<string, string> = {}
+): SchemaDefinition & { data: Buffer } {
   const text = typeof definition === 'string' ? definition : JSON.stringify(definition)
   return { type, data: Buffer.from(text), properties }
 }
 
 const record = (...fields: unknown[]): unknown => ({ type: 'record', name: 'R', namespace: 'a.b', fields })
-const avro = (...fields: unknown[]): SchemaDefinition => schema('AVRO', record(...fields))
+const avro = (...fields: unknown[]) => schema('AVRO', record(...fields))
 const a = { name: 'a', type: 'int' }
 const b = { name: 'b', type: 'int' }
 const bWithDefault = { name: 'b', type: 'int', default: 1 }
@@ -172,7 +176,7 @@ describe('definitions that are refused', () => {
     ['no JSON', 'AVRO', '{not json'],
     ['no type', 'AVRO', '{"type":"odd"}'],
     ['unknown reference', 'JSON', record({ name: 'x', type: 'Unknown' })],
-    ['defined twice', 'AVRO', record(enumOf('A'), { name: 'f', type: { type: 'enum', name: 'E', symbols: ['A'] } })],
+    ['defined twice', 'AVRO', record(enumOf('A'), { name: 'f', type: { type: 'enum', name: 'E', symbols: ['B'] } })],
     ['nested too deeply', 'AVRO', deep(5000)],
     ['data of a primitive', 'INT32', 'x'],
     ['half a key', 'KEY_VALUE', '\0\0\0\u0009x'],
@@ -200,6 +204,33 @@ describe('definitions that are refused', () => {
     expect(() => {
       checkCompatible([avro(a)], next, 'BACKWARD')
     }).toThrow(/the default of field 'f'.* is no record a\.b\.L40/)
+  })
+
+  test('a type may be repeated where Java does not see the difference', () => {
+    const namedE = (field: string, ...symbols: string[]): unknown => ({
+      name: field,
+      type: { type: 'enum', name: 'E', symbols }
+    })
+    validateSchema(avro(namedE('a', 'A'), namedE('b', 'A')))
+    expect(() => {
+      validateSchema(avro(namedE('a', 'A'), namedE('b', 'B')))
+    }).toThrow("'a.b.E' is defined twice")
+    validateSchema(avro({ name: 'inner', type: { type: 'record', name: 'R', fields: [a] } }))
+  })
+
+  test('a text that is no number is no default of one', () => {
+    validateSchema(avro({ name: 'd', type: 'double', default: '1.5' }))
+    expect(() => {
+      validateSchema(avro({ name: 'd', type: 'double', default: 'x' }))
+    }).toThrow("the default of field 'd' is no number")
+  })
+
+  test('aliases do not stand between a schema and itself, and may give no name twice', () => {
+    const swapped = avro({ ...a, aliases: ['b'] }, { ...b, type: 'string', aliases: ['a'] })
+    expect(verdict(swapped, { ...swapped, data: Buffer.from(` ${swapped.data.toString()}`) }, 'FULL')).toBe('yes')
+    expect(() => {
+      checkCompatible([avro(a, b)], avro({ name: 'b', type: 'int', aliases: ['a'] }), 'BACKWARD')
+    }).toThrow('an alias gives two fields of record a.b.R one name')
   })
 
   test('unions of many records are compared up to a bound', () => {

@@ -47,23 +47,25 @@ function ourAnswer({ before, after }: CompatibilityCase): Omit<PulsarAnswer, 're
       validateSchema(schema)
     })
   )
+  const found = problemOf(() => existing.findIndex(schema => isSameText(schema, definitionOf(after))))
+  const version = 'code' in found ? '422' : found.result
   const parsed = problemOf(() => {
     const schema = definitionOf(after)
     validateSchema(schema)
     return schema
   })
-  if ('code' in parsed) return { fits: [], version: -1, added: '422' }
+  if ('code' in parsed) return { fits: [], version, added: '422' }
   const candidate = parsed.result
   const doesFit = (strategy: CompatibilityStrategy): boolean =>
     isTaken(() => {
       checkCompatible(existing, candidate, strategy)
     })
   const known = existing.findIndex(schema => isSameSchema(schema, candidate))
-  const version = known >= 0 ? known : existing.length
+  const next = known >= 0 ? known : existing.length
   return {
     fits: COMPATIBILITY_STRATEGIES.filter(doesFit),
-    version: existing.findIndex(schema => isSameText(schema, candidate)),
-    added: known >= 0 || doesFit('FULL') ? `200, version ${version}` : '409'
+    version,
+    added: known >= 0 || doesFit('FULL') ? `200, version ${next}` : '409'
   }
 }
 

@@ -16,7 +16,7 @@ const ODD_DEFAULT = {
   why: 'it is refused either way: Apache Pulsar answers with an internal error'
 }
 const INVALID = {
-  ours: { version: -1, added: '422' },
+  ours: { version: '422', added: '422' },
   why: 'it is refused either way: Apache Pulsar answers with an internal error'
 }
 
