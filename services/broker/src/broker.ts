@@ -305,7 +305,8 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const { settings, metadata, clock } = options
   const namespaces = await NamespaceService.open({ store: metadata, settings, clock, cluster: clusterOf(settings) })
   const registry = new SchemaRegistry({ store: metadata, clock })
-  const schemas = new TopicSchemas({ registry, policies: namespaces.policies, settings })
+  const { policies, topics } = namespaces
+  const schemas = new TopicSchemas({ registry, policies, topics, settings })
   const dynamicSettings = new DynamicSettings({ store: metadata, settings, logger: options.logger })
   await dynamicSettings.start()
   const instance = await takeInstance(metadata)

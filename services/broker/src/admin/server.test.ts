@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { AdminWorld } from './testing/admin-world.ts'
 
 let admin: AdminWorld
@@ -85,6 +85,22 @@ describe('schemas', () => {
     await admin.call('POST', 'schemas/public/default/kv/schema', body)
     const { data } = (await admin.call('GET', 'schemas/public/default/kv/schema')).body as { data: string }
     expect(JSON.parse(data)).toEqual({ key: '', value: JSON.parse(avro('a')) as unknown })
+  })
+
+  test('a strategy of the topic is what counts for it', async () => {
+    const own = admin.topic('ownstrategy')
+    const path = 'schemas/public/default/ownstrategy'
+    await admin.call('PUT', own)
+    await admin.call('POST', `${path}/schema`, { type: 'AVRO', schema: avro('a') })
+    const changed = { type: 'AVRO', schema: avro('b') }
+    expect(await admin.told('POST', `${path}/schema`, changed)).toMatch(/^409 /)
+    const set = await admin.call('PUT', `${own}/schemaCompatibilityStrategy`, '"ALWAYS_COMPATIBLE"')
+    expect(set).toMatchObject({ status: 204 })
+    const answer = { compatibility: true, schemaCompatibilityStrategy: 'ALWAYS_COMPATIBLE' }
+    await vi.waitFor(async () => {
+      expect((await admin.call('POST', `${path}/compatibility`, changed)).body).toEqual(answer)
+    })
+    expect((await admin.call('POST', `${path}/schema`, changed)).body).toEqual({ version: { version: 1 } })
   })
 
   test('go with their topic', async () => {

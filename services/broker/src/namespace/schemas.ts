@@ -15,20 +15,28 @@ import type { ClientSchema, SchemaDoor, StoredSchema } from '../connection/schem
 import { brokerError } from '../errors.ts'
 import type { PolicyStore } from './policies.ts'
 import type { TopicName } from './topic-name.ts'
+import type { TopicRecords } from './topic-records.ts'
 
 /** What the registry calls a topic: partitions share the schemas of their topic, and both domains share a name's. */
 export function schemaNameOf(topic: TopicName): string {
   return `${topic.namespace}/${topic.base.encodedLocalName}`
 }
 
-/** The registry under the policies of each topic's namespace, for connections. */
+/** The registry under the policies of each topic, for connections. */
 export class TopicSchemas implements SchemaDoor {
   readonly registry: SchemaRegistry
   readonly #policies: PolicyStore
+  readonly #topics: Pick<TopicRecords, 'get'>
   readonly #settings: BrokerSettings
 
-  constructor(options: { registry: SchemaRegistry; policies: PolicyStore; settings: BrokerSettings }) {
+  constructor(options: {
+    registry: SchemaRegistry
+    policies: PolicyStore
+    topics: Pick<TopicRecords, 'get'>
+    settings: BrokerSettings
+  }) {
     this.registry = options.registry
+    this.#topics = options.topics
     this.#policies = options.policies
     this.#settings = options.settings
   }
@@ -64,7 +72,10 @@ export class TopicSchemas implements SchemaDoor {
   }
 
   async rules(topic: TopicName): Promise<SchemaRules & { readonly mayAdd: boolean }> {
-    const policies = await this.#policies.effective(topic.namespace)
+    // schemas may come before their topic: then the namespace alone says
+    const record = await this.#topics.get(topic.base)
+    const policies =
+      record === undefined ? await this.#policies.effective(topic.namespace) : await this.#policies.effectiveOf(record)
     const { schemaCompatibilityStrategy: name } = policies
     return {
       strategy: isCompatibilityStrategy(name) ? name : 'FULL',
