@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import type { EntryId, LedgerId } from '@strata/base'
 import fc from 'fast-check'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { test } from 'vitest'
@@ -129,5 +130,21 @@ test('a reader at the tail is answered from memory, one further back from the di
   await add(bookie, 300, 1_999)
   assert.ok(bookie.stats().recentBytes <= 1024 * KIB)
   assert.equal((await readAll(bookie, 1, 299)).end, 'unknown', 'these were written over in memory')
+  await bookie.close()
+})
+
+test('what memory has is not taken for a copy when the node verifies what is on its disk', async () => {
+  const disk = new RecordingDisk()
+  const bookie = await openOn(disk, new MemoryMetadataStore(), { ...SMALL, recentBytes: 1024 * KIB })
+  await add(bookie, 0, 9)
+  const range = { ledgerId: 1 as LedgerId, first: 0 as EntryId, last: 9 as EntryId }
+  const heldNow = async (): Promise<unknown> => (await bookie.inventory({ ...range, verify: true })).held
+  assert.deepEqual(await heldNow(), [{ first: 0, last: 9 }])
+  for (const path of disk.paths.filter(name => name.endsWith('.journal'))) disk.contentOf(path).fill(0, 4_096)
+  assert.deepEqual(
+    (await readAll(bookie, 1, 9)).payloads,
+    Array.from({ length: 10 }, (_, i) => payload(i))
+  )
+  assert.deepEqual(await heldNow(), [])
   await bookie.close()
 })

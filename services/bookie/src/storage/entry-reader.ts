@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert'
 import type { EntryId } from '@strata/base'
 import type { StoredEntry } from '@strata/ledger-client'
 import { systemCode } from '../errors.ts'
@@ -28,6 +29,8 @@ export interface ReadRange {
   readonly every?: number
   readonly bytesMax: number
   readonly entriesMax: number
+  /** What memory has of them does not count: whether the disk has them is the question. */
+  readonly fromDisk?: boolean
 }
 
 /** 'missing': the index has no such entry. 'unreadable': it has, and the bytes are not there or not right. */
@@ -63,7 +66,12 @@ export class EntryReader {
     let region: Region | undefined
     for (const [i, location] of locations.entries()) {
       const entryId = (range.first + i * every) as EntryId
-      if (!isWithin(region, location)) region = await this.#regionFor(locations, i, isSequential)
+      if (!isWithin(region, location)) {
+        region =
+          range.fromDisk === true
+            ? await this.#diskRegion(locations, i)
+            : await this.#regionFor(locations, i, isSequential)
+      }
       const entry = parse(region, location, ledger, entryId) ?? (await this.#readAgain(ledger, entryId, location))
       if (entry === undefined) return { entries, end: 'unreadable' }
       entries.push(entry)
@@ -106,27 +114,14 @@ export class EntryReader {
     const firstEnd = offset + recordBytes(first.payloadBytes)
     const cached = this.#cache.find(file, offset, firstEnd)
     if (cached !== undefined) return cached
-    let end = firstEnd
-    let usedBytes = firstEnd - offset
-    for (let i = from + 1; i < locations.length; i++) {
-      const next = locations[i]
-      if (next?.file !== file || next.offset < end || next.offset > end + GAP_BYTES_MAX) break
-      const nextEnd = next.offset + recordBytes(next.payloadBytes)
-      if (nextEnd - offset > REGION_BYTES_MAX) break
-      end = nextEnd
-      usedBytes += nextEnd - next.offset
-    }
+    const stretch = stretchFrom(locations, from)
+    const { isSparse } = stretch
+    let { end } = stretch
     const { recent } = this.#options
     const held = recent?.endOf(file, offset) ?? 0
     if (recent !== undefined && held >= firstEnd) {
-      return {
-        file,
-        start: offset,
-        isSparse: usedBytes * 2 < end - offset,
-        bytes: recent.copy(file, offset, Math.min(end, held))
-      }
+      return { file, start: offset, isSparse, bytes: recent.copy(file, offset, Math.min(end, held)) }
     }
-    const isSparse = usedBytes * 2 < end - offset
     const { readAheadBytes, files } = this.#options
     const isAhead = isSequential && end - offset < readAheadBytes
     if (isAhead) end = Math.max(end, Math.min(files.get(file)?.end ?? end, offset + readAheadBytes))
@@ -134,6 +129,13 @@ export class EntryReader {
     // A sparse region is full of other ledgers' entries, whose readers are likely to come by as well.
     if ((isAhead || isSparse) && region !== undefined) this.#cache.add(region)
     return region
+  }
+
+  async #diskRegion(locations: readonly Location[], from: number): Promise<Region | undefined> {
+    const first = locations[from]
+    return first === undefined
+      ? undefined
+      : this.#load(first.file, { start: first.offset, ...stretchFrom(locations, from) })
   }
 
   async #load(
@@ -176,6 +178,24 @@ export class EntryReader {
     onUnreadable({ ledgerId: ledger.ledgerId, entryId, file, path, offset, reason })
     return undefined
   }
+}
+
+/** How far entries follow each other from one on, with no wide gap between, and whether that is mostly others' bytes. */
+function stretchFrom(locations: readonly Location[], from: number): { end: number; isSparse: boolean } {
+  const first = locations[from]
+  assert(first !== undefined)
+  const { file, offset } = first
+  let end = offset + recordBytes(first.payloadBytes)
+  let usedBytes = end - offset
+  for (let i = from + 1; i < locations.length; i++) {
+    const next = locations[i]
+    if (next?.file !== file || next.offset < end || next.offset > end + GAP_BYTES_MAX) break
+    const nextEnd = next.offset + recordBytes(next.payloadBytes)
+    if (nextEnd - offset > REGION_BYTES_MAX) break
+    end = nextEnd
+    usedBytes += nextEnd - next.offset
+  }
+  return { end, isSparse: usedBytes * 2 < end - offset }
 }
 
 function isWithin(region: Region | undefined, { file, offset, payloadBytes }: Location): boolean {

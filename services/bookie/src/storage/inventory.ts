@@ -116,14 +116,14 @@ function freshEntries(tails: readonly (EntryTail | undefined)[], { first, last }
   return fresh
 }
 
-/** Reads what is listed, until the bytes of one answer are used up. */
+/** Reads what is listed, from the disk, until the bytes of one answer are used up. */
 async function readable(ledger: LedgerState, listed: Inventory, { reader }: InventoryDoors): Promise<Inventory> {
   const ranges = new RangeList()
   let bytesLeft = VERIFIED_BYTES_MAX
   for (const { first, last } of listed.held) {
     for (let next: number = first; next <= last;) {
       if (bytesLeft <= 0) return { held: ranges.list(), through: (next - 1) as EntryId }
-      const limits = { last, bytesMax: READ_BYTES_MAX, entriesMax: PAGE_SLOTS }
+      const limits = { last, bytesMax: READ_BYTES_MAX, entriesMax: PAGE_SLOTS, fromDisk: true }
       const { entries, end } = await reader.read(ledger, { first: next as EntryId, ...limits })
       for (const { entryId, payload } of entries) {
         ranges.add(entryId)
