@@ -11,6 +11,7 @@ export {
 } from './decide.ts'
 export { authError, isAuthError, type AuthErrorCode } from './errors.ts'
 export { GrantStore, ROLE_CHARS_MAX, type GrantScope } from './grants.ts'
+export { readKeySource } from './key-source.ts'
 export { certificateOf, type ClientCertificate, type Identity } from './identity.ts'
 export { namesOf } from './names.ts'
 export { ACTIONS, isAction, type Action, type Permission } from './permission.ts'

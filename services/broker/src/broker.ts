@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { randomUUID } from 'node:crypto'
 import { BytePool, reasonOf, type Clock, type Logger } from '@strata/base'
+import { GrantStore } from '@strata/auth'
 import type { Entry, ManagedLedgerFactory } from '@strata/managed-ledger'
 import type { MetadataStore } from '@strata/metadata'
 import { SchemaRegistry } from '@strata/schema'
@@ -9,8 +10,11 @@ import { DynamicSettings } from './config/dynamic-settings.ts'
 import { BrokerBalance } from './balance/broker-balance.ts'
 import { placedLogs } from './balance/placed-logs.ts'
 import type { BrokerSettings } from './config/settings.ts'
+import { Guard } from './auth/guard.ts'
+import { peerHeaders } from './auth/peer-credentials.ts'
+import { Revocations } from './auth/revocations.ts'
 import { AssemblyGate } from './connection/assembly-gate.ts'
-import type { ConnectionServices } from './connection/context.ts'
+import type { ConnectionContext, ConnectionServices } from './connection/context.ts'
 import { Listeners } from './connection/listeners.ts'
 import { Flusher } from './connection/output.ts'
 import { ConnectionServer } from './connection/server.ts'
@@ -59,6 +63,8 @@ interface BrokerParts {
   readonly schemas: TopicSchemas
   readonly dynamicSettings: DynamicSettings
   readonly instance: number
+  readonly guard: Guard | undefined
+  readonly grants: GrantStore
 }
 
 /** Serves the binary protocol. HTTP is put beside it by whoever composes the process, over `topics` and `namespaces`. */
@@ -77,6 +83,9 @@ export class Broker {
   readonly peers: HttpPeers
   readonly blocks: TimedBlocks
   readonly balance: BrokerBalance
+  /** Undefined while authentication is off. */
+  readonly guard: Guard | undefined
+  readonly grants: GrantStore
   readonly lookups = { pending: 0 }
   /** No other broker ever serves its cluster. */
   readonly isAlone: boolean
@@ -85,6 +94,7 @@ export class Broker {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #server: ConnectionServer
+  readonly #revocations: Revocations | undefined
   readonly #ownership: StartableOwnership
   readonly #suspension = { isOn: false }
   #isDraining = false
@@ -96,6 +106,8 @@ export class Broker {
     this.namespaces = parts.namespaces
     this.schemas = parts.schemas
     this.dynamicSettings = parts.dynamicSettings
+    this.guard = parts.guard
+    this.grants = parts.grants
     this.#clock = clock
     this.#logger = logger
     this.listeners = new Listeners(settings)
@@ -109,7 +121,7 @@ export class Broker {
     })
     this.#ownership = options.ownership ?? new SoleOwnership({ metadata: options.metadata, clock })
     this.isAlone = options.ownership === undefined
-    this.peers = new HttpPeers({ clock })
+    this.peers = new HttpPeers({ clock, headers: peerHeaders(settings) })
     this.balance = new BrokerBalance({
       ...{ store: options.metadata, clock, logger, settings, peers: this.peers },
       topics: () => this.topics.values(),
@@ -124,13 +136,11 @@ export class Broker {
       policies: parts.namespaces.policies,
       logs: placedLogs(options.logs, namespace => this.balance.nodesOf(namespace)),
       stamps: stampKindsOf(settings.brokerEntryMetadataInterceptors),
-      forget: async name => {
-        await parts.namespaces.policies.forgetTopic(name)
-        await parts.schemas.forget(name)
-      }
+      forget: name => forgetTopic(parts, name)
     })
     this.blocks = new TimedBlocks({ clock, topics: this.topics })
     this.sweeper = new TopicSweeper({ registry: this.topics, records: parts.namespaces.topics, settings })
+    this.#revocations = this.#createRevocations()
     this.#server = new ConnectionServer(this.#servicesOf(parts.instance))
   }
 
@@ -237,6 +247,9 @@ export class Broker {
     this.blocks.close()
     this.balance.close()
     this.dynamicSettings.close()
+    this.#revocations?.close()
+    this.guard?.close()
+    this.grants.close()
     await this.namespaces.close()
     this.#logger.info({ event: 'broker.closed' }, 'the broker is closed')
   }
@@ -276,6 +289,13 @@ export class Broker {
     }
   }
 
+  #createRevocations(): Revocations | undefined {
+    const access = this.guard?.access
+    if (access === undefined) return undefined
+    const connections = (): Iterable<ConnectionContext> => this.#server.connections()
+    return new Revocations({ access, clock: this.#clock, logger: this.#logger, connections })
+  }
+
   #servicesOf(instance: number): ConnectionServices {
     let nextName = 0
     return {
@@ -295,6 +315,8 @@ export class Broker {
       ports: this.ports,
       publishing: { connections: 0 },
       assembly: this.assembly,
+      guard: this.guard,
+      revocations: this.#revocations,
       producerName: () => `${this.settings.clusterName}-${instance}-${nextName++}`
     }
   }
@@ -309,8 +331,11 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const schemas = new TopicSchemas({ registry, policies, topics, settings })
   const dynamicSettings = new DynamicSettings({ store: metadata, settings, logger: options.logger })
   await dynamicSettings.start()
+  const grants = new GrantStore(metadata)
+  await grants.start()
+  const guard = await Guard.open({ settings, store: metadata, grants, namespaces, clock })
   const instance = await takeInstance(metadata)
-  return new Broker(options, { namespaces, schemas, dynamicSettings, instance })
+  return new Broker(options, { namespaces, schemas, dynamicSettings, instance, guard, grants })
 }
 
 /** How other clusters would reach this one, as far as the settings say. */
@@ -333,6 +358,14 @@ async function takeInstance(metadata: MetadataStore): Promise<number> {
   })
   if (!result.committed) throw new Error('a transaction without compares did not commit')
   return result.revision
+}
+
+/** What else is kept under the name of a topic that is being deleted. */
+async function forgetTopic({ namespaces, schemas, grants }: BrokerParts, name: TopicName): Promise<void> {
+  const { namespace, domain, localName } = name
+  await namespaces.policies.forgetTopic(name)
+  await schemas.forget(name)
+  await grants.removeAll({ kind: 'topic', namespace, domain, localName })
 }
 
 function environmentOf(

@@ -1,4 +1,6 @@
 import type { Clock, Logger } from '@strata/base'
+import type { GrantStore } from '@strata/auth'
+import type { Guard } from '../auth/guard.ts'
 import type { BrokerBalance } from '../balance/broker-balance.ts'
 import type { DynamicSettings } from '../config/dynamic-settings.ts'
 import type { BrokerSettings } from '../config/settings.ts'
@@ -34,6 +36,9 @@ export interface AdminBackend {
   readonly topics: AdminTopics
   readonly schemas: TopicSchemas
   readonly dynamicSettings: DynamicSettings
+  /** Undefined while authentication is off. */
+  readonly guard: Guard | undefined
+  readonly grants: GrantStore
   /** Ports as they were bound. */
   readonly ports: { readonly broker: number; web: number }
   readonly listeners: {

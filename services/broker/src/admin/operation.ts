@@ -14,6 +14,8 @@ export interface AdminRequest {
   /** IP addresses of both ends. */
   readonly localAddress: string
   readonly remoteAddress: string
+  /** Who asks, and for whom; all of them must be allowed. Undefined while authentication is off. */
+  readonly roles?: readonly string[]
 }
 
 export interface AdminReply {

@@ -1,26 +1,9 @@
+import type { Permission } from '@strata/auth'
 import type { Operation } from './operation.ts'
 import type { Scope } from './scope.ts'
 import type { Shape } from './shapes.ts'
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
-
-/**
- * Who may ask. `open`: anybody, known or not. `authenticated`: anybody who is known. `superuser`. `tenant-admin`: of the tenant
- * in the path. The rest are grants on the namespace, topic or subscription of the path; `lookup` is to produce or to consume.
- * Tenant admins may what a grant allows, super users may everything.
- */
-export type Permission =
-  | 'open'
-  | 'authenticated'
-  | 'superuser'
-  | 'tenant-admin'
-  | 'lookup'
-  | 'produce'
-  | 'consume'
-  | 'packages'
-  | 'functions'
-  | 'sources'
-  | 'sinks'
 
 /** One method of one path: what is served, who answers it, who may ask, and what goes in and out. */
 export interface Route {
@@ -32,6 +15,7 @@ export interface Route {
   readonly operation: Operation
   /** `local` where nothing else is said. */
   readonly scope?: Scope
+  /** Who may ask: of the tenant, namespace, topic and subscription of the path. */
   readonly permission: Permission
   /** For descriptions: an operation reads its body itself. Absent: there is none. */
   readonly body?: Shape

@@ -1,9 +1,11 @@
 import { strict as assert } from 'node:assert'
 import type { AddressInfo } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Permission } from '@strata/auth'
 import { reasonOf, type Clock, type Logger } from '@strata/base'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { SERVER_VERSION, type Broker } from '../broker.ts'
+import { credentialsOf, requireRoute, rolesOfRequest } from '../auth/http-gate.ts'
 import type { AdminBackend } from './backend.ts'
 import type { AdminReply, AdminRequest, Operation } from './operation.ts'
 import { answerOf } from './rest-error.ts'
@@ -48,6 +50,8 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     topics: broker.topics,
     schemas: broker.schemas,
     dynamicSettings: broker.dynamicSettings,
+    guard: broker.guard,
+    grants: broker.grants,
     ports: broker.ports,
     listeners: broker.listeners,
     get connections() {
@@ -134,7 +138,7 @@ export class AdminServer {
     })
   }
 
-  #add({ method, path, operation, scope = 'local' }: Route): void {
+  #add({ method, path, operation, permission, scope = 'local' }: Route): void {
     // an own route for each domain keeps others from standing for one
     const paths = path.includes(':domain')
       ? DOMAINS.map(domain => [path.replace(':domain', domain), domain])
@@ -142,7 +146,7 @@ export class AdminServer {
     for (const [url = '', domain = ''] of paths) {
       this.#paths.push({ method, pattern: patternOf(url) })
       const handler = (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
-        this.#run({ request, reply, method, domain }, operation, scope)
+        this.#run({ request, reply, method, domain }, operation, { scope, permission })
       this.#app.route({ method, url, handler })
     }
   }
@@ -155,7 +159,7 @@ export class AdminServer {
       domain
     }: { request: FastifyRequest; reply: FastifyReply; method: Method; domain: string },
     operation: Operation,
-    scope: Scope
+    { scope, permission }: { scope: Scope; permission: Permission }
   ): Promise<FastifyReply> {
     const params = { ...(request.params as Record<string, string>), ...(domain === '' ? {} : { domain }) }
     const adminRequest: AdminRequest = {
@@ -168,8 +172,9 @@ export class AdminServer {
       localAddress: request.socket.localAddress ?? '127.0.0.1',
       remoteAddress: request.socket.remoteAddress ?? '127.0.0.1'
     }
-    const other = await elsewhere(adminRequest, scope)
-    return send(reply, other === undefined ? await operation(adminRequest) : redirect(adminRequest, other))
+    const known = await admitted(adminRequest, request, permission)
+    const other = await elsewhere(known, scope)
+    return send(reply, other === undefined ? await operation(known) : redirect(known, other))
   }
 
   /** A path that exists under another method is told from one that does not exist. */
@@ -196,6 +201,17 @@ export class AdminServer {
     }
     return reply.code(answer.status).send({ reason: answer.reason })
   }
+}
+
+/** Before anything else is looked at: who may not ask learns nothing, not even what exists. @throws RestError 401, 403 */
+async function admitted(request: AdminRequest, http: FastifyRequest, declared: Permission): Promise<AdminRequest> {
+  const { guard, settings } = request.backend
+  const isMetrics = http.routeOptions.url === '/metrics'
+  const permission = isMetrics && settings.authenticateMetricsEndpoint ? 'authenticated' : declared
+  if (guard === undefined || permission === 'open') return request
+  const known = { ...request, roles: await rolesOfRequest(guard, credentialsOf(http.headers), request) }
+  await requireRoute(known, permission)
+  return known
 }
 
 /** Parameters as they match: `:name` is any segment, `:name(^…$)` what it says. */

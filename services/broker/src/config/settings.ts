@@ -1,5 +1,6 @@
 import { boolean, number, text, type SettingsOf } from '@strata/base'
 import { COMPATIBILITY_STRATEGIES } from '@strata/schema'
+import { authSettings } from './auth-settings.ts'
 import { balanceSettings } from './balance-settings.ts'
 
 /** Every key of the broker, by Apache Pulsar's names and with its meaning. The only place where they are declared. */
@@ -334,9 +335,10 @@ export const brokerSettings = {
   }),
   exposePublisherStats: boolean({ default: true, dynamic: true, doc: 'Show publishers in topic stats.' }),
 
+  // who may do what
+  ...authSettings,
+
   // what Strata does not have yet: only the value that switches it off
-  authenticationEnabled: boolean({ default: false, doc: 'Ask clients who they are. Not available yet: only false.' }),
-  authorizationEnabled: boolean({ default: false, doc: 'Check what a client may do. Not available yet: only false.' }),
   brokerDeduplicationEnabled: boolean({
     default: false,
     doc: 'Drop messages sent twice. Not available yet: only false.'
@@ -354,8 +356,6 @@ export type BrokerSettings = SettingsOf<typeof brokerSettings>
 
 /** Switches that must stay off: a `true` is refused by name, never ignored. */
 const UNAVAILABLE_SWITCHES = [
-  'authenticationEnabled',
-  'authorizationEnabled',
   'brokerDeduplicationEnabled',
   'delayedDeliveryEnabled',
   'transactionCoordinatorEnabled',

@@ -20,6 +20,7 @@ import {
 } from '@strata/wire'
 import type { Delivery } from '../contract.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
+import type { Session } from '../auth/session.ts'
 import { brokerError, brokerErrors, wireErrorOf, type BrokerErrorCode } from '../errors.ts'
 import { asClientError, wireAnswerOf } from '../topic/client-error.ts'
 import type { Publication } from '../topic/publication.ts'
@@ -101,6 +102,7 @@ export class Connection implements ConnectionContext, FrameHandler {
   readonly consumerGenerations = new GenerationsHeld(CONSUMERS_MAX)
   readonly cancellations = new Map<ProducerSlot, () => void>()
   client: ClientInfo = UNKNOWN_CLIENT
+  session: Session | undefined
   readonly #socket: Socket
   readonly #output: Output
   readonly #inflow: Inflow
@@ -113,7 +115,7 @@ export class Connection implements ConnectionContext, FrameHandler {
   readonly #flow = new FlowView()
   readonly #closedProducers: ClosedProducers
   readonly #onClosed: (connection: Connection) => void
-  #state: 'start' | 'connected' | 'closed' = 'start'
+  #state: 'start' | 'introduced' | 'connected' | 'closed' = 'start'
   #pendingRequests = 0
 
   constructor(options: ConnectionOptions) {
@@ -235,16 +237,19 @@ export class Connection implements ConnectionContext, FrameHandler {
   #onCommand(buffer: Buffer, start: number, end: number): void {
     const command = decodeCommand(buffer, start, end)
     if (command.type === CONNECT && command.case === 'connect') {
-      if (this.#state === 'start') handleConnect(this, command.value)
-      else this.close('CONNECT on a connection that is connected')
+      if (this.#state === 'start') {
+        this.#state = 'introduced'
+        handleConnect(this, command.value)
+      } else this.close('CONNECT on a connection that is connected')
       return
     }
-    if (this.#state === 'start') this.close(`command ${command.case} before CONNECT`)
-    else if (this.#state === 'connected') handleCommand(this, command)
+    if (this.#state === 'connected') handleCommand(this, command)
+    else if (this.#state !== 'closed') this.close(`command ${command.case} before CONNECT`)
   }
 
-  becomeConnected(client: ClientInfo): void {
+  becomeConnected(client: ClientInfo, session: Session | undefined): void {
     this.client = client
+    this.session = session
     this.#state = 'connected'
     this.logger.info(
       { event: 'connection.opened', client: client.version, protocolVersion: client.protocolVersion },
@@ -406,6 +411,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.#keepAlive.stop()
     this.#assembly.close()
     this.#output.close()
+    this.session?.stop()
     leaveTopics(this)
     // What was written goes out first, unless the peer does not read it.
     this.#socket.destroySoon()

@@ -1,5 +1,7 @@
 import type { BytePool, Clock, Logger } from '@strata/base'
 import type { CommandInit, CommandName } from '@strata/wire'
+import type { Guard } from '../auth/guard.ts'
+import type { Session } from '../auth/session.ts'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { Consumer, ConsumerConnection } from '../contract.ts'
 import type { NamespaceService } from '../namespace/namespace-service.ts'
@@ -42,6 +44,10 @@ export interface ConnectionServices {
   /** Connections that hold publications, for fair shares of the ingest pool. */
   readonly publishing: { connections: number }
   readonly assembly: AssemblyGate
+  /** Undefined while authentication is off. */
+  readonly guard: Guard | undefined
+  /** Undefined while authorization is off. */
+  readonly revocations: { noticed(scope: string): void } | undefined
 }
 
 /** What the client said of itself in CONNECT. */
@@ -51,6 +57,7 @@ export interface ClientInfo {
   readonly supportsBrokerEntryMetadata: boolean
   readonly supportsPartialProducer: boolean
   readonly supportsTopicWatchers: boolean
+  readonly supportsAuthRefresh: boolean
 }
 
 export const UNKNOWN_CLIENT: ClientInfo = {
@@ -58,7 +65,8 @@ export const UNKNOWN_CLIENT: ClientInfo = {
   protocolVersion: 0,
   supportsBrokerEntryMetadata: false,
   supportsPartialProducer: false,
-  supportsTopicWatchers: false
+  supportsTopicWatchers: false,
+  supportsAuthRefresh: false
 }
 
 export type ProducerSlot =
@@ -69,6 +77,8 @@ export type ConsumerSlot =
   { readonly kind: 'creating' } | { readonly kind: 'ready'; readonly consumer: Consumer; readonly topic: Topic }
 
 export interface WatcherSlot {
+  /** `tenant/namespace` */
+  readonly namespace: string
   close(): void
 }
 
@@ -86,6 +96,8 @@ export interface ConnectionContext extends ConsumerConnection, ProducerConnectio
   readonly clientVersion: string
   readonly logger: Logger
   readonly client: ClientInfo
+  /** Who the client is; undefined while authentication is off, and until it is known. */
+  readonly session: Session | undefined
   readonly isClosed: boolean
   readonly producers: Map<number, ProducerSlot>
   readonly consumers: Map<number, ConsumerSlot>
@@ -96,7 +108,7 @@ export interface ConnectionContext extends ConsumerConnection, ProducerConnectio
   /** Ends the wait of producers that are not ready yet. */
   readonly cancellations: Map<ProducerSlot, () => void>
   /** CONNECT was accepted. */
-  becomeConnected(client: ClientInfo): void
+  becomeConnected(client: ClientInfo, session: Session | undefined): void
   reply<Name extends CommandName>(name: Name, init: CommandInit<Name>): void
   sendAckResponse(consumerId: number, requestIdLow: number, requestIdHigh: number): void
   /** ERROR for a request. */

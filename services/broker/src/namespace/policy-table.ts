@@ -1,3 +1,4 @@
+import { accessPolicies, type AccessPolicies } from './policy-access.ts'
 import { lifetimePolicies, type LifetimePolicies } from './policy-lifetimes.ts'
 import { limitPolicies, type LimitPolicies } from './policy-limits.ts'
 import { placePolicies, type PlacePolicies } from './policy-places.ts'
@@ -8,7 +9,14 @@ import { storedPolicies, type StoredPolicies } from './policy-stored.ts'
 
 /** Values as the admin API takes and shows them, by the policy's name: that of its row, and of its path at a namespace. */
 export interface PolicyValues
-  extends LifetimePolicies, LimitPolicies, RatePolicies, SchemaPolicies, PlacePolicies, StoredPolicies {}
+  extends
+    LifetimePolicies,
+    LimitPolicies,
+    RatePolicies,
+    SchemaPolicies,
+    AccessPolicies,
+    PlacePolicies,
+    StoredPolicies {}
 
 export type PolicyName = keyof PolicyValues
 
@@ -18,6 +26,7 @@ export const policyTable: PolicySpecs<PolicyValues> = {
   ...schemaPolicies,
   ...limitPolicies,
   ...ratePolicies,
+  ...accessPolicies,
   ...storedPolicies,
   ...placePolicies
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '@strata/base'
 import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf'
-import { transactUntilAnswered, type MetadataStore } from '@strata/metadata'
+import { transactUntilAnswered, type Compare, type MetadataStore } from '@strata/metadata'
 import {
   ClusterRowSchema,
   NamespaceRowSchema,
@@ -160,6 +160,18 @@ export class Tenancy {
       replicationClusters: row.replicationClusters,
       isDeleting: row.deleting ?? false
     }
+  }
+
+  /**
+   * What a change compares that must not outlive the namespace.
+   * @throws NamespaceError NAMESPACE_NOT_FOUND, also of one that is being deleted
+   */
+  async fenceOf(namespace: string): Promise<Compare> {
+    const record = await this.#store.get(keys.namespace(namespace))
+    if (record === undefined || decodeRow(NamespaceRowSchema, record).deleting === true) {
+      throw namespaceError('NAMESPACE_NOT_FOUND', 'Namespace does not exist')
+    }
+    return { key: record.key, version: record.version }
   }
 
   /**

@@ -29,10 +29,13 @@ const TIMEOUT_MS = 30_000
  */
 export class HttpPeers implements RemoteTopics {
   readonly #clock: Clock
+  readonly #headers: Readonly<Record<string, string>>
   readonly #ending = new AbortController()
 
-  constructor(options: { clock: Clock }) {
+  /** `headers` say who asks. */
+  constructor(options: { clock: Clock; headers?: Readonly<Record<string, string>> }) {
     this.#clock = options.clock
+    this.#headers = options.headers ?? {}
   }
 
   /** Whatever the other one answers. @throws BrokerError MetadataError: it does not */
@@ -46,8 +49,8 @@ export class HttpPeers implements RemoteTopics {
         method: request.method,
         signal: AbortSignal.any([late.signal, this.#ending.signal]),
         ...(request.body === undefined || request.body.length === 0
-          ? {}
-          : { body: new Uint8Array(request.body), headers: { 'content-type': 'application/json' } })
+          ? { headers: this.#headers }
+          : { body: new Uint8Array(request.body), headers: { ...this.#headers, 'content-type': 'application/json' } })
       })
       return {
         status: answer.status,

@@ -63,8 +63,20 @@ export async function removeDynamicValue(request: AdminRequest): Promise<AdminRe
 
 export function runtimeConfiguration({ backend }: AdminRequest): AdminReply {
   const settings: BrokerSettings = backend.settings
-  return json(Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, String(value)])))
+  const shown = Object.entries(settings).map(([key, value]) => {
+    const isHidden = SECRET_SETTINGS.has(key) && value !== ''
+    return [key, isHidden ? HIDDEN : String(value)]
+  })
+  return json(Object.fromEntries(shown))
 }
+
+/** They may hold credentials themselves, not only where those are. */
+const SECRET_SETTINGS: ReadonlySet<string> = new Set<keyof BrokerSettings>([
+  'tokenSecretKey',
+  'basicAuthConf',
+  'brokerClientAuthenticationParameters'
+])
+const HIDDEN = '******'
 
 /** Where other tools would find metadata: it is inside, so there is nothing to connect to. */
 export function internalConfiguration(): AdminReply {

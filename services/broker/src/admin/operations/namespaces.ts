@@ -6,6 +6,7 @@ import type { AdminBackend } from '../backend.ts'
 import { bodyOf, done, flag, isObject, json, param, textsOf, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { domainOf, namespaceOf, requiredNamespace } from './names.ts'
+import { authPoliciesOf } from './permissions.ts'
 import { deleteWholeTopic } from './topics.ts'
 
 export async function listNamespaces(request: AdminRequest): Promise<AdminReply> {
@@ -66,6 +67,7 @@ export async function deleteWholeNamespace(
     await tenancy.cancelNamespaceDelete(name)
     throw error
   }
+  await backend.grants.removeAll({ kind: 'namespace', namespace: name })
   await tenancy.finishNamespaceDelete(name)
 }
 
@@ -121,7 +123,7 @@ export async function getNamespacePolicies(request: AdminRequest): Promise<Admin
     return [[field, isByCluster === true ? { [request.backend.settings.clusterName]: value } : value] as const]
   })
   return json({
-    auth_policies: { namespace_auth: {}, destination_auth: {}, subscription_auth_roles: {} },
+    auth_policies: await authPoliciesOf(request, name),
     replication_clusters: info.replicationClusters,
     allowed_clusters: [],
     bundles: await dividedInto(request, name),

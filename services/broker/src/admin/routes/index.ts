@@ -8,6 +8,7 @@ import { brokersRoutes } from './brokers.ts'
 import { clustersRoutes } from './clusters.ts'
 import { lookupRoutes } from './lookup.ts'
 import { namespacesRoutes } from './namespaces.ts'
+import { permissionsRoutes } from './permissions.ts'
 import { policiesRoutes } from './policies.ts'
 import { schemasRoutes } from './schemas.ts'
 import { subscriptionsRoutes } from './subscriptions.ts'
@@ -19,6 +20,7 @@ export const routes: readonly Route[] = [
   ...clustersRoutes,
   ...tenantsRoutes,
   ...namespacesRoutes,
+  ...permissionsRoutes,
   ...policiesRoutes,
   ...topicsRoutes,
   ...subscriptionsRoutes,

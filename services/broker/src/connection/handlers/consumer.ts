@@ -1,5 +1,7 @@
 import { MetadataView, readMessageMetadata, type CommandBody } from '@strata/wire'
 import type { Position } from '@strata/cursor-protocol'
+import { resourceOf } from '../../auth/access.ts'
+import { requireAllowed } from '../../auth/require.ts'
 import { brokerError, brokerErrors } from '../../errors.ts'
 import { PersistentTopic } from '../../topic/persistent-topic.ts'
 import { safeId, type ConnectionContext, type ConsumerSlot } from '../context.ts'
@@ -18,9 +20,8 @@ export function handleRedeliver(
 }
 
 export function handleUnsubscribe(connection: ConnectionContext, request: CommandBody<'unsubscribe'>): void {
-  connection.answer(request.requestId, async () => {
-    const consumerId = safeId(request.consumerId)
-    const { consumer, topic } = readySlot(connection, consumerId)
+  const consumerId = safeId(request.consumerId)
+  answerWithSlot(connection, request, 'unsubscribe', async ({ consumer, topic }) => {
     const { subscription } = consumer
     const isAlone = subscription.consumers.every(other => other === consumer)
     if (!isAlone && !request.force) {
@@ -35,9 +36,7 @@ export function handleUnsubscribe(connection: ConnectionContext, request: Comman
 }
 
 export function handleSeek(connection: ConnectionContext, request: CommandBody<'seek'>): void {
-  connection.answer(request.requestId, async () => {
-    const { consumer } = readySlot(connection, safeId(request.consumerId))
-    const { subscription } = consumer
+  answerWithSlot(connection, request, 'seek', async ({ consumer: { subscription } }) => {
     if (request.messageId !== undefined) {
       const ackSet = ackSetOf(request.messageId.ackSet)
       const position = positionOf(request.messageId)
@@ -85,8 +84,7 @@ export function handleConsumerStats(connection: ConnectionContext, request: Comm
 const NOTHING: Position = { ledgerId: -1, entryId: -1 }
 
 export function handleGetLastMessageId(connection: ConnectionContext, request: CommandBody<'getLastMessageId'>): void {
-  connection.answer(request.requestId, async () => {
-    const { consumer, topic } = readySlot(connection, safeId(request.consumerId))
+  answerWithSlot(connection, request, 'get the last message id', async ({ consumer, topic }) => {
     if (!(topic instanceof PersistentTopic)) {
       throw brokerError('NotAllowedError', 'GetLastMessageId on a non-persistent topic is not allowed')
     }
@@ -110,6 +108,33 @@ function lastBatchIndexOf(payload: Buffer): number {
   const view = new MetadataView()
   readMessageMetadata(payload, 0, payload.length, view)
   return view.isBatch ? view.numMessages - 1 : -1
+}
+
+/**
+ * Its consumer was allowed to subscribe, and is closed within a second of being so no more: what it changes is asked anew. Where
+ * nothing is checked, the work begins in this very call, before any command that came behind.
+ */
+function answerWithSlot(
+  connection: ConnectionContext,
+  request: { readonly requestId: bigint; readonly consumerId: bigint },
+  asking: string,
+  work: (slot: ReadySlot) => Promise<void>
+): void {
+  const consumerId = safeId(request.consumerId)
+  connection.answer(request.requestId, async () => {
+    const slot = readySlot(connection, consumerId)
+    const { topic, consumer } = slot
+    const check = requireAllowed(connection, () => ({
+      permission: 'consume',
+      resource: resourceOf(topic.name, consumer.subscription.name),
+      asking
+    }))
+    if (check === undefined) await work(slot)
+    else {
+      await check
+      await work(readySlot(connection, consumerId))
+    }
+  })
 }
 
 function readySlot(connection: ConnectionContext, consumerId: number): ReadySlot {

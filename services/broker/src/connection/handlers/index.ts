@@ -37,9 +37,11 @@ const handlers: Handlers = {
   watchTopicListClose: handleWatchTopicListClose,
   getSchema: handleGetSchema,
   getOrCreateSchema: handleGetOrCreateSchema,
-  // nobody was challenged
-  authResponse: () => undefined
+  authResponse: (connection, response) => connection.session?.respond(response)
 }
+
+/** What clients send besides CONNECT, SEND, ACK, FLOW, PING and PONG. */
+export const COMMANDS = Object.keys(handlers) as readonly CommandName[]
 
 /**
  * Closes the connection for what only a broker may send, and, as Apache Pulsar's broker does (its decoder takes a type it

@@ -3,6 +3,8 @@ import {
   CommandPartitionedTopicMetadataResponse_LookupType,
   type CommandBody
 } from '@strata/wire'
+import { resourceOf } from '../../auth/access.ts'
+import { requireAllowed } from '../../auth/require.ts'
 import { brokerError, isBrokerError, wireErrorOf } from '../../errors.ts'
 import { isNamespaceError } from '../../namespace/errors.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
@@ -39,6 +41,12 @@ export function handleLookup(connection: ConnectionContext, lookup: CommandBody<
     const listenerName = advertisedListenerName !== '' ? advertisedListenerName : connection.listenerName
     services.lookups.pending++
     try {
+      await requireAllowed(connection, () => ({
+        permission: 'lookup',
+        resource: resourceOf(name),
+        asking: 'Lookup',
+        originalRole: lookup.originalPrincipal
+      }))
       const where = await whereabouts(connection, name, { take: lookup.authoritative })
       const { brokerUrl, brokerUrlTls, isProxied } = urlsFor(connection, where, listenerName)
       connection.lookupListener = listenerName
@@ -132,6 +140,12 @@ export function handlePartitionedMetadata(
     services.lookups.pending++
     try {
       const name = TopicName.parse(request.topic)
+      await requireAllowed(connection, () => ({
+        permission: 'lookup',
+        resource: resourceOf(name),
+        asking: 'Get Partition Metadata',
+        originalRole: request.originalPrincipal
+      }))
       const mayCreate = request.metadataAutoCreationEnabled
       const partitions = await services.namespaces.topics.partitionsOf(name, { mayCreate })
       connection.reply('partitionMetadataResponse', {

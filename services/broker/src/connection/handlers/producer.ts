@@ -1,5 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { ProducerAccessMode, type CommandBody } from '@strata/wire'
+import { resourceOf } from '../../auth/access.ts'
+import { decideAgain, requireAllowed } from '../../auth/require.ts'
 import { brokerError } from '../../errors.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
 import type { EnsureOptions } from '../../namespace/topic-records.ts'
@@ -56,6 +58,13 @@ interface Creation {
 async function create(connection: ConnectionContext, creation: Creation): Promise<void> {
   const { request, name, producerId, slot } = creation
   const { services } = connection
+  const sinceVersion = connection.session?.accessVersion
+  await requireAllowed(connection, () => ({
+    permission: 'produce',
+    resource: resourceOf(name),
+    asking: 'Produce'
+  }))
+  await requireInitialSubscription(connection, creation)
   const returning = returningOf(connection, creation)
   const topic = await services.topics.load(name, { mayCreate: true, returning })
   if (topic.policies.encryptionRequired && !request.encrypted) {
@@ -94,6 +103,18 @@ async function create(connection: ConnectionContext, creation: Creation): Promis
   connection.producers.set(producerId, { kind: 'ready', producer, topic })
   connection.producerGenerations.note(producerId, name, services.topics.generationOf(topic))
   replySuccess(connection, request, producer, true)
+  decideAgain(connection, sinceVersion, name.namespace)
+}
+
+/** A subscription is made for those who may consume; producing alone does not let anybody keep messages for ever. */
+function requireInitialSubscription(connection: ConnectionContext, { request, name }: Creation): unknown {
+  const subscription = request.initialSubscriptionName
+  if (subscription === '') return undefined
+  return requireAllowed(connection, () => ({
+    permission: 'consume',
+    resource: resourceOf(name, subscription),
+    asking: 'create the initial subscription'
+  }))
 }
 
 /** On another connection a producer that comes back is known by the name that a broker gave it: the client says so. */

@@ -1,5 +1,7 @@
 import type { Schema_Type } from '@strata/wire'
 import { type CommandBody } from '@strata/wire'
+import { resourceOf } from '../../auth/access.ts'
+import { requireAllowed } from '../../auth/require.ts'
 import { brokerError } from '../../errors.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
 import { wireAnswerOf } from '../../topic/client-error.ts'
@@ -16,6 +18,11 @@ export function handleGetSchema(connection: ConnectionContext, request: CommandB
   }
   connection.answerWith(async () => {
     const name = TopicName.parse(request.topic)
+    await requireAllowed(connection, () => ({
+      permission: 'lookup',
+      resource: resourceOf(name),
+      asking: 'get the schema'
+    }))
     const hasVersion = Object.hasOwn(request, 'schemaVersion')
     if (hasVersion && request.schemaVersion.length === 0) {
       throw brokerError('IncompatibleSchema', 'Empty schema version')
@@ -38,6 +45,11 @@ export function handleGetOrCreateSchema(
   }
   connection.answerWith(async () => {
     const name = TopicName.parse(request.topic)
+    await requireAllowed(connection, () => ({
+      permission: 'produce',
+      resource: resourceOf(name),
+      asking: 'add a schema'
+    }))
     const topic = connection.services.topics.find(name)
     if (topic === undefined) throw brokerError('TopicNotFound', `Topic not found ${name.toString()}`)
     const schemaVersion = await producerSchema(connection, topic, clientSchemaOf(request.schema))

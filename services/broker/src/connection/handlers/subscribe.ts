@@ -6,6 +6,8 @@ import {
   type CommandBody
 } from '@strata/wire'
 import type { ConsumerOptions, KeySharedOptions, SubscriptionType } from '../../contract.ts'
+import { resourceOf } from '../../auth/access.ts'
+import { decideAgain, requireAllowed } from '../../auth/require.ts'
 import { brokerError } from '../../errors.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
 import type { Topic } from '../../topic/topic.ts'
@@ -62,6 +64,12 @@ interface Creation {
 async function create(connection: ConnectionContext, creation: Creation): Promise<void> {
   const { request, name, options, slot } = creation
   const { topics } = connection.services
+  const sinceVersion = connection.session?.accessVersion
+  await requireAllowed(connection, () => ({
+    permission: 'consume',
+    resource: resourceOf(name, request.subscription),
+    asking: 'subscribe'
+  }))
   const returning = connection.consumerGenerations.of(options.consumerId, name)
   const topic = await topics.load(name, { mayCreate: request.forceTopicCreation, returning })
   await checkSchema(connection, topic, clientSchemaOf(request.schema))
@@ -85,6 +93,7 @@ async function create(connection: ConnectionContext, creation: Creation): Promis
   connection.consumers.set(options.consumerId, { kind: 'ready', consumer, topic })
   connection.consumerGenerations.note(options.consumerId, name, topics.generationOf(topic))
   connection.reply('success', { requestId: request.requestId })
+  decideAgain(connection, sinceVersion, name.namespace)
 }
 
 /**

@@ -1,4 +1,6 @@
 import { CommandGetTopicsOfNamespace_Mode, type CommandBody } from '@strata/wire'
+import { resourceOfNamespace } from '../../auth/access.ts'
+import { decideAgain, requireAllowed } from '../../auth/require.ts'
 import { brokerError } from '../../errors.ts'
 import { splitNamespace } from '../../namespace/topic-name.ts'
 import {
@@ -23,6 +25,7 @@ export function handleGetTopicsOfNamespace(
   connection.answer(request.requestId, async () => {
     const { namespaces, settings } = connection.services
     splitNamespace(request.namespace)
+    await requireNames(connection, request.namespace)
     const isFiltered =
       settings.enableBrokerSideSubscriptionPatternEvaluation &&
       request.topicsPattern !== '' &&
@@ -60,18 +63,30 @@ export function handleWatchTopicList(connection: ConnectionContext, request: Com
     if (connection.watchers.size >= WATCHERS_MAX) {
       throw brokerError('NotAllowedError', `A connection cannot have more than ${WATCHERS_MAX} watchers`)
     }
-    const slot = new Watcher(connection, watcherId)
+    const slot = new Watcher(connection, { watcherId, namespace: request.namespace })
     connection.watchers.set(watcherId, slot)
     try {
+      const sinceVersion = connection.session?.accessVersion
+      await requireNames(connection, request.namespace)
       const watch = await namespaces.lists.watch(request.namespace, { mode: 'PERSISTENT', pattern }, change => {
         slot.onChange(change)
       })
       slot.begin(watch, { requestId: request.requestId, knownHash: request.topicsHash })
+      decideAgain(connection, sinceVersion, request.namespace)
     } catch (error) {
       if (connection.watchers.get(watcherId) === slot) connection.watchers.delete(watcherId)
       throw error
     }
   })
+}
+
+/** Names of topics are for those who may use some topic of the namespace, whichever. */
+function requireNames(connection: ConnectionContext, namespace: string): Promise<void> | undefined {
+  return requireAllowed(connection, () => ({
+    permission: 'lookup',
+    resource: resourceOfNamespace(namespace),
+    asking: 'see the topics of the namespace'
+  }))
 }
 
 export function handleWatchTopicListClose(
@@ -92,13 +107,15 @@ interface Change {
 /** One watch of one client. Updates go out after its SUCCESS, in order. */
 class Watcher {
   readonly #connection: ConnectionContext
+  readonly namespace: string
   readonly #watcherId: bigint
   #watch: TopicListWatch | undefined
   #isClosed = false
 
-  constructor(connection: ConnectionContext, watcherId: bigint) {
+  constructor(connection: ConnectionContext, options: { watcherId: bigint; namespace: string }) {
     this.#connection = connection
-    this.#watcherId = watcherId
+    this.#watcherId = options.watcherId
+    this.namespace = options.namespace
   }
 
   begin(watch: TopicListWatch, options: { requestId: bigint; knownHash: string }): void {
