@@ -37,6 +37,7 @@ export const PULSAR_SETTINGS: Readonly<Record<string, string>> = {
   managedLedgerDefaultAckQuorum: '1',
   // small enough that chunks and refusals of big messages are cheap to test
   maxMessageSize: '1048576',
+  scalableTopicsEnabled: 'false',
   schemaCompatibilityStrategy: 'FULL',
   subscriptionKeySharedUseConsistentHashing: 'true',
   systemTopicEnabled: 'true',

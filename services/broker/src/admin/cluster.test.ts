@@ -119,7 +119,7 @@ describe('a planned move', () => {
   test('to a broker that is not there is refused', async () => {
     await place('t', a)
     const path = `namespaces/${NAMESPACE}/${await bundleOf('t')}/unload?destinationBroker=nowhere:1`
-    assert.equal((await b.call('PUT', path)).status, 405)
+    assert.equal((await b.call('PUT', path)).status, 409)
     assert.equal((await b.call('PUT', `namespaces/${NAMESPACE}/0x00000000_0x00000001/unload`)).status, 412)
   })
 
@@ -237,7 +237,7 @@ describe('the admin API', () => {
     const split = async (bundle: string, query: string, body?: unknown): Promise<number> =>
       (await b.call('PUT', `namespaces/${NAMESPACE}/${bundle}/split?${query}`, body === undefined ? {} : { body }))
         .status
-    assert.equal(await split('0x00000000_0x40000000', 'splitAlgorithmName=nope'), 406)
+    assert.equal(await split('0x00000000_0x40000000', 'splitAlgorithmName=nope'), 412)
     assert.equal(await split('0x00000000_0x40000000', ''), 204)
     assert.deepEqual((await boundaries()).slice(0, 3), ['0x00000000', '0x20000000', '0x40000000'])
     const divide = 'splitAlgorithmName=specified_positions_divide'

@@ -7,6 +7,8 @@ export interface AdminRequest {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
   /** Path and query, as they came. */
   readonly url: string
+  /** What the client calls this server. */
+  readonly host: string
   readonly params: Readonly<Record<string, string>>
   readonly query: Readonly<Record<string, string>>
   /** As it came; clients name its type in any way or not at all. */
@@ -59,7 +61,26 @@ export function flag(request: AdminRequest, name: string, whenAbsent = false): b
   return value.toLowerCase() === 'true'
 }
 
-/** Nothing, `null` and `""` are undefined: clients send all of them where they mean nothing. @throws RestError 400 */
+/** A refusal that is not told as a `reason`. */
+export class PlainAnswer extends Error {
+  override readonly name = 'PlainAnswer'
+  readonly reply: AdminReply
+
+  constructor(reply: AdminReply) {
+    super(`answered ${reply.status}`)
+    this.reply = reply
+  }
+}
+
+/**
+ * A body that is no JSON, or not of the shape that is needed: Pulsar's parser answers in words of its own.
+ * @throws PlainAnswer 400
+ */
+export function unreadable(text: string): never {
+  throw new PlainAnswer({ status: 400, body: text, contentType: 'text/plain' })
+}
+
+/** Nothing, `null` and `""` are undefined: clients send all of them where they mean nothing. @throws PlainAnswer 400 */
 export function bodyOf(request: AdminRequest): unknown {
   const text = request.body.toString('utf8').trim()
   if (text === '') return undefined
@@ -67,7 +88,7 @@ export function bodyOf(request: AdminRequest): unknown {
     const value: unknown = JSON.parse(text)
     return value === null || value === '' ? undefined : value
   } catch {
-    return refuse(400, 'The body is not JSON')
+    return unreadable('The body is not JSON')
   }
 }
 
@@ -75,23 +96,23 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** An object, empty where there is no body. @throws RestError 400 */
+/** An object, empty where there is no body. @throws PlainAnswer 400 */
 export function objectBody(request: AdminRequest): Record<string, unknown> {
   const value = bodyOf(request) ?? {}
-  return isObject(value) ? value : refuse(400, 'The body is not an object')
+  return isObject(value) ? value : unreadable('The body is not an object')
 }
 
-/** A map of texts, empty where there is no body. @throws RestError 400 */
+/** A map of texts, empty where there is no body. @throws PlainAnswer 400 */
 export function propertiesBody(request: AdminRequest): Record<string, string> {
   return propertiesOf(objectBody(request))
 }
 
 export function propertiesOf(value: unknown): Record<string, string> {
   if (value === undefined || value === null) return {}
-  if (!isObject(value)) return refuse(400, 'Properties must be a map of texts')
+  if (!isObject(value)) return unreadable('Properties must be a map of texts')
   const properties: Record<string, string> = {}
   for (const [key, text] of Object.entries(value)) {
-    if (typeof text !== 'string') refuse(400, 'Properties must be a map of texts')
+    if (typeof text !== 'string') unreadable('Properties must be a map of texts')
     properties[key] = text
   }
   return properties
@@ -104,13 +125,28 @@ export function textOf(value: unknown): string {
 /** @throws RestError 400 */
 export function textsOf(value: unknown): string[] {
   if (value === undefined || value === null) return []
-  if (!Array.isArray(value) || !value.every(item => typeof item === 'string')) refuse(400, 'A list of texts is needed')
+  if (!Array.isArray(value) || !value.every(item => typeof item === 'string')) unreadable('A list of texts is needed')
   return value
 }
 
-/** A whole number in a path. @throws RestError 400 */
+/** A whole number in a path. @throws PlainAnswer 404: where it is none, the path is another */
 export function numberParam(request: AdminRequest, name: string): number {
   const text = param(request, name)
-  if (!/^-?\d{1,19}$/.test(text)) refuse(400, `${name} is not a number`)
-  return Number(text)
+  return /^-?\d{1,19}$/.test(text) ? Number(text) : noSuchPath(request)
+}
+
+/** @throws PlainAnswer 404, as the HTTP server that Pulsar uses answers without asking anybody */
+export function noSuchPath({ host, url }: Pick<AdminRequest, 'host' | 'url'>): never {
+  throw new PlainAnswer(json(pathAnswer(404, 'Not Found', { host, url }), 404))
+}
+
+/** @throws PlainAnswer 400 */
+export function missingBody(): never {
+  throw new PlainAnswer({ ...words('The request entity cannot be empty.'), status: 400 })
+}
+
+function pathAnswer(status: number, message: string, { host, url }: Pick<AdminRequest, 'host' | 'url'>): object {
+  const shown = `http://${host}${url}`
+  // written for a page of HTML
+  return { url: shown.replaceAll('&', '&amp;'), status: String(status), message }
 }

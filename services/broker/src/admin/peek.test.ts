@@ -36,7 +36,8 @@ test.each<Compression>(['none', 'lz4', 'zlib', 'zstd', 'snappy'])(
       expect(answer, way).toMatchObject({
         status: 200,
         body: text,
-        headers: { 'x-pulsar-uncompressed-size': String(text.length) }
+        // a producer need not say it of what it does not compress
+        headers: compression === 'none' ? {} : { 'x-pulsar-uncompressed-size': String(text.length) }
       })
     }
   }

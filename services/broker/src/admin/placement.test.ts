@@ -130,7 +130,7 @@ test('bookie affinity and racks', async () => {
   await script([
     ['DELETE', `${N}/persistence/bookieAffinity`, '204'],
     ['GET', `${N}/persistence/bookieAffinity`, '204'],
-    ['GET', 'bookies/racks-info/node-1', '404 Bookie address not found: node-1'],
+    ['GET', 'bookies/racks-info/node-1', '404 Bookie rack placement configuration not found: node-1'],
     ['POST', 'bookies/racks-info/node-1', "412 Bookie 'group' parameters is missing", { rack: '/r1' }],
     ['POST', 'bookies/racks-info/node-1?group=fast', '204', { rack: '/r1', hostname: 'h1' }],
     ['POST', 'bookies/racks-info/node.2%3A3181?group=slow', '204', { rack: '/r2' }]
@@ -143,7 +143,7 @@ test('bookie affinity and racks', async () => {
   })
   await script([
     ['DELETE', 'bookies/racks-info/node-1', '204'],
-    ['DELETE', 'bookies/racks-info/node-1', '404 Bookie address not found: node-1']
+    ['DELETE', 'bookies/racks-info/node-1', '404 Bookie rack placement configuration not found: node-1']
   ])
   expect((await admin.call('GET', 'bookies/all')).body).toEqual({ bookies: [] })
 })

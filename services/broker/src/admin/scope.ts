@@ -61,7 +61,16 @@ export async function requiredBundle(request: AdminRequest): Promise<BundleName>
   const asked = parseBundle(namespace, range) ?? refuse(412, `Invalid bundle range: ${range}`)
   const bundles = await request.backend.homes.ownership.bundlesOf(namespace)
   const known = bundles.find(bundle => bundle.range === asked.range)
-  return known ?? refuse(412, `The namespace ${namespace} has no bundle ${range}`)
+  return known ?? refuse(412, boundaryReason(asked, bundles))
+}
+
+/** Which bound of the bundle is not one of the namespace. */
+function boundaryReason(asked: BundleName, bundles: readonly BundleName[]): string {
+  const from = bundles.find(({ start }) => start === asked.start)
+  if (from !== undefined) {
+    return `Invalid upper boundary for bundle ${asked.toString()}. Expected upper boundary of ${from.toString()}`
+  }
+  return `Invalid lower boundary for bundle ${asked.toString()}`
 }
 
 /** What does not exist is nobody's: its operation says so. */

@@ -7,7 +7,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { SERVER_VERSION, type Broker } from '../broker.ts'
 import { credentialsOf, requireRoute, rolesOfRequest } from '../auth/http-gate.ts'
 import type { AdminBackend } from './backend.ts'
-import type { AdminReply, AdminRequest, Operation } from './operation.ts'
+import { json, noSuchPath, PlainAnswer, type AdminReply, type AdminRequest, type Operation } from './operation.ts'
 import { answerOf } from './rest-error.ts'
 import type { Method, Route } from './route.ts'
 import { routes } from './routes/index.ts'
@@ -166,6 +166,7 @@ export class AdminServer {
       backend: this.#backend,
       method,
       url: request.raw.url ?? '/',
+      host: request.host,
       params,
       query: flattened(request.query),
       body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
@@ -187,19 +188,20 @@ export class AdminServer {
         .header('allow', [...new Set(others)].join(', '))
         .send()
     }
-    return reply.code(404).send({ reason: 'There is no such path' })
+    return noSuchPath({ host: request.host, url: request.raw.url ?? '/' })
   }
 
   #refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const status = frameworkStatus(error)
-    if (status !== undefined) return reply.code(status).send({ reason: error instanceof Error ? error.message : '' })
+    if (status !== undefined) return send(reply, json({ reason: error instanceof Error ? error.message : '' }, status))
+    if (error instanceof PlainAnswer) return send(reply, error.reply)
     const answer = answerOf(error)
     if (!answer.isOurs) {
       const reason = reasonOf(error)
       const fields = { event: 'http.failed', method: request.method, path: request.routeOptions.url, reason }
       this.#backend.logger.warn(fields, 'a request over HTTP failed')
     }
-    return reply.code(answer.status).send({ reason: answer.reason })
+    return send(reply, json({ reason: answer.reason }, answer.status))
   }
 }
 
@@ -230,7 +232,9 @@ function send(reply: FastifyReply, answer: AdminReply): FastifyReply {
   // past fastify, which writes names in lower case: Java looks for some in the case that Pulsar writes
   for (const [name, value] of Object.entries(answer.headers ?? {})) reply.raw.setHeader(name, value)
   if (answer.contentType !== '') void reply.type(answer.contentType)
-  return reply.code(answer.status).send(answer.body)
+  // as bytes: to text, fastify adds a charset that Pulsar does not name
+  const isText = typeof answer.body === 'string' && answer.body !== ''
+  return reply.code(answer.status).send(isText ? Buffer.from(answer.body) : answer.body)
 }
 
 function flattened(query: unknown): Record<string, string> {

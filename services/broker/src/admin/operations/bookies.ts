@@ -40,5 +40,5 @@ export async function deleteRack(request: AdminRequest): Promise<AdminReply> {
 
 async function requiredRack(request: AdminRequest, bookie: string): Promise<{ rack: string; hostname: string }> {
   const racks = await request.backend.balance.rows.racks()
-  return racks.get(bookie) ?? refuse(404, `Bookie address not found: ${bookie}`)
+  return racks.get(bookie) ?? refuse(404, `Bookie rack placement configuration not found: ${bookie}`)
 }

@@ -1,5 +1,6 @@
 import type { AdminBackend } from '../backend.ts'
 import { json, type AdminReply, type AdminRequest } from '../operation.ts'
+import { refuse } from '../rest-error.ts'
 import { totalsOf } from '../totals.ts'
 
 /** namespace → bundle → domain → topic → stats, of the topics in memory. */
@@ -14,6 +15,11 @@ export async function statsOfTopics({ backend }: AdminRequest): Promise<AdminRep
     topics[name.toString()] = topic.stats()
   }
   return json(namespaces)
+}
+
+/** No manager of load that Pulsar has had for years knows it. */
+export function resourceAvailability(): AdminReply {
+  return refuse(409, 'The load manager tells no availability of resources')
 }
 
 /** A list of measures with their dimensions: the broker as a whole, then each namespace. */

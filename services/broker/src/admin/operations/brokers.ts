@@ -85,8 +85,7 @@ export function internalConfiguration(): AdminReply {
     configurationStoreServers: '',
     metadataStoreUrl: '',
     configurationMetadataStoreUrl: '',
-    ledgersRootPath: '',
-    stateStorageServiceUrl: ''
+    ledgersRootPath: ''
   })
 }
 
@@ -95,7 +94,7 @@ export function ownedNamespaces(request: AdminRequest): AdminReply {
   const { ownership } = request.backend.homes
   const asked = param(request, 'broker')
   const broker = ownership.brokers().find(other => idOf(request, other) === asked)
-  if (broker === undefined) return refuse(404, 'There is no such broker')
+  if (broker === undefined) return refuse(404, `Broker id '${asked}' not found in available brokers.`)
   const owned: Record<string, unknown> = {}
   for (const [bundle, owner] of ownership.owners()) {
     if (owner.instance !== broker.instance) continue

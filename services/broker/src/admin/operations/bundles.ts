@@ -15,12 +15,13 @@ import { requiredNamespace } from './names.ts'
 */
 
 const BUNDLE_PATH = '/admin/v2/namespaces'
+const NOT_FOUND = 'Namespace not found'
 
 // ---------------------------------------------------------------- moving
 
 /** Each bundle that somebody holds goes to the broker that fits best. */
 export async function unloadNamespace(request: AdminRequest): Promise<AdminReply> {
-  const { name } = await requiredNamespace(request)
+  const { name } = await requiredNamespace(request, NOT_FOUND)
   const { ownership } = request.backend.homes
   const all = await outcomes(await ownership.bundlesOf(name), async bundle => {
     const owner = ownership.ownerOf(bundle)
@@ -34,13 +35,16 @@ export async function unloadNamespace(request: AdminRequest): Promise<AdminReply
 
 /** A bundle that nobody holds need not move. */
 export async function unloadBundle(request: AdminRequest): Promise<AdminReply> {
-  await requiredNamespace(request)
+  await requiredNamespace(request, NOT_FOUND)
   const bundle = await requiredBundle(request)
   const { ownership } = request.backend.homes
   const owner = ownership.ownerOf(bundle)
   if (owner === undefined) return done()
   if (owner.instance !== ownership.self.instance) return redirect(request, owner)
   const to = request.query.destinationBroker ?? ''
+  if (to !== '' && !ownership.brokers().some(({ id }) => id === to)) {
+    refuse(409, 'Not allowed unload namespace bundle to inactive destination broker')
+  }
   await ownership.unload(bundle, to === '' ? {} : { to })
   return done()
 }
@@ -55,13 +59,13 @@ const ALGORITHMS: Readonly<Record<string, (request: AdminRequest, bundle: Bundle
 
 /** Where nothing can be divided (too few topics, no position inside), nothing is. @throws RestError 406, 412 */
 export async function splitBundle(request: AdminRequest): Promise<AdminReply> {
-  await requiredNamespace(request)
+  await requiredNamespace(request, NOT_FOUND)
   const bundle = await requiredBundle(request)
   const asked = request.query.splitAlgorithmName ?? ''
   const algorithm =
     ALGORITHMS[asked === '' ? 'range_equally_divide' : asked] ??
     refuse(
-      406,
+      412,
       `Unsupported namespace bundle split algorithm, supported algorithms are [${Object.keys(ALGORITHMS).join(', ')}]`
     )
   const inside = (await algorithm(request, bundle)).filter(at => at > bundle.start && at < bundle.end)
@@ -77,7 +81,7 @@ export async function splitBundle(request: AdminRequest): Promise<AdminReply> {
  * @throws RestError 412
  */
 export async function mergeBundle(request: AdminRequest): Promise<AdminReply> {
-  await requiredNamespace(request)
+  await requiredNamespace(request, NOT_FOUND)
   const left = await requiredBundle(request)
   const { ownership } = request.backend.homes
   const all = await ownership.bundlesOf(left.namespace)
@@ -113,7 +117,7 @@ function positionsOf(request: AdminRequest): number[] {
 
 /** Hashes of the bundle's topics, or of those that are asked for. */
 export async function topicHashPositions(request: AdminRequest): Promise<AdminReply> {
-  const { name: namespace } = await requiredNamespace(request)
+  const { name: namespace } = await requiredNamespace(request, NOT_FOUND)
   const bundle = await requiredBundle(request)
   const wanted = request.query.topics?.split(',')
   const topicHashPositions: Record<string, number> = {}
@@ -138,20 +142,20 @@ export async function unsubscribeNamespace(request: AdminRequest): Promise<Admin
 }
 
 export async function clearBundleBacklog(request: AdminRequest): Promise<AdminReply> {
-  await requiredNamespace(request)
+  await requiredNamespace(request, NOT_FOUND)
   await onSubscriptions(request, [await requiredBundle(request)], clearBacklog)
   return done()
 }
 
 export async function unsubscribeBundle(request: AdminRequest): Promise<AdminReply> {
-  await requiredNamespace(request)
+  await requiredNamespace(request, NOT_FOUND)
   await onSubscriptions(request, [await requiredBundle(request)], unsubscribe)
   return done()
 }
 
 /** A bundle is there for as long as its namespace is divided so: what can go is what it serves. */
 export async function deleteBundle(request: AdminRequest): Promise<AdminReply> {
-  await requiredNamespace(request)
+  await requiredNamespace(request, NOT_FOUND)
   const bundle = await requiredBundle(request)
   const first = await topicsIn(request, [bundle]).next()
   if (first.done !== true) refuse(409, 'Cannot delete non empty bundle')
@@ -171,7 +175,7 @@ async function unsubscribe(topic: Topic, { name, consumers }: Subscription): Pro
 
 /** Bundles that others hold are asked of them; records are read once for all that are held here. */
 async function onNamespace(request: AdminRequest, what: string, run: OnSubscription): Promise<void> {
-  const { name } = await requiredNamespace(request)
+  const { name } = await requiredNamespace(request, NOT_FOUND)
   const { ownership } = request.backend.homes
   const { subscription } = request.params
   const rest = `${what}${subscription === undefined ? '' : `/${encodeURIComponent(subscription)}`}`

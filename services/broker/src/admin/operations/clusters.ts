@@ -37,7 +37,21 @@ export async function deleteCluster(request: AdminRequest): Promise<AdminReply> 
 }
 
 export async function getPeers(request: AdminRequest): Promise<AdminReply> {
-  return json((await required(request)).peerClusterNames)
+  const { peerClusterNames } = await required(request)
+  return peerClusterNames.length > 0 ? json(peerClusterNames) : done()
+}
+
+export async function setPeers(request: AdminRequest): Promise<AdminReply> {
+  const name = param(request, 'cluster')
+  const info = await required(request)
+  const peerClusterNames = textsOf(bodyOf(request))
+  const { tenancy } = request.backend.namespaces
+  for (const peer of peerClusterNames) {
+    if (peer === name) refuse(412, `${name} itself can't be part of peer-list`)
+    if ((await tenancy.cluster(peer)) === undefined) refuse(412, `Peer cluster ${peer} does not exist`)
+  }
+  await tenancy.updateCluster(name, { ...info, peerClusterNames })
+  return done()
 }
 
 async function required(request: AdminRequest): Promise<ClusterInfo> {
@@ -47,6 +61,10 @@ async function required(request: AdminRequest): Promise<ClusterInfo> {
 
 function infoOf(request: AdminRequest): ClusterInfo {
   const body = objectBody(request)
+  for (const [field, scheme, example] of URLS) {
+    const url = textOf(body[field])
+    if (url !== '' && !url.startsWith(`${scheme}://`)) refuse(400, `Illegal ${example}`)
+  }
   return {
     serviceUrl: textOf(body.serviceUrl),
     serviceUrlTls: textOf(body.serviceUrlTls),
@@ -56,6 +74,13 @@ function infoOf(request: AdminRequest): ClusterInfo {
   }
 }
 
+const URLS = [
+  ['serviceUrl', 'http', 'service url, example: http://pulsar.example.com:8080'],
+  ['serviceUrlTls', 'https', 'service tls url, example: https://pulsar.example.com:8443'],
+  ['brokerServiceUrl', 'pulsar', 'broker service url, example: pulsar://pulsar.example.com:6650'],
+  ['brokerServiceUrlTls', 'pulsar+ssl', 'broker service tls url, example: pulsar+ssl://pulsar.example.com:6651']
+] as const
+
 /** Empty addresses are left out, as Pulsar does. */
 function shown(info: ClusterInfo): Record<string, unknown> {
   const urls = Object.entries(info).filter(([key, value]) => key !== 'peerClusterNames' && value !== '')
@@ -63,6 +88,7 @@ function shown(info: ClusterInfo): Record<string, unknown> {
     ...Object.fromEntries(urls),
     ...(info.peerClusterNames.length > 0 ? { peerClusterNames: info.peerClusterNames } : {}),
     brokerClientTlsEnabled: false,
+    brokerClientTlsEnabledWithKeyStore: false,
     tlsAllowInsecureConnection: false
   }
 }

@@ -18,15 +18,16 @@ export async function lookupTopic(request: AdminRequest): Promise<AdminReply> {
   }
   const urls = await route(request, name)
   const brokerUrl = urls.brokerUrl ?? ''
-  const brokerUrlTls = urls.brokerUrlTls ?? ''
+  const { brokerUrlTls, httpUrlTls } = urls
   return json({
+    brokerId: urls.httpUrl?.replace(/^https?:\/\//, ''),
     brokerUrl,
     httpUrl: urls.httpUrl ?? '',
-    httpUrlTls: urls.httpUrlTls ?? '',
+    ...(httpUrlTls === undefined ? {} : { httpUrlTls }),
     nativeUrl: brokerUrl,
     // old clients look for the second name, and fail where neither is
-    brokerUrlTls,
-    brokerUrlSsl: brokerUrlTls
+    ...(brokerUrlTls === undefined ? {} : { brokerUrlTls }),
+    brokerUrlSsl: brokerUrlTls ?? ''
   })
 }
 

@@ -3,7 +3,7 @@ import { CompressionType, joinHalves, readEntryProperties } from '@strata/wire'
 import { json, numberParam, param, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { requiredPersistent, requiredRecord, topicOf } from './names.ts'
-import { messageIdJson, metadataOf } from './positions.ts'
+import { entryIndexOf, messageIdJson, metadataOf } from './positions.ts'
 
 /** What a payload may say of its size before it is unpacked: some words of a producer can ask for gigabytes. */
 const UNCOMPRESSED_BYTES_MAX = 128 * 1024 * 1024
@@ -17,9 +17,34 @@ export async function getLastMessageId(request: AdminRequest): Promise<AdminRepl
 /** The first message published at or after the time; where the next one will be if there is none. */
 export async function getMessageIdByTime(request: AdminRequest): Promise<AdminReply> {
   const name = topicOf(request)
-  const topic = await requiredPersistent(request, name, 'Get message ID by timestamp')
   const timestampMs = numberParam(request, 'timestamp')
-  const position = await topic.log.findFirst(entry => metadataOf(entry).publishTimeMs >= timestampMs)
+  await refusePartitioned(
+    request,
+    'Get message ID by timestamp on a partitioned topic is not allowed, please try do it on specific topic partition'
+  )
+  const { log } = await requiredPersistent(request, name, 'Get message ID by timestamp')
+  const position = await log.findFirst(entry => metadataOf(entry).publishTimeMs >= timestampMs)
+  const first = log.firstPosition
+  const isFirst = position.ledgerId === first.ledgerId && position.entryId === first.entryId
+  // the first of all is told as what is before it
+  return json(messageIdJson(isFirst ? { ...first, entryId: first.entryId - 1 } : position, name.partitionIndex))
+}
+
+const INDEX_INTERCEPTOR = 'AppendIndexMetadataInterceptor'
+
+/** The message of that index, which entries have only where the broker is told to write it. */
+export async function getMessageIdByIndex(request: AdminRequest): Promise<AdminReply> {
+  if (!request.backend.settings.brokerEntryMetadataInterceptors.includes(INDEX_INTERCEPTOR)) {
+    refuse(412, 'GetMessageIDByIndex is not allowed when broker entry metadata is disabled')
+  }
+  const index = Number(request.query.index ?? '')
+  if (!Number.isSafeInteger(index) || index < 0) refuse(412, 'Invalid message index')
+  await refusePartitioned(request, 'Get message ID by index is not allowed on partitioned-topic')
+  const name = topicOf(request)
+  const { log } = await requiredPersistent(request, name, 'GetMessageIDByIndex')
+  const position = await log.findFirst(entry => (entryIndexOf(entry) ?? -1) >= index)
+  const entry = await log.readOne(position)
+  if (entry === undefined) return refuse(404, 'Message not found')
   return json(messageIdJson(position, name.partitionIndex))
 }
 
@@ -85,12 +110,12 @@ async function entryReply(entry: Entry): Promise<AdminReply> {
     'X-Pulsar-producer-name': encodeHeader(text(view.producerNameStart, view.producerNameEnd)),
     'X-Pulsar-sequence-id': joinHalves(view.sequenceLow, view.sequenceHigh).toString(),
     'X-Pulsar-Is-Encrypted': String(view.encryptionKeyCount > 0),
-    'X-Pulsar-uncompressed-size': String(view.compression === 0 ? stored.length : view.uncompressedBytes),
-    'X-Pulsar-partition-key-b64-encoded': String(view.isPartitionKeyBase64),
     'X-Pulsar-txn-uncommitted': 'false'
   }
   if (view.eventTimeMs > 0) headers['X-Pulsar-event-time'] = isoTime(view.eventTimeMs)
+  if (view.uncompressedBytes > 0) headers['X-Pulsar-uncompressed-size'] = String(view.uncompressedBytes)
   if (view.partitionKeyStart >= 0) {
+    headers['X-Pulsar-partition-key-b64-encoded'] = String(view.isPartitionKeyBase64)
     headers['X-Pulsar-partition-key'] = encodeHeader(text(view.partitionKeyStart, view.partitionKeyEnd))
   }
   if (view.isBatch) {
@@ -100,7 +125,8 @@ async function entryReply(entry: Entry): Promise<AdminReply> {
   if (view.hasNullValue) headers['X-Pulsar-null-value'] = 'true'
   // an encrypted payload is nobody's to unpack
   const body = view.encryptionKeyCount > 0 ? stored : await unpacked(stored, view.compression, view.uncompressedBytes)
-  return { status: 200, body, contentType: 'application/octet-stream', headers }
+  // of the type of JSON, whatever it is, as Pulsar says it
+  return { status: 200, body, contentType: 'application/json', headers }
 }
 
 async function unpacked(payload: Buffer, compression: number, uncompressedBytes: number): Promise<Buffer> {

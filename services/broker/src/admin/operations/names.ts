@@ -16,10 +16,13 @@ export function namespaceOf(request: AdminRequest): string {
 }
 
 /** @throws RestError 404, 412 */
-export async function requiredNamespace(request: AdminRequest): Promise<{ name: string; info: NamespaceInfo }> {
+export async function requiredNamespace(
+  request: AdminRequest,
+  reason = 'Namespace does not exist'
+): Promise<{ name: string; info: NamespaceInfo }> {
   const name = namespaceOf(request)
   const info = await request.backend.namespaces.tenancy.namespace(name)
-  return { name, info: info ?? refuse(404, 'Namespace does not exist') }
+  return { name, info: info ?? refuse(404, reason) }
 }
 
 /** Schemas have none: both domains share them. */
@@ -44,8 +47,15 @@ export function topicNotFound(name: TopicName): never {
 /** The record a topic or partition stands on. @throws RestError 404 */
 export async function requiredRecord(request: AdminRequest, name: TopicName): Promise<TopicRecord> {
   const record = await request.backend.namespaces.topics.find(name)
-  if (record === undefined || record.isDeleting) topicNotFound(name)
-  return record
+  if (record !== undefined && !record.isDeleting) return record
+  await requireNamespaceOfTopic(request)
+  return topicNotFound(name)
+}
+
+/** @throws RestError 404 */
+export async function requireNamespaceOfTopic(request: AdminRequest): Promise<void> {
+  const info = await request.backend.namespaces.tenancy.namespace(namespaceOf(request))
+  if (info === undefined || info.isDeleting) refuse(404, 'Namespace not found')
 }
 
 /** The topic in memory, loaded if need be, never created. @throws RestError 404, also for a partitioned topic as a whole */

@@ -3,7 +3,18 @@ import { TopicName } from '../../namespace/topic-name.ts'
 import { HASH_MAX, hash32, isInBundle, parseBundle } from '../../ownership/bundle-name.ts'
 import type { TopicListMode } from '../../namespace/topic-lists.ts'
 import type { AdminBackend } from '../backend.ts'
-import { bodyOf, done, flag, isObject, json, param, textsOf, type AdminReply, type AdminRequest } from '../operation.ts'
+import {
+  bodyOf,
+  done,
+  flag,
+  isObject,
+  json,
+  noSuchPath,
+  param,
+  textsOf,
+  type AdminReply,
+  type AdminRequest
+} from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { domainOf, namespaceOf, requiredNamespace } from './names.ts'
 import { authPoliciesOf } from './permissions.ts'
@@ -25,8 +36,8 @@ export async function createNamespace(request: AdminRequest): Promise<AdminReply
   const count = asked === undefined ? undefined : Number(asked)
   const clusters = textsOf(policies.replication_clusters)
   await request.backend.namespaces.tenancy.createNamespace(name, {
-    // -1 is how Java says that it does not care
-    ...(count === undefined || count < 0 ? {} : { bundleCount: count }),
+    // nothing is how Java says that it does not care, and -1
+    ...(count === undefined || count <= 0 ? {} : { bundleCount: count }),
     ...(clusters.length > 0 ? { replicationClusters: clusters } : {})
   })
   for (const policy of POLICY_NAMES) {
@@ -79,7 +90,7 @@ const MODES: Readonly<Record<string, TopicListMode>> = {
 
 export async function listTopicsOfNamespace(request: AdminRequest): Promise<AdminReply> {
   const { name } = await requiredNamespace(request)
-  const mode = MODES[request.query.mode ?? 'PERSISTENT'] ?? refuse(404, 'There is no such mode')
+  const mode = MODES[request.query.mode ?? 'PERSISTENT'] ?? noSuchPath(request)
   const includeSystemTopics = flag(request, 'includeSystemTopic')
   return json(await request.backend.namespaces.lists.list(name, { mode, includeSystemTopics }))
 }

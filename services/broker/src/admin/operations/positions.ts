@@ -1,5 +1,5 @@
 import { EARLIEST, LATEST, type Position } from '@strata/cursor-protocol'
-import { readMessageMetadata, MetadataView } from '@strata/wire'
+import { MetadataView, readBrokerEntryMetadata, readMessageMetadata } from '@strata/wire'
 import type { Entry } from '@strata/managed-ledger'
 import { isObject } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
@@ -55,6 +55,13 @@ export function metadataOf(entry: Entry): MetadataView {
     refuse(500, 'The stored message cannot be read')
   }
   return view
+}
+
+/** Index, in the topic, of the last message of an entry; undefined: it was published while none were written. */
+export function entryIndexOf(entry: Entry): number | undefined {
+  const { brokerMetadataStart, brokerMetadataEnd } = metadataOf(entry)
+  if (brokerMetadataStart >= brokerMetadataEnd) return undefined
+  return readBrokerEntryMetadata(entry.payload, brokerMetadataStart, brokerMetadataEnd).index
 }
 
 /** Words of a batch in which the messages before `first` are acknowledged. */

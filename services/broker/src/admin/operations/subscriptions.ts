@@ -19,7 +19,14 @@ import {
 } from '../operation.ts'
 import { allOf, jsonOf, onParts, requireDone } from '../on-parts.ts'
 import { refuse } from '../rest-error.ts'
-import { partsOfTopic, requiredPersistent, requiredRecord, requiredTopic, topicOf } from './names.ts'
+import {
+  partsOfTopic,
+  requiredPersistent,
+  requiredRecord,
+  requiredTopic,
+  requireNamespaceOfTopic,
+  topicOf
+} from './names.ts'
 import { ackSetFrom, asPosition, messageIdOf, metadataOf, type MessageIdBody } from './positions.ts'
 
 export async function listSubscriptions(request: AdminRequest): Promise<AdminReply> {
@@ -36,6 +43,7 @@ export async function createSubscription(request: AdminRequest): Promise<AdminRe
   const subscription = param(request, 'subscription')
   const { messageId, properties } = subscriptionBody(request)
   const { topics, namespaces } = request.backend
+  await requireNamespaceOfTopic(request)
   const partitions = await namespaces.topics.partitionsOf(name, { mayCreate: true })
   if (partitions > 0 && isPosition(messageId?.position)) {
     refuse(405, 'Create subscription at a position is not allowed on a partitioned topic')

@@ -1,6 +1,16 @@
 import type { TenantInfo } from '../../namespace/tenancy.ts'
 import { isValidEntityName } from '../../namespace/topic-name.ts'
-import { done, flag, json, objectBody, param, textsOf, type AdminReply, type AdminRequest } from '../operation.ts'
+import {
+  bodyOf,
+  done,
+  flag,
+  json,
+  objectBody,
+  param,
+  textsOf,
+  type AdminReply,
+  type AdminRequest
+} from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { deleteWholeNamespace } from './namespaces.ts'
 
@@ -43,9 +53,11 @@ export async function deleteTenant(request: AdminRequest): Promise<AdminReply> {
 }
 
 async function infoOf(request: AdminRequest): Promise<TenantInfo> {
+  if (bodyOf(request) === undefined) refuse(412, 'TenantInfo is null')
   const body = objectBody(request)
   const allowedClusters = textsOf(body.allowedClusters)
   if (allowedClusters.length === 0) refuse(412, 'Clusters cannot be null')
+  if (allowedClusters.some(cluster => cluster.trim() === '')) refuse(412, 'Clusters cannot be empty or blank')
   const known = await request.backend.namespaces.tenancy.clusters()
   if (!allowedClusters.every(cluster => known.includes(cluster))) refuse(412, 'Clusters do not exist')
   return { adminRoles: textsOf(body.adminRoles), allowedClusters }

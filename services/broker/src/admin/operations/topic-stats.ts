@@ -7,7 +7,7 @@ import { allOf, failuresOf, jsonOf, onParts, type Outcome } from '../on-parts.ts
 import { bodyOf, flag, json, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { brokerIdOf } from './brokers.ts'
-import { requiredPersistent, requiredRecord, requiredTopic, topicOf } from './names.ts'
+import { requiredPersistent, requiredRecord, requiredTopic, requireNamespaceOfTopic, topicOf } from './names.ts'
 import { asPosition, messageIdJson, messageIdOf } from './positions.ts'
 import { addStats } from './stats-sum.ts'
 
@@ -54,7 +54,7 @@ function known<Value>(all: readonly Outcome<Value>[]): readonly Outcome<Value>[]
 }
 
 function described(record: TopicRecord, partitions: object): Record<string, unknown> {
-  return { metadata: { partitions: record.partitions, deleted: false }, partitions }
+  return { metadata: { partitions: record.partitions, deleted: false, properties: record.properties }, partitions }
 }
 
 /** Partitions whose brokers did not answer, and why: the sums are without them. */
@@ -135,9 +135,10 @@ export async function terminateTopic(request: AdminRequest): Promise<AdminReply>
 export async function terminatePartitions(request: AdminRequest): Promise<AdminReply> {
   const name = topicOf(request)
   if (!name.isPersistent) refuse(406, 'Need to provide a persistent topic name')
-  const record = await requiredRecord(request, name)
-  if (record.partitions === 0) {
-    refuse(
+  const record = await request.backend.namespaces.topics.get(name)
+  if (record === undefined || record.partitions === 0) {
+    if (record === undefined) await requireNamespaceOfTopic(request)
+    return refuse(
       405,
       'Termination of a non-partitioned topic is not allowed using partitioned-terminate, please use terminate commands'
     )
@@ -159,6 +160,7 @@ async function partsForStats(request: AdminRequest): Promise<{ record: TopicReco
   const name = topicOf(request)
   const record = await request.backend.namespaces.topics.get(name)
   if (record === undefined || record.partitions === 0 || record.isDeleting) {
+    if (record === undefined) await requireNamespaceOfTopic(request)
     return refuse(404, `Partitioned Topic ${name.toString()} not found`)
   }
   return { record, parts: Array.from({ length: record.partitions }, (_, index) => name.partition(index)) }

@@ -10,13 +10,22 @@ import {
   flag,
   isObject,
   json,
+  missingBody,
   propertiesBody,
   propertiesOf,
+  unreadable,
   type AdminReply,
   type AdminRequest
 } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
-import { partsOfTopic, requiredPersistent, requiredRecord, topicNotFound, topicOf } from './names.ts'
+import {
+  partsOfTopic,
+  requiredPersistent,
+  requiredRecord,
+  requireNamespaceOfTopic,
+  topicNotFound,
+  topicOf
+} from './names.ts'
 
 // ---------------------------------------------------------------- creating
 
@@ -67,7 +76,6 @@ export async function getPartitions(request: AdminRequest): Promise<AdminReply> 
 export async function updatePartitions(request: AdminRequest): Promise<AdminReply> {
   const name = topicOf(request)
   const { partitions } = partitionsBody(request)
-  if (partitions <= 0) refuse(406, 'Number of partitions should be more than 0')
   const { maxNumPartitionsPerPartitionedTopic: max } = request.backend.settings
   if (max > 0 && partitions > max) refuse(406, `Number of partitions should be less than or equal to ${max}`)
   const record = await request.backend.namespaces.topics.get(name)
@@ -146,24 +154,19 @@ export async function createMissedPartitions(request: AdminRequest): Promise<Adm
   const name = topicOf(request)
   const record = await request.backend.namespaces.topics.get(name)
   if (record === undefined || record.partitions === 0) {
-    return refuse(404, `Topic ${name.toString()} not found or not partitioned`)
+    await requireNamespaceOfTopic(request)
+    return refuse(404, `Topic ${name.toString()} does not exist`)
   }
   return done()
 }
 
 function partitionsBody(request: AdminRequest): { partitions: number; properties: Record<string, string> } {
-  const body = bodyOf(request)
+  const body = bodyOf(request) ?? missingBody()
   const asked = isObject(body) ? body.partitions : body
   if (typeof asked !== 'number' || !Number.isSafeInteger(asked) || asked > 0x7fff_ffff) {
-    return refuse(400, 'The number of partitions is not a number')
+    return unreadable('The number of partitions is not a number')
   }
   return { partitions: asked, properties: isObject(body) ? propertiesOf(body.properties) : {} }
-}
-
-async function requireNamespaceOfTopic(request: AdminRequest): Promise<void> {
-  const { namespace } = topicOf(request)
-  const info = await request.backend.namespaces.tenancy.namespace(namespace)
-  if (info === undefined || info.isDeleting) refuse(404, 'Namespace not found')
 }
 
 // ---------------------------------------------------------------- deleting

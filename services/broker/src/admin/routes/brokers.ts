@@ -136,6 +136,13 @@ export const brokersRoutes: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: '/admin/v2/broker-stats/broker-resource-availability/:tenant/:namespace',
+    name: 'getBrokerResourceAvailability',
+    operation: brokerStats.resourceAvailability,
+    permission: 'superuser'
+  },
+  {
+    method: 'GET',
     path: '/admin/v2/broker-stats/load-report',
     name: 'getLoadReport',
     operation: load.loadReport,

@@ -57,6 +57,14 @@ export const clustersRoutes: readonly Route[] = [
     reply: TEXTS
   },
   {
+    method: 'POST',
+    path: `${OF_CLUSTER}/peers`,
+    name: 'setPeerClusterNames',
+    operation: clusters.setPeers,
+    permission: 'superuser',
+    body: TEXTS
+  },
+  {
     method: 'GET',
     path: ISOLATION,
     name: 'getNamespaceIsolationPolicies',

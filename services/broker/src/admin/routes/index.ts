@@ -12,6 +12,7 @@ import { permissionsRoutes } from './permissions.ts'
 import { policiesRoutes } from './policies.ts'
 import { schemasRoutes } from './schemas.ts'
 import { subscriptionsRoutes } from './subscriptions.ts'
+import { switchedOffRoutes } from './switched-off.ts'
 import { tenantsRoutes } from './tenants.ts'
 import { topicsRoutes } from './topics.ts'
 
@@ -27,6 +28,7 @@ export const routes: readonly Route[] = [
   ...schemasRoutes,
   ...brokersRoutes,
   ...lookupRoutes,
+  ...switchedOffRoutes,
   { method: 'GET', path: '/metrics', name: 'getMetricsPage', operation: metricsOfBroker, permission: 'open' },
   {
     method: 'GET',

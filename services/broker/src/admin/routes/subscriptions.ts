@@ -1,6 +1,7 @@
 import type { Route } from '../route.ts'
+import * as backlog from '../operations/backlog.ts'
 import * as subscriptions from '../operations/subscriptions.ts'
-import { OBJECT, PROPERTIES, TEXTS } from '../shapes.ts'
+import { MESSAGE_ID, OBJECT, PROPERTIES, TEXTS } from '../shapes.ts'
 import { SUBSCRIPTION, TOPIC } from './paths.ts'
 
 export const subscriptionsRoutes: readonly Route[] = [
@@ -96,5 +97,32 @@ export const subscriptionsRoutes: readonly Route[] = [
     scope: 'topic',
     permission: 'consume',
     body: PROPERTIES
+  },
+  {
+    method: 'POST',
+    path: `${SUBSCRIPTION}/expireMessages`,
+    name: 'expireTopicMessagesToPosition',
+    operation: backlog.expireToPosition,
+    scope: 'topic',
+    permission: 'consume',
+    body: MESSAGE_ID
+  },
+  {
+    method: 'POST',
+    path: `${SUBSCRIPTION}/analyzeBacklog`,
+    name: 'analyzeSubscriptionBacklog',
+    operation: backlog.analyzeBacklog,
+    scope: 'topic',
+    permission: 'consume',
+    reply: OBJECT
+  },
+  {
+    method: 'GET',
+    path: `${SUBSCRIPTION}/replicatedSubscriptionStatus`,
+    name: 'getReplicatedSubscriptionStatus',
+    operation: backlog.replicatedStatus,
+    scope: 'topic',
+    permission: 'consume',
+    reply: OBJECT
   }
 ]

@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts'
+import * as backlog from '../operations/backlog.ts'
 import * as messages from '../operations/messages.ts'
 import * as namespaces from '../operations/namespaces.ts'
 import * as stats from '../operations/topic-stats.ts'
@@ -241,5 +242,32 @@ export const topicsRoutes: readonly Route[] = [
     operation: messages.peekMessage,
     scope: 'topic',
     permission: 'consume'
+  },
+  {
+    method: 'GET',
+    path: `${TOPIC}/getMessageIdByIndex`,
+    name: 'getMessageIDByIndex',
+    operation: messages.getMessageIdByIndex,
+    scope: 'topic',
+    permission: 'consume',
+    reply: MESSAGE_ID
+  },
+  {
+    method: 'GET',
+    path: `${TOPIC}/compaction`,
+    name: 'compactionStatus',
+    operation: backlog.compactionStatus,
+    scope: 'topic',
+    permission: 'tenant-admin',
+    reply: OBJECT
+  },
+  {
+    method: 'GET',
+    path: `${TOPIC}/offload`,
+    name: 'offloadStatus',
+    operation: backlog.offloadStatus,
+    scope: 'topic',
+    permission: 'tenant-admin',
+    reply: OBJECT
   }
 ]

@@ -1,0 +1,127 @@
+import { comparePositions, type Position } from '@strata/cursor-protocol'
+import type { Cursor, ManagedLedger } from '@strata/managed-ledger'
+import type { PersistentTopic } from '../../topic/persistent-topic.ts'
+import { bodyOf, done, json, missingBody, param, type AdminReply, type AdminRequest } from '../operation.ts'
+import { refuse } from '../rest-error.ts'
+import { onParts, allOf, jsonOf } from '../on-parts.ts'
+import { partsOfTopic, requiredPersistent, requiredRecord, requiredTopic, topicOf } from './names.ts'
+import { asPosition, messageIdOf, metadataOf } from './positions.ts'
+
+/*
+  What a subscription has before it: counted, or given up to a position.
+*/
+
+/** A scan reads every entry: one that goes on past this tells what it saw so far, and that it ended early. */
+const SCAN_ENTRIES_MAX = 10_000
+const READ = { entriesMax: 100, bytesMax: 4 * 1024 * 1024 }
+
+/** Reads what is not acknowledged, and counts it. */
+export async function analyzeBacklog(request: AdminRequest): Promise<AdminReply> {
+  await refusePartitioned(
+    request,
+    'Analyze backlog on a partitioned topic is not allowed, please try do it on specific topic partition'
+  )
+  const { topic, cursor } = await requiredCursor(request, 'Analyze backlog')
+  return json(await scan(topic.log, cursor))
+}
+
+async function scan(log: ManagedLedger, cursor: Cursor): Promise<Record<string, unknown>> {
+  let [entries, messages] = [0, 0]
+  let [first, last]: [Position | undefined, Position | undefined] = [undefined, undefined]
+  let from = log.nextPosition(cursor.markDelete)
+  while (entries < SCAN_ENTRIES_MAX && comparePositions(from, log.lastConfirmed) <= 0) {
+    const read = await log.read(from, READ)
+    if (read.length === 0) break
+    for (const entry of read) {
+      const { ledgerId, entryId } = entry
+      from = log.nextPosition({ ledgerId, entryId })
+      if (cursor.isAcknowledged(ledgerId, entryId)) continue
+      entries++
+      messages += metadataOf(entry).numMessages
+      first ??= { ledgerId, entryId }
+      last = { ledgerId, entryId }
+    }
+  }
+  return {
+    entries,
+    messages,
+    markerMessages: 0,
+    filterRejectedEntries: 0,
+    filterAcceptedEntries: entries,
+    filterRescheduledEntries: 0,
+    filterRejectedMessages: 0,
+    filterAcceptedMessages: messages,
+    filterRescheduledMessages: 0,
+    aborted: comparePositions(from, log.lastConfirmed) <= 0,
+    firstMessageId: first === undefined ? null : `${first.ledgerId}:${first.entryId}`,
+    lastMessageId: last === undefined ? null : `${last.ledgerId}:${last.entryId}`
+  }
+}
+
+/** Acknowledges what is before the position, and it, unless it is excluded. */
+export async function expireToPosition(request: AdminRequest): Promise<AdminReply> {
+  const id = messageIdOf(bodyOf(request) ?? missingBody())
+  await refusePartitioned(request, 'Expire message at position is not supported for partitioned-topic')
+  const { topic, cursor } = await requiredCursor(request, 'Expire messages')
+  const { log } = topic
+  const at = asPosition(id.position)
+  const last = comparePositions(at, log.lastConfirmed) > 0 ? log.lastConfirmed : at
+  let [left, position] = [0, cursor.markDelete]
+  for (;;) {
+    position = log.nextPosition(position)
+    const order = comparePositions(position, last)
+    if (order > 0 || (order === 0 && id.isExcluded)) break
+    if (!cursor.isAcknowledged(position.ledgerId, position.entryId)) left++
+  }
+  if (left > 0) await topic.subscriptions.get(param(request, 'subscription'))?.skip(left)
+  return done()
+}
+
+/** By topic: nothing is replicated, and so no subscription is. */
+export async function replicatedStatus(request: AdminRequest): Promise<AdminReply> {
+  const name = topicOf(request)
+  const wanted = param(request, 'subscription')
+  const all = await onParts<Record<string, boolean>>(request, await partsOfTopic(request, name), {
+    here: async part => {
+      if (!(await requiredTopic(request, part)).subscriptions.has(wanted)) subscriptionNotFound(request)
+      return { [part.toString()]: false }
+    },
+    there: answer => jsonOf(answer) as Record<string, boolean>
+  })
+  return json(Object.assign({}, ...allOf(all)))
+}
+
+/** Compaction never runs here. */
+export async function compactionStatus(request: AdminRequest): Promise<AdminReply> {
+  await requiredPersistent(request, topicOf(request), 'Compaction')
+  return json({ status: 'NOT_RUN', lastError: '' })
+}
+
+/** Nothing is offloaded: the first message that is not is the first of all. */
+export async function offloadStatus(request: AdminRequest): Promise<AdminReply> {
+  await requiredPersistent(request, topicOf(request), 'Offload')
+  const nothing = { ledgerId: -1, entryId: -1, partitionIndex: -1, batchIndex: -1, batchSize: 0 }
+  return json({ status: 'NOT_RUN', lastError: '', firstUnoffloadedMessage: nothing })
+}
+
+async function requiredCursor(
+  request: AdminRequest,
+  what: string
+): Promise<{ topic: PersistentTopic; cursor: Cursor }> {
+  const topic = await requiredPersistent(request, topicOf(request), what)
+  const cursor = topic.subscriptions.get(param(request, 'subscription'))?.cursor
+  return { topic, cursor: cursor ?? subscriptionNotFound(request) }
+}
+
+function subscriptionNotFound(request: AdminRequest): never {
+  return refuse(
+    404,
+    `Subscription ${param(request, 'subscription')} not found for topic ${topicOf(request).toString()}`
+  )
+}
+
+async function refusePartitioned(request: AdminRequest, reason: string): Promise<void> {
+  const name = topicOf(request)
+  const record = await requiredRecord(request, name)
+  if (record.partitions > 0 && !name.isPartition) refuse(405, reason)
+}
