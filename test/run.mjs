@@ -113,6 +113,9 @@ await stage('simulation: ownership', async () =>
 )
 await stage('integration', () => vitest(['test/integration']))
 await stage('conformance: strata', () => conformance('strata'))
+await stage('conformance: admin', async () =>
+  asOne(await run(process.execPath, ['test/conformance/admin/run.mjs', '--gate', '--lines', '5']))
+)
 await stage('conformance: proxy', () => conformance('strata', ['strata-proxy']))
 const fetches = script =>
   spawnSync(join(root, script), ['install'], { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
