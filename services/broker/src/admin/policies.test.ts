@@ -144,7 +144,7 @@ describe('every policy of a topic', () => {
       admin.told('POST', `persistent/public/default/refuse/${path}`, body)
     expect(await told('messageTTL', '-1')).toBe('412 Invalid value for message TTL')
     expect(await told('maxProducers', '"x"')).toMatch(/^412 /)
-    expect(await told('retention', '{')).toBe('400 The body is not JSON')
+    expect(await told('retention', '{')).toBe('400')
   })
 })
 

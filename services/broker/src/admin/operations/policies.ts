@@ -5,7 +5,7 @@ import type { TopicRecord } from '../../namespace/topic-records.ts'
 import type { TopicPolicyReach } from '../../namespace/topic-policy-rows.ts'
 import { bodyOf, done, flag, jsonOrNothing, type AdminReply, type AdminRequest, type Operation } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
-import { requiredNamespace, topicOf } from './names.ts'
+import { requiredNamespace, requireNamespaceOfTopic, topicNotFound, topicOf } from './names.ts'
 
 /*
   Policies of namespaces and of topics, all alike. They are rows: whoever is asked reads and writes them, and the broker that
@@ -94,8 +94,9 @@ async function requiredTopicRecord(request: AdminRequest): Promise<TopicRecord> 
   if (record !== undefined && record.name.toString() !== name.toString()) {
     refuse(412, 'Not allowed to set/get topic policy for a partition')
   }
-  if (record === undefined || record.isDeleting) refuse(404, `Topic ${name.toString()} not found`)
-  return record
+  if (record !== undefined && !record.isDeleting) return record
+  await requireNamespaceOfTopic(request)
+  return topicNotFound(name)
 }
 
 function warnIfStoredOnly(request: AdminRequest, policy: PolicyName, of: string): void {
