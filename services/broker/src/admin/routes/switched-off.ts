@@ -1,6 +1,7 @@
+import type { Permission } from '@strata/auth'
 import type { Operation } from '../operation.ts'
 import * as off from '../operations/switched-off.ts'
-import type { Method, Permission, Route } from '../route.ts'
+import type { Method, Route } from '../route.ts'
 import { OBJECT } from '../shapes.ts'
 
 const TRANSACTIONS = '/admin/v3/transactions'
