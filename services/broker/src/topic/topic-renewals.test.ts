@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { ManualClock } from '@strata/base/testing'
 import { PulsarClient } from '@strata/client'
-import { ServerError } from '@strata/wire'
+import { ProducerAccessMode, ServerError } from '@strata/wire'
 import { afterEach, describe, test } from 'vitest'
 import { BrokerWorld } from '../connection/testing/broker-world.ts'
 import { payloadTextOf, type RawClient } from '../connection/testing/raw-client.ts'
@@ -10,7 +10,7 @@ import { PersistentTopic } from './persistent-topic.ts'
 
 const TOPIC = 'persistent://public/default/renewed'
 const NAME = TopicName.parse(TOPIC)
-const EXCLUSIVE = 1
+const EXCLUSIVE = ProducerAccessMode.Exclusive
 
 let world: BrokerWorld
 const started = async (clock?: ManualClock): Promise<void> => {
