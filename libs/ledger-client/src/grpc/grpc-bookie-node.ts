@@ -19,6 +19,7 @@ import type {
   RunFailure,
   RunRequest
 } from '../contract.ts'
+import { addRunTo } from '../entry-run.ts'
 import { LedgerError } from '../errors.ts'
 import { AddChannels } from './add-channels.ts'
 import { AddQueue } from './add-queue.ts'
@@ -148,8 +149,14 @@ export class GrpcBookieNode implements BookieNode {
     return decodeRun(request, await this.#ask(PATHS.read, encodeReadRequest(this.#names, options)))
   }
 
+  /** A node of the release before runs is given them entry by entry. */
   async addRun(run: EntryRun): Promise<RunFailure | undefined> {
-    return decodeRunAnswer(run, await this.#ask(PATHS.addRun, encodeAddRun(this.#address, run), RUN_WAIT_MS))
+    try {
+      return decodeRunAnswer(run, await this.#ask(PATHS.addRun, encodeAddRun(this.#address, run), RUN_WAIT_MS))
+    } catch (error) {
+      if (!isUnknownToNode(error)) throw error
+      return await addRunTo(this, run)
+    }
   }
 
   async readLac(options: LacRequest): Promise<LacAnswer> {
@@ -319,6 +326,11 @@ export class GrpcBookieNode implements BookieNode {
     const code = error !== null && isWrongNode(error) ? 'WRONG_NODE' : 'UNAVAILABLE'
     return LedgerError.create(code, details, error ?? undefined)
   }
+}
+
+function isUnknownToNode(error: unknown): boolean {
+  const cause = LedgerError.is(error, 'UNAVAILABLE') ? error.cause : undefined
+  return cause instanceof Error && 'code' in cause && cause.code === status.UNIMPLEMENTED
 }
 
 function isWrongNode(error: ServiceError): boolean {
