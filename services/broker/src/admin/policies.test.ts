@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { POLICY_NAMES, specOf } from '../namespace/policy-table.ts'
+import { POLICY_NAMES, specOf, type PolicyName } from '../namespace/policy-table.ts'
 import { TopicName } from '../namespace/topic-name.ts'
 import { AdminWorld } from './testing/admin-world.ts'
 
@@ -14,7 +14,8 @@ afterAll(async () => {
 })
 
 /** Each policy with a value that is taken. */
-const VALUES: Readonly<Record<string, unknown>> = {
+const VALUES: Readonly<Partial<Record<PolicyName, unknown>>> = {
+  subscriptionAuthMode: 'Prefix',
   retention: { retentionTimeInMinutes: 10, retentionSizeInMB: 100 },
   messageTTL: 120,
   subscriptionExpirationTime: 7,
@@ -155,6 +156,7 @@ describe('every policy of a namespace', () => {
       return level === undefined ? [] : [{ name, level }]
     })
   )('$name: set, read, listed, removed where it can be', async ({ name, level }) => {
+    expect(VALUES, 'a value to try it with').toHaveProperty(name)
     const namespace = `namespaces/public/${name}`
     await admin.call('PUT', namespace)
     const path = `${namespace}/${level.path}`
