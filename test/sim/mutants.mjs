@@ -92,7 +92,7 @@ const protocolMutants = [
   {
     name: 'confirm behind the failure',
     rule: 'ensemble change',
-    trials: [72],
+    trials: [36],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -105,7 +105,7 @@ const protocolMutants = [
   {
     name: 'count the confirmations of a replaced node',
     rule: 'ensemble change',
-    trials: ['replaced-with-what-it-confirmed'],
+    trials: ['replaced-with-what-it-confirmed#5'],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -157,7 +157,7 @@ const protocolMutants = [
   {
     name: 'go on after a change that was refused',
     rule: 'ensemble change',
-    trials: [83],
+    trials: [172],
     edits: [{ file: `${CLIENT}ledger-appender.js`, from: "if (committed === 'fenced')", to: 'if (false)' }],
     diesBy: ['quorum-acked', 'end-covers']
   },
@@ -177,7 +177,7 @@ const protocolMutants = [
   {
     name: 'send again with another LAC',
     rule: 'ensemble change',
-    trials: [68],
+    trials: [22],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -203,7 +203,7 @@ const protocolMutants = [
   {
     name: 'answer a second fence before the first is synced',
     rule: "a node's order",
-    trials: [41],
+    trials: [38],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -243,7 +243,7 @@ const protocolMutants = [
   {
     name: 'keep no fence of a ledger that was never seen',
     rule: "a node's order",
-    trials: [48],
+    trials: [22],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -422,7 +422,7 @@ const protocolMutants = [
   {
     name: 'let one node tell a reader that an entry is absent',
     rule: 'closed at L',
-    trials: ['reads-that-fail'],
+    trials: ['reads-that-fail#1'],
     edits: [
       {
         file: `${PROTOCOL}read-plan.js`,

@@ -32,7 +32,7 @@ export const nodeMutants = [
   {
     name: 'prove nothing when the journal is idle',
     rule: 'a node must not lie',
-    trials: ['last-record-of-an-idle-journal'],
+    trials: ['last-record-of-an-idle-journal#510'],
     edits: [{ file: `${BOOKIE}housekeeper.js`, from: 'journal.markIfIdle();', to: ';' }],
     diesBy: ['node-no-lie', 'fence-holds']
   },
@@ -65,7 +65,7 @@ export const nodeMutants = [
   {
     name: 'take a torn tail for damage',
     rule: 'a node must not lie',
-    trials: [22],
+    trials: [359],
     edits: [
       {
         file: `${BOOKIE}journal/replay.js`,
@@ -104,7 +104,7 @@ export const nodeMutants = [
   {
     name: 'say absent where the index cannot be asked',
     rule: 'a node must not lie',
-    trials: [21],
+    trials: [256],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -117,7 +117,7 @@ export const nodeMutants = [
   {
     name: 'say absent where an entry cannot be read',
     rule: 'a node must not lie',
-    trials: ['reads-that-fail'],
+    trials: ['reads-that-fail#1'],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -156,7 +156,7 @@ export const nodeMutants = [
   {
     name: 'do not sync an entry log',
     rule: 'storage',
-    trials: [7],
+    trials: [13],
     edits: [{ file: `${BOOKIE}storage/entry-log-writer.js`, from: 'await this.#file.sync();', to: '' }],
     diesBy: ['node-keeps', 'starts']
   },
@@ -235,7 +235,7 @@ export const nodeMutants = [
   {
     name: 'delete without a record',
     rule: 'deletion',
-    trials: [2],
+    trials: [21],
     edits: [
       {
         file: `${BOOKIE}storage/deletion-collector.js`,

@@ -100,10 +100,10 @@ export class JournalFiles {
 
   /** Goes on after a failure in a file that never saw it. Rejects where the disk still refuses. */
   async startAfresh(): Promise<void> {
-    const prepared = this.#prepared
-    this.#prepared = undefined
     this.#filling?.hurry()
     await this.#preparing
+    const prepared = this.#prepared
+    this.#prepared = undefined
     if (prepared !== undefined) await this.#discard(prepared)
     const failed = this.active
     const file = await this.#make(Math.min(FIRST_FILE_BYTES, this.#options.fileBytes), { fill: true })
@@ -168,6 +168,7 @@ export class JournalFiles {
   }
 
   #activate(file: JournalFile): void {
+    assert(file.number > (this.#active?.number ?? 0), 'a journal file goes before one that was written')
     this.#active = file
     this.#options.onActive(file)
   }
@@ -182,7 +183,10 @@ export class JournalFiles {
   async #prepare(): Promise<void> {
     const { log } = this.#options
     try {
-      this.#prepared = await this.#make(this.#options.fileBytes, { fill: true })
+      const made = await this.#make(this.#options.fileBytes, { fill: true })
+      // Numbers say in which order files were written: one that was begun before a failure does not follow the file after it.
+      if (made.number < this.active.number) await this.#discard(made)
+      else this.#prepared = made
     } catch (error) {
       // The active file goes on growing; the next roll tries again.
       log.warn({ event: 'journal.prepare_failed', err: error }, 'could not prepare the next journal file')
