@@ -143,6 +143,8 @@ export interface Subscription {
   skipAll(): Promise<void>
   /** Acknowledges what was published before the time. Resolves with whether anything moved. */
   expireBefore(publishTimeMs: number): Promise<boolean>
+  /** The same with all up to the position, and it. */
+  expireUpTo(position: Position): Promise<boolean>
   setProperties(properties: Readonly<Record<string, string>>): Promise<void>
   /** Sends its consumers away (CLOSE_CONSUMER, to `next` where that is known); everything else stays. */
   disconnect(next?: BrokerAddress): void

@@ -284,6 +284,17 @@ describe('subscriptions', () => {
     expect(await backlog()).toBe(3)
     await script([['POST', `${sub}/expireMessages/1`, '204']])
     expect(await backlog()).toBe(0)
+    for (const [body, left] of [
+      [{ isExcluded: true }, 2],
+      [{}, 1],
+      [{ entryId: 9 }, 0]
+    ] as const) {
+      await script([
+        ['POST', `${sub}/resetcursor/0`, '204'],
+        ['POST', `${sub}/expireMessages`, '204', { ledgerId, entryId: 1, partitionIndex: -1, ...body }]
+      ])
+      expect(await backlog()).toBe(left)
+    }
     const wrong = `404 Subscription nope not found for topic ${full(name)}`
     await script([
       ['POST', `${path}/subscription/nope/skip/1`, wrong],

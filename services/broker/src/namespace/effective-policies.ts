@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert'
 import type { RetentionPolicy } from '@strata/managed-ledger'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { PublishRate } from '../limits/publish-throttle.ts'
@@ -50,58 +51,66 @@ export function layered(layers: readonly SetPolicies[]): SetPolicies {
 }
 
 /** One policy as it holds, in the form of the admin API; undefined: neither anybody nor the broker says anything. */
-export function appliedValue(name: PolicyName, layers: readonly SetPolicies[], settings: BrokerSettings): unknown {
-  return layered(layers)[name] ?? specOf(name).ofBroker?.(settings)
+export function appliedValue<Name extends PolicyName>(
+  name: Name,
+  layers: readonly SetPolicies[],
+  settings: BrokerSettings
+): PolicyValues[Name] | undefined {
+  return applied(name, layered(layers), settings)
+}
+
+function applied<Name extends PolicyName>(
+  name: Name,
+  own: SetPolicies,
+  settings: BrokerSettings
+): PolicyValues[Name] | undefined {
+  const value: unknown = own[name] ?? specOf(name).ofBroker?.(settings)
+  return value as PolicyValues[Name] | undefined
 }
 
 /** Pure. `layers`: what was set, the most particular first: topic, then namespace. */
 export function effectivePolicies(layers: readonly SetPolicies[], settings: BrokerSettings): EffectivePolicies {
   const own = layered(layers)
-  const retention = own.retention ?? {
-    retentionTimeInMinutes: settings.defaultRetentionTimeInMinutes,
-    retentionSizeInMB: settings.defaultRetentionSizeInMB
+  const of = <Name extends PolicyName>(name: Name): PolicyValues[Name] => {
+    return applied(name, own, settings) ?? assert.fail(`the broker says nothing of ${name}`)
   }
+  const { retentionTimeInMinutes: minutes, retentionSizeInMB: megabytes } = of('retention')
+  const rate = of('publishRate')
   return {
     retention: {
-      timeMs: retention.retentionTimeInMinutes < 0 ? -1 : retention.retentionTimeInMinutes * 60_000,
-      sizeBytes: retention.retentionSizeInMB < 0 ? -1 : retention.retentionSizeInMB * 1024 * 1024
+      timeMs: minutes < 0 ? -1 : minutes * 60_000,
+      sizeBytes: megabytes < 0 ? -1 : megabytes * 1024 * 1024
     },
-    messageTtlSeconds: own.messageTTL ?? settings.ttlDurationDefaultInSeconds,
-    autoTopicCreation: autoTopicCreation(own.autoTopicCreation, settings),
-    autoSubscriptionCreation:
-      own.autoSubscriptionCreation?.allowAutoSubscriptionCreation ?? settings.allowAutoSubscriptionCreation,
-    schemaCompatibilityStrategy: own.schemaCompatibilityStrategy ?? settings.schemaCompatibilityStrategy,
-    isAllowAutoUpdateSchema: own.isAllowAutoUpdateSchema ?? settings.isAllowAutoUpdateSchemaEnabled,
-    schemaValidationEnforced: own.schemaValidationEnforced ?? settings.isSchemaValidationEnforced,
-    encryptionRequired: own.encryptionRequired ?? settings.encryptionRequireOnProducer,
-    maxTopicsPerNamespace: own.maxTopicsPerNamespace ?? settings.maxTopicsPerNamespace,
-    maxProducersPerTopic: own.maxProducersPerTopic ?? settings.maxProducersPerTopic,
-    maxConsumersPerTopic: own.maxConsumersPerTopic ?? settings.maxConsumersPerTopic,
-    maxConsumersPerSubscription: own.maxConsumersPerSubscription ?? settings.maxConsumersPerSubscription,
-    maxSubscriptionsPerTopic: own.maxSubscriptionsPerTopic ?? settings.maxSubscriptionsPerTopic,
-    maxUnackedMessagesPerConsumer: own.maxUnackedMessagesPerConsumer ?? settings.maxUnackedMessagesPerConsumer,
-    maxUnackedMessagesPerSubscription:
-      own.maxUnackedMessagesPerSubscription ?? settings.maxUnackedMessagesPerSubscription,
+    messageTtlSeconds: of('messageTTL'),
+    autoTopicCreation: autoTopicCreation(of('autoTopicCreation'), settings),
+    autoSubscriptionCreation: of('autoSubscriptionCreation').allowAutoSubscriptionCreation,
+    schemaCompatibilityStrategy: of('schemaCompatibilityStrategy'),
+    isAllowAutoUpdateSchema: of('isAllowAutoUpdateSchema'),
+    schemaValidationEnforced: of('schemaValidationEnforced'),
+    encryptionRequired: of('encryptionRequired'),
+    maxTopicsPerNamespace: of('maxTopicsPerNamespace'),
+    maxProducersPerTopic: of('maxProducersPerTopic'),
+    maxConsumersPerTopic: of('maxConsumersPerTopic'),
+    maxConsumersPerSubscription: of('maxConsumersPerSubscription'),
+    maxSubscriptionsPerTopic: of('maxSubscriptionsPerTopic'),
+    maxUnackedMessagesPerConsumer: of('maxUnackedMessagesPerConsumer'),
+    maxUnackedMessagesPerSubscription: of('maxUnackedMessagesPerSubscription'),
+    // what the broker says of these two holds for every frame and every subscription anyway
     maxMessageBytes: own.maxMessageSize ?? 0,
     subscriptionTypes: own.subscriptionTypesEnabled,
     publishRate: {
-      messagesPerSecond: Math.max(0, own.publishRate?.publishThrottlingRateInMsg ?? 0),
-      bytesPerSecond: Math.max(0, own.publishRate?.publishThrottlingRateInByte ?? 0)
+      messagesPerSecond: Math.max(0, rate.publishThrottlingRateInMsg),
+      bytesPerSecond: Math.max(0, rate.publishThrottlingRateInByte)
     },
-    subscriptionExpirationMinutes: own.subscriptionExpirationTime ?? settings.subscriptionExpirationTimeMinutes,
-    inactiveTopics: inactiveTopics(own.inactiveTopicPolicies, settings)
+    subscriptionExpirationMinutes: of('subscriptionExpirationTime'),
+    inactiveTopics: inactiveTopics(of('inactiveTopicPolicies'))
   }
 }
 
 function autoTopicCreation(
-  own: PolicyValues['autoTopicCreation'] | undefined,
+  policy: PolicyValues['autoTopicCreation'],
   settings: BrokerSettings
 ): EffectivePolicies['autoTopicCreation'] {
-  const policy = own ?? {
-    allowAutoTopicCreation: settings.allowAutoTopicCreation,
-    topicType: settings.allowAutoTopicCreationType,
-    defaultNumPartitions: settings.defaultNumPartitions
-  }
   const isPartitioned = policy.topicType === 'partitioned'
   return {
     allowed: policy.allowAutoTopicCreation,
@@ -109,14 +118,11 @@ function autoTopicCreation(
   }
 }
 
-function inactiveTopics(
-  policy: PolicyValues['inactiveTopicPolicies'] | undefined,
-  settings: BrokerSettings
-): EffectivePolicies['inactiveTopics'] {
-  const mode = policy?.inactiveTopicDeleteMode ?? settings.brokerDeleteInactiveTopicsMode
+function inactiveTopics(policy: PolicyValues['inactiveTopicPolicies']): EffectivePolicies['inactiveTopics'] {
+  const { inactiveTopicDeleteMode: mode, deleteWhileInactive, maxInactiveDurationSeconds } = policy
   return {
-    delete: policy?.deleteWhileInactive ?? settings.brokerDeleteInactiveTopicsEnabled,
+    delete: deleteWhileInactive,
     mode: mode === 'delete_when_subscriptions_caught_up' ? mode : 'delete_when_no_subscriptions',
-    maxInactiveSeconds: policy?.maxInactiveDurationSeconds ?? settings.brokerDeleteInactiveTopicsFrequencySeconds
+    maxInactiveSeconds: maxInactiveDurationSeconds
   }
 }

@@ -74,6 +74,7 @@ describe('tenants and namespaces', () => {
     await expect(service.topics.create(t('acme/app/x'), { partitions: 0 })).rejects.toEqual(
       asNamespace('NAMESPACE_NOT_FOUND')
     )
+    await expect(service.policies.set('acme/app', 'messageTTL', 6)).rejects.toEqual(asNamespace('NAMESPACE_NOT_FOUND'))
     await tenancy.finishNamespaceDelete('acme/app')
     await tenancy.deleteTenant('acme')
     expect(await tenancy.tenants()).toEqual(['public', 'pulsar'])

@@ -1,6 +1,6 @@
 import { transactUntilAnswered, type MetadataStore, type Watch } from '@strata/metadata'
 import type { BrokerSettings } from '../config/settings.ts'
-import { PolicyRowSchema } from '../generated/broker_pb.ts'
+import { NamespaceRowSchema, PolicyRowSchema } from '../generated/broker_pb.ts'
 import { effectivePolicies, type EffectivePolicies } from './effective-policies.ts'
 import { namespaceError } from './errors.ts'
 import { isPolicyName, specOf, type PolicyName, type PolicyValues, type SetPolicies } from './policy-table.ts'
@@ -67,13 +67,24 @@ export class PolicyStore {
     return stored[name]
   }
 
-  /** @throws NamespaceError NAME_INVALID, VALUE_INVALID with what is wrong about the value */
+  /**
+   * Stands on the namespace's row, so that none is left behind by a deletion that comes between.
+   * @throws NamespaceError NAME_INVALID, VALUE_INVALID with what is wrong about the value; NAMESPACE_NOT_FOUND, also of one that
+   *   is being deleted
+   */
   async set(namespace: string, name: PolicyName, value: unknown): Promise<void> {
-    const json = JSON.stringify(this.#parsed(name, value))
-    await transactUntilAnswered(this.#store, {
-      compares: [],
-      changes: [{ kind: 'put', key: keys.policy(namespace, name), value: encodeRow(PolicyRowSchema, { json }) }]
-    })
+    const row = encodeRow(PolicyRowSchema, { json: JSON.stringify(this.#parsed(name, value)) })
+    for (;;) {
+      const record = await this.#store.get(keys.namespace(namespace))
+      if (record === undefined || decodeRow(NamespaceRowSchema, record).deleting === true) {
+        throw namespaceError('NAMESPACE_NOT_FOUND', 'Namespace does not exist')
+      }
+      const result = await transactUntilAnswered(this.#store, {
+        compares: [{ key: record.key, version: record.version }],
+        changes: [{ kind: 'put', key: keys.policy(namespace, name), value: row }]
+      })
+      if (result.committed) break
+    }
     this.#cache.delete(namespace)
   }
 

@@ -59,6 +59,15 @@ export interface Dispatcher {
   readonly isBlockedOnUnacked: boolean
   readonly activeConsumer: Member | undefined
   hashRangesOf(member: Member): readonly string[] | undefined
+  /** Of Key_Shared: hashes that wait for another consumer than their own, and how many have been let go; undefined: of others. */
+  readonly draining: Draining | undefined
+}
+
+export interface Draining {
+  readonly hashes: number
+  /** With the consumers that they wait for. */
+  readonly entries: number
+  readonly cleared: number
 }
 
 const NO_ENTRY: Entry = { ledgerId: -1, entryId: -1, payload: Buffer.alloc(0) }

@@ -44,13 +44,19 @@ describe('Key_Shared', () => {
     expect(b.connection.sent).toHaveLength(0)
     const held = 80 - a.connection.sent.length
     expect(held).toBeGreaterThan(5)
-    expect(world.subscription.stats().msgInReplay).toBe(held)
+    expect(world.subscription.stats()).toMatchObject({
+      msgInReplay: held,
+      drainingHashesCount: held,
+      drainingHashesUnackedMessages: held,
+      drainingHashesClearedTotal: 0
+    })
     a.consumer.acknowledge(
       a.connection.sent.map(s => at(s.entryId, s.ledgerId)),
       false
     )
     await world.turns.settle()
     expect(b.connection.sent).toHaveLength(held)
+    expect(world.subscription.stats()).toMatchObject({ drainingHashesCount: 0, drainingHashesClearedTotal: held })
     const sorted = [...b.connection.sent].sort((x, y) => x.ledgerId - y.ledgerId || x.entryId - y.entryId)
     expect(b.connection.sent).toEqual(sorted)
   })

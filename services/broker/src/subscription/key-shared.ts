@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import type { Entry } from '@strata/managed-ledger'
 import type { KeySharedOptions } from '../contract.ts'
 import { ChunkTies } from './chunk-ties.ts'
-import type { DispatchContext } from './dispatcher.ts'
+import type { DispatchContext, Draining } from './dispatcher.ts'
 import type { EntryInfo } from './entry-info.ts'
 import { createHashSelector, type HashSelector } from './hash-selectors.ts'
 import type { Member } from './member.ts'
@@ -39,6 +39,7 @@ export class KeySharedDispatcher extends TrackedDispatcher {
   readonly #spare: Bucket[] = []
   readonly #unowned = new PositionHeap()
   readonly #ties = new ChunkTies()
+  #cleared = 0
 
   constructor(context: DispatchContext, options: KeySharedOptions | undefined) {
     super(context)
@@ -87,6 +88,16 @@ export class KeySharedDispatcher extends TrackedDispatcher {
     return this.#selector.rangesOf(member)
   }
 
+  override get draining(): Draining {
+    let [hashes, entries] = [0, 0]
+    for (const [hash, { holder, inFlight }] of this.#buckets) {
+      if (holder === this.#selector.ownerOf(hash)) continue
+      hashes += 1
+      entries += inFlight
+    }
+    return { hashes, entries, cleared: this.#cleared }
+  }
+
   protected onJoin(member: Member): void {
     this.#selector.add(member)
     this.#redistribute(this.members)
@@ -116,6 +127,7 @@ export class KeySharedDispatcher extends TrackedDispatcher {
     assert(bucket?.holder === member, 'who lets an entry go holds its hash')
     if (--bucket.inFlight > 0) return
     this.#buckets.delete(hash)
+    if (bucket.holder !== this.#selector.ownerOf(hash)) this.#cleared += 1
     const { held } = bucket
     bucket.held = undefined
     if (this.#spare.length < SPARE_BUCKETS_MAX) this.#spare.push(bucket)

@@ -17,7 +17,7 @@ import { Member, type MemberHost } from './member.ts'
 import { createPassingDispatcher, type PassingDispatcher } from './passing-dispatchers.ts'
 import { joinWhenFree, type Roster } from './roster.ts'
 import { SingleActiveDispatcher } from './single-active.ts'
-import { commonStats, SubscriptionMeters } from './subscription-stats.ts'
+import { commonStats, drainingStats, SubscriptionMeters } from './subscription-stats.ts'
 
 /**
  * A subscription on a topic that stores nothing. Whatever no consumer can take at once is dropped and counted: there is
@@ -131,6 +131,10 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
     return Promise.resolve(false)
   }
 
+  expireUpTo(): Promise<boolean> {
+    return Promise.resolve(false)
+  }
+
   setProperties(properties: Readonly<Record<string, string>>): Promise<void> {
     this.#properties = properties
     return Promise.resolve()
@@ -164,6 +168,7 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
     const dispatcher = this.#dispatcher
     return {
       ...commonStats(this.#meters, this.#context),
+      ...drainingStats(undefined),
       type: this.#type ?? 'None',
       isDurable: this.isDurable,
       isReplicated: false,

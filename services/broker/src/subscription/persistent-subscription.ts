@@ -302,8 +302,10 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
   }
 
   async expireBefore(publishTimeMs: number): Promise<boolean> {
-    const first = await this.#firstPublishedAt(publishTimeMs)
-    const last = this.#log.previousPosition(first)
+    return await this.expireUpTo(this.#log.previousPosition(await this.#firstPublishedAt(publishTimeMs)))
+  }
+
+  async expireUpTo(last: Position): Promise<boolean> {
     const before = this.cursor.backlogEntries()
     if (comparePositions(last, this.cursor.markDelete) <= 0) return false
     await this.#acknowledgeUpTo(last)

@@ -78,6 +78,10 @@ export class SingleActiveDispatcher implements Dispatcher {
     return this.#active !== undefined && !this.isHeld && this.#active.isReady
   }
 
+  get draining(): undefined {
+    return undefined
+  }
+
   hashRangesOf(member: Member): readonly string[] | undefined {
     return this.#ranges?.rangesOf(member)
   }

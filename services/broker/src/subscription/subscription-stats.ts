@@ -1,6 +1,6 @@
 import type { SubscriptionStats } from '../contract.ts'
 import type { Cursor } from '@strata/managed-ledger'
-import type { DispatchContext, Dispatcher } from './dispatcher.ts'
+import type { DispatchContext, Dispatcher, Draining } from './dispatcher.ts'
 import type { Member } from './member.ts'
 import { Rate } from './rate.ts'
 
@@ -52,6 +52,7 @@ export function persistentStats(
   const consumers = members.map(member => member.statsWith(dispatcher?.hashRangesOf(member)))
   return {
     ...commonStats(meters, context),
+    ...drainingStats(dispatcher?.draining),
     type: subscription.type ?? 'None',
     msgBacklog: backlog,
     msgBacklogNoDelayed: backlog,
@@ -78,6 +79,16 @@ export function persistentStats(
   }
 }
 
+/** Nothing drains on other types. Entries stand for messages. */
+export function drainingStats(draining: Draining | undefined): Record<string, unknown> {
+  const { hashes = 0, entries = 0, cleared = 0 } = draining ?? {}
+  return {
+    drainingHashesCount: hashes,
+    drainingHashesClearedTotal: cleared,
+    drainingHashesUnackedMessages: entries
+  }
+}
+
 /** What stored and passing subscriptions show alike. */
 export function commonStats(
   meters: SubscriptionMeters,
@@ -93,9 +104,6 @@ export function commonStats(
     msgRateExpired: meters.expired.perSecond,
     totalMsgExpired: meters.messagesExpired,
     msgExpired: meters.messagesExpired,
-    drainingHashesCount: 0,
-    drainingHashesClearedTotal: 0,
-    drainingHashesUnackedMessages: 0,
     dispatchThrottledMsgEventsBySubscriptionLimit: 0,
     dispatchThrottledBytesEventsBySubscriptionLimit: 0,
     dispatchThrottledMsgEventsByTopicLimit: 0,

@@ -1,6 +1,6 @@
 import { comparePositions, type Position } from '@strata/cursor-protocol'
 import type { Entry } from '@strata/managed-ledger'
-import type { DispatchContext, Dispatcher, PendingRef } from './dispatcher.ts'
+import type { DispatchContext, Dispatcher, Draining, PendingRef } from './dispatcher.ts'
 import type { EntryInfo } from './entry-info.ts'
 import { EntryTable, HASH, MESSAGES, OWNER, PENDING, REDELIVERIES } from './entry-table.ts'
 import type { Member } from './member.ts'
@@ -80,6 +80,10 @@ export abstract class TrackedDispatcher implements Dispatcher {
     let sum = 0
     for (const member of this.members) sum += member.unacked
     return sum
+  }
+
+  get draining(): Draining | undefined {
+    return undefined
   }
 
   get isBlockedOnUnacked(): boolean {

@@ -1,5 +1,6 @@
 import { comparePositions, type Position } from '@strata/cursor-protocol'
 import type { Cursor, ManagedLedger } from '@strata/managed-ledger'
+import type { Subscription } from '../../contract.ts'
 import type { PersistentTopic } from '../../topic/persistent-topic.ts'
 import { bodyOf, done, json, missingBody, param, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
@@ -62,18 +63,12 @@ async function scan(log: ManagedLedger, cursor: Cursor): Promise<Record<string, 
 export async function expireToPosition(request: AdminRequest): Promise<AdminReply> {
   const id = messageIdOf(bodyOf(request) ?? missingBody())
   await refusePartitioned(request, 'Expire message at position is not supported for partitioned-topic')
-  const { topic, cursor } = await requiredCursor(request, 'Expire messages')
+  const { topic, subscription } = await requiredSubscription(request, 'Expire messages')
   const { log } = topic
   const at = asPosition(id.position)
-  const last = comparePositions(at, log.lastConfirmed) > 0 ? log.lastConfirmed : at
-  let [left, position] = [0, cursor.markDelete]
-  for (;;) {
-    position = log.nextPosition(position)
-    const order = comparePositions(position, last)
-    if (order > 0 || (order === 0 && id.isExcluded)) break
-    if (!cursor.isAcknowledged(position.ledgerId, position.entryId)) left++
-  }
-  if (left > 0) await topic.subscriptions.get(param(request, 'subscription'))?.skip(left)
+  const isPast = comparePositions(at, log.lastConfirmed) > 0
+  const last = isPast ? log.lastConfirmed : id.isExcluded ? log.previousPosition(at) : at
+  await subscription.expireUpTo(last)
   return done()
 }
 
@@ -104,13 +99,23 @@ export async function offloadStatus(request: AdminRequest): Promise<AdminReply> 
   return json({ status: 'NOT_RUN', lastError: '', firstUnoffloadedMessage: nothing })
 }
 
+async function requiredSubscription(
+  request: AdminRequest,
+  what: string
+): Promise<{ topic: PersistentTopic; subscription: Subscription }> {
+  const topic = await requiredPersistent(request, topicOf(request), what)
+  return {
+    topic,
+    subscription: topic.subscriptions.get(param(request, 'subscription')) ?? subscriptionNotFound(request)
+  }
+}
+
 async function requiredCursor(
   request: AdminRequest,
   what: string
 ): Promise<{ topic: PersistentTopic; cursor: Cursor }> {
-  const topic = await requiredPersistent(request, topicOf(request), what)
-  const cursor = topic.subscriptions.get(param(request, 'subscription'))?.cursor
-  return { topic, cursor: cursor ?? subscriptionNotFound(request) }
+  const { topic, subscription } = await requiredSubscription(request, what)
+  return { topic, cursor: subscription.cursor ?? subscriptionNotFound(request) }
 }
 
 function subscriptionNotFound(request: AdminRequest): never {
