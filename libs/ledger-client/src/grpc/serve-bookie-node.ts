@@ -10,6 +10,7 @@ import { RecoveryLane } from './recovery-lane.ts'
 import { RequestGate } from './request-gate.ts'
 import { ServerAddStream, type AddCall } from './server-add-stream.ts'
 import { decodeAddRun, encodeRunAnswer } from './run-messages.ts'
+import { widenWindows } from './server-window.ts'
 import {
   CHANNEL_OPTIONS,
   decodeLacHints,
@@ -90,6 +91,8 @@ const WAITING_MAX = 4_096
 const STREAMS_MAX = 256
 /** A call may not wait longer than this, whatever its peer asked for. */
 const WAIT_MS_MAX = 60_000
+/** The most that the credit of one stream lets its peer have on its way; copies share it. */
+const WINDOW_BYTES = 16 * 1024 * 1024
 const DRAIN_MS = 1_000
 
 /** Lets brokers in other processes use a node. @throws Error when the port cannot be bound */
@@ -114,6 +117,7 @@ export async function serveBookieNode(node: BookieNode, options: ServeOptions): 
       else reject(error)
     })
   })
+  widenWindows(server, WINDOW_BYTES)
   return {
     port,
     stats: () => ({ ...service.stats(), refusedCalls }),
