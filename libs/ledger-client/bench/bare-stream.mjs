@@ -1,11 +1,12 @@
 // What gRPC alone carries: `node libs/ledger-client/bench/bare-stream.mjs [seconds] [payload bytes] [warm-up seconds]`.
 // One bidirectional stream to a server in a process of its own, payloads put together as adds to a node are (those of a turn of the
-// event loop, in messages of about 1 MB, at most a node's window unanswered). The server stores nothing and answers each
+// event loop, in messages of about 1 MB, at most a node's window unanswered, and HTTP/2's windows as wide). After a build. The server stores nothing and answers each
 // message with a count. Prints one line of JSON; CPU is in microseconds a payload.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Client, credentials, Server, ServerCredentials } from '@grpc/grpc-js'
+import { widenWindows } from '../dist/grpc/server-window.js'
 
 const SERVE = '--serve'
 const PATH = '/strata.bench.Bare/Stream'
@@ -42,6 +43,7 @@ async function serve() {
       else reject(error)
     })
   })
+  widenWindows(server, WINDOW_BYTES)
   process.on('message', () => process.send({ cpu: process.cpuUsage() }))
   process.once('disconnect', () => process.exit())
   process.send({ port })

@@ -5,11 +5,12 @@ import { entryDigest } from '@strata/ledger-protocol'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import type { AddRequest } from '../contract.ts'
 import { MemoryBookieNode, TestWriter } from '../testing/index.ts'
+import { encodedAddBatch } from '../testing/encoded-add-batch.ts'
 import { testRun } from '../testing/run-conformance.ts'
 import { NodeCredit } from './add-credit.ts'
 import { AddQueue } from './add-queue.ts'
 import { GrpcBookieNode } from './grpc-bookie-node.ts'
-import { addBytes, decodeAddAnswers, encodeAddBatch } from './node-messages.ts'
+import { addBytes, decodeAddAnswers } from './node-messages.ts'
 import { serveBookieNode, type ServedBookieNode } from './serve-bookie-node.ts'
 import { asBuffer, PATHS } from './service.ts'
 
@@ -94,7 +95,7 @@ describe('the flow of adds', () => {
     const address = { clusterId: Buffer.from('cluster-a'), nodeId: Buffer.from(ID) }
     const send = (adds: AddRequest[], taken = 0): void => {
       const batch = adds.map(request => ({ channel: request.ledgerId, request }))
-      stream.write(encodeAddBatch(address, batch, taken))
+      stream.write(encodedAddBatch(address, batch, taken))
     }
     return { stream, send }
   }

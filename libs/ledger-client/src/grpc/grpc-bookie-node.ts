@@ -23,7 +23,7 @@ import { addRunTo } from '../entry-run.ts'
 import { LedgerError } from '../errors.ts'
 import { AddChannels } from './add-channels.ts'
 import { AddQueue } from './add-queue.ts'
-import { decodeAddAnswers, decodeReadReply, encodeAddBatch, type Address, type ChannelAdd } from './node-messages.ts'
+import { AddBatch, decodeAddAnswers, decodeReadReply, type Address, type ChannelAdd } from './node-messages.ts'
 import { callMetadata, clientCredentials, NO_SECURITY, type NodeSecurity } from './node-security.ts'
 import { decodeRun, decodeRunAnswer, encodeAddRun } from './run-messages.ts'
 import {
@@ -77,7 +77,7 @@ const HINTS_MAX = 1000
 /** The node stops when it is 256 messages of answers ahead of what it was told were taken. */
 const TAKEN_UNTOLD_MAX = 64
 
-type AddStream = ClientDuplexStream<Buffer, Buffer>
+type AddStream = ClientDuplexStream<AddBatch, Buffer>
 
 /**
  * A storage node in another process. All adds go through one stream, those of a turn of the event loop in one message.
@@ -232,11 +232,11 @@ export class GrpcBookieNode implements BookieNode {
 
   #write(stream: AddStream, adds: readonly ChannelAdd[]): void {
     this.#answersTold = this.#answersTaken
-    stream.write(encodeAddBatch(this.#address, adds, this.#answersTaken))
+    stream.write(new AddBatch(this.#address, adds, this.#answersTaken))
   }
 
   #openStream(): AddStream {
-    const stream = this.#client.makeBidiStreamRequest(PATHS.add, asBuffer, asBuffer, this.#metadataOf(PATHS.add))
+    const stream = this.#client.makeBidiStreamRequest(PATHS.add, asMessage, asBuffer, this.#metadataOf(PATHS.add))
     stream.on('data', (message: Buffer) => this.#onAnswers(stream, message))
     stream.on('end', () => this.#break(stream, 'UNREACHABLE'))
     stream.on('error', (error: ServiceError) => {
@@ -327,6 +327,9 @@ export class GrpcBookieNode implements BookieNode {
     return LedgerError.create(code, details, error ?? undefined)
   }
 }
+
+/** gRPC takes its length, and copies it behind the five bytes of a frame. */
+const asMessage = (batch: AddBatch): Buffer => batch as unknown as Buffer
 
 function isUnknownToNode(error: unknown): boolean {
   const cause = LedgerError.is(error, 'UNAVAILABLE') ? error.cause : undefined

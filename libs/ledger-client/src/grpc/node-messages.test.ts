@@ -6,12 +6,12 @@ import { describe, test } from 'vitest'
 import type { AddRequest, StoredEntry } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 import { AddAnswersSchema, AddBatchSchema, ReadReplySchema } from '../generated/bookie_node_pb.ts'
+import { encodedAddBatch } from '../testing/encoded-add-batch.ts'
 import {
   decodeAddAnswers,
   decodeAddBatch,
   decodeReadReply,
   encodeAddAnswers,
-  encodeAddBatch,
   encodeReadReply,
   type AddAnswer,
   type ChannelAdd
@@ -68,7 +68,7 @@ describe('messages between brokers and bookies', () => {
   test('adds survive the way, also through the generated code', () => {
     fc.assert(
       fc.property(fc.array(addArb, { maxLength: 5 }), idArb, (adds, taken) => {
-        const message = encodeAddBatch(address, adds, taken)
+        const message = encodedAddBatch(address, adds, taken)
         const expected = { names: [address.clusterId.toString(), address.nodeId.toString()], adds, taken }
         assert.deepEqual(decodeBatch(message), expected)
         const generated = Buffer.from(toBinary(AddBatchSchema, fromBinary(AddBatchSchema, message)))
@@ -107,7 +107,7 @@ describe('messages between brokers and bookies', () => {
   })
 
   test('fields of a newer peer are passed over', () => {
-    const message = encodeAddBatch(address, [], 1)
+    const message = encodedAddBatch(address, [], 1)
     const extra = Buffer.from([0x78, 0x01, 0x7a, 0x02, 1, 2, 0x7d, 1, 2, 3, 4, 0x79, 1, 2, 3, 4, 5, 6, 7, 8])
     assert.deepEqual(decodeBatch(Buffer.concat([extra, message])), decodeBatch(message))
   })
@@ -116,7 +116,7 @@ describe('messages between brokers and bookies', () => {
     const cutArb = fc
       .tuple(fc.array(addArb, { minLength: 1, maxLength: 3 }), fc.nat(), fc.nat(), fc.nat(255))
       .map(([adds, end, at, byte]) => {
-        const message = Buffer.from(encodeAddBatch(address, adds, 0))
+        const message = Buffer.from(encodedAddBatch(address, adds, 0))
         message[at % message.length] = byte
         return message.subarray(0, end % (message.length + 1))
       })

@@ -34,27 +34,47 @@ export interface Address {
   readonly nodeId: Buffer
 }
 
-/** `answersTaken`: messages of answers so far. */
-export function encodeAddBatch(address: Address, adds: readonly ChannelAdd[], answersTaken: number): Buffer {
-  let bytes = lengthPrefixedBytes(address.clusterId.length) + lengthPrefixedBytes(address.nodeId.length)
-  bytes += FIXED64_FIELD_BYTES
-  for (const { request } of adds) bytes += addBytes(request)
-  const writer = new WireWriter(bytes)
-  writer.bytes(1, address.clusterId)
-  writer.bytes(2, address.nodeId)
-  for (const { channel, request } of adds) {
-    writer.open(3, itemBytes(request))
-    writer.fixed32(1, channel)
-    writer.fixed64(2, request.ledgerId)
-    writer.fixed64(3, request.entryId)
-    writer.fixed64(4, request.lac + 1)
-    writer.fixed64(5, request.lengthBytes)
-    writer.fixed32(6, request.crc32c)
-    writer.small(7, request.recovery ? 1 : 0)
-    writer.bytes(8, request.payload)
+/**
+ * Adds that are put into bytes where gRPC frames its messages, not before: payloads are copied once on their way. What it needs of
+ * a message that it does not compress is how long it is, and to copy it; both as a `Buffer` has them.
+ */
+export class AddBatch {
+  readonly length: number
+  readonly #address: Address
+  readonly #adds: readonly ChannelAdd[]
+  readonly #answersTaken: number
+
+  /** `answersTaken`: messages of answers so far. */
+  constructor(address: Address, adds: readonly ChannelAdd[], answersTaken: number) {
+    let bytes = lengthPrefixedBytes(address.clusterId.length) + lengthPrefixedBytes(address.nodeId.length)
+    bytes += FIXED64_FIELD_BYTES
+    for (const { request } of adds) bytes += addBytes(request)
+    this.length = bytes
+    this.#address = address
+    this.#adds = adds
+    this.#answersTaken = answersTaken
   }
-  writer.fixed64(4, answersTaken)
-  return writer.finish()
+
+  /** @returns the bytes that were written */
+  copy(buffer: Buffer, at = 0): number {
+    const writer = new WireWriter(this.length, { buffer, at })
+    writer.bytes(1, this.#address.clusterId)
+    writer.bytes(2, this.#address.nodeId)
+    for (const { channel, request } of this.#adds) {
+      writer.open(3, itemBytes(request))
+      writer.fixed32(1, channel)
+      writer.fixed64(2, request.ledgerId)
+      writer.fixed64(3, request.entryId)
+      writer.fixed64(4, request.lac + 1)
+      writer.fixed64(5, request.lengthBytes)
+      writer.fixed32(6, request.crc32c)
+      writer.small(7, request.recovery ? 1 : 0)
+      writer.bytes(8, request.payload)
+    }
+    writer.fixed64(4, this.#answersTaken)
+    writer.finish()
+    return this.length
+  }
 }
 
 export interface AddBatchHandler {

@@ -3,9 +3,9 @@ import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js'
 import { bookieId, entryId, ledgerId, systemClock, type Logger } from '@strata/base'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { LedgerError } from '../errors.ts'
+import { encodedAddBatch } from '../testing/encoded-add-batch.ts'
 import { MemoryBookieNode, TestWriter } from '../testing/index.ts'
 import { GrpcBookieNode } from './grpc-bookie-node.ts'
-import { encodeAddBatch } from './node-messages.ts'
 import { callMetadata } from './node-security.ts'
 import { serveBookieNode, type ServedBookieNode } from './serve-bookie-node.ts'
 import { asBuffer, encodeLacRequest, encodeReadRequest, PATHS } from './service.ts'
@@ -126,7 +126,7 @@ describe('a node with a secret', () => {
     const stream = client.makeBidiStreamRequest(PATHS.add, asBuffer, asBuffer)
     const ended = new Promise<ServiceError>(resolve => stream.once('error', resolve))
     const address = { clusterId: Buffer.from(CLUSTER), nodeId: Buffer.from(ID) }
-    for (let i = 0; i < 100; i++) stream.write(encodeAddBatch(address, [], 0))
+    for (let i = 0; i < 100; i++) stream.write(encodedAddBatch(address, [], 0))
     assert.equal((await ended).code, status.UNAUTHENTICATED)
     assert.equal(served.stats().addStreams, 1) // the friend's
   })

@@ -27,18 +27,22 @@ export const FIXED64_FIELD_BYTES = 9
 export const FIXED32_FIELD_BYTES = 5
 export const BOOL_FIELD_BYTES = 2
 
-/** Fills a buffer of exactly the size that was worked out before. */
+/** Fills exactly the bytes that were worked out before. */
 export class WireWriter {
   readonly buffer: Buffer
-  #at = 0
+  readonly #end: number
+  #at: number
 
-  constructor(bytes: number) {
-    this.buffer = Buffer.allocUnsafe(bytes)
+  /** Into a buffer of its own, or `into` a part of one that there is. */
+  constructor(bytes: number, into?: { readonly buffer: Buffer; readonly at: number }) {
+    this.buffer = into?.buffer ?? Buffer.allocUnsafe(bytes)
+    this.#at = into?.at ?? 0
+    this.#end = this.#at + bytes
   }
 
-  /** @returns the finished message */
+  /** @returns the buffer, with the finished message in it */
   finish(): Buffer {
-    assert.equal(this.#at, this.buffer.length)
+    assert.equal(this.#at, this.#end)
     return this.buffer
   }
 
