@@ -313,6 +313,8 @@ describe('every command', () => {
   const groups: Readonly<Record<string, readonly string[]>> = {
     topics: ['create', 'delete', 'list', 'stats', 'last-message-id', 'partitions', 'unload', 'terminate', 'truncate'],
     subscriptions: ['create', 'delete', 'list', 'stats', 'skip', 'clear', 'expire', 'seek'],
+    tenants: ['list', 'describe', 'create', 'update', 'delete'],
+    policies: ['names', 'get', 'set', 'remove'],
     perf: ['produce', 'consume', 'read'],
     bookies: ['list', 'describe'],
     ledgers: ['list', 'describe', 'why', 'read', 'verify', 'recover'],

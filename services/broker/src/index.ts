@@ -12,3 +12,4 @@ export { clusterBrokerSettings, quorumOf, type ClusterBrokerSettings } from './c
 export { pulsarClusterKeys, pulsarKeys } from './config/pulsar-keys.ts'
 export { brokerSettings, unavailableSwitches, type BrokerSettings } from './config/settings.ts'
 export { openServing, probeBrokerPorts, type Serving } from './server/open-serving.ts'
+export { policyPaths, type PolicyPath, type PolicyPaths } from './namespace/policy-paths.ts'

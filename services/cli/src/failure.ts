@@ -21,7 +21,7 @@ export function usageFailure(line: string): CommandFailure {
 
 /** What to do about an error of the client or the broker, by its code. */
 const ADVICE: Readonly<Record<string, string>> = {
-  AUTHENTICATION_FAILED: 'the server wants credentials, which this command cannot send yet',
+  AUTHENTICATION_FAILED: 'give valid credentials with --token-file or STRATA_TOKEN',
   CONSUMER_BUSY: 'stop the other consumer, take --type shared on both, or choose another --subscription',
   INVALID_SERVICE_URL: 'write --url as pulsar://host:port',
   INVALID_TOPIC: 'write a topic as name, tenant/namespace/name or persistent://tenant/namespace/name',

@@ -17,6 +17,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   read: async () => (await import('./commands/read.ts')).addRead,
   topics: async () => (await import('./commands/topics.ts')).addTopics,
   subscriptions: async () => (await import('./commands/subscriptions.ts')).addSubscriptions,
+  tenants: async () => (await import('./commands/tenants.ts')).addTenants,
+  policies: async () => (await import('./commands/policies.ts')).addPolicies,
   bookies: async () => (await import('./commands/bookies.ts')).addBookies,
   ledgers: async () => (await import('./commands/ledgers.ts')).addLedgers,
   fsck: async () => (await import('./commands/fsck.ts')).addFsck,

@@ -13,6 +13,26 @@ export function adminUrlOption(): Option {
     .env('STRATA_ADMIN_URL')
 }
 
+/** Who asks. */
+export function addCredentials(command: Command): Command {
+  return command
+    .option('--token <jwt>', 'who asks; better by --token-file or STRATA_TOKEN, which no list of processes shows')
+    .option('--token-file <file>', 'that has the token')
+}
+
+/** A subcommand that speaks to the admin API. */
+export function adminCommand(group: Command, usage: string, description: string): Command {
+  const command = group.command(usage).description(description).addOption(adminUrlOption())
+  return addCredentials(command).option('--json', 'one JSON object a line')
+}
+
+/** Of what cannot be taken back. */
+export function addDestroying(command: Command): Command {
+  return command
+    .option('--dry-run', 'say what would go, and change nothing')
+    .option('--yes', 'without asking; needed where nobody is at a terminal')
+}
+
 export const COMPRESSIONS = ['none', 'lz4', 'zlib', 'zstd', 'snappy'] as const
 
 export function compressionOption(): Option {
@@ -41,7 +61,7 @@ export function examples(...lines: string[]): string {
   return `\nExamples:\n${lines.map(line => `  ${line}`).join('\n')}`
 }
 
-export function collect(value: string, previous: readonly string[]): readonly string[] {
+export function collect(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value]
 }
 

@@ -30,3 +30,8 @@ export function namespacePath(name: string): string {
   if (parts.length === 2 && parts.every(part => part !== '')) return parts.map(encodeURIComponent).join('/')
   throw usageFailure(`${name} is no namespace: write tenant/namespace, such as public/default`)
 }
+
+/** Two parts and no scheme: no topic can be written so. */
+export function isNamespace(name: string): boolean {
+  return !name.includes('://') && name.split('/').length === 2
+}
