@@ -16,3 +16,5 @@ export { certificateOf, type ClientCertificate, type Identity } from './identity
 export { namesOf } from './names.ts'
 export { ACTIONS, isAction, type Action, type Permission } from './permission.ts'
 export { askingRoles } from './proxying.ts'
+export { ClientTls, type ClientTlsSettings } from './tls/client-tls.ts'
+export { ServerTls, type ServerTlsSettings } from './tls/server-tls.ts'

@@ -1,4 +1,4 @@
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls'
 import { every, type Clock, type Logger } from '@strata/base'
 import {
@@ -417,7 +417,9 @@ function assignedUrlOf(
 function openSocket(options: ConnectionOptions): Promise<Socket> {
   const { host, port, tls, clock, connectTimeoutMs } = options
   return new Promise((resolve, reject) => {
-    const socket = tls === undefined ? connectTcp({ host, port }) : connectTls({ servername: host, ...tls, host, port })
+    // addresses are checked as such, and are not sent ahead as names
+    const name = isIP(host) === 0 ? { servername: host } : {}
+    const socket = tls === undefined ? connectTcp({ host, port }) : connectTls({ ...name, ...tls, host, port })
     const fail = (error: unknown): void => {
       cancel()
       socket.destroy()

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { randomUUID } from 'node:crypto'
 import { BytePool, reasonOf, type Clock, type Logger } from '@strata/base'
-import { GrantStore } from '@strata/auth'
+import { GrantStore, ServerTls, type ClientTls } from '@strata/auth'
 import type { Entry, ManagedLedgerFactory } from '@strata/managed-ledger'
 import type { MetadataStore } from '@strata/metadata'
 import { SchemaRegistry } from '@strata/schema'
@@ -15,7 +15,7 @@ import { peerHeaders } from './auth/peer-credentials.ts'
 import { Revocations } from './auth/revocations.ts'
 import { AssemblyGate } from './connection/assembly-gate.ts'
 import type { ConnectionContext, ConnectionServices } from './connection/context.ts'
-import { Listeners } from './connection/listeners.ts'
+import { Listeners, listensWithTls, portsOf, type Ports } from './connection/listeners.ts'
 import { Flusher } from './connection/output.ts'
 import { ConnectionServer } from './connection/server.ts'
 import { NamespaceService } from './namespace/namespace-service.ts'
@@ -42,6 +42,8 @@ export interface BrokerOptions {
   readonly logger: Logger
   /** Who serves what; without it this broker serves all there is, alone. */
   readonly ownership?: StartableOwnership
+  /** What brokers ask each other with; needed for `brokerClientTlsEnabled`. It stays the caller's. */
+  readonly clientTls?: ClientTls | undefined
 }
 
 /** Begins once it is known where clients reach this broker. Drained and closed by the broker. */
@@ -65,6 +67,7 @@ interface BrokerParts {
   readonly instance: number
   readonly guard: Guard | undefined
   readonly grants: GrantStore
+  readonly tls: ServerTls | undefined
 }
 
 /** Serves the binary protocol. HTTP is put beside it by whoever composes the process, over `topics` and `namespaces`. */
@@ -86,11 +89,13 @@ export class Broker {
   /** Undefined while authentication is off. */
   readonly guard: Guard | undefined
   readonly grants: GrantStore
+  /** Undefined: nothing listens with TLS. */
+  readonly tls: ServerTls | undefined
   readonly lookups = { pending: 0 }
   /** No other broker ever serves its cluster. */
   readonly isAlone: boolean
   /** As they were bound; whoever serves HTTP sets `web`. */
-  readonly ports = { broker: 0, web: 0 }
+  readonly ports: Ports
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #server: ConnectionServer
@@ -108,6 +113,8 @@ export class Broker {
     this.dynamicSettings = parts.dynamicSettings
     this.guard = parts.guard
     this.grants = parts.grants
+    this.tls = parts.tls
+    this.ports = portsOf(settings)
     this.#clock = clock
     this.#logger = logger
     this.listeners = new Listeners(settings)
@@ -121,7 +128,7 @@ export class Broker {
     })
     this.#ownership = options.ownership ?? new SoleOwnership({ metadata: options.metadata, clock })
     this.isAlone = options.ownership === undefined
-    this.peers = new HttpPeers({ clock, headers: peerHeaders(settings) })
+    this.peers = new HttpPeers({ clock, headers: peerHeaders(settings), tls: options.clientTls })
     this.balance = new BrokerBalance({
       ...{ store: options.metadata, clock, logger, settings, peers: this.peers },
       topics: () => this.topics.values(),
@@ -200,9 +207,10 @@ export class Broker {
         this.#logger.warn({ event: 'policies.refresh_failed', reason }, 'policies could not be read')
       })
     })
-    const [main, ...further] = this.listeners.bindAddresses()
-    if (main !== undefined) this.ports.broker = await this.#server.listen(main)
-    for (const address of further) await this.#server.listen(address)
+    for (const address of this.listeners.bindAddresses()) {
+      const port = await this.#server.listen(address)
+      if (address.listenerName === '') this.ports[address.isTls ? 'brokerTls' : 'broker'] = port
+    }
   }
 
   /** Takes its part of the cluster's topics. Its ports are known by now. @throws MetadataError */
@@ -249,6 +257,7 @@ export class Broker {
     this.dynamicSettings.close()
     this.#revocations?.close()
     this.guard?.close()
+    this.tls?.close()
     this.grants.close()
     await this.namespaces.close()
     this.#logger.info({ event: 'broker.closed' }, 'the broker is closed')
@@ -276,10 +285,9 @@ export class Broker {
     const { bindAddress } = this.settings
     const isAnywhere = bindAddress === '0.0.0.0' || bindAddress === '::'
     const host = isAnywhere ? hostname() : bindAddress.includes(':') ? `[${bindAddress}]` : bindAddress
-    const { broker: port, web: webPort } = this.ports
-    const { urls, listeners } = this.listeners.advertised({ host, port, webPort })
+    const { urls, listeners } = this.listeners.advertised({ host, ports: this.ports })
     return {
-      id: (urls.httpUrl ?? '').replace(/^https?:\/\//, ''),
+      id: (urls.httpUrl ?? urls.httpUrlTls ?? '').replace(/^https?:\/\//, ''),
       instance: randomUUID(),
       version: SERVER_VERSION,
       startedAtMs: this.#clock.wallMs(),
@@ -316,6 +324,7 @@ export class Broker {
       publishing: { connections: 0 },
       assembly: this.assembly,
       guard: this.guard,
+      tls: this.tls,
       revocations: this.#revocations,
       producerName: () => `${this.settings.clusterName}-${instance}-${nextName++}`
     }
@@ -334,18 +343,21 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const grants = new GrantStore(metadata)
   await grants.start()
   const guard = await Guard.open({ settings, store: metadata, grants, namespaces, clock })
+  const doors = { clock, logger: options.logger }
+  const tls = listensWithTls(settings) ? await ServerTls.open(settings, doors) : undefined
   const instance = await takeInstance(metadata)
-  return new Broker(options, { namespaces, schemas, dynamicSettings, instance, guard, grants })
+  return new Broker(options, { namespaces, schemas, dynamicSettings, instance, guard, grants, tls })
 }
 
 /** How other clusters would reach this one, as far as the settings say. */
 function clusterOf(settings: BrokerSettings): ClusterInfo {
   const host = settings.advertisedAddress === '' ? 'localhost' : settings.advertisedAddress
+  const at = (scheme: string, port: number): string => (port < 0 ? '' : `${scheme}://${host}:${port}`)
   return {
-    serviceUrl: `http://${host}:${settings.webServicePort}`,
-    serviceUrlTls: '',
-    brokerServiceUrl: `pulsar://${host}:${settings.brokerServicePort}`,
-    brokerServiceUrlTls: '',
+    serviceUrl: at('http', settings.webServicePort),
+    serviceUrlTls: at('https', settings.webServicePortTls),
+    brokerServiceUrl: at('pulsar', settings.brokerServicePort),
+    brokerServiceUrlTls: at('pulsar+ssl', settings.brokerServicePortTls),
     peerClusterNames: []
   }
 }

@@ -40,7 +40,7 @@ export async function readBrokers(store: MetadataStore): Promise<BrokerView[]> {
       ...{ id: row.id, instance: record.key.slice(BROKERS.length), version: row.version, host: row.host, pid: row.pid },
       startedAtMs: Number(row.startedAtMs),
       brokerUrl: row.urls?.brokerUrl ?? '',
-      webUrl: row.urls?.httpUrl ?? '',
+      webUrl: [row.urls?.httpUrl, row.urls?.httpUrlTls].find(url => url !== undefined && url !== '') ?? '',
       isDraining: row.draining,
       capabilities: row.capabilities
     })

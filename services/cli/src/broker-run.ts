@@ -142,12 +142,12 @@ function troublesOf(directory: RegistryBookieDirectory, ackQuorum: number): stri
 }
 
 function print(
-  { brokerUrl, webUrl }: Serving,
+  { brokerUrl, webUrl, brokerUrlTls, webUrlTls }: Serving,
   { clusterId, json, directory }: { clusterId: string; json: boolean; directory: RegistryBookieDirectory }
 ): void {
   const bookies = directory.writable().length
   if (json) {
-    const ready = { event: 'ready', pid: process.pid, brokerUrl, webUrl, clusterId, bookies }
+    const ready = { event: 'ready', pid: process.pid, brokerUrl, webUrl, brokerUrlTls, webUrlTls, clusterId, bookies }
     process.stdout.write(`${JSON.stringify(ready)}\n`)
     return
   }
@@ -155,6 +155,8 @@ function print(
     'The broker is ready.',
     `  clients     ${brokerUrl}`,
     `  admin       ${webUrl}   (status page: ${webUrl}/status.html)`,
+    ...(brokerUrlTls === undefined ? [] : [`  with TLS    ${brokerUrlTls}`]),
+    ...(webUrlTls === undefined ? [] : [`              ${webUrlTls}`]),
     `  cluster     ${clusterId}`,
     `  storage     ${bookies} nodes take entries`,
     '  stop        Ctrl-C (twice: at once)'

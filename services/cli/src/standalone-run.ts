@@ -34,12 +34,13 @@ export async function runStandalone(flags: StandaloneFlags): Promise<void> {
   await standalone.close()
 }
 
-function printReadyJson({ brokerUrl, webUrl, data }: Standalone): void {
-  process.stdout.write(`${JSON.stringify({ event: 'ready', pid: process.pid, brokerUrl, webUrl, data })}\n`)
+function printReadyJson({ brokerUrl, webUrl, brokerUrlTls, webUrlTls, data }: Standalone): void {
+  const ready = { event: 'ready', pid: process.pid, brokerUrl, webUrl, brokerUrlTls, webUrlTls, data }
+  process.stdout.write(`${JSON.stringify(ready)}\n`)
 }
 
 function printReady(
-  { brokerUrl, webUrl, data }: Standalone,
+  { brokerUrl, webUrl, brokerUrlTls, webUrlTls, data }: Standalone,
   { loopbackByDefault }: { loopbackByDefault: boolean }
 ): void {
   const port = new URL(brokerUrl).port
@@ -48,6 +49,8 @@ function printReady(
     'Strata is ready.',
     `  clients     ${brokerUrl}`,
     `  admin       ${webUrl}   (status page: ${webUrl}/status.html)`,
+    ...(brokerUrlTls === undefined ? [] : [`  with TLS    ${brokerUrlTls}`]),
+    ...(webUrlTls === undefined ? [] : [`              ${webUrlTls}`]),
     `  data        ${data}`,
     ...(loopbackByDefault
       ? [

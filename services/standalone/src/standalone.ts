@@ -19,6 +19,9 @@ export interface StandaloneOptions {
 export interface Standalone {
   readonly brokerUrl: string
   readonly webUrl: string
+  /** Undefined: not listened on. */
+  readonly brokerUrlTls: string | undefined
+  readonly webUrlTls: string | undefined
   /** Absolute. */
   readonly data: string
   /** Drains, persists, closes; within `brokerShutdownTimeoutMs`. Idempotent. */
@@ -57,6 +60,8 @@ export async function openStandalone(options: StandaloneOptions): Promise<Standa
     return {
       brokerUrl: serving.brokerUrl,
       webUrl: serving.webUrl,
+      brokerUrlTls: serving.brokerUrlTls,
+      webUrlTls: serving.webUrlTls,
       data,
       close() {
         closing ??= closeAll()

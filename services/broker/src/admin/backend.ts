@@ -1,10 +1,10 @@
 import type { Clock, Logger } from '@strata/base'
-import type { GrantStore } from '@strata/auth'
+import type { GrantStore, ServerTls } from '@strata/auth'
 import type { Guard } from '../auth/guard.ts'
 import type { BrokerBalance } from '../balance/broker-balance.ts'
 import type { DynamicSettings } from '../config/dynamic-settings.ts'
 import type { BrokerSettings } from '../config/settings.ts'
-import type { Route } from '../connection/listeners.ts'
+import type { Ports, Route } from '../connection/listeners.ts'
 import type { NamespaceService } from '../namespace/namespace-service.ts'
 import type { TopicSchemas } from '../namespace/schemas.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
@@ -39,16 +39,12 @@ export interface AdminBackend {
   /** Undefined while authentication is off. */
   readonly guard: Guard | undefined
   readonly grants: GrantStore
+  /** Undefined: nothing listens with TLS. */
+  readonly tls: ServerTls | undefined
   /** Ports as they were bound. */
-  readonly ports: { readonly broker: number; web: number }
+  readonly ports: Ports
   readonly listeners: {
-    route(options: {
-      listenerName: string
-      localAddress: string
-      remoteAddress: string
-      port: number
-      webPort: number
-    }): Route
+    route(options: { listenerName: string; localAddress: string; remoteAddress: string; ports: Ports }): Route
   }
   readonly connections: ConnectionCounts
   readonly homes: TopicHomes

@@ -16,6 +16,7 @@ export interface AdminRequest {
   /** IP addresses of both ends. */
   readonly localAddress: string
   readonly remoteAddress: string
+  readonly isTls: boolean
   /** Who asks, and for whom; all of them must be allowed. Undefined while authentication is off. */
   readonly roles?: readonly string[]
 }

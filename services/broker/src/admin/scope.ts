@@ -1,7 +1,6 @@
 import { isNamespaceError } from '../namespace/errors.ts'
 import type { BrokerAddress, BundleName } from '../ownership/contract.ts'
 import { parseBundle } from '../ownership/bundle-name.ts'
-import { httpUrlOf } from '../peers/http-peers.ts'
 import { flag, param, type AdminReply, type AdminRequest } from './operation.ts'
 import { namespaceOf, topicOf } from './operations/names.ts'
 import { refuse } from './rest-error.ts'
@@ -32,7 +31,10 @@ export async function elsewhere(request: AdminRequest, scope: Scope): Promise<Br
 
 /** To the same path at another broker, its query kept. */
 export function redirect(request: AdminRequest, broker: BrokerAddress): AdminReply {
-  const url = new URL(request.url, httpUrlOf(broker))
+  const { httpUrl, httpUrlTls } = broker.urls
+  // one who came by TLS stays with it, wherever there is such a way
+  const base = (request.isTls ? httpUrlTls : undefined) ?? httpUrl ?? httpUrlTls ?? `http://${broker.id}`
+  const url = new URL(request.url, base)
   url.searchParams.set('authoritative', 'true')
   return { status: 307, body: '', contentType: '', headers: { Location: url.href } }
 }

@@ -1,7 +1,10 @@
 import { strict as assert } from 'node:assert'
+import { once } from 'node:events'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Permission } from '@strata/auth'
+import { certificateOf, type Permission, type ServerTls } from '@strata/auth'
 import { reasonOf, type Clock, type Logger } from '@strata/base'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { SERVER_VERSION, type Broker } from '../broker.ts'
@@ -51,6 +54,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     schemas: broker.schemas,
     dynamicSettings: broker.dynamicSettings,
     guard: broker.guard,
+    tls: broker.tls,
     grants: broker.grants,
     ports: broker.ports,
     listeners: broker.listeners,
@@ -79,6 +83,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
 export class AdminServer {
   readonly #backend: AdminBackend
   readonly #app: FastifyInstance
+  #tlsServer: TlsServer | undefined
   readonly #paths: { readonly pattern: RegExp; readonly method: Method }[] = []
 
   constructor(backend: AdminBackend) {
@@ -103,10 +108,28 @@ export class AdminServer {
 
   /** @throws the error of the system call: EADDRINUSE, EACCES, EADDRNOTAVAIL */
   async start(): Promise<void> {
-    const { bindAddress: host, webServicePort: port } = this.#backend.settings
-    await this.#app.listen({ host, port })
-    this.#backend.ports.web = (this.#app.server.address() as AddressInfo).port
-    this.#backend.logger.info({ event: 'http.started', port: this.port }, 'the broker serves HTTP')
+    const { settings, ports, logger, tls } = this.#backend
+    const { bindAddress: host, webServicePort: port, webServicePortTls: tlsPort } = settings
+    if (port < 0) await this.#app.ready()
+    else {
+      await this.#app.listen({ host, port })
+      ports.web = (this.#app.server.address() as AddressInfo).port
+    }
+    if (tlsPort >= 0 && tls !== undefined) ports.webTls = await this.#listenTls(tls, { host, port: tlsPort })
+    logger.info({ event: 'http.started', port: ports.web, portTls: ports.webTls }, 'the broker serves HTTP')
+  }
+
+  /** The same routes behind a second server. */
+  async #listenTls(tls: ServerTls, at: { host: string; port: number }): Promise<number> {
+    const server = createTlsServer(tls.options, (request, response) => this.#app.routing(request, response))
+    server.on('secureConnection', socket => {
+      if (!tls.admits(socket)) socket.destroy()
+    })
+    tls.keep(server)
+    this.#tlsServer = server
+    server.listen(at)
+    await once(server, 'listening')
+    return (server.address() as AddressInfo).port
   }
 
   /** A request without a socket, for tests. */
@@ -126,6 +149,8 @@ export class AdminServer {
 
   /** Cuts what is open. */
   async close(): Promise<void> {
+    this.#tlsServer?.close()
+    this.#tlsServer?.closeAllConnections()
     await this.#app.close()
     this.#backend.processMetrics.clear()
   }
@@ -171,7 +196,8 @@ export class AdminServer {
       query: flattened(request.query),
       body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
       localAddress: request.socket.localAddress ?? '127.0.0.1',
-      remoteAddress: request.socket.remoteAddress ?? '127.0.0.1'
+      remoteAddress: request.socket.remoteAddress ?? '127.0.0.1',
+      isTls: request.socket instanceof TLSSocket
     }
     const known = await admitted(adminRequest, request, permission)
     const other = await elsewhere(known, scope)
@@ -211,7 +237,8 @@ async function admitted(request: AdminRequest, http: FastifyRequest, declared: P
   const isMetrics = http.routeOptions.url === '/metrics'
   const permission = isMetrics && settings.authenticateMetricsEndpoint ? 'authenticated' : declared
   if (guard === undefined || permission === 'open') return request
-  const known = { ...request, roles: await rolesOfRequest(guard, credentialsOf(http.headers), request) }
+  const certificate = http.socket instanceof TLSSocket ? certificateOf(http.socket) : undefined
+  const known = { ...request, roles: await rolesOfRequest(guard, credentialsOf(http.headers, certificate), request) }
   await requireRoute(known, permission)
   return known
 }

@@ -1,4 +1,12 @@
-import { askingRoles, Authenticator, isAuthError, namesOf, type GrantStore, type Identity } from '@strata/auth'
+import {
+  askingRoles,
+  Authenticator,
+  isAuthError,
+  namesOf,
+  type ClientCertificate,
+  type GrantStore,
+  type Identity
+} from '@strata/auth'
 import { configErrors, type Clock } from '@strata/base'
 import type { MetadataStore } from '@strata/metadata'
 import type { CommandBody } from '@strata/wire'
@@ -58,9 +66,9 @@ export class Guard {
   }
 
   /** @throws BrokerError AuthenticationError, AuthorizationError, ServiceNotReady: words that say nothing of why */
-  async introduce(connect: CommandBody<'connect'>): Promise<Introduced> {
+  async introduce(connect: CommandBody<'connect'>, certificate: ClientCertificate | undefined): Promise<Introduced> {
     const { authMethodName: method, authData: data, originalPrincipal } = connect
-    const own = await believed(this.authenticator.authenticate({ method, data, certificate: undefined }))
+    const own = await believed(this.authenticator.authenticate({ method, data, certificate }))
     const original = await this.#original(connect)
     const roles = this.rolesOf(own.role, original?.role ?? originalPrincipal)
     return { own, roles, lasting: original ?? own }

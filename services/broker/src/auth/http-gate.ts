@@ -1,4 +1,4 @@
-import type { Permission, Resource } from '@strata/auth'
+import type { ClientCertificate, Permission, Resource } from '@strata/auth'
 import type { AdminRequest } from '../admin/operation.ts'
 import { domainOf } from '../admin/operations/names.ts'
 import { refuse } from '../admin/rest-error.ts'
@@ -14,9 +14,13 @@ export interface HttpCredentials {
   readonly method: string | undefined
   /** For whom a proxy asks. */
   readonly originalPrincipal: string | undefined
+  readonly certificate: ClientCertificate | undefined
 }
 
-export function credentialsOf(headers: Readonly<Record<string, string | string[] | undefined>>): HttpCredentials {
+export function credentialsOf(
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+  certificate: ClientCertificate | undefined
+): HttpCredentials {
   const one = (name: string): string | undefined => {
     const value = headers[name]
     return typeof value === 'string' ? value : undefined
@@ -24,7 +28,8 @@ export function credentialsOf(headers: Readonly<Record<string, string | string[]
   return {
     authorization: one('authorization'),
     method: one('x-pulsar-auth-method-name'),
-    originalPrincipal: one('x-original-principal')
+    originalPrincipal: one('x-original-principal'),
+    certificate
   }
 }
 
@@ -34,9 +39,9 @@ export async function rolesOfRequest(
   credentials: HttpCredentials,
   request: AdminRequest
 ): Promise<readonly string[]> {
-  const { authorization, method, originalPrincipal } = credentials
+  const { authorization, method, originalPrincipal, certificate } = credentials
   try {
-    const identity = guard.authenticator.authenticateHttp({ authorization, method, certificate: undefined })
+    const identity = guard.authenticator.authenticateHttp({ authorization, method, certificate })
     const { role } = await believed(identity)
     return guard.rolesOf(role, originalPrincipal)
   } catch (error) {

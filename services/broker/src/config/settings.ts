@@ -2,6 +2,7 @@ import { boolean, number, text, type SettingsOf } from '@strata/base'
 import { COMPATIBILITY_STRATEGIES } from '@strata/schema'
 import { authSettings } from './auth-settings.ts'
 import { balanceSettings } from './balance-settings.ts'
+import { tlsSettings } from './tls-settings.ts'
 
 /** Every key of the broker, by Apache Pulsar's names and with its meaning. The only place where they are declared. */
 export const brokerSettings = {
@@ -10,11 +11,17 @@ export const brokerSettings = {
     default: 'standalone',
     doc: 'Name of the cluster; part of generated producer names and of policies.'
   }),
-  brokerServicePort: number({ default: 6650, max: 65_535, doc: 'Port of the binary protocol; 0 takes a free one.' }),
+  brokerServicePort: number({
+    default: 6650,
+    min: -1,
+    max: 65_535,
+    doc: 'Port of the binary protocol; 0 takes a free one, -1: none but with TLS.'
+  }),
   webServicePort: number({
     default: 8080,
+    min: -1,
     max: 65_535,
-    doc: 'Port of HTTP (admin, lookup, metrics); 0 takes a free one.'
+    doc: 'Port of HTTP (admin, lookup, metrics); 0 takes a free one, -1: none but with TLS.'
   }),
   bindAddress: text({
     default: '127.0.0.1',
@@ -22,7 +29,7 @@ export const brokerSettings = {
   }),
   bindAddresses: text({
     default: '',
-    doc: 'Further listeners as name:scheme://host:port, comma-separated; scheme pulsar.'
+    doc: 'Further listeners as name:scheme://host:port, comma-separated; scheme pulsar or pulsar+ssl.'
   }),
   advertisedAddress: text({
     default: '',
@@ -30,7 +37,7 @@ export const brokerSettings = {
   }),
   advertisedListeners: text({
     default: '',
-    doc: 'Addresses by listener as name:pulsar://host:port or name:http://host:port, comma-separated.'
+    doc: 'Addresses by listener as name:scheme://host:port, comma-separated; scheme pulsar, pulsar+ssl, http or https.'
   }),
   internalListenerName: text({
     default: '',
@@ -336,6 +343,7 @@ export const brokerSettings = {
   exposePublisherStats: boolean({ default: true, dynamic: true, doc: 'Show publishers in topic stats.' }),
 
   // who may do what
+  ...tlsSettings,
   ...authSettings,
 
   // what Strata does not have yet: only the value that switches it off

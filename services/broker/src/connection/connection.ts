@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { ClientCertificate } from '@strata/auth'
 import { reasonOf, type Logger } from '@strata/base'
 import {
   commandTypeOf,
@@ -74,6 +75,7 @@ export interface ConnectionOptions {
   readonly services: ConnectionServices
   readonly connectionId: number
   readonly listenerName: string
+  readonly certificate: ClientCertificate | undefined
   readonly onClosed: (connection: Connection) => void
 }
 
@@ -91,6 +93,7 @@ export class Connection implements ConnectionContext, FrameHandler {
   readonly connectionId: number
   readonly remoteAddress: string
   readonly localAddress: string
+  readonly certificate: ClientCertificate | undefined
   readonly address: string
   readonly listenerName: string
   lookupListener: string
@@ -123,6 +126,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.services = services
     this.connectionId = options.connectionId
     this.listenerName = options.listenerName
+    this.certificate = options.certificate
     this.lookupListener = options.listenerName
     this.remoteAddress = socket.remoteAddress ?? ''
     this.localAddress = socket.localAddress ?? ''

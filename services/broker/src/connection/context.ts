@@ -1,3 +1,4 @@
+import type { ClientCertificate, ServerTls } from '@strata/auth'
 import type { BytePool, Clock, Logger } from '@strata/base'
 import type { CommandInit, CommandName } from '@strata/wire'
 import type { Guard } from '../auth/guard.ts'
@@ -11,7 +12,7 @@ import type { Topic } from '../topic/topic.ts'
 import type { TopicRegistry } from '../topic/topic-registry.ts'
 import type { AssemblyGate } from './assembly-gate.ts'
 import type { GenerationsHeld } from './generations-held.ts'
-import type { Listeners } from './listeners.ts'
+import type { Listeners, Ports } from './listeners.ts'
 import type { Flusher } from './output.ts'
 import type { SchemaDoor } from './schema-door.ts'
 
@@ -38,14 +39,15 @@ export interface ConnectionServices {
   readonly dispatchPool: BytePool
   readonly lookups: { pending: number }
   readonly serverVersion: string
-  /** Ports as they were bound; 0 while not listening. */
-  readonly ports: { broker: number; web: number }
+  readonly ports: Ports
   producerName(): string
   /** Connections that hold publications, for fair shares of the ingest pool. */
   readonly publishing: { connections: number }
   readonly assembly: AssemblyGate
   /** Undefined while authentication is off. */
   readonly guard: Guard | undefined
+  /** Undefined: nothing listens with TLS. */
+  readonly tls: ServerTls | undefined
   /** Undefined while authorization is off. */
   readonly revocations: { noticed(scope: string): void } | undefined
 }
@@ -89,6 +91,8 @@ export interface ConnectionContext extends ConsumerConnection, ProducerConnectio
   readonly address: string
   readonly remoteAddress: string
   readonly localAddress: string
+  /** That the client showed; undefined without TLS, too. */
+  readonly certificate: ClientCertificate | undefined
   /** Of the bind address it came in by; empty for the main one. */
   readonly listenerName: string
   /** The listener that its lookups name, else that of its bind address: where its client reaches brokers. */

@@ -7,11 +7,17 @@ const NONE: ListenerSettings = {
   bindAddress: '127.0.0.1',
   bindAddresses: '',
   brokerServicePort: 6650,
+  brokerServicePortTls: -1,
   advertisedAddress: '',
   advertisedListeners: '',
   internalListenerName: ''
 }
-const FROM_HERE = { listenerName: '', localAddress: '127.0.0.1', remoteAddress: '127.0.0.1', port: 6650, webPort: 8080 }
+const FROM_HERE = {
+  listenerName: '',
+  localAddress: '127.0.0.1',
+  remoteAddress: '127.0.0.1',
+  ports: { broker: 6650, brokerTls: -1, web: 8080, webTls: -1 }
+}
 const FROM_AFAR = { ...FROM_HERE, localAddress: '::ffff:172.17.0.2', remoteAddress: '::ffff:10.1.2.3' }
 const TWO = 'inside:pulsar://b1:6650,inside:http://b1:8080,outside:pulsar://b.example.com:16650'
 
@@ -55,6 +61,35 @@ describe('the address a client is told', () => {
   })
 })
 
+describe('with TLS', () => {
+  const BOTH = { ...FROM_HERE, ports: { broker: 6650, brokerTls: 6651, web: 8080, webTls: 8443 } }
+
+  test('both ways are told, and one alone where the other is switched off', () => {
+    const { brokerUrl, brokerUrlTls, httpUrlTls } = new Listeners(NONE).route(BOTH)
+    assert.deepEqual(
+      [brokerUrl, brokerUrlTls, httpUrlTls],
+      ['pulsar://127.0.0.1:6650', 'pulsar+ssl://127.0.0.1:6651', 'https://127.0.0.1:8443']
+    )
+    const ports = { ...BOTH.ports, broker: -1, web: -1 }
+    const alone = new Listeners(NONE).advertised({ host: 'b', ports })
+    assert.deepEqual(alone.urls, {
+      brokerUrl: undefined,
+      brokerUrlTls: 'pulsar+ssl://b:6651',
+      httpUrl: undefined,
+      httpUrlTls: 'https://b:8443'
+    })
+  })
+
+  test('it is listened on where a port is set, and on addresses that say so', () => {
+    const settings = { ...NONE, brokerServicePort: -1, brokerServicePortTls: 6651 }
+    const listeners = new Listeners({ ...settings, bindAddresses: 'outside:pulsar+ssl://0.0.0.0:16651' })
+    assert.deepEqual(listeners.bindAddresses(), [
+      { listenerName: '', host: '127.0.0.1', port: 6651, isTls: true },
+      { listenerName: 'outside', host: '0.0.0.0', port: 16651, isTls: true }
+    ])
+  })
+})
+
 describe('settings that cannot be', () => {
   const wrong: [Partial<ListenerSettings>, RegExp][] = [
     [{ advertisedListeners: 'pulsar://h:1' }, /advertisedListeners/],
@@ -71,10 +106,10 @@ describe('settings that cannot be', () => {
   test('bindAddresses', () => {
     const listeners = new Listeners({ ...NONE, bindAddresses: 'outside:pulsar://0.0.0.0:16650' })
     assert.deepEqual(listeners.bindAddresses(), [
-      { listenerName: '', host: '127.0.0.1', port: 6650 },
-      { listenerName: 'outside', host: '0.0.0.0', port: 16650 }
+      { listenerName: '', host: '127.0.0.1', port: 6650, isTls: false },
+      { listenerName: 'outside', host: '0.0.0.0', port: 16650, isTls: false }
     ])
     assert.throws(() => new Listeners({ ...NONE, bindAddresses: '0.0.0.0:1' }).bindAddresses(), /bindAddresses/)
-    assert.throws(() => new Listeners({ ...NONE, bindAddresses: 'a:pulsar+ssl://h:1' }).bindAddresses(), /scheme/)
+    assert.throws(() => new Listeners({ ...NONE, bindAddresses: 'a:https://h:1' }).bindAddresses(), /scheme/)
   })
 })

@@ -13,15 +13,30 @@ export interface BindAddress {
   readonly listenerName: string
   readonly host: string
   readonly port: number
+  readonly isTls: boolean
+}
+
+/** Ports as they were bound; 0 while not listening, -1: never. */
+export interface Ports {
+  broker: number
+  brokerTls: number
+  web: number
+  webTls: number
 }
 
 export interface ListenerSettings {
   readonly bindAddress: string
   readonly bindAddresses: string
   readonly brokerServicePort: number
+  readonly brokerServicePortTls: number
   readonly advertisedAddress: string
   readonly advertisedListeners: string
   readonly internalListenerName: string
+}
+
+interface WebPorts {
+  readonly webServicePort: number
+  readonly webServicePortTls: number
 }
 
 /** A client's way to this broker. `isProxied`: whatever address it used to get here goes on working. */
@@ -30,6 +45,24 @@ export interface Route extends ListenerUrls {
 }
 
 const ADDRESS = /^(?:([^:,]+):)?(pulsar|pulsar\+ssl|http|https):\/\/(\[[^\]]+\]|[^:/]+):(\d{1,5})\/?$/
+
+/** Before anything listens. */
+export function portsOf(
+  settings: Pick<ListenerSettings, 'brokerServicePort' | 'brokerServicePortTls'> & WebPorts
+): Ports {
+  const of = (port: number): number => (port < 0 ? -1 : 0)
+  return {
+    broker: of(settings.brokerServicePort),
+    brokerTls: of(settings.brokerServicePortTls),
+    web: of(settings.webServicePort),
+    webTls: of(settings.webServicePortTls)
+  }
+}
+
+export function listensWithTls(settings: ListenerSettings & WebPorts): boolean {
+  const { brokerServicePortTls, webServicePortTls, bindAddresses } = settings
+  return brokerServicePortTls >= 0 || webServicePortTls >= 0 || bindAddresses.includes('pulsar+ssl:')
+}
 
 /** What the settings say about addresses. @throws BrokerError NotAllowedError naming the key that is wrong */
 export class Listeners {
@@ -49,16 +82,20 @@ export class Listeners {
 
   /** Everywhere the binary protocol is listened on. */
   bindAddresses(): BindAddress[] {
-    const { bindAddress, brokerServicePort, bindAddresses } = this.#settings
-    const all: BindAddress[] = [{ listenerName: '', host: bindAddress, port: brokerServicePort }]
+    const { bindAddress: host, brokerServicePort, brokerServicePortTls, bindAddresses } = this.#settings
+    const all: BindAddress[] = [
+      { listenerName: '', host, port: brokerServicePort, isTls: false },
+      { listenerName: '', host, port: brokerServicePortTls, isTls: true }
+    ].filter(({ port }) => port >= 0)
     for (const item of splitList(bindAddresses)) {
       const match = ADDRESS.exec(item)
       const [, listenerName, scheme, host, port] = match ?? []
       if (listenerName === undefined || host === undefined || port === undefined) {
         throw brokerError('NotAllowedError', `bindAddresses: '${item}' is not name:pulsar://host:port`)
       }
-      if (scheme !== 'pulsar') throw brokerError('NotAllowedError', `bindAddresses: scheme ${scheme} is not available`)
-      all.push({ listenerName, host: withoutBrackets(host), port: Number(port) })
+      if (scheme !== 'pulsar' && scheme !== 'pulsar+ssl')
+        throw brokerError('NotAllowedError', `bindAddresses: scheme ${scheme} is not available`)
+      all.push({ listenerName, host: withoutBrackets(host), port: Number(port), isTls: scheme !== 'pulsar' })
     }
     return all
   }
@@ -67,13 +104,7 @@ export class Listeners {
    * @param listenerName what the client asked for, else what its connection came in by; empty: neither
    * @throws BrokerError ServiceNotReady for a listener that does not exist, in words that clients look for
    */
-  route(options: {
-    listenerName: string
-    localAddress: string
-    remoteAddress: string
-    port: number
-    webPort: number
-  }): Route {
+  route(options: { listenerName: string; localAddress: string; remoteAddress: string; ports: Ports }): Route {
     const { listenerName } = options
     const name = listenerName !== '' ? listenerName : this.#internal
     if (name !== undefined) {
@@ -85,30 +116,22 @@ export class Listeners {
     const host = configured === '' ? hostOf(options.localAddress) : configured
     // Nobody told us the address this client can reach, but it has reached us: it may come the same way again.
     const isProxied = configured === '' || (isLoopback(configured) && !isLoopback(options.remoteAddress))
-    return {
-      brokerUrl: `pulsar://${host}:${options.port}`,
-      brokerUrlTls: undefined,
-      httpUrl: `http://${host}:${options.webPort}`,
-      httpUrlTls: undefined,
-      isProxied
-    }
+    return { ...urlsOn(host, options.ports), isProxied }
   }
 
   /** What other brokers are told: `host` and ports where no listener is configured. */
-  advertised(own: { host: string; port: number; webPort: number }): {
+  advertised(own: { host: string; ports: Ports }): {
     urls: ListenerUrls
     listeners: ReadonlyMap<string, ListenerUrls>
   } {
     const internal = this.#internal === undefined ? undefined : this.#byName.get(this.#internal)
     const configured = this.#settings.advertisedAddress.trim()
-    const host = configured === '' ? own.host : configured
-    const urls = internal ?? {
-      brokerUrl: `pulsar://${host}:${own.port}`,
-      brokerUrlTls: undefined,
-      httpUrl: `http://${host}:${own.webPort}`,
-      httpUrlTls: undefined
+    const bound = urlsOn(configured === '' ? own.host : configured, own.ports)
+    const urls = internal ?? bound
+    return {
+      urls: { ...urls, httpUrl: urls.httpUrl ?? bound.httpUrl, httpUrlTls: urls.httpUrlTls ?? bound.httpUrlTls },
+      listeners: this.#byName
     }
-    return { urls: { ...urls, httpUrl: urls.httpUrl ?? `http://${host}:${own.webPort}` }, listeners: this.#byName }
   }
 
   #add(item: string): void {
@@ -131,6 +154,17 @@ export class Listeners {
       throw brokerError('NotAllowedError', `advertisedListeners: ${name} has two ${scheme} addresses`)
     }
     this.#byName.set(name, { ...urls, [key]: url })
+  }
+}
+
+function urlsOn(host: string, ports: Ports): ListenerUrls {
+  const at = (scheme: string, port: number): string | undefined =>
+    port < 0 ? undefined : `${scheme}://${host}:${port}`
+  return {
+    brokerUrl: at('pulsar', ports.broker),
+    brokerUrlTls: at('pulsar+ssl', ports.brokerTls),
+    httpUrl: at('http', ports.web),
+    httpUrlTls: at('https', ports.webTls)
   }
 }
 

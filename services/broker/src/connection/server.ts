@@ -1,4 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import { certificateOf, type ClientCertificate } from '@strata/auth'
+import { brokerError } from '../errors.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionServices } from './context.ts'
 import type { BindAddress } from './listeners.ts'
@@ -32,9 +35,7 @@ export class ConnectionServer {
 
   /** Resolves with the port. @throws the error of the system call: EADDRINUSE, EACCES, EADDRNOTAVAIL */
   async listen(address: BindAddress): Promise<number> {
-    const server = createServer({ noDelay: true, allowHalfOpen: false }, socket => {
-      this.#accept(socket, address.listenerName)
-    })
+    const server = address.isTls ? this.#tlsServer(address.listenerName) : this.#plainServer(address.listenerName)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, () => {
@@ -59,7 +60,35 @@ export class ConnectionServer {
     for (const connection of [...this.#connections]) connection.close(reason)
   }
 
-  #accept(socket: Socket, listenerName: string): void {
+  #plainServer(listenerName: string): Server {
+    return createServer({ noDelay: true, allowHalfOpen: false }, socket => {
+      this.#accept(socket, { listenerName, certificate: undefined })
+    })
+  }
+
+  /** @throws BrokerError NotAllowedError: there is nothing to show to clients */
+  #tlsServer(listenerName: string): Server {
+    const { tls, logger } = this.#services
+    if (tls === undefined) throw brokerError('NotAllowedError', 'TLS needs tlsCertificateFilePath and tlsKeyFilePath')
+    const server = createTlsServer({ ...tls.options, noDelay: true }, socket => {
+      if (tls.admits(socket)) this.#accept(socket, { listenerName, certificate: certificateOf(socket) })
+      else {
+        logger.info({ event: 'tls.refused', ip: socket.remoteAddress ?? '' }, 'a certificate is of nobody trusted')
+        socket.destroy()
+      }
+    })
+    server.on('tlsClientError', (error, socket) => {
+      const fields = { event: 'tls.failed', ip: socket.remoteAddress ?? '', reason: error.message }
+      logger.debug(fields, 'a handshake came to nothing')
+    })
+    tls.keep(server)
+    return server
+  }
+
+  #accept(
+    socket: Socket,
+    { listenerName, certificate }: { listenerName: string; certificate: ClientCertificate | undefined }
+  ): void {
     const ip = socket.remoteAddress ?? ''
     const refusal = this.#refusalOf(ip)
     if (refusal !== undefined) {
@@ -74,6 +103,7 @@ export class ConnectionServer {
       services: this.#services,
       connectionId: this.#nextConnectionId++,
       listenerName,
+      certificate,
       onClosed: closed => {
         this.#forget(closed, ip)
       }

@@ -1,5 +1,7 @@
-import { get } from 'node:http'
+import { get, type IncomingMessage } from 'node:http'
+import { get as getTls } from 'node:https'
 import { connect, type Socket } from 'node:net'
+import type { ClientTls } from '@strata/auth'
 import type { Clock } from '@strata/base'
 import type { BrokerAddress } from './contract.ts'
 import type { PeerAnswer } from './events.ts'
@@ -18,9 +20,12 @@ const ANSWER_BYTES_MAX = 1_024
 /** Peers by TCP: a connection to the port of HTTP that says nothing, and one GET a question. */
 export class TcpPeers implements PeerDoor {
   readonly #clock: Clock
+  readonly #tls: ClientTls | undefined
 
-  constructor(clock: Clock) {
+  /** With `tls`, questions are asked over HTTPS alone. */
+  constructor(clock: Clock, tls?: ClientTls) {
     this.#clock = clock
+    this.#tls = tls
   }
 
   watch(peer: BrokerAddress, listener: PeerListener): () => void {
@@ -31,10 +36,12 @@ export class TcpPeers implements PeerDoor {
   }
 
   ask(peer: BrokerAddress): Promise<PeerAnswer> {
-    const { httpUrl } = peer.urls
-    if (httpUrl === undefined) return Promise.resolve('silent')
+    const base = this.#tls === undefined ? peer.urls.httpUrl : peer.urls.httpUrlTls
+    if (base === undefined) return Promise.resolve('silent')
+    const url = new URL(REACH_PATH, base)
+    const options = { agent: false, timeout: ASK_TIMEOUT_MS }
     return new Promise(resolve => {
-      const request = get(new URL(REACH_PATH, httpUrl), { agent: false, timeout: ASK_TIMEOUT_MS }, response => {
+      const onResponse = (response: IncomingMessage): void => {
         let text = ''
         response.setEncoding('utf8')
         response.on('data', (part: string) => {
@@ -43,7 +50,11 @@ export class TcpPeers implements PeerDoor {
         })
         response.on('error', () => resolve('silent'))
         response.on('close', () => resolve(answerIn(response.statusCode, text)))
-      })
+      }
+      const request =
+        this.#tls === undefined
+          ? get(url, options, onResponse)
+          : getTls(url, { ...options, ...this.#tls.options }, onResponse)
       const cancel = this.#clock.after(ASK_TIMEOUT_MS, () => request.destroy())
       request.on('timeout', () => request.destroy())
       request.on('error', () => resolve('silent'))

@@ -1,9 +1,11 @@
+import type { ClientTls } from '@strata/auth'
 import { reasonOf, type Clock } from '@strata/base'
 import { brokerError } from '../errors.ts'
 import { namespaceError } from '../namespace/errors.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
 import type { RemoteTopics } from '../topic/remote-topics.ts'
+import { PeerHttp } from './peer-http.ts'
 
 export interface PeerRequest {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
@@ -30,12 +32,16 @@ const TIMEOUT_MS = 30_000
 export class HttpPeers implements RemoteTopics {
   readonly #clock: Clock
   readonly #headers: Readonly<Record<string, string>>
+  readonly #http: PeerHttp
+  readonly #isTls: boolean
   readonly #ending = new AbortController()
 
   /** `headers` say who asks. */
-  constructor(options: { clock: Clock; headers?: Readonly<Record<string, string>> }) {
+  constructor(options: { clock: Clock; headers?: Readonly<Record<string, string>>; tls?: ClientTls | undefined }) {
     this.#clock = options.clock
     this.#headers = options.headers ?? {}
+    this.#http = new PeerHttp(options.tls)
+    this.#isTls = options.tls !== undefined
   }
 
   /** Whatever the other one answers. @throws BrokerError MetadataError: it does not */
@@ -45,21 +51,15 @@ export class HttpPeers implements RemoteTopics {
       late.abort(new Error(`no answer within ${TIMEOUT_MS} ms`))
     })
     try {
-      const answer = await fetch(`${httpUrlOf(broker)}${request.path}`, {
+      const hasBody = request.body !== undefined && request.body.length > 0
+      return await this.#http.call(`${httpUrlOf(broker, { isTls: this.#isTls })}${request.path}`, {
         method: request.method,
-        signal: AbortSignal.any([late.signal, this.#ending.signal]),
-        ...(request.body === undefined || request.body.length === 0
-          ? { headers: this.#headers }
-          : { body: new Uint8Array(request.body), headers: { ...this.#headers, 'content-type': 'application/json' } })
+        headers: hasBody ? { ...this.#headers, 'content-type': 'application/json' } : this.#headers,
+        body: hasBody ? request.body : undefined,
+        signal: AbortSignal.any([late.signal, this.#ending.signal])
       })
-      return {
-        status: answer.status,
-        body: Buffer.from(await answer.arrayBuffer()),
-        contentType: answer.headers.get('content-type') ?? ''
-      }
     } catch (error) {
-      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-      throw brokerError('MetadataError', `${broker.id} does not answer: ${reasonOf(cause)}`, error)
+      throw brokerError('MetadataError', `${broker.id} does not answer: ${reasonOf(error)}`, error)
     } finally {
       cancel()
     }
@@ -79,6 +79,7 @@ export class HttpPeers implements RemoteTopics {
 
   close(): void {
     this.#ending.abort(new Error('the broker shuts down'))
+    this.#http.close()
   }
 
   async #ask(broker: BrokerAddress, name: TopicName, what: string): Promise<void> {
@@ -92,9 +93,10 @@ export class HttpPeers implements RemoteTopics {
   }
 }
 
-/** Where its HTTP is. */
-export function httpUrlOf(broker: BrokerAddress): string {
-  return broker.urls.httpUrl ?? `http://${broker.id}`
+/** Where its HTTP is; with `isTls` never one without. */
+export function httpUrlOf({ urls, id }: BrokerAddress, { isTls = false } = {}): string {
+  const plain = isTls ? undefined : urls.httpUrl
+  return plain ?? urls.httpUrlTls ?? `${isTls ? 'https' : 'http'}://${id}`
 }
 
 /** `domain/tenant/namespace/topic`, as it stands in a path. */

@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import type { Clock, Logger } from '@strata/base'
+import { ClientTls } from '@strata/auth'
+import { configErrors, type Clock, type Logger } from '@strata/base'
 import { createLedgerClient, type BookieDirectory, type QuorumConfig } from '@strata/ledger-client'
 import { createManagedLedgerFactory } from '@strata/managed-ledger'
 import { BatchingMetadataStore, featureLevels, levelCapability, type MetadataStore } from '@strata/metadata'
-import { createAdminServer, type AdminServer } from '../admin/server.ts'
+import { createAdminServer } from '../admin/server.ts'
 import { createBroker, type Broker } from '../broker.ts'
 import type { BrokerSettings } from '../config/settings.ts'
+import type { Ports } from '../connection/listeners.ts'
 import { ClusterOwnership } from '../ownership/cluster-ownership.ts'
 import { placeByHash, type Place, type PlaceRequest } from '../ownership/placement.ts'
 import { TcpPeers } from '../ownership/tcp-peers.ts'
@@ -38,8 +40,12 @@ export interface ServingOptions {
 
 /** A broker that serves: its topics over ledgers, its port for clients, its HTTP. */
 export interface Serving {
+  /** With TLS where there is no other way. */
   readonly brokerUrl: string
   readonly webUrl: string
+  /** Undefined: not listened on. */
+  readonly brokerUrlTls: string | undefined
+  readonly webUrlTls: string | undefined
   /** Hands over, takes no more, drains within `brokerShutdownTimeoutMs`, closes logs. What it stands on stays open. Idempotent. */
   close(): Promise<void>
 }
@@ -47,12 +53,12 @@ export interface Serving {
 const MIB = 1024 * 1024
 /** Of this build, for who upgrades a cluster. */
 const CAPABILITIES = [levelCapability(featureLevels)]
-const PORTS = ['brokerServicePort', 'webServicePort'] as const
+const PORTS = ['brokerServicePort', 'brokerServicePortTls', 'webServicePort', 'webServicePortTls'] as const
 
 /** Before anything is opened, so that a taken port touches no data. Whoever takes one in between is told of at the end. */
 export async function probeBrokerPorts(settings: BrokerSettings): Promise<void> {
   const { bindAddress: address } = settings
-  for (const key of PORTS) {
+  for (const key of PORTS.filter(key => settings[key] >= 0)) {
     const probe = createServer()
     try {
       probe.listen(settings[key], address)
@@ -76,13 +82,12 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     for (const close of opened.splice(0).reverse()) await close()
   }
   try {
-    const { broker, admin } = await open(options, opened)
+    const { broker } = await open(options, opened)
     const { bindAddress } = options.settings
     const host = bindAddress === '0.0.0.0' ? '127.0.0.1' : bindAddress
     let closing: Promise<void> | undefined
     return {
-      brokerUrl: `pulsar://${host}:${broker.ports.broker}`,
-      webUrl: `http://${host}:${admin.port}`,
+      ...urlsOf(host, broker.ports),
       close() {
         closing ??= closeAll()
         return closing
@@ -94,10 +99,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   }
 }
 
-async function open(
-  options: ServingOptions,
-  opened: (() => Promise<void>)[]
-): Promise<{ broker: Broker; admin: AdminServer }> {
+async function open(options: ServingOptions, opened: (() => Promise<void>)[]): Promise<{ broker: Broker }> {
   const { settings, metadata, directory, quorum, clock, logger, random, storageTroubles, cluster } = options
   if (cluster !== undefined) await refuseBesideEarlier(metadata)
   // Topics that many clients make at once have nothing to do with each other: what they need written travels together.
@@ -107,13 +109,15 @@ async function open(
   const cacheBytesMax = settings.managedLedgerCacheSizeMB * MIB
   const logs = createManagedLedgerFactory({ metadata: together, ledgers, cacheBytesMax, clock, log: logger })
   opened.push(() => logs.close())
+  const clientTls = await openClientTls(options)
+  opened.push(() => Promise.resolve(clientTls?.close()))
   // bundles are placed by the broker's balance, which comes after the ownership that asks for it
   const balance: { place: Place } = { place: placeByHash }
-  const placing = { peers: new TcpPeers(clock), place: (request: PlaceRequest) => balance.place(request) }
+  const placing = { peers: new TcpPeers(clock, clientTls), place: (request: PlaceRequest) => balance.place(request) }
   const doors = { metadata, clock, logger, capabilities: CAPABILITIES }
   const ownership =
     cluster === undefined ? {} : { ownership: new ClusterOwnership({ ...doors, ...placing, ...cluster }) }
-  const broker = await createBroker({ settings, metadata: together, logs, clock, logger, ...ownership })
+  const broker = await createBroker({ settings, metadata: together, logs, clock, logger, clientTls, ...ownership })
   balance.place = broker.balance.place
   const bookies = (): string[] => directory.writable().map(({ bookieId }) => bookieId)
   const admin = createAdminServer({ broker, clock, logger, storageTroubles, bookies })
@@ -122,15 +126,46 @@ async function open(
     () => admin.close(),
     () => broker.close()
   )
-  const { bindAddress: address, brokerServicePort, webServicePort } = settings
+  const { bindAddress: address } = settings
   await broker.listen().catch((error: unknown) => {
-    throw listenError(error, { key: 'brokerServicePort', port: brokerServicePort, address })
+    throw listenError(error, { ...portOf(settings, 'brokerServicePort', 'brokerServicePortTls'), address })
   })
   await admin.start().catch((error: unknown) => {
-    throw listenError(error, { key: 'webServicePort', port: webServicePort, address })
+    throw listenError(error, { ...portOf(settings, 'webServicePort', 'webServicePortTls'), address })
   })
   await Promise.race([broker.serve(), ...(options.signal === undefined ? [] : [abortion(options.signal)])])
-  return { broker, admin }
+  return { broker }
+}
+
+/** @throws AuthError AUTH_SETTING_INVALID; CodedError BAD_SETTING */
+async function openClientTls({ settings, cluster, clock, logger }: ServingOptions): Promise<ClientTls | undefined> {
+  if (settings.brokerClientTlsEnabled) return await ClientTls.open(settings, { clock, logger })
+  if (cluster === undefined || settings.webServicePort >= 0) return undefined
+  const problem = 'webServicePort=-1: brokers of a cluster ask each other over HTTP; set brokerClientTlsEnabled=true'
+  const error = configErrors.create('BAD_SETTING', { problems: [problem] })
+  error.message = problem
+  throw error
+}
+
+type PortKey = (typeof PORTS)[number]
+
+/** Of two ports one was taken, and it is not known which: probed ports seldom are. */
+function portOf(settings: BrokerSettings, plain: PortKey, tls: PortKey): { key: string; port: number } {
+  const key = settings[plain] < 0 ? tls : plain
+  return { key, port: settings[key] }
+}
+
+function urlsOf(host: string, ports: Ports): Omit<Serving, 'close'> {
+  const at = (scheme: string, port: number): string | undefined =>
+    port < 0 ? undefined : `${scheme}://${host}:${port}`
+  const brokerUrlTls = at('pulsar+ssl', ports.brokerTls)
+  const webUrlTls = at('https', ports.webTls)
+  return {
+    brokerUrl: at('pulsar', ports.broker) ?? brokerUrlTls ?? '',
+    webUrl: at('http', ports.web) ?? webUrlTls ?? '',
+    brokerUrlTls,
+    webUrlTls
+  }
 }
 
 async function abortion(signal: AbortSignal): Promise<void> {

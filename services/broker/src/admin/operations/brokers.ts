@@ -113,8 +113,8 @@ export function idOf(request: AdminRequest, broker: BrokerAddress): string {
 export function brokerIdOf(request: AdminRequest): string {
   const { backend } = request
   if (!backend.isAlone) return backend.homes.ownership.self.id
-  const { httpUrl } = routeOf(request, '')
-  return httpUrl?.replace(/^https?:\/\//, '') ?? `localhost:${request.backend.ports.web}`
+  const { httpUrl, httpUrlTls } = routeOf(request, '')
+  return (httpUrl ?? httpUrlTls)?.replace(/^https?:\/\//, '') ?? `localhost:${request.backend.ports.web}`
 }
 
 export function routeOf(request: AdminRequest, listenerName: string): ReturnType<AdminBackend['listeners']['route']> {
@@ -123,7 +123,6 @@ export function routeOf(request: AdminRequest, listenerName: string): ReturnType
     listenerName,
     localAddress: request.localAddress,
     remoteAddress: request.remoteAddress,
-    port: ports.broker,
-    webPort: ports.web
+    ports
   })
 }

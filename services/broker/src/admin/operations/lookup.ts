@@ -20,7 +20,7 @@ export async function lookupTopic(request: AdminRequest): Promise<AdminReply> {
   const brokerUrl = urls.brokerUrl ?? ''
   const { brokerUrlTls, httpUrlTls } = urls
   return json({
-    brokerId: urls.httpUrl?.replace(/^https?:\/\//, ''),
+    brokerId: (urls.httpUrl ?? httpUrlTls)?.replace(/^https?:\/\//, ''),
     brokerUrl,
     httpUrl: urls.httpUrl ?? '',
     ...(httpUrlTls === undefined ? {} : { httpUrlTls }),

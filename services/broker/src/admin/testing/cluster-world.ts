@@ -1,3 +1,4 @@
+import { ClientTls } from '@strata/auth'
 import { bookieId, silentLogger, systemClock } from '@strata/base'
 import { createLedgerClient } from '@strata/ledger-client'
 import { directoryOf, MemoryBookieNode } from '@strata/ledger-client/testing'
@@ -23,16 +24,24 @@ export class Member {
   readonly broker: Broker
   readonly admin: AdminServer
   readonly #logs: ManagedLedgerFactory
+  readonly #clientTls: ClientTls | undefined
   readonly #clients: RawClient[] = []
 
-  constructor(parts: { broker: Broker; admin: AdminServer; logs: ManagedLedgerFactory }) {
+  constructor(parts: {
+    broker: Broker
+    admin: AdminServer
+    logs: ManagedLedgerFactory
+    clientTls: ClientTls | undefined
+  }) {
     this.broker = parts.broker
     this.admin = parts.admin
     this.#logs = parts.logs
+    this.#clientTls = parts.clientTls
   }
 
   get id(): string {
-    return `127.0.0.1:${this.admin.port}`
+    const { web, webTls } = this.broker.ports
+    return `127.0.0.1:${web < 0 ? webTls : web}`
   }
 
   get brokerUrl(): string {
@@ -66,6 +75,7 @@ export class Member {
     await this.broker.close()
     await this.admin.close()
     await this.#logs.close()
+    this.#clientTls?.close()
   }
 }
 
@@ -91,20 +101,21 @@ export class ClusterWorld {
       random: () => 0.5
     })
     const logs = createManagedLedgerFactory({ metadata, ledgers, cacheBytesMax: 16 << 20, clock })
+    const all = { ...defaultBrokerSettings(), brokerServicePort: 0, webServicePort: 0, ...settings }
+    const clientTls = all.brokerClientTlsEnabled ? await ClientTls.open(all, { clock, logger }) : undefined
     const balance: { place: Place } = { place: placeByHash }
     const ownership = new ClusterOwnership({
-      ...{ metadata, clock, logger, peers: new TcpPeers(clock) },
+      ...{ metadata, clock, logger, peers: new TcpPeers(clock, clientTls) },
       place: request => balance.place(request),
       leaseMs: 10_000
     })
-    const all = { ...defaultBrokerSettings(), brokerServicePort: 0, webServicePort: 0, ...settings }
-    const broker = await createBroker({ settings: all, metadata, logs, clock, logger, ownership })
+    const broker = await createBroker({ settings: all, metadata, logs, clock, logger, ownership, clientTls })
     balance.place = broker.balance.place
     const admin = createAdminServer({ broker, clock, logger })
     await broker.listen()
     await admin.start()
     await broker.serve()
-    const member = new Member({ broker, admin, logs })
+    const member = new Member({ broker, admin, logs, clientTls })
     this.members.push(member)
     return member
   }

@@ -95,8 +95,7 @@ function urlsFor(
     listenerName,
     localAddress: connection.localAddress,
     remoteAddress: connection.remoteAddress,
-    port: services.ports.broker,
-    webPort: services.ports.web
+    ports: services.ports
   })
 }
 

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { once } from 'node:events'
 import {
   crc32c,
@@ -33,6 +34,7 @@ export interface RawClientOptions {
   readonly protocolVersion?: number
   readonly clientVersion?: string
   readonly supportsBrokerEntryMetadata?: boolean
+  readonly authMethod?: string
 }
 
 /** Frames by hand over a socket: what it sends and gets is exactly what a test says. Request ids count up from a number past 2^53. */
@@ -66,7 +68,12 @@ export class RawClient {
     })
   }
 
-  static async open(options: { port: number }): Promise<RawClient> {
+  static async open(options: { port: number; tls?: ConnectionOptions }): Promise<RawClient> {
+    if (options.tls !== undefined) {
+      const socket = connectTls({ servername: 'localhost', ...options.tls, port: options.port, host: '127.0.0.1' })
+      await once(socket, 'secureConnect')
+      return new RawClient(socket)
+    }
     const socket = connect({ port: options.port, host: '127.0.0.1', noDelay: true })
     await once(socket, 'connect')
     return new RawClient(socket)
@@ -76,7 +83,7 @@ export class RawClient {
     this.send('connect', {
       clientVersion: options.clientVersion ?? 'Raw-1.0',
       protocolVersion: options.protocolVersion ?? 21,
-      authMethodName: 'none',
+      authMethodName: options.authMethod ?? 'none',
       featureFlags: {
         supportsAuthRefresh: true,
         supportsBrokerEntryMetadata: options.supportsBrokerEntryMetadata ?? false

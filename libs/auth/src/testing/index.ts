@@ -1,0 +1,1 @@
+export { TestAuthority, type KeyPair } from './test-authority.ts'
