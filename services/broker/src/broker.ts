@@ -18,6 +18,7 @@ import type { ConnectionContext, ConnectionServices } from './connection/context
 import { Listeners, listensWithTls, portsOf, type Ports } from './connection/listeners.ts'
 import { Flusher } from './connection/output.ts'
 import { ConnectionServer } from './connection/server.ts'
+import { TenantShares } from './limits/tenant-shares.ts'
 import { NamespaceService } from './namespace/namespace-service.ts'
 import { TopicSchemas } from './namespace/schemas.ts'
 import type { ClusterInfo } from './namespace/tenancy.ts'
@@ -322,6 +323,10 @@ export class Broker {
       serverVersion: SERVER_VERSION,
       ports: this.ports,
       publishing: { connections: 0 },
+      tenantShares: new TenantShares({
+        clock: this.#clock,
+        contendedBytes: () => this.settings.strataContendedPublishBufferKB * 1024
+      }),
       assembly: this.assembly,
       guard: this.guard,
       tls: this.tls,

@@ -328,6 +328,13 @@ export const brokerSettings = {
     unit: 'MB',
     doc: 'Bytes of messages in memory on their way in and out (ingest, read-ahead, dispatch); sockets pause when it is used up.'
   }),
+  strataContendedPublishBufferKB: number({
+    default: 1024,
+    min: 0,
+    max: 1_048_576,
+    unit: 'KB',
+    doc: 'While several tenants publish: what may be on its way to storage, in equal parts (of at least 128 KB) for those who want more. 0: whoever comes first.'
+  }),
 
   // metrics
   exposeTopicLevelMetricsInPrometheus: boolean({

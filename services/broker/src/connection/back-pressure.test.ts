@@ -51,6 +51,35 @@ describe('a producer that floods while storage does not answer', () => {
     assert.equal(ingestPool.bytesHeld, 0)
   })
 
+  test('has no more than its share on its way while another tenant publishes, and its acknowledged order stays', async () => {
+    // whose time stands still: however slow the machine is, both tenants publish now
+    world = await BrokerWorld.start({ strataContendedPublishBufferKB: 512 }, { clock: new ManualClock() })
+    const { ingestPool, namespaces } = world.broker
+    await namespaces.tenancy.createTenant('quiet', { adminRoles: [], allowedClusters: [world.settings.clusterName] })
+    await namespaces.tenancy.createNamespace('quiet/ns', {})
+    const [flooder, second] = [await world.connect(), await world.connect()]
+    for (const [i, client] of [flooder, second].entries()) await client.producer(`${TOPIC}-${i}`)
+    const neighbour = await world.connect()
+    await neighbour.producer('persistent://quiet/ns/topic')
+    world.node.holdSyncs()
+    neighbour.publish({ text: 'small' })
+    await until(() => ingestPool.bytesHeld > 0)
+    const count = flood(flooder, 20)
+    flood(second, 20)
+    await neighbour.settle()
+    await until(() => ingestPool.bytesHeld >= 512 * 1024)
+    await neighbour.settle()
+    // a publication more for each connection
+    assert.ok(ingestPool.bytesHeld < 600 * 1024, `held ${ingestPool.bytesHeld}`)
+    world.node.releaseSyncs()
+    await neighbour.next('sendReceipt')
+    for (let index = 0; index < count; index++) {
+      assert.equal((await flooder.next('sendReceipt')).sequenceId, BigInt(index))
+      assert.equal((await second.next('sendReceipt')).sequenceId, BigInt(index))
+    }
+    assert.equal(ingestPool.bytesHeld, 0)
+  })
+
   test('is told that the broker lives, and is not timed out', async () => {
     const clock = new ManualClock()
     world = await BrokerWorld.start({ strataMemoryBudgetMB: 16 }, { clock })

@@ -23,6 +23,7 @@ import type { Delivery } from '../contract.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
 import type { Session } from '../auth/session.ts'
 import { brokerError, brokerErrors, wireErrorOf, type BrokerErrorCode } from '../errors.ts'
+import type { TenantShare } from '../limits/tenant-shares.ts'
 import { asClientError, wireAnswerOf } from '../topic/client-error.ts'
 import type { Publication } from '../topic/publication.ts'
 import type { Assembly } from './assembly-gate.ts'
@@ -144,8 +145,8 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.#sendPath = new SendPath({
       producers: this.producers,
       wasClosedByBroker: producerId => this.#closedProducers.has(producerId),
-      onTaken: bytes => {
-        this.#intake.take(bytes)
+      onTaken: (bytes, share) => {
+        this.#intake.take(bytes, share)
       },
       onUnparked: bytes => {
         this.#intake.give(bytes)
@@ -328,8 +329,8 @@ export class Connection implements ConnectionContext, FrameHandler {
     })
   }
 
-  onPublicationSettled(bytes: number): void {
-    this.#intake.give(bytes)
+  onPublicationSettled(bytes: number, share?: TenantShare): void {
+    this.#intake.give(bytes, share)
   }
 
   closeProducer(producerId: number, next?: BrokerAddress): void {

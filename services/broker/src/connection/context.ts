@@ -5,6 +5,7 @@ import type { Guard } from '../auth/guard.ts'
 import type { Session } from '../auth/session.ts'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { Consumer, ConsumerConnection } from '../contract.ts'
+import type { TenantShares } from '../limits/tenant-shares.ts'
 import type { NamespaceService } from '../namespace/namespace-service.ts'
 import type { Producer, ProducerConnection } from '../topic/producer.ts'
 import type { TopicHomes } from '../topic/homes.ts'
@@ -43,6 +44,7 @@ export interface ConnectionServices {
   producerName(): string
   /** Connections that hold publications, for fair shares of the ingest pool. */
   readonly publishing: { connections: number }
+  readonly tenantShares: TenantShares
   readonly assembly: AssemblyGate
   /** Undefined while authentication is off. */
   readonly guard: Guard | undefined

@@ -1,4 +1,5 @@
 import type { BytePool } from '@strata/base'
+import type { ShareWaiter, TenantShare } from '../limits/tenant-shares.ts'
 
 export interface IntakeHost {
   readonly pool: BytePool
@@ -23,12 +24,14 @@ const PUBLICATION_BYTES = 1024
  *   I1  The pool is charged exactly what is held here.
  *   I2  A paused intake holds something, so that a settled publication can resume it: no pause lasts for ever.
  *   I3  While the pool is over, who holds less than a fair share goes on: a flood never stalls a neighbour.
+ *   I4  Nor is it far ahead of one: it is paused as well while the tenant that it published for last has its share on its way.
  */
-export class Intake {
+export class Intake implements ShareWaiter {
   readonly #host: IntakeHost
   #bytes = 0
   #count = 0
   #isPaused = false
+  #share: TenantShare | undefined
 
   constructor(host: IntakeHost) {
     this.#host = host
@@ -42,22 +45,30 @@ export class Intake {
     return this.#bytes
   }
 
-  take(payloadBytes: number): void {
+  /** Without a share it is not on its way yet. */
+  take(payloadBytes: number, share?: TenantShare): void {
     const bytes = payloadBytes + PUBLICATION_BYTES
     if (this.#count++ === 0) this.#host.publishing.connections++
     this.#bytes += bytes
     this.#host.pool.take(bytes)
+    if (share === undefined) return
+    share.take(bytes)
+    this.#share = share
   }
 
-  give(payloadBytes: number): void {
+  give(payloadBytes: number, share?: TenantShare): void {
     const bytes = payloadBytes + PUBLICATION_BYTES
     this.#bytes -= bytes
     this.#host.pool.give(bytes)
     if (--this.#count === 0) this.#host.publishing.connections--
-    if (this.#isPaused && !this.#isOver(0.5)) {
-      this.#isPaused = false
-      this.#host.resume()
-    }
+    this.onRoom()
+    share?.give(bytes)
+  }
+
+  onRoom(): void {
+    if (!this.#isPaused || this.#isOver(0.5)) return
+    this.#isPaused = false
+    this.#host.resume()
   }
 
   /** After each publication: pauses, and returns true, if this connection holds too much now. */
@@ -65,10 +76,12 @@ export class Intake {
     if (!this.#isOver(1)) return false
     this.#isPaused = true
     this.#host.pause()
+    this.#share?.wait(this)
     return true
   }
 
   #isOver(factor: number): boolean {
+    if (this.#share?.isOver(factor) === true) return true
     if (this.#count === 0) return false
     const { pool, publishing } = this.#host
     if (this.#bytes >= pool.bytesMax * OWN_PART_MAX * factor) return true

@@ -10,6 +10,7 @@ import {
 } from '@strata/wire'
 import { brokerErrors, type BrokerErrorCode } from '../errors.ts'
 import { ProducerSends } from '../limits/parked-sends.ts'
+import type { TenantShare } from '../limits/tenant-shares.ts'
 import type { Producer } from '../topic/producer.ts'
 import type { ProducerSlot } from './context.ts'
 
@@ -19,8 +20,8 @@ export interface SendHost {
   readonly producers: ReadonlyMap<number, ProducerSlot>
   /** Did the broker close this producer a moment ago? */
   wasClosedByBroker(producerId: number): boolean
-  /** Charges the payload; settled by the producer's `onPublicationSettled`. */
-  onTaken(bytes: number): void
+  /** Charges the payload, to a tenant too once it is on its way; settled by the producer's `onPublicationSettled`. */
+  onTaken(bytes: number, share?: TenantShare): void
   /** The same for what waits because its topic's publish rate is used up; `onUnparked` ends it. */
   onUnparked(bytes: number): void
   sendFrame(frame: Buffer): void
@@ -72,7 +73,7 @@ export class SendPath {
     readMessageMetadata(buffer, send.headersStart, end, this.#metadata)
     if (!this.#isAllowed(slot, payload.length)) return
     if (send.numMessages < 1) send.numMessages = 1
-    this.#host.onTaken(payload.length)
+    this.#host.onTaken(payload.length, slot.producer.options.share)
     slot.topic.publishThrottle?.spend(send.numMessages, payload.length)
     slot.topic.publish(slot.producer, send, payload, checksum)
   }

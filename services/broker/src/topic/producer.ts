@@ -1,5 +1,6 @@
 import type { BrokerErrorCode } from '../errors.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
+import type { TenantShare } from '../limits/tenant-shares.ts'
 import type { Publication } from './publication.ts'
 import { Meter, Traffic } from './rate.ts'
 
@@ -15,7 +16,7 @@ export interface ProducerConnection {
   sendReceipt(publication: Publication, producerId: number, ledgerId: number, entryId: number): void
   sendSendError(publication: Publication, producerId: number, code: BrokerErrorCode, message: string): void
   /** The bytes of a publication wait for storage no more. */
-  onPublicationSettled(bytes: number): void
+  onPublicationSettled(bytes: number, share?: TenantShare): void
   /** CLOSE_PRODUCER, unsolicited: the client creates it again, at `next` if it is told. The connection forgets the producer. */
   closeProducer(producerId: number, next?: BrokerAddress): void
   /** Is the peer alive? A ping, at most 5 s; a dead connection is closed before this resolves with false. */
@@ -37,6 +38,8 @@ export interface ProducerOptions {
   readonly metadata: Readonly<Record<string, string>>
   readonly schemaVersion: Uint8Array
   readonly connectedSinceMs: number
+  /** What its publications are charged to while they wait for storage. */
+  readonly share?: TenantShare
 }
 
 /** One producer of one connection on one topic, from its admission to its end. Once closed, no receipt goes out any more. */
@@ -79,22 +82,23 @@ export class Producer {
   }
 
   onStored(publication: Publication, ledgerId: number, entryId: number): void {
-    const { connection, producerId } = this.options
+    const { connection, producerId, share } = this.options
     if (!this.isClosed) connection.sendReceipt(publication, producerId, ledgerId, entryId)
-    connection.onPublicationSettled(publication.bytes)
+    connection.onPublicationSettled(publication.bytes, share)
     this.#settle()
   }
 
   /** The entry is not in the log, or in doubt: silence, since any answer but a receipt makes clients give up. */
   onLost(publication: Publication): void {
-    this.options.connection.onPublicationSettled(publication.bytes)
+    const { connection, share } = this.options
+    connection.onPublicationSettled(publication.bytes, share)
     this.#settle()
   }
 
   onRefused(publication: Publication, code: BrokerErrorCode, message: string): void {
-    const { connection, producerId } = this.options
+    const { connection, producerId, share } = this.options
     if (!this.isClosed) connection.sendSendError(publication, producerId, code, message)
-    connection.onPublicationSettled(publication.bytes)
+    connection.onPublicationSettled(publication.bytes, share)
     this.#settle()
   }
 

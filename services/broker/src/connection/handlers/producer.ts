@@ -85,7 +85,8 @@ async function create(connection: ConnectionContext, creation: Creation): Promis
     isEncrypted: request.encrypted,
     metadata: propertiesOf(request.metadata),
     schemaVersion,
-    connectedSinceMs: services.clock.wallMs()
+    connectedSinceMs: services.clock.wallMs(),
+    share: services.tenantShares.of(name.tenant)
   })
   const { ready } = await topic.addProducer(producer)
   if (ready !== undefined) {
