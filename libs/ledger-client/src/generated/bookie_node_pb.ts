@@ -9,8 +9,8 @@
 // the text "strata-node 1", cluster, node and path, joined by line feeds. A call without a right one is refused (UNAUTHENTICATED)
 // before any of its messages is read.
 //
-// The messages of `Add`, the answer of `Read` and the request of `AddRun` are encoded and decoded by hand (node-messages.ts, run-messages.ts), which writes fields in
-// the order of their numbers; the schema is what they mean. A field is never renumbered or reused.
+// The messages of `Add` and `Recover`, the answer of `Read` and the request of `AddRun` are encoded and decoded by hand
+// (node-messages.ts, recovery-messages.ts, run-messages.ts), which writes fields in the order of their numbers; the schema is what they mean. A field is never renumbered or reused.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bookie_node.proto.
  */
 export const file_bookie_node: GenFile = /*@__PURE__*/
-  fileDesc("ChFib29raWVfbm9kZS5wcm90bxINc3RyYXRhLmxlZGdlciKoAQoIQWRkQmF0Y2gSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIkCgRhZGRzGAMgAygLMhYuc3RyYXRhLmxlZGdlci5BZGRJdGVtEhoKDWFuc3dlcnNfdGFrZW4YBCABKAZIAogBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIQCg5fYW5zd2Vyc190YWtlbiK5AgoHQWRkSXRlbRIUCgdjaGFubmVsGAEgASgHSACIAQESFgoJbGVkZ2VyX2lkGAIgASgGSAGIAQESFQoIZW50cnlfaWQYAyABKAZIAogBARIcCg9jb25maXJtZWRfY291bnQYBCABKAZIA4gBARIZCgxsZW5ndGhfYnl0ZXMYBSABKAZIBIgBARITCgZjcmMzMmMYBiABKAdIBYgBARIVCghyZWNvdmVyeRgHIAEoCEgGiAEBEhQKB3BheWxvYWQYCCABKAxIB4gBAUIKCghfY2hhbm5lbEIMCgpfbGVkZ2VyX2lkQgsKCV9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50Qg8KDV9sZW5ndGhfYnl0ZXNCCQoHX2NyYzMyY0ILCglfcmVjb3ZlcnlCCgoIX3BheWxvYWQiiQEKCkFkZEFuc3dlcnMSIwoFYWRkZWQYASADKAsyFC5zdHJhdGEubGVkZ2VyLkFkZGVkEigKBmZhaWxlZBgCIAMoCzIYLnN0cmF0YS5sZWRnZXIuQWRkRmFpbGVkEhoKDWdyYW50ZWRfYnl0ZXMYAyABKAZIAIgBAUIQCg5fZ3JhbnRlZF9ieXRlcyJNCgVBZGRlZBIUCgdjaGFubmVsGAEgASgHSACIAQESFQoIZW50cnlfaWQYAiABKAZIAYgBAUIKCghfY2hhbm5lbEILCglfZW50cnlfaWQikgEKCUFkZEZhaWxlZBIUCgdjaGFubmVsGAEgASgHSACIAQESFQoIZW50cnlfaWQYAiABKAZIAYgBARIzCgdmYWlsdXJlGAMgASgOMh0uc3RyYXRhLmxlZGdlci5BZGRGYWlsdXJlQ29kZUgCiAEBQgoKCF9jaGFubmVsQgsKCV9lbnRyeV9pZEIKCghfZmFpbHVyZSLnAgoLUmVhZFJlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIWCglsZWRnZXJfaWQYAyABKAZIAogBARIbCg5maXJzdF9lbnRyeV9pZBgEIAEoBkgDiAEBEhoKDWxhc3RfZW50cnlfaWQYBSABKAZIBIgBARIWCglieXRlc19tYXgYBiABKA1IBYgBARIYCgtlbnRyaWVzX21heBgHIAEoDUgGiAEBEhIKBWZlbmNlGAggASgISAeIAQESEgoFZXZlcnkYCSABKA1ICIgBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIMCgpfbGVkZ2VyX2lkQhEKD19maXJzdF9lbnRyeV9pZEIQCg5fbGFzdF9lbnRyeV9pZEIMCgpfYnl0ZXNfbWF4Qg4KDF9lbnRyaWVzX21heEIICgZfZmVuY2VCCAoGX2V2ZXJ5ImgKCVJlYWRSZXBseRIpCgdlbnRyaWVzGAEgAygLMhguc3RyYXRhLmxlZGdlci5FbnRyeUl0ZW0SKAoDZW5kGAIgASgOMhYuc3RyYXRhLmxlZGdlci5SZWFkRW5kSACIAQFCBgoEX2VuZCLPAQoJRW50cnlJdGVtEhUKCGVudHJ5X2lkGAEgASgGSACIAQESHAoPY29uZmlybWVkX2NvdW50GAIgASgGSAGIAQESGQoMbGVuZ3RoX2J5dGVzGAMgASgGSAKIAQESEwoGY3JjMzJjGAQgASgHSAOIAQESFAoHcGF5bG9hZBgFIAEoDEgEiAEBQgsKCV9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50Qg8KDV9sZW5ndGhfYnl0ZXNCCQoHX2NyYzMyY0IKCghfcGF5bG9hZCKwAQoNQWRkUnVuUmVxdWVzdBIpCgdlbnRyaWVzGAEgAygLMhguc3RyYXRhLmxlZGdlci5FbnRyeUl0ZW0SFwoKY2x1c3Rlcl9pZBgDIAEoCUgAiAEBEhQKB25vZGVfaWQYBCABKAlIAYgBARIWCglsZWRnZXJfaWQYBSABKAZIAogBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIMCgpfbGVkZ2VyX2lkSgQIAhADIqoBCgtBZGRSdW5SZXBseRIYCgthZGRlZF9jb3VudBgBIAEoDUgAiAEBEjMKB2ZhaWx1cmUYAiABKA4yHS5zdHJhdGEubGVkZ2VyLkFkZEZhaWx1cmVDb2RlSAGIAQESHAoPZmFpbGVkX2VudHJ5X2lkGAMgASgGSAKIAQFCDgoMX2FkZGVkX2NvdW50QgoKCF9mYWlsdXJlQhIKEF9mYWlsZWRfZW50cnlfaWQi+AEKDlJlYWRMYWNSZXF1ZXN0EhcKCmNsdXN0ZXJfaWQYASABKAlIAIgBARIUCgdub2RlX2lkGAIgASgJSAGIAQESFgoJbGVkZ2VyX2lkGAMgASgGSAKIAQESEgoFZmVuY2UYBCABKAhIA4gBARIcCg93YWl0X3Bhc3RfY291bnQYBSABKAZIBIgBARIXCgp0aW1lb3V0X21zGAYgASgNSAWIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIICgZfZmVuY2VCEgoQX3dhaXRfcGFzdF9jb3VudEINCgtfdGltZW91dF9tcyJmCgxSZWFkTGFjUmVwbHkSHAoPY29uZmlybWVkX2NvdW50GAEgASgGSACIAQESFgoJYXV0aG9yaXR5GAIgASgISAGIAQFCEgoQX2NvbmZpcm1lZF9jb3VudEIMCgpfYXV0aG9yaXR5ItwBCg9Xcml0ZUxhY1JlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIWCglsZWRnZXJfaWQYAyABKAZIAogBARIcCg9jb25maXJtZWRfY291bnQYBCABKAZIA4gBARInCgdmdXJ0aGVyGAUgAygLMhYuc3RyYXRhLmxlZGdlci5MYWNIaW50Qg0KC19jbHVzdGVyX2lkQgoKCF9ub2RlX2lkQgwKCl9sZWRnZXJfaWRCEgoQX2NvbmZpcm1lZF9jb3VudCJhCgdMYWNIaW50EhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgCIAEoBkgBiAEBQgwKCl9sZWRnZXJfaWRCEgoQX2NvbmZpcm1lZF9jb3VudCIPCg1Xcml0ZUxhY1JlcGx5IoACChBJbnZlbnRvcnlSZXF1ZXN0EhcKCmNsdXN0ZXJfaWQYASABKAlIAIgBARIUCgdub2RlX2lkGAIgASgJSAGIAQESFgoJbGVkZ2VyX2lkGAMgASgGSAKIAQESGwoOZmlyc3RfZW50cnlfaWQYBCABKAZIA4gBARIaCg1sYXN0X2VudHJ5X2lkGAUgASgGSASIAQESEwoGdmVyaWZ5GAYgASgISAWIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCCQoHX3ZlcmlmeSJKCg5JbnZlbnRvcnlSZXBseRIMCgRydW5zGAEgAygEEhkKDGVuZF9lbnRyeV9pZBgCIAEoBkgAiAEBQg8KDV9lbmRfZW50cnlfaWQirAEKEkhlbGRMZWRnZXJzUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhsKDmZyb21fbGVkZ2VyX2lkGAMgASgGSAKIAQESEgoFbGltaXQYBCABKA1IA4gBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIRCg9fZnJvbV9sZWRnZXJfaWRCCAoGX2xpbWl0IkIKEEhlbGRMZWRnZXJzUmVwbHkSLgoHbGVkZ2VycxgBIAMoCzIdLnN0cmF0YS5sZWRnZXIuSGVsZExlZGdlckl0ZW0itAEKDkhlbGRMZWRnZXJJdGVtEhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhkKDGVuZF9lbnRyeV9pZBgCIAEoBkgBiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgDIAEoBkgCiAEBEhMKBmZlbmNlZBgEIAEoCEgDiAEBQgwKCl9sZWRnZXJfaWRCDwoNX2VuZF9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50QgkKB19mZW5jZWQi3QEKFURhbWFnZWRFbnRyaWVzUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhsKDmZyb21fbGVkZ2VyX2lkGAMgASgGSAKIAQESGgoNZnJvbV9lbnRyeV9pZBgEIAEoBkgDiAEBEhIKBWxpbWl0GAUgASgNSASIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCEQoPX2Zyb21fbGVkZ2VyX2lkQhAKDl9mcm9tX2VudHJ5X2lkQggKBl9saW1pdCJHChNEYW1hZ2VkRW50cmllc1JlcGx5EjAKCXN0cmV0Y2hlcxgBIAMoCzIdLnN0cmF0YS5sZWRnZXIuRGFtYWdlZFN0cmV0Y2gilAEKDkRhbWFnZWRTdHJldGNoEhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhsKDmZpcnN0X2VudHJ5X2lkGAIgASgGSAGIAQESGgoNbGFzdF9lbnRyeV9pZBgDIAEoBkgCiAEBQgwKCl9sZWRnZXJfaWRCEQoPX2ZpcnN0X2VudHJ5X2lkQhAKDl9sYXN0X2VudHJ5X2lkKrIBCg5BZGRGYWlsdXJlQ29kZRIgChxBRERfRkFJTFVSRV9DT0RFX1VOU1BFQ0lGSUVEEAASGwoXQUREX0ZBSUxVUkVfQ09ERV9GRU5DRUQQARIeChpBRERfRkFJTFVSRV9DT0RFX1JFQURfT05MWRACEiMKH0FERF9GQUlMVVJFX0NPREVfU1RPUkFHRV9GQUlMRUQQAxIcChhBRERfRkFJTFVSRV9DT0RFX0RBTUFHRUQQBCpiCgdSZWFkRW5kEhgKFFJFQURfRU5EX1VOU1BFQ0lGSUVEEAASEgoOUkVBRF9FTkRfTElNSVQQARITCg9SRUFEX0VORF9BQlNFTlQQAhIUChBSRUFEX0VORF9VTktOT1dOEAMy2gQKCkJvb2tpZU5vZGUSPQoDQWRkEhcuc3RyYXRhLmxlZGdlci5BZGRCYXRjaBoZLnN0cmF0YS5sZWRnZXIuQWRkQW5zd2VycygBMAESPAoEUmVhZBIaLnN0cmF0YS5sZWRnZXIuUmVhZFJlcXVlc3QaGC5zdHJhdGEubGVkZ2VyLlJlYWRSZXBseRJCCgZBZGRSdW4SHC5zdHJhdGEubGVkZ2VyLkFkZFJ1blJlcXVlc3QaGi5zdHJhdGEubGVkZ2VyLkFkZFJ1blJlcGx5EkUKB1JlYWRMYWMSHS5zdHJhdGEubGVkZ2VyLlJlYWRMYWNSZXF1ZXN0Ghsuc3RyYXRhLmxlZGdlci5SZWFkTGFjUmVwbHkSSAoIV3JpdGVMYWMSHi5zdHJhdGEubGVkZ2VyLldyaXRlTGFjUmVxdWVzdBocLnN0cmF0YS5sZWRnZXIuV3JpdGVMYWNSZXBseRJLCglJbnZlbnRvcnkSHy5zdHJhdGEubGVkZ2VyLkludmVudG9yeVJlcXVlc3QaHS5zdHJhdGEubGVkZ2VyLkludmVudG9yeVJlcGx5ElEKC0hlbGRMZWRnZXJzEiEuc3RyYXRhLmxlZGdlci5IZWxkTGVkZ2Vyc1JlcXVlc3QaHy5zdHJhdGEubGVkZ2VyLkhlbGRMZWRnZXJzUmVwbHkSWgoORGFtYWdlZEVudHJpZXMSJC5zdHJhdGEubGVkZ2VyLkRhbWFnZWRFbnRyaWVzUmVxdWVzdBoiLnN0cmF0YS5sZWRnZXIuRGFtYWdlZEVudHJpZXNSZXBseWIGcHJvdG8z");
+  fileDesc("ChFib29raWVfbm9kZS5wcm90bxINc3RyYXRhLmxlZGdlciKoAQoIQWRkQmF0Y2gSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIkCgRhZGRzGAMgAygLMhYuc3RyYXRhLmxlZGdlci5BZGRJdGVtEhoKDWFuc3dlcnNfdGFrZW4YBCABKAZIAogBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIQCg5fYW5zd2Vyc190YWtlbiK5AgoHQWRkSXRlbRIUCgdjaGFubmVsGAEgASgHSACIAQESFgoJbGVkZ2VyX2lkGAIgASgGSAGIAQESFQoIZW50cnlfaWQYAyABKAZIAogBARIcCg9jb25maXJtZWRfY291bnQYBCABKAZIA4gBARIZCgxsZW5ndGhfYnl0ZXMYBSABKAZIBIgBARITCgZjcmMzMmMYBiABKAdIBYgBARIVCghyZWNvdmVyeRgHIAEoCEgGiAEBEhQKB3BheWxvYWQYCCABKAxIB4gBAUIKCghfY2hhbm5lbEIMCgpfbGVkZ2VyX2lkQgsKCV9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50Qg8KDV9sZW5ndGhfYnl0ZXNCCQoHX2NyYzMyY0ILCglfcmVjb3ZlcnlCCgoIX3BheWxvYWQiiQEKCkFkZEFuc3dlcnMSIwoFYWRkZWQYASADKAsyFC5zdHJhdGEubGVkZ2VyLkFkZGVkEigKBmZhaWxlZBgCIAMoCzIYLnN0cmF0YS5sZWRnZXIuQWRkRmFpbGVkEhoKDWdyYW50ZWRfYnl0ZXMYAyABKAZIAIgBAUIQCg5fZ3JhbnRlZF9ieXRlcyJNCgVBZGRlZBIUCgdjaGFubmVsGAEgASgHSACIAQESFQoIZW50cnlfaWQYAiABKAZIAYgBAUIKCghfY2hhbm5lbEILCglfZW50cnlfaWQikgEKCUFkZEZhaWxlZBIUCgdjaGFubmVsGAEgASgHSACIAQESFQoIZW50cnlfaWQYAiABKAZIAYgBARIzCgdmYWlsdXJlGAMgASgOMh0uc3RyYXRhLmxlZGdlci5BZGRGYWlsdXJlQ29kZUgCiAEBQgoKCF9jaGFubmVsQgsKCV9lbnRyeV9pZEIKCghfZmFpbHVyZSLnAgoLUmVhZFJlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIWCglsZWRnZXJfaWQYAyABKAZIAogBARIbCg5maXJzdF9lbnRyeV9pZBgEIAEoBkgDiAEBEhoKDWxhc3RfZW50cnlfaWQYBSABKAZIBIgBARIWCglieXRlc19tYXgYBiABKA1IBYgBARIYCgtlbnRyaWVzX21heBgHIAEoDUgGiAEBEhIKBWZlbmNlGAggASgISAeIAQESEgoFZXZlcnkYCSABKA1ICIgBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIMCgpfbGVkZ2VyX2lkQhEKD19maXJzdF9lbnRyeV9pZEIQCg5fbGFzdF9lbnRyeV9pZEIMCgpfYnl0ZXNfbWF4Qg4KDF9lbnRyaWVzX21heEIICgZfZmVuY2VCCAoGX2V2ZXJ5ImgKCVJlYWRSZXBseRIpCgdlbnRyaWVzGAEgAygLMhguc3RyYXRhLmxlZGdlci5FbnRyeUl0ZW0SKAoDZW5kGAIgASgOMhYuc3RyYXRhLmxlZGdlci5SZWFkRW5kSACIAQFCBgoEX2VuZCLPAQoJRW50cnlJdGVtEhUKCGVudHJ5X2lkGAEgASgGSACIAQESHAoPY29uZmlybWVkX2NvdW50GAIgASgGSAGIAQESGQoMbGVuZ3RoX2J5dGVzGAMgASgGSAKIAQESEwoGY3JjMzJjGAQgASgHSAOIAQESFAoHcGF5bG9hZBgFIAEoDEgEiAEBQgsKCV9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50Qg8KDV9sZW5ndGhfYnl0ZXNCCQoHX2NyYzMyY0IKCghfcGF5bG9hZCKwAQoNQWRkUnVuUmVxdWVzdBIpCgdlbnRyaWVzGAEgAygLMhguc3RyYXRhLmxlZGdlci5FbnRyeUl0ZW0SFwoKY2x1c3Rlcl9pZBgDIAEoCUgAiAEBEhQKB25vZGVfaWQYBCABKAlIAYgBARIWCglsZWRnZXJfaWQYBSABKAZIAogBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIMCgpfbGVkZ2VyX2lkSgQIAhADIqoBCgtBZGRSdW5SZXBseRIYCgthZGRlZF9jb3VudBgBIAEoDUgAiAEBEjMKB2ZhaWx1cmUYAiABKA4yHS5zdHJhdGEubGVkZ2VyLkFkZEZhaWx1cmVDb2RlSAGIAQESHAoPZmFpbGVkX2VudHJ5X2lkGAMgASgGSAKIAQFCDgoMX2FkZGVkX2NvdW50QgoKCF9mYWlsdXJlQhIKEF9mYWlsZWRfZW50cnlfaWQi+AEKDlJlYWRMYWNSZXF1ZXN0EhcKCmNsdXN0ZXJfaWQYASABKAlIAIgBARIUCgdub2RlX2lkGAIgASgJSAGIAQESFgoJbGVkZ2VyX2lkGAMgASgGSAKIAQESEgoFZmVuY2UYBCABKAhIA4gBARIcCg93YWl0X3Bhc3RfY291bnQYBSABKAZIBIgBARIXCgp0aW1lb3V0X21zGAYgASgNSAWIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIICgZfZmVuY2VCEgoQX3dhaXRfcGFzdF9jb3VudEINCgtfdGltZW91dF9tcyJmCgxSZWFkTGFjUmVwbHkSHAoPY29uZmlybWVkX2NvdW50GAEgASgGSACIAQESFgoJYXV0aG9yaXR5GAIgASgISAGIAQFCEgoQX2NvbmZpcm1lZF9jb3VudEIMCgpfYXV0aG9yaXR5IocBCg5SZWNvdmVyUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEisKBm9yZGVycxgDIAMoCzIbLnN0cmF0YS5sZWRnZXIuUmVjb3Zlck9yZGVyQg0KC19jbHVzdGVyX2lkQgoKCF9ub2RlX2lkIuIBCgxSZWNvdmVyT3JkZXISFgoJbGVkZ2VyX2lkGAEgASgGSACIAQESGwoOZmlyc3RfZW50cnlfaWQYAiABKAZIAYgBARIaCg1sYXN0X2VudHJ5X2lkGAMgASgGSAKIAQESFgoJYnl0ZXNfbWF4GAQgASgHSAOIAQESGAoLZW50cmllc19tYXgYBSABKAdIBIgBAUIMCgpfbGVkZ2VyX2lkQhEKD19maXJzdF9lbnRyeV9pZEIQCg5fbGFzdF9lbnRyeV9pZEIMCgpfYnl0ZXNfbWF4Qg4KDF9lbnRyaWVzX21heCI/Cg5SZWNvdmVyQW5zd2VycxItCgdhbnN3ZXJzGAEgAygLMhwuc3RyYXRhLmxlZGdlci5SZWNvdmVyQW5zd2VyIt0BCg1SZWNvdmVyQW5zd2VyEhIKBWluZGV4GAEgASgHSACIAQESHAoPY29uZmlybWVkX2NvdW50GAIgASgGSAGIAQESKwoEcmVhZBgDIAEoCzIYLnN0cmF0YS5sZWRnZXIuUmVhZFJlcGx5SAKIAQESFAoHZmFpbHVyZRgEIAEoCUgDiAEBEhYKCWF1dGhvcml0eRgFIAEoCEgEiAEBQggKBl9pbmRleEISChBfY29uZmlybWVkX2NvdW50QgcKBV9yZWFkQgoKCF9mYWlsdXJlQgwKCl9hdXRob3JpdHki3AEKD1dyaXRlTGFjUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhYKCWxlZGdlcl9pZBgDIAEoBkgCiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgEIAEoBkgDiAEBEicKB2Z1cnRoZXIYBSADKAsyFi5zdHJhdGEubGVkZ2VyLkxhY0hpbnRCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEISChBfY29uZmlybWVkX2NvdW50ImEKB0xhY0hpbnQSFgoJbGVkZ2VyX2lkGAEgASgGSACIAQESHAoPY29uZmlybWVkX2NvdW50GAIgASgGSAGIAQFCDAoKX2xlZGdlcl9pZEISChBfY29uZmlybWVkX2NvdW50Ig8KDVdyaXRlTGFjUmVwbHkigAIKEEludmVudG9yeVJlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIWCglsZWRnZXJfaWQYAyABKAZIAogBARIbCg5maXJzdF9lbnRyeV9pZBgEIAEoBkgDiAEBEhoKDWxhc3RfZW50cnlfaWQYBSABKAZIBIgBARITCgZ2ZXJpZnkYBiABKAhIBYgBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIMCgpfbGVkZ2VyX2lkQhEKD19maXJzdF9lbnRyeV9pZEIQCg5fbGFzdF9lbnRyeV9pZEIJCgdfdmVyaWZ5IkoKDkludmVudG9yeVJlcGx5EgwKBHJ1bnMYASADKAQSGQoMZW5kX2VudHJ5X2lkGAIgASgGSACIAQFCDwoNX2VuZF9lbnRyeV9pZCKsAQoSSGVsZExlZGdlcnNSZXF1ZXN0EhcKCmNsdXN0ZXJfaWQYASABKAlIAIgBARIUCgdub2RlX2lkGAIgASgJSAGIAQESGwoOZnJvbV9sZWRnZXJfaWQYAyABKAZIAogBARISCgVsaW1pdBgEIAEoDUgDiAEBQg0KC19jbHVzdGVyX2lkQgoKCF9ub2RlX2lkQhEKD19mcm9tX2xlZGdlcl9pZEIICgZfbGltaXQiQgoQSGVsZExlZGdlcnNSZXBseRIuCgdsZWRnZXJzGAEgAygLMh0uc3RyYXRhLmxlZGdlci5IZWxkTGVkZ2VySXRlbSK0AQoOSGVsZExlZGdlckl0ZW0SFgoJbGVkZ2VyX2lkGAEgASgGSACIAQESGQoMZW5kX2VudHJ5X2lkGAIgASgGSAGIAQESHAoPY29uZmlybWVkX2NvdW50GAMgASgGSAKIAQESEwoGZmVuY2VkGAQgASgISAOIAQFCDAoKX2xlZGdlcl9pZEIPCg1fZW5kX2VudHJ5X2lkQhIKEF9jb25maXJtZWRfY291bnRCCQoHX2ZlbmNlZCLdAQoVRGFtYWdlZEVudHJpZXNSZXF1ZXN0EhcKCmNsdXN0ZXJfaWQYASABKAlIAIgBARIUCgdub2RlX2lkGAIgASgJSAGIAQESGwoOZnJvbV9sZWRnZXJfaWQYAyABKAZIAogBARIaCg1mcm9tX2VudHJ5X2lkGAQgASgGSAOIAQESEgoFbGltaXQYBSABKA1IBIgBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIRCg9fZnJvbV9sZWRnZXJfaWRCEAoOX2Zyb21fZW50cnlfaWRCCAoGX2xpbWl0IkcKE0RhbWFnZWRFbnRyaWVzUmVwbHkSMAoJc3RyZXRjaGVzGAEgAygLMh0uc3RyYXRhLmxlZGdlci5EYW1hZ2VkU3RyZXRjaCKUAQoORGFtYWdlZFN0cmV0Y2gSFgoJbGVkZ2VyX2lkGAEgASgGSACIAQESGwoOZmlyc3RfZW50cnlfaWQYAiABKAZIAYgBARIaCg1sYXN0X2VudHJ5X2lkGAMgASgGSAKIAQFCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWQqsgEKDkFkZEZhaWx1cmVDb2RlEiAKHEFERF9GQUlMVVJFX0NPREVfVU5TUEVDSUZJRUQQABIbChdBRERfRkFJTFVSRV9DT0RFX0ZFTkNFRBABEh4KGkFERF9GQUlMVVJFX0NPREVfUkVBRF9PTkxZEAISIwofQUREX0ZBSUxVUkVfQ09ERV9TVE9SQUdFX0ZBSUxFRBADEhwKGEFERF9GQUlMVVJFX0NPREVfREFNQUdFRBAEKmIKB1JlYWRFbmQSGAoUUkVBRF9FTkRfVU5TUEVDSUZJRUQQABISCg5SRUFEX0VORF9MSU1JVBABEhMKD1JFQURfRU5EX0FCU0VOVBACEhQKEFJFQURfRU5EX1VOS05PV04QAzKlBQoKQm9va2llTm9kZRI9CgNBZGQSFy5zdHJhdGEubGVkZ2VyLkFkZEJhdGNoGhkuc3RyYXRhLmxlZGdlci5BZGRBbnN3ZXJzKAEwARI8CgRSZWFkEhouc3RyYXRhLmxlZGdlci5SZWFkUmVxdWVzdBoYLnN0cmF0YS5sZWRnZXIuUmVhZFJlcGx5EkIKBkFkZFJ1bhIcLnN0cmF0YS5sZWRnZXIuQWRkUnVuUmVxdWVzdBoaLnN0cmF0YS5sZWRnZXIuQWRkUnVuUmVwbHkSRQoHUmVhZExhYxIdLnN0cmF0YS5sZWRnZXIuUmVhZExhY1JlcXVlc3QaGy5zdHJhdGEubGVkZ2VyLlJlYWRMYWNSZXBseRJJCgdSZWNvdmVyEh0uc3RyYXRhLmxlZGdlci5SZWNvdmVyUmVxdWVzdBodLnN0cmF0YS5sZWRnZXIuUmVjb3ZlckFuc3dlcnMwARJICghXcml0ZUxhYxIeLnN0cmF0YS5sZWRnZXIuV3JpdGVMYWNSZXF1ZXN0Ghwuc3RyYXRhLmxlZGdlci5Xcml0ZUxhY1JlcGx5EksKCUludmVudG9yeRIfLnN0cmF0YS5sZWRnZXIuSW52ZW50b3J5UmVxdWVzdBodLnN0cmF0YS5sZWRnZXIuSW52ZW50b3J5UmVwbHkSUQoLSGVsZExlZGdlcnMSIS5zdHJhdGEubGVkZ2VyLkhlbGRMZWRnZXJzUmVxdWVzdBofLnN0cmF0YS5sZWRnZXIuSGVsZExlZGdlcnNSZXBseRJaCg5EYW1hZ2VkRW50cmllcxIkLnN0cmF0YS5sZWRnZXIuRGFtYWdlZEVudHJpZXNSZXF1ZXN0GiIuc3RyYXRhLmxlZGdlci5EYW1hZ2VkRW50cmllc1JlcGx5YgZwcm90bzM");
 
 /**
  * All adds of a turn.
@@ -447,6 +447,140 @@ export const ReadLacReplySchema: GenMessage<ReadLacReply> = /*@__PURE__*/
   messageDesc(file_bookie_node, 11);
 
 /**
+ * @generated from message strata.ledger.RecoverRequest
+ */
+export type RecoverRequest = Message<"strata.ledger.RecoverRequest"> & {
+  /**
+   * @generated from field: optional string cluster_id = 1;
+   */
+  clusterId?: string;
+
+  /**
+   * @generated from field: optional string node_id = 2;
+   */
+  nodeId?: string;
+
+  /**
+   * At most 64.
+   *
+   * @generated from field: repeated strata.ledger.RecoverOrder orders = 3;
+   */
+  orders: RecoverOrder[];
+};
+
+/**
+ * Describes the message strata.ledger.RecoverRequest.
+ * Use `create(RecoverRequestSchema)` to create a new message.
+ */
+export const RecoverRequestSchema: GenMessage<RecoverRequest> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 12);
+
+/**
+ * @generated from message strata.ledger.RecoverOrder
+ */
+export type RecoverOrder = Message<"strata.ledger.RecoverOrder"> & {
+  /**
+   * @generated from field: optional fixed64 ledger_id = 1;
+   */
+  ledgerId?: bigint;
+
+  /**
+   * Unset: the ledger is only fenced, and its LAC told.
+   *
+   * @generated from field: optional fixed64 first_entry_id = 2;
+   */
+  firstEntryId?: bigint;
+
+  /**
+   * @generated from field: optional fixed64 last_entry_id = 3;
+   */
+  lastEntryId?: bigint;
+
+  /**
+   * @generated from field: optional fixed32 bytes_max = 4;
+   */
+  bytesMax?: number;
+
+  /**
+   * @generated from field: optional fixed32 entries_max = 5;
+   */
+  entriesMax?: number;
+};
+
+/**
+ * Describes the message strata.ledger.RecoverOrder.
+ * Use `create(RecoverOrderSchema)` to create a new message.
+ */
+export const RecoverOrderSchema: GenMessage<RecoverOrder> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 13);
+
+/**
+ * All that became known in a turn.
+ *
+ * @generated from message strata.ledger.RecoverAnswers
+ */
+export type RecoverAnswers = Message<"strata.ledger.RecoverAnswers"> & {
+  /**
+   * @generated from field: repeated strata.ledger.RecoverAnswer answers = 1;
+   */
+  answers: RecoverAnswer[];
+};
+
+/**
+ * Describes the message strata.ledger.RecoverAnswers.
+ * Use `create(RecoverAnswersSchema)` to create a new message.
+ */
+export const RecoverAnswersSchema: GenMessage<RecoverAnswers> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 14);
+
+/**
+ * @generated from message strata.ledger.RecoverAnswer
+ */
+export type RecoverAnswer = Message<"strata.ledger.RecoverAnswer"> & {
+  /**
+   * Of the order, in the request.
+   *
+   * @generated from field: optional fixed32 index = 1;
+   */
+  index?: number;
+
+  /**
+   * One of these: of a fence,
+   *
+   * @generated from field: optional fixed64 confirmed_count = 2;
+   */
+  confirmedCount?: bigint;
+
+  /**
+   * of a read,
+   *
+   * @generated from field: optional strata.ledger.ReadReply read = 3;
+   */
+  read?: ReadReply;
+
+  /**
+   * or why there is no answer.
+   *
+   * @generated from field: optional string failure = 4;
+   */
+  failure?: string;
+
+  /**
+   * With `confirmed_count`, as in `ReadLacReply`.
+   *
+   * @generated from field: optional bool authority = 5;
+   */
+  authority?: boolean;
+};
+
+/**
+ * Describes the message strata.ledger.RecoverAnswer.
+ * Use `create(RecoverAnswerSchema)` to create a new message.
+ */
+export const RecoverAnswerSchema: GenMessage<RecoverAnswer> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 15);
+
+/**
  * @generated from message strata.ledger.WriteLacRequest
  */
 export type WriteLacRequest = Message<"strata.ledger.WriteLacRequest"> & {
@@ -483,7 +617,7 @@ export type WriteLacRequest = Message<"strata.ledger.WriteLacRequest"> & {
  * Use `create(WriteLacRequestSchema)` to create a new message.
  */
 export const WriteLacRequestSchema: GenMessage<WriteLacRequest> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 12);
+  messageDesc(file_bookie_node, 16);
 
 /**
  * @generated from message strata.ledger.LacHint
@@ -505,7 +639,7 @@ export type LacHint = Message<"strata.ledger.LacHint"> & {
  * Use `create(LacHintSchema)` to create a new message.
  */
 export const LacHintSchema: GenMessage<LacHint> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 13);
+  messageDesc(file_bookie_node, 17);
 
 /**
  * @generated from message strata.ledger.WriteLacReply
@@ -518,7 +652,7 @@ export type WriteLacReply = Message<"strata.ledger.WriteLacReply"> & {
  * Use `create(WriteLacReplySchema)` to create a new message.
  */
 export const WriteLacReplySchema: GenMessage<WriteLacReply> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 14);
+  messageDesc(file_bookie_node, 18);
 
 /**
  * @generated from message strata.ledger.InventoryRequest
@@ -562,7 +696,7 @@ export type InventoryRequest = Message<"strata.ledger.InventoryRequest"> & {
  * Use `create(InventoryRequestSchema)` to create a new message.
  */
 export const InventoryRequestSchema: GenMessage<InventoryRequest> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 15);
+  messageDesc(file_bookie_node, 19);
 
 /**
  * @generated from message strata.ledger.InventoryReply
@@ -588,7 +722,7 @@ export type InventoryReply = Message<"strata.ledger.InventoryReply"> & {
  * Use `create(InventoryReplySchema)` to create a new message.
  */
 export const InventoryReplySchema: GenMessage<InventoryReply> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 16);
+  messageDesc(file_bookie_node, 20);
 
 /**
  * @generated from message strata.ledger.HeldLedgersRequest
@@ -622,7 +756,7 @@ export type HeldLedgersRequest = Message<"strata.ledger.HeldLedgersRequest"> & {
  * Use `create(HeldLedgersRequestSchema)` to create a new message.
  */
 export const HeldLedgersRequestSchema: GenMessage<HeldLedgersRequest> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 17);
+  messageDesc(file_bookie_node, 21);
 
 /**
  * @generated from message strata.ledger.HeldLedgersReply
@@ -639,7 +773,7 @@ export type HeldLedgersReply = Message<"strata.ledger.HeldLedgersReply"> & {
  * Use `create(HeldLedgersReplySchema)` to create a new message.
  */
 export const HeldLedgersReplySchema: GenMessage<HeldLedgersReply> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 18);
+  messageDesc(file_bookie_node, 22);
 
 /**
  * @generated from message strata.ledger.HeldLedgerItem
@@ -673,7 +807,7 @@ export type HeldLedgerItem = Message<"strata.ledger.HeldLedgerItem"> & {
  * Use `create(HeldLedgerItemSchema)` to create a new message.
  */
 export const HeldLedgerItemSchema: GenMessage<HeldLedgerItem> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 19);
+  messageDesc(file_bookie_node, 23);
 
 /**
  * @generated from message strata.ledger.DamagedEntriesRequest
@@ -712,7 +846,7 @@ export type DamagedEntriesRequest = Message<"strata.ledger.DamagedEntriesRequest
  * Use `create(DamagedEntriesRequestSchema)` to create a new message.
  */
 export const DamagedEntriesRequestSchema: GenMessage<DamagedEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 20);
+  messageDesc(file_bookie_node, 24);
 
 /**
  * @generated from message strata.ledger.DamagedEntriesReply
@@ -729,7 +863,7 @@ export type DamagedEntriesReply = Message<"strata.ledger.DamagedEntriesReply"> &
  * Use `create(DamagedEntriesReplySchema)` to create a new message.
  */
 export const DamagedEntriesReplySchema: GenMessage<DamagedEntriesReply> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 21);
+  messageDesc(file_bookie_node, 25);
 
 /**
  * Both inclusive.
@@ -758,7 +892,7 @@ export type DamagedStretch = Message<"strata.ledger.DamagedStretch"> & {
  * Use `create(DamagedStretchSchema)` to create a new message.
  */
 export const DamagedStretchSchema: GenMessage<DamagedStretch> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 22);
+  messageDesc(file_bookie_node, 26);
 
 /**
  * @generated from enum strata.ledger.AddFailureCode
@@ -879,6 +1013,17 @@ export const BookieNode: GenService<{
     methodKind: "unary";
     input: typeof ReadLacRequestSchema;
     output: typeof ReadLacReplySchema;
+  },
+  /**
+   * What recovery asks about many ledgers: each order is what a `ReadLac` or a `Read` with `fence` is, and is answered by itself,
+   * in any order, as soon as it is done.
+   *
+   * @generated from rpc strata.ledger.BookieNode.Recover
+   */
+  recover: {
+    methodKind: "server_streaming";
+    input: typeof RecoverRequestSchema;
+    output: typeof RecoverAnswersSchema;
   },
   /**
    * The writer's LAC, told while no add carries it: a hint that only grows.

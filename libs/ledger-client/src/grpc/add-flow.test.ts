@@ -210,8 +210,7 @@ describe('the flow of adds', () => {
     assert.equal(messages, 256)
     assert(served.stats().heldAddBytes > 0)
     send([], messages)
-    while (served.stats().heldAddBytes > 0) await roundTrip(node)
-    assert(granted > sent)
+    while (served.stats().heldAddBytes > 0 || granted <= sent) await roundTrip(node) // what grants may be on its way
   })
 
   test('adds of recovery leave room to those of writers', async () => {

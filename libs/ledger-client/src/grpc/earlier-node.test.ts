@@ -1,6 +1,14 @@
 import { strict as assert } from 'node:assert'
-import { Client, credentials, Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js'
-import { bookieId, silentLogger, systemClock } from '@strata/base'
+import {
+  Client,
+  credentials,
+  Server,
+  ServerCredentials,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerUnaryCall
+} from '@grpc/grpc-js'
+import { bookieId, entryId, ledgerId, silentLogger, systemClock } from '@strata/base'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { MemoryBookieNode } from '../testing/index.ts'
 import { testRun } from '../testing/run-conformance.ts'
@@ -15,13 +23,14 @@ let earlier: Server
 let client: Client
 let node: GrpcBookieNode
 
-/** In front of a node of today: one that was built before there were runs. */
+/** In front of a node of today: one that was built before there were runs, and questions about many ledgers at once. */
 beforeEach(async () => {
   behind = new MemoryBookieNode(ID)
   served = await serveBookieNode(behind, { clusterId: 'c', host: '127.0.0.1', port: 0, logger: silentLogger })
   client = new Client(`127.0.0.1:${served.port}`, credentials.createInsecure(), CHANNEL_OPTIONS)
   earlier = new Server(CHANNEL_OPTIONS)
-  earlier.addService({ add: SERVICE.add }, { add: passOn })
+  const { add, read, readLac } = SERVICE
+  earlier.addService({ add, read, readLac }, { add: passOn, read: askFor(PATHS.read), readLac: askFor(PATHS.readLac) })
   const port = await new Promise<number>((resolve, reject) => {
     earlier.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound)
@@ -47,6 +56,26 @@ function passOn(from: ServerDuplexStream<Buffer, Buffer>): void {
   })
   to.on('error', () => from.end())
 }
+
+function askFor(path: string): (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => void {
+  return (call, answer) => {
+    client.makeUnaryRequest(path, asBuffer, asBuffer, call.request, call.metadata, answer)
+  }
+}
+
+test('a node of the release before is asked about many ledgers one by one', async () => {
+  const run = testRun({ count: 3 })
+  assert.equal(await node.addRun(run), undefined)
+  const read = { first: entryId(0), last: entryId(9), fence: true, bytesMax: 1 << 20, entriesMax: 9 }
+  const [fenced, absent, whole] = await Promise.all([
+    node.readLac({ ledgerId: run.ledgerId, fence: true }),
+    node.readLac({ ledgerId: ledgerId(99), fence: true }),
+    node.read({ ledgerId: run.ledgerId, ...read })
+  ])
+  assert.deepEqual(fenced, { lac: 1, authority: true })
+  assert.deepEqual(absent, { lac: -1, authority: true })
+  assert.deepEqual(whole, { entries: run.entries(), end: 'absent' })
+})
 
 test('a node of the release before takes the entries of a run one by one', async () => {
   const run = testRun({ count: 300, bytes: 700 })

@@ -1,5 +1,12 @@
 import { strict as assert } from 'node:assert'
-import { Client, status, type ClientDuplexStream, type Metadata, type ServiceError } from '@grpc/grpc-js'
+import {
+  Client,
+  status,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type Metadata,
+  type ServiceError
+} from '@grpc/grpc-js'
 
 import type { BookieId, Clock, Logger } from '@strata/base'
 import type {
@@ -25,6 +32,8 @@ import { AddChannels } from './add-channels.ts'
 import { AddQueue } from './add-queue.ts'
 import { AddBatch, decodeAddAnswers, decodeReadReply, type Address, type ChannelAdd } from './node-messages.ts'
 import { callMetadata, clientCredentials, NO_SECURITY, type NodeSecurity } from './node-security.ts'
+import { RecoveryCalls } from './recovery-calls.ts'
+import { encodeRecoverRequest, type RecoveryOrder } from './recovery-messages.ts'
 import { decodeRun, decodeRunAnswer, encodeAddRun } from './run-messages.ts'
 import {
   asBuffer,
@@ -100,6 +109,7 @@ export class GrpcBookieNode implements BookieNode {
   readonly #metadata: ReadonlyMap<string, Metadata>
   readonly #channels = new AddChannels()
   readonly #queue = new AddQueue()
+  readonly #recoveryCalls: RecoveryCalls
   #stream: AddStream | undefined
   /** Messages of answers: taken, and of these told to the node. */
   #answersTaken = 0
@@ -122,6 +132,12 @@ export class GrpcBookieNode implements BookieNode {
     this.#queueBytesMax = options.queueBytesMax ?? QUEUE_BYTES_MAX
     const security = options.security ?? NO_SECURITY
     this.#metadata = new Map(Object.values(PATHS).map(path => [path, callMetadata(security, this.#names, path)]))
+    this.#recoveryCalls = new RecoveryCalls({
+      together: orders => this.#recover(orders),
+      fence: ledgerId => this.#readLac({ ledgerId, fence: true }),
+      read: (ledgerId, limits) => this.#read({ ledgerId, ...limits, fence: true }),
+      errorOf: error => this.#errorOf(error ?? null)
+    })
     this.#client = new Client(options.address, clientCredentials(security), {
       ...CHANNEL_OPTIONS,
       ...(options.windowBytes === undefined ? {} : { 'grpc-node.flow_control_window': options.windowBytes }),
@@ -140,7 +156,12 @@ export class GrpcBookieNode implements BookieNode {
     else this.#flushLater() // behind all sockets that are read in this turn
   }
 
-  async read(options: ReadOptions): Promise<ReadAnswer> {
+  read(options: ReadOptions): Promise<ReadAnswer> {
+    const isRecovery = options.fence && (options.every ?? 1) === 1
+    return isRecovery ? this.#recoveryCalls.read(options.ledgerId, options) : this.#read(options)
+  }
+
+  async #read(options: ReadOptions): Promise<ReadAnswer> {
     return decodeReadReply(await this.#ask(PATHS.read, encodeReadRequest(this.#names, options)))
   }
 
@@ -159,7 +180,11 @@ export class GrpcBookieNode implements BookieNode {
     }
   }
 
-  async readLac(options: LacRequest): Promise<LacAnswer> {
+  readLac(options: LacRequest): Promise<LacAnswer> {
+    return options.fence ? this.#recoveryCalls.fence(options.ledgerId) : this.#readLac(options)
+  }
+
+  async #readLac(options: LacRequest): Promise<LacAnswer> {
     const waitMs = options.waitPast === undefined ? 0 : (options.timeoutMs ?? 0)
     return decodeLacReply(await this.#ask(PATHS.readLac, encodeLacRequest(this.#names, options), waitMs))
   }
@@ -302,6 +327,16 @@ export class GrpcBookieNode implements BookieNode {
 
   #warn(failure: AddFailure, reason: string): void {
     this.#log.warn({ event: 'bookie.stream_broken', failure, reason }, 'adds to a bookie failed')
+  }
+
+  #recover(orders: readonly RecoveryOrder[]): ClientReadableStream<Buffer> {
+    if (this.#isClosed) throw this.#errorOf(null)
+    const { recover } = PATHS
+    const request = encodeRecoverRequest(this.#address, orders)
+    const deadline = this.#clock.wallMs() + this.#timeoutMs
+    return this.#client.makeServerStreamRequest(recover, asBuffer, asBuffer, request, this.#metadataOf(recover), {
+      deadline
+    })
   }
 
   /** `waitMs`: the time that the node may take on purpose. */

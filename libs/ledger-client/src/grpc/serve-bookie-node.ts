@@ -1,13 +1,15 @@
 import { Server, status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js'
-import { CodedError, systemClock, type Clock, type Logger } from '@strata/base'
-import type { BookieNode, EntryRun, RunFailure, RunRequest } from '../contract.ts'
+import { CodedError, systemClock, type Clock, type LedgerId, type Logger } from '@strata/base'
+import type { BookieNode, EntryRun, LacAnswer, ReadAnswer, RunFailure, RunRequest } from '../contract.ts'
 import { addRunTo, type RunPiece } from '../entry-run.ts'
 import { LedgerError } from '../errors.ts'
 import { NodeCredit } from './add-credit.ts'
 import { encodeReadReply } from './node-messages.ts'
 import { NO_SECURITY, proofInterceptor, serverCredentials, type NodeSecurity } from './node-security.ts'
 import { RecoveryLane } from './recovery-lane.ts'
+import { decodeRecoverRequest } from './recovery-messages.ts'
 import { RequestGate } from './request-gate.ts'
+import { answerRecover, type RecoverCall } from './serve-recovery.ts'
 import { ServerAddStream, type AddCall } from './server-add-stream.ts'
 import { decodeAddRun, encodeRunAnswer } from './run-messages.ts'
 import { widenWindows } from './server-window.ts'
@@ -19,7 +21,8 @@ import {
   encodeLacHintReply,
   encodeLacReply,
   PATHS,
-  SERVICE
+  SERVICE,
+  type ReadOptions
 } from './service.ts'
 import {
   decodeDamagedEntriesRequest,
@@ -82,6 +85,8 @@ const READ_BYTES_MAX = 8 * 1024 * 1024
 const ADD_BYTES_MAX = 64 * 1024 * 1024
 const READS_MAX = 16
 const RECOVERY_READS_MAX = 16
+/** One sync does for as many as there are: what they take is memory. */
+const FENCES_MAX = 256
 /** Those that wait cost the memory of their messages, and whoever copies sends few at a time. */
 const RUNS_MAX = 8
 const RUNS_WAITING_MAX = 64
@@ -139,6 +144,10 @@ export function hostPort(host: string, port: number): string {
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>
 type Unary = (call: UnaryCall, answer: sendUnaryData<Buffer>) => void
+type Handlers = { add: (call: AddCall) => void; recover: (call: RecoverCall) => void } & Record<
+  Exclude<keyof typeof SERVICE, 'add' | 'recover'>,
+  Unary
+>
 
 /** Sorts calls into classes: adds go by credit, everything else through gates, so that no class takes the disk from another. */
 class NodeService {
@@ -149,7 +158,7 @@ class NodeService {
   readonly #recoveryLane: RecoveryLane
   readonly #reads: RequestGate
   readonly #runs = new RequestGate({ runningMax: RUNS_MAX, waitingMax: RUNS_WAITING_MAX })
-  /** Fences, and reads of recovery. */
+  readonly #fences = new RequestGate({ runningMax: FENCES_MAX, waitingMax: WAITING_MAX })
   readonly #recoveryReads = new RequestGate({ runningMax: RECOVERY_READS_MAX, waitingMax: WAITING_MAX })
   readonly #surveys = new RequestGate({ runningMax: SURVEYS_MAX, waitingMax: WAITING_MAX })
   readonly #streams = new Set<ServerAddStream>()
@@ -164,16 +173,13 @@ class NodeService {
     this.#reads = new RequestGate({ runningMax: options.readsMax ?? READS_MAX, waitingMax: WAITING_MAX })
   }
 
-  handlers(): { add: (call: AddCall) => void } & Record<Exclude<keyof typeof SERVICE, 'add'>, Unary> {
+  handlers(): Handlers {
     return {
       add: call => this.#openStream(call),
       read: unary(async call => {
         const { names, options } = decodeReadRequest(call.request)
         this.#checkMeant(names)
-        this.#counts.reads += 1
-        const read = { ...options, bytesMax: Math.min(options.bytesMax, READ_BYTES_MAX) }
-        const gate = options.fence ? this.#recoveryReads : this.#reads
-        return encodeReadReply(await gate.run(wanted(call), () => this.#node.read(read)))
+        return encodeReadReply(await this.#read(options, wanted(call)))
       }),
       addRun: unary(async call => {
         const { names, run } = decodeAddRun(call.request)
@@ -186,8 +192,9 @@ class NodeService {
         this.#checkMeant(names)
         // one that waits on purpose would keep others from a place, and costs the disk nothing
         if (!options.fence) return encodeLacReply(await this.#node.readLac(options))
-        return encodeLacReply(await this.#recoveryReads.run(wanted(call), () => this.#node.readLac(options)))
+        return encodeLacReply(await this.#fence(options.ledgerId, wanted(call)))
       }),
+      recover: call => this.#recover(call),
       writeLac: unary(async call => {
         const { names, hints } = decodeLacHints(call.request)
         this.#checkMeant(names)
@@ -220,7 +227,7 @@ class NodeService {
       heldAddBytes: this.#credit.heldBytes,
       addBytesMax: this.#credit.bytesMax,
       waitingReads: this.#reads.waitingCount,
-      waitingRecoveryReads: this.#recoveryReads.waitingCount,
+      waitingRecoveryReads: this.#recoveryReads.waitingCount + this.#fences.waitingCount,
       waitingRecoveryAdds: this.#recoveryLane.waitingCount
     }
   }
@@ -258,6 +265,33 @@ class NodeService {
     })
   }
 
+  #read(options: ReadOptions, isWanted: () => boolean): Promise<ReadAnswer> {
+    this.#counts.reads += 1
+    const read = { ...options, bytesMax: Math.min(options.bytesMax, READ_BYTES_MAX) }
+    const gate = options.fence ? this.#recoveryReads : this.#reads
+    return gate.run(isWanted, () => this.#node.read(read))
+  }
+
+  #fence(ledgerId: LedgerId, isWanted: () => boolean): Promise<LacAnswer> {
+    return this.#fences.run(isWanted, () => this.#node.readLac({ ledgerId, fence: true }))
+  }
+
+  #recover(call: RecoverCall): void {
+    const run = async (): Promise<void> => {
+      const { names, orders } = decodeRecoverRequest(call.request)
+      this.#checkMeant(names)
+      const isWanted = wanted(call)
+      await answerRecover(call, orders, {
+        fence: ledgerId => this.#fence(ledgerId, isWanted),
+        read: (ledgerId, limits) => this.#read({ ledgerId, ...limits, fence: true }, isWanted)
+      })
+    }
+    run().catch((error: unknown) => {
+      call.emit('error', statusOf(error))
+      if (!(error instanceof CodedError)) throw error
+    })
+  }
+
   #openStream(call: AddCall): void {
     if (this.#streams.size >= STREAMS_MAX) {
       call.on('error', () => undefined)
@@ -288,7 +322,7 @@ class NodeService {
 }
 
 /** Does the peer still wait for the answer? */
-function wanted(call: UnaryCall): () => boolean {
+function wanted(call: UnaryCall | RecoverCall): () => boolean {
   const deadline = call.getDeadline()
   const leftMs = (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now()
   // the wall clock may step while the request waits

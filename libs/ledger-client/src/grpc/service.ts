@@ -27,6 +27,7 @@ export const PATHS = {
   read: '/strata.ledger.BookieNode/Read',
   addRun: '/strata.ledger.BookieNode/AddRun',
   readLac: '/strata.ledger.BookieNode/ReadLac',
+  recover: '/strata.ledger.BookieNode/Recover',
   writeLac: '/strata.ledger.BookieNode/WriteLac',
   inventory: '/strata.ledger.BookieNode/Inventory',
   heldLedgers: '/strata.ledger.BookieNode/HeldLedgers',
@@ -41,17 +42,21 @@ export const SERVICE = {
   read: methodOf(PATHS.read, { isStream: false }),
   addRun: methodOf(PATHS.addRun, { isStream: false }),
   readLac: methodOf(PATHS.readLac, { isStream: false }),
+  recover: methodOf(PATHS.recover, { isStream: false, isAnsweredInParts: true }),
   writeLac: methodOf(PATHS.writeLac, { isStream: false }),
   inventory: methodOf(PATHS.inventory, { isStream: false }),
   heldLedgers: methodOf(PATHS.heldLedgers, { isStream: false }),
   damagedEntries: methodOf(PATHS.damagedEntries, { isStream: false })
 } satisfies ServiceDefinition
 
-function methodOf(path: string, { isStream }: { isStream: boolean }) {
+function methodOf(
+  path: string,
+  { isStream, isAnsweredInParts = isStream }: { isStream: boolean; isAnsweredInParts?: boolean }
+) {
   return {
     path,
     requestStream: isStream,
-    responseStream: isStream,
+    responseStream: isAnsweredInParts,
     requestSerialize: asBuffer,
     requestDeserialize: asBuffer,
     responseSerialize: asBuffer,
