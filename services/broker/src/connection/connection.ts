@@ -145,18 +145,10 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.#sendPath = new SendPath({
       producers: this.producers,
       wasClosedByBroker: producerId => this.#closedProducers.has(producerId),
-      onTaken: (bytes, share) => {
-        this.#intake.take(bytes, share)
-      },
-      onUnparked: bytes => {
-        this.#intake.give(bytes)
-      },
-      sendFrame: frame => {
-        this.#output.frame(frame)
-      },
-      close: reason => {
-        this.close(reason)
-      }
+      onTaken: (bytes, share) => this.#intake.take(bytes, share),
+      onUnparked: bytes => this.#intake.give(bytes),
+      sendFrame: frame => this.#output.frame(frame),
+      close: reason => this.close(reason)
     })
     this.#ackPath = new AckPath(this)
     socket.setNoDelay(true)
@@ -434,26 +426,16 @@ export class Connection implements ConnectionContext, FrameHandler {
       pool,
       publishing,
       pendingMax: () => settings.maxPendingPublishRequestsPerConnection,
-      pause: () => {
-        this.#socket.pause()
-      },
-      resume: () => {
-        this.#resumeIfFree()
-      }
+      pause: () => this.#socket.pause(),
+      resume: () => this.#resumeIfFree()
     })
   }
 
   #createAssembly(): Assembly {
     return this.services.assembly.join({
-      pause: () => {
-        this.#socket.pause()
-      },
-      resume: () => {
-        this.#resumeIfFree()
-      },
-      close: reason => {
-        this.close(reason)
-      }
+      pause: () => this.#socket.pause(),
+      resume: () => this.#resumeIfFree(),
+      close: reason => this.close(reason)
     })
   }
 
@@ -461,9 +443,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     return new Inflow({
       isPaused: () => this.#isPaused,
       read: bytes => this.#read(bytes),
-      resumeSocket: () => {
-        this.#socket.resume()
-      }
+      resumeSocket: () => this.#socket.resume()
     })
   }
 
@@ -486,16 +466,12 @@ export class Connection implements ConnectionContext, FrameHandler {
       sendPing: () => {
         if (this.#state !== 'closed') writePing(this.#output.slab)
       },
-      sendPong: () => {
-        this.#output.pong()
-      },
+      sendPong: () => this.#output.pong(),
       readOnce: () => {
         // A large frame that may not grow yet must not grow by this either.
         if (!this.#assembly.isWaiting) this.#inflow.step()
       },
-      close: reason => {
-        this.close(reason)
-      }
+      close: reason => this.close(reason)
     })
   }
 }
