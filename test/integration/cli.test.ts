@@ -313,6 +313,7 @@ describe('every command', () => {
   const groups: Readonly<Record<string, readonly string[]>> = {
     topics: ['create', 'delete', 'list', 'stats', 'last-message-id', 'partitions', 'unload', 'terminate', 'truncate'],
     subscriptions: ['create', 'delete', 'list', 'stats', 'skip', 'clear', 'expire', 'seek'],
+    cluster: ['dump', 'apply'],
     tenants: ['list', 'describe', 'create', 'update', 'delete'],
     policies: ['names', 'get', 'set', 'remove'],
     perf: ['produce', 'consume', 'read'],

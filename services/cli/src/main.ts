@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   topics: async () => (await import('./commands/topics.ts')).addTopics,
   subscriptions: async () => (await import('./commands/subscriptions.ts')).addSubscriptions,
   tenants: async () => (await import('./commands/tenants.ts')).addTenants,
+  cluster: async () => (await import('./commands/cluster.ts')).addCluster,
   policies: async () => (await import('./commands/policies.ts')).addPolicies,
   bookies: async () => (await import('./commands/bookies.ts')).addBookies,
   ledgers: async () => (await import('./commands/ledgers.ts')).addLedgers,

@@ -3,7 +3,16 @@ import { appliedValue } from '../../namespace/effective-policies.ts'
 import { specOf, type PolicyName } from '../../namespace/policy-table.ts'
 import type { TopicRecord } from '../../namespace/topic-records.ts'
 import type { TopicPolicyReach } from '../../namespace/topic-policy-rows.ts'
-import { bodyOf, done, flag, jsonOrNothing, type AdminReply, type AdminRequest, type Operation } from '../operation.ts'
+import {
+  bodyOf,
+  done,
+  flag,
+  json,
+  jsonOrNothing,
+  type AdminReply,
+  type AdminRequest,
+  type Operation
+} from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { requiredNamespace, requireNamespaceOfTopic, topicNotFound, topicOf } from './names.ts'
 
@@ -81,6 +90,25 @@ export async function removeAllTopicPolicies(request: AdminRequest): Promise<Adm
   const { name } = await requiredTopicRecord(request)
   await request.backend.namespaces.policies.removeAllOfTopic(name)
   return done()
+}
+
+/**
+ * What is set on every topic of a namespace, in one answer, by name: what would else be a question for each policy of each topic. Topics
+ * on which nothing is set are not in it.
+ */
+export async function topicPoliciesOfNamespace(request: AdminRequest): Promise<AdminReply> {
+  const { name } = await requiredNamespace(request)
+  const { policies, topics } = request.backend.namespaces
+  const found: Record<string, object> = {}
+  for await (const record of topics.list(name)) {
+    if (record.isDeleting) continue
+    const [local, global] = await Promise.all([
+      policies.storedOfTopic(record, 'local'),
+      policies.storedOfTopic(record, 'global')
+    ])
+    if (Object.keys(local).length + Object.keys(global).length > 0) found[record.name.toString()] = { local, global }
+  }
+  return json(found)
 }
 
 function reachOf(request: AdminRequest): TopicPolicyReach {

@@ -2,13 +2,21 @@ import { POLICY_NAMES, specOf, type PolicyName } from '../../namespace/policy-ta
 import type { PolicyLevel } from '../../namespace/policy-spec.ts'
 import * as policies from '../operations/policies.ts'
 import type { Route } from '../route.ts'
-import { ANY } from '../shapes.ts'
+import { ANY, OBJECT } from '../shapes.ts'
 import { NAMESPACE, TOPIC } from './paths.ts'
 
 /** From the table of policies: each one at each of its levels. */
 export const policiesRoutes: readonly Route[] = [
   ...POLICY_NAMES.flatMap(ofNamespace),
   ...POLICY_NAMES.flatMap(ofTopic),
+  {
+    method: 'GET',
+    path: `${NAMESPACE}/topicPolicies`,
+    name: 'getTopicPoliciesOfNamespace',
+    operation: policies.topicPoliciesOfNamespace,
+    permission: 'tenant-admin',
+    reply: OBJECT
+  },
   {
     method: 'DELETE',
     path: `${TOPIC}/policies`,
