@@ -15,6 +15,8 @@ export interface EffectivePolicies {
   readonly isAllowAutoUpdateSchema: boolean
   readonly schemaValidationEnforced: boolean
   readonly encryptionRequired: boolean
+  /** This cluster is one of those that have the topic. */
+  readonly isServedHere: boolean
   readonly maxTopicsPerNamespace: number
   readonly maxProducersPerTopic: number
   readonly maxConsumersPerTopic: number
@@ -88,6 +90,7 @@ export function effectivePolicies(layers: readonly SetPolicies[], settings: Brok
     isAllowAutoUpdateSchema: of('isAllowAutoUpdateSchema'),
     schemaValidationEnforced: of('schemaValidationEnforced'),
     encryptionRequired: of('encryptionRequired'),
+    isServedHere: [...of('replicationClusters'), ...of('allowedClusters')].includes(settings.clusterName),
     maxTopicsPerNamespace: of('maxTopicsPerNamespace'),
     maxProducersPerTopic: of('maxProducersPerTopic'),
     maxConsumersPerTopic: of('maxConsumersPerTopic'),

@@ -1,17 +1,40 @@
-import { transactUntilAnswered, type MetadataStore, type Watch } from '@strata/metadata'
+import {
+  transactUntilAnswered,
+  type Compare,
+  type MetadataRecord,
+  type MetadataStore,
+  type Watch
+} from '@strata/metadata'
 import type { BrokerSettings } from '../config/settings.ts'
 import { NamespaceRowSchema, PolicyRowSchema } from '../generated/broker_pb.ts'
 import { effectivePolicies, type EffectivePolicies } from './effective-policies.ts'
 import { namespaceError } from './errors.ts'
-import { isPolicyName, specOf, type PolicyName, type PolicyValues, type SetPolicies } from './policy-table.ts'
+import {
+  isPolicyName,
+  isStoredOnly,
+  specOf,
+  type PolicyName,
+  type PolicyValues,
+  type SetPolicies
+} from './policy-table.ts'
 import { decodeRow, encodeRow, keys, scanAll } from './rows.ts'
 import type { TopicName } from './topic-name.ts'
-import { TopicPolicyRows, type TopicIdentity, type TopicPolicyReach } from './topic-policy-rows.ts'
+import { partsOfTopicPolicy, TopicPolicyRows, type TopicIdentity, type TopicPolicyReach } from './topic-policy-rows.ts'
 
 export type { EffectivePolicies } from './effective-policies.ts'
 
 /** `topic`: the storage name of the only topic that it is about; undefined: all of the namespace. */
 type PolicyListener = (namespace: string, topic: string | undefined) => void
+
+/** A policy that is kept and does nothing, and where it was set. */
+export interface NotActing {
+  readonly policy: string
+  readonly namespace: string
+  /** Of a topic: its full name. */
+  readonly topic?: string
+  readonly reach?: string
+  readonly value: unknown
+}
 
 /**
  * Policies of namespaces and of topics, one row each. Reads come from copies that the store's own watch keeps true and that
@@ -75,13 +98,38 @@ export class PolicyStore {
   async set(namespace: string, name: PolicyName, value: unknown): Promise<void> {
     const row = encodeRow(PolicyRowSchema, { json: JSON.stringify(this.#parsed(name, value)) })
     for (;;) {
-      const record = await this.#store.get(keys.namespace(namespace))
-      if (record === undefined || decodeRow(NamespaceRowSchema, record).deleting === true) {
-        throw namespaceError('NAMESPACE_NOT_FOUND', 'Namespace does not exist')
-      }
       const result = await transactUntilAnswered(this.#store, {
-        compares: [{ key: record.key, version: record.version }],
+        compares: [await this.#fenceOf(namespace)],
         changes: [{ kind: 'put', key: keys.policy(namespace, name), value: row }]
+      })
+      if (result.committed) break
+    }
+    this.#cache.delete(namespace)
+  }
+
+  /**
+   * Changes what was set, undefined being nothing: of two changes at once the later one sees the earlier one's.
+   * @throws NamespaceError as `set`
+   */
+  async update<Name extends PolicyName>(
+    namespace: string,
+    name: Name,
+    change: (current: PolicyValues[Name] | undefined) => unknown
+  ): Promise<void> {
+    const key = keys.policy(namespace, name)
+    for (;;) {
+      const fence = await this.#fenceOf(namespace)
+      const record = await this.#store.get(key)
+      const current = record === undefined ? undefined : (valueOf(record) as PolicyValues[Name])
+      const next = change(current)
+      const value = next === undefined ? undefined : JSON.stringify(this.#parsed(name, next))
+      const result = await transactUntilAnswered(this.#store, {
+        compares: [fence, { key, version: record?.version ?? 0 }],
+        changes: [
+          value === undefined
+            ? { kind: 'delete', key }
+            : { kind: 'put', key, value: encodeRow(PolicyRowSchema, { json: value }) }
+        ]
       })
       if (result.committed) break
     }
@@ -160,6 +208,26 @@ export class PolicyStore {
     return effectivePolicies(await this.layersOf(topic), this.#settings)
   }
 
+  /** Everything that was set anywhere and asks for what is not there yet, page by page. */
+  async *notActing(): AsyncGenerator<NotActing, void, undefined> {
+    for await (const record of scanAll(this.#store, 'policies/')) {
+      const [, tenant = '', local = '', policy = ''] = record.key.split('/')
+      const value = this.#notActing(policy, record)
+      if (value !== undefined) yield { policy, namespace: `${tenant}/${local}`, value }
+    }
+    for await (const record of scanAll(this.#store, keys.allTopicPolicies)) {
+      const { namespace, topic, reach, policy } = partsOfTopicPolicy(record.key)
+      const value = this.#notActing(policy, record)
+      if (value !== undefined) yield { policy, namespace, topic, reach, value }
+    }
+  }
+
+  #notActing(policy: string, record: MetadataRecord): unknown {
+    if (!isPolicyName(policy)) return undefined
+    const value = valueOf(record)
+    return isStoredOnly(policy, value, this.#settings) ? value : undefined
+  }
+
   #tell(namespace: string, topic: string | undefined): void {
     for (const listener of this.#listeners) listener(namespace, topic)
   }
@@ -169,9 +237,17 @@ export class PolicyStore {
     const prefix = keys.policies(namespace)
     for await (const record of scanAll(this.#store, prefix)) {
       const name = record.key.slice(prefix.length)
-      if (isPolicyName(name)) values[name] = JSON.parse(decodeRow(PolicyRowSchema, record).json ?? 'null')
+      if (isPolicyName(name)) values[name] = valueOf(record)
     }
     return values
+  }
+
+  async #fenceOf(namespace: string): Promise<Compare> {
+    const record = await this.#store.get(keys.namespace(namespace))
+    if (record === undefined || decodeRow(NamespaceRowSchema, record).deleting === true) {
+      throw namespaceError('NAMESPACE_NOT_FOUND', 'Namespace does not exist')
+    }
+    return { key: record.key, version: record.version }
   }
 
   /** @throws NamespaceError NAME_INVALID, VALUE_INVALID */
@@ -183,4 +259,8 @@ export class PolicyStore {
     }
     return parsed
   }
+}
+
+function valueOf(record: MetadataRecord): unknown {
+  return JSON.parse(decodeRow(PolicyRowSchema, record).json ?? 'null') as unknown
 }

@@ -13,6 +13,8 @@ export interface PolicyLevel {
   readonly method?: 'PUT'
   /** It can be set to something else, never removed. */
   readonly isKept?: true
+  /** What setting it answers; 204 where nothing else is said. */
+  readonly setStatus?: 200
   /** What is shown where nobody set it; nothing where this is not given. */
   readonly unset?: (settings: BrokerSettings) => unknown
 }
@@ -33,6 +35,8 @@ export interface PolicySpec<Value> {
   readonly isOpen?: (value: Value) => boolean
   /** Kept and shown, but what it is about is not there yet: setting it is answered, and a warning is logged. */
   readonly isStoredOnly?: true
+  /** Of those: values that ask for nothing that is not there. */
+  readonly isHarmless?: (value: Value, settings: BrokerSettings) => boolean
 }
 
 export type PolicySpecs<Values> = { readonly [Name in keyof Values]: PolicySpec<Values[Name]> }

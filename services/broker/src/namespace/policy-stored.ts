@@ -1,17 +1,14 @@
-import { count, fields, flag, integer, type PolicySpecs, type Problem } from './policy-spec.ts'
+import { count, fields, flag, type PolicySpecs, type Problem } from './policy-spec.ts'
 
 /**
- * The closed list of policies whose feature is not there yet: they are kept, shown and answered like any other, and a warning
- * says so. No other policy may be kept without acting.
+ * Policies whose feature is not there yet: they are kept, shown and answered like any other, and a warning says so. With
+ * those of offloading and replication they are the closed list of such policies: no other may be kept without acting.
  */
 export interface StoredPolicies {
   deduplication: boolean
   deduplicationSnapshotInterval: number
   delayedDelivery: { active: boolean; tickTime: number; maxDeliveryDelayInMillis: number }
   compactionThreshold: number
-  offloadThreshold: number
-  offloadThresholdInSeconds: number
-  offloadDeletionLagMs: number
 }
 
 const isStoredOnly = true
@@ -46,24 +43,6 @@ export const storedPolicies: PolicySpecs<StoredPolicies> = {
     onTopic: { path: 'compactionThreshold' },
     parse: count('compactionThreshold must be 0 or more'),
     ofBroker: () => 0,
-    isStoredOnly
-  },
-  offloadThreshold: {
-    field: 'offload_threshold',
-    onNamespace: { path: 'offloadThreshold', method: 'PUT', isKept: true, unset: () => -1 },
-    parse: integer({ min: Number.MIN_SAFE_INTEGER, problem: 'The threshold must be a whole number' }),
-    isStoredOnly
-  },
-  offloadThresholdInSeconds: {
-    field: 'offload_threshold_in_seconds',
-    onNamespace: { path: 'offloadThresholdInSeconds', method: 'PUT', isKept: true, unset: () => -1 },
-    parse: integer({ min: Number.MIN_SAFE_INTEGER, problem: 'The threshold must be a whole number' }),
-    isStoredOnly
-  },
-  offloadDeletionLagMs: {
-    field: 'offload_deletion_lag_ms',
-    onNamespace: { path: 'offloadDeletionLagMs', method: 'PUT' },
-    parse: integer({ min: Number.MIN_SAFE_INTEGER, problem: 'The lag must be a whole number' }),
     isStoredOnly
   }
 }

@@ -1,6 +1,9 @@
 import { accessPolicies, type AccessPolicies } from './policy-access.ts'
+import type { BrokerSettings } from '../config/settings.ts'
+import { clusterPolicies, type ClusterPolicies } from './policy-clusters.ts'
 import { lifetimePolicies, type LifetimePolicies } from './policy-lifetimes.ts'
 import { limitPolicies, type LimitPolicies } from './policy-limits.ts'
+import { offloadPolicies, type OffloadPolicies } from './policy-offload.ts'
 import { placePolicies, type PlacePolicies } from './policy-places.ts'
 import { ratePolicies, type RatePolicies } from './policy-rates.ts'
 import { schemaPolicies, type SchemaPolicies } from './policy-schemas.ts'
@@ -16,6 +19,8 @@ export interface PolicyValues
     SchemaPolicies,
     AccessPolicies,
     PlacePolicies,
+    ClusterPolicies,
+    OffloadPolicies,
     StoredPolicies {}
 
 export type PolicyName = keyof PolicyValues
@@ -28,7 +33,9 @@ export const policyTable: PolicySpecs<PolicyValues> = {
   ...ratePolicies,
   ...accessPolicies,
   ...storedPolicies,
-  ...placePolicies
+  ...placePolicies,
+  ...clusterPolicies,
+  ...offloadPolicies
 }
 
 export const POLICY_NAMES = Object.keys(policyTable) as readonly PolicyName[]
@@ -43,4 +50,10 @@ export function specOf(name: PolicyName): PolicySpec<unknown> {
 
 export function isPolicyName(name: string): name is PolicyName {
   return Object.hasOwn(policyTable, name)
+}
+
+/** The value asks for something that is not there yet, see `policy-stored.ts`. */
+export function isStoredOnly(name: PolicyName, value: unknown, settings: BrokerSettings): boolean {
+  const spec = specOf(name)
+  return spec.isStoredOnly === true && spec.isHarmless?.(value, settings) !== true
 }

@@ -184,3 +184,11 @@ function partsOf(key: string): { namespace: string; topic: string; identity: str
     policy: parts.slice(6).join('/')
   }
 }
+
+/** What a row is about, of a key as above; the topic by its full name. */
+export function partsOfTopicPolicy(key: string): { namespace: string; topic: string; reach: string; policy: string } {
+  const { namespace, topic, policy: rest } = partsOf(key)
+  const [, , domain = '', local = ''] = topic.split('/')
+  const [reach = '', policy = ''] = rest.split('/')
+  return { namespace, topic: `${domain}://${namespace}/${decodeURIComponent(local)}`, reach, policy }
+}

@@ -74,6 +74,7 @@ export abstract class BaseTopic {
   set policies(policies: EffectivePolicies) {
     this.#policies = policies
     this.#limitPublishing()
+    if (!policies.isServedHere) this.suspend()
     for (const subscription of this.subscriptionsByName.values()) subscription.resume()
   }
 
@@ -179,6 +180,7 @@ export abstract class BaseTopic {
   }
 
   protected requireOpen(): void {
+    if (!this.#policies.isServedHere) this.#refuseElsewhere()
     if (this.currentState !== 'open' || this.env.suspension.isOn) this.refuseFenced()
   }
 
@@ -204,6 +206,10 @@ export abstract class BaseTopic {
 
   protected refuseFenced(): never {
     throw brokerError('ServiceNotReady', 'Topic is temporarily unavailable')
+  }
+
+  #refuseElsewhere(): never {
+    throw brokerError('MetadataError', `The clusters of ${this.fullName} leave out this one`)
   }
 
   protected requireNotTerminated(): void {

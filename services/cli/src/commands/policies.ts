@@ -26,6 +26,16 @@ export function addPolicies(program: Command): void {
       const { listPolicyNames } = await import('../policy-admin.ts')
       await listPolicyNames(flags)
     })
+  subcommand(
+    policies,
+    'check',
+    'List what is kept but does not act, and where it is set.',
+    'check',
+    'check --json'
+  ).action(async (flags: AdminFlags) => {
+    const { checkPolicies } = await import('../policy-check.ts')
+    await checkPolicies(flags)
+  })
   addReading(policies)
   addWriting(policies)
 }

@@ -78,6 +78,7 @@ export const ODD_NAMES: ReadonlySet<string> = new Set([
   'offloadPolicies',
   'dispatcherPauseOnAckStatePersistent',
   'allowedClusters',
+  'replicationClusters',
   'properties'
 ])
 

@@ -18,6 +18,7 @@ import {
 import { refuse } from '../rest-error.ts'
 import { domainOf, namespaceOf, requiredNamespace } from './names.ts'
 import { authPoliciesOf } from './permissions.ts'
+import { warnIfStoredOnly } from './policies.ts'
 import { deleteWholeTopic } from './topics.ts'
 
 export async function listNamespaces(request: AdminRequest): Promise<AdminReply> {
@@ -44,7 +45,9 @@ export async function createNamespace(request: AdminRequest): Promise<AdminReply
     const { field, isByCluster } = specOf(policy)
     const shown = field === undefined ? undefined : policies[field]
     const value = isByCluster === true && isObject(shown) ? shown[request.backend.settings.clusterName] : shown
-    if (value !== undefined && value !== null) await request.backend.namespaces.policies.set(name, policy, value)
+    if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue
+    await request.backend.namespaces.policies.set(name, policy, value)
+    warnIfStoredOnly(request, { policy, value, of: name })
   }
   return done()
 }

@@ -1,6 +1,7 @@
 import type { PolicyLevel } from '../../namespace/policy-spec.ts'
+import type { NotActing } from '../../namespace/policies.ts'
 import { appliedValue } from '../../namespace/effective-policies.ts'
-import { specOf, type PolicyName } from '../../namespace/policy-table.ts'
+import { isStoredOnly, type PolicyName } from '../../namespace/policy-table.ts'
 import type { TopicRecord } from '../../namespace/topic-records.ts'
 import type { TopicPolicyReach } from '../../namespace/topic-policy-rows.ts'
 import {
@@ -14,6 +15,7 @@ import {
   type Operation
 } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
+import { namespaceChecks, topicChecks } from './policy-checks.ts'
 import { requiredNamespace, requireNamespaceOfTopic, topicNotFound, topicOf } from './names.ts'
 
 /*
@@ -29,18 +31,19 @@ export function getPolicy(policy: PolicyName, level: PolicyLevel): Operation {
   }
 }
 
-export function setPolicy(policy: PolicyName): Operation {
+export function setPolicy(policy: PolicyName, level: PolicyLevel): Operation {
   return async request => {
     const { name } = await requiredNamespace(request)
     const { policies } = request.backend.namespaces
     const value = bodyOf(request)
+    await namespaceChecks[policy]?.(request, { namespace: name, value })
     if (value === undefined) {
       await policies.remove(name, policy)
       return done()
     }
     await policies.set(name, policy, value)
-    warnIfStoredOnly(request, policy, name)
-    return done()
+    warnIfStoredOnly(request, { policy, value, of: name })
+    return done(level.setStatus)
   }
 }
 
@@ -68,12 +71,13 @@ export function setTopicPolicy(policy: PolicyName): Operation {
     const { name } = await requiredTopicRecord(request)
     const { policies } = request.backend.namespaces
     const value = bodyOf(request)
+    await topicChecks[policy]?.(request, { namespace: name.namespace, value })
     if (value === undefined) {
       await policies.removeOfTopic(name, reachOf(request), policy)
       return done()
     }
     await policies.setOfTopic(name, reachOf(request), policy, value)
-    warnIfStoredOnly(request, policy, name.toString())
+    warnIfStoredOnly(request, { policy, value, of: name.toString() })
     return done()
   }
 }
@@ -127,7 +131,18 @@ async function requiredTopicRecord(request: AdminRequest): Promise<TopicRecord> 
   return topicNotFound(name)
 }
 
-function warnIfStoredOnly(request: AdminRequest, policy: PolicyName, of: string): void {
-  if (specOf(policy).isStoredOnly !== true) return
-  request.backend.logger.warn({ event: 'policy.stored_only', policy, of }, `stored, not acting: ${policy}`)
+/** One warning each time. */
+export function warnIfStoredOnly(
+  { backend }: AdminRequest,
+  { policy, value, of }: { policy: PolicyName; value: unknown; of: string }
+): void {
+  if (!isStoredOnly(policy, value, backend.settings)) return
+  backend.logger.warn({ event: 'policy.stored_only', policy, of }, `stored, not acting: ${policy}`)
+}
+
+/** Everything that is set, in any namespace and on any topic, and does nothing. */
+export async function checkPolicies(request: AdminRequest): Promise<AdminReply> {
+  const found: NotActing[] = []
+  for await (const each of request.backend.namespaces.policies.notActing()) found.push(each)
+  return json(found)
 }

@@ -1,8 +1,9 @@
 import { POLICY_NAMES, specOf, type PolicyName } from '../../namespace/policy-table.ts'
 import type { PolicyLevel } from '../../namespace/policy-spec.ts'
+import * as offload from '../operations/offload-policies.ts'
 import * as policies from '../operations/policies.ts'
 import type { Route } from '../route.ts'
-import { ANY, OBJECT } from '../shapes.ts'
+import { ANY, OBJECT, OBJECTS } from '../shapes.ts'
 import { NAMESPACE, TOPIC } from './paths.ts'
 
 /** From the table of policies: each one at each of its levels. */
@@ -23,15 +24,54 @@ export const policiesRoutes: readonly Route[] = [
     name: 'deleteTopicPolicies',
     operation: policies.removeAllTopicPolicies,
     permission: 'tenant-admin'
-  }
+  },
+  {
+    method: 'GET',
+    path: '/admin/v2/policies/check',
+    name: 'checkPolicies',
+    operation: policies.checkPolicies,
+    permission: 'superuser',
+    reply: OBJECTS
+  },
+  {
+    method: 'DELETE',
+    path: `${NAMESPACE}/removeOffloadPolicies`,
+    name: 'removeNamespaceOffloadPolicies',
+    operation: policies.removePolicy('offloadPolicies'),
+    permission: 'tenant-admin'
+  },
+  ...offloadNumber('offloadThreshold', {
+    field: 'managedLedgerOffloadThresholdInBytes',
+    unset: -1
+  }),
+  ...offloadNumber('offloadThresholdInSeconds', {
+    field: 'managedLedgerOffloadThresholdInSeconds',
+    unset: -1,
+    setStatus: 200
+  }),
+  ...offloadNumber('offloadDeletionLagMs', {
+    field: 'managedLedgerOffloadDeletionLagInMillis',
+    isRemovable: true
+  })
 ]
+
+/** One number of the offload policies of a namespace. */
+function offloadNumber(segment: string, options: offload.OffloadNumber & { isRemovable?: boolean }): Route[] {
+  const { get, set, remove } = offload.offloadNumberOperations(options)
+  const level: PolicyLevel = {
+    path: segment,
+    method: 'PUT',
+    ...(options.isRemovable === true ? {} : { isKept: true })
+  }
+  return routesOf(`${NAMESPACE}/${segment}`, `Namespace${capital(segment)}`, level, { get, set, remove })
+}
 
 function ofNamespace(policy: PolicyName): Route[] {
   const level = specOf(policy).onNamespace
   if (level === undefined) return []
   return routesOf(`${NAMESPACE}/${level.path}`, `Namespace${capital(level.path)}`, level, {
     get: policies.getPolicy(policy, level),
-    set: policies.setPolicy(policy),
+    set: policies.setPolicy(policy, level),
     remove: policies.removePolicy(policy)
   })
 }

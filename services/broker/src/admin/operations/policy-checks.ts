@@ -1,0 +1,108 @@
+import { splitNamespace, TopicName } from '../../namespace/topic-name.ts'
+import { offloadProblem } from '../../namespace/policy-offload.ts'
+import type { PolicyName } from '../../namespace/policy-table.ts'
+import { flag, textsOf, type AdminRequest } from '../operation.ts'
+import { refuse } from '../rest-error.ts'
+
+/** What is wrong about a value can need the rows of other things: these are looked at before it is stored. */
+type Check = (request: AdminRequest, asked: { readonly namespace: string; readonly value: unknown }) => Promise<void>
+
+type Checks = { readonly [Name in PolicyName]?: Check }
+
+const EMPTY_CLUSTERS = 'ClusterIds should not be null or empty'
+
+export const namespaceChecks: Checks = {
+  replicationClusters: async (request, { namespace, value }) => {
+    const clusters = textsOf(value)
+    if (clusters.length === 0) refuse(412, EMPTY_CLUSTERS)
+    await requireClusters(request, { namespace, clusters })
+    const allowed = (await request.backend.namespaces.policies.get(namespace, 'allowedClusters')) ?? []
+    const foreign = allowed.length === 0 ? undefined : clusters.find(cluster => !allowed.includes(cluster))
+    if (foreign !== undefined) {
+      refuse(400, `Cluster [${foreign}] is not in the list of allowed clusters list for namespace [${namespace}]`)
+    }
+  },
+  allowedClusters: async (request, { namespace, value }) => {
+    const clusters = textsOf(value)
+    const replicated = await replicationClustersOf(request, namespace)
+    if (clusters.includes('global')) refuse(412, 'Cannot specify global in the list of allowed clusters')
+    await requireTenantAllows(request, { namespace, clusters })
+    await requireKnown(request, clusters)
+    const left = replicated.find(cluster => !clusters.includes(cluster))
+    if (left === undefined) return
+    refuse(
+      400,
+      `Allowed clusters do not contain the replication cluster [${left}]. ` +
+        'Please remove the replication cluster if the cluster is not allowed for this namespace'
+    )
+  },
+  offloadPolicies: (_, { value }) => {
+    const problem =
+      value === undefined ? 'The offloadPolicies must be specified for namespace offload.' : offloadProblem(value)
+    return problem === undefined ? Promise.resolve() : refuse(412, problem)
+  }
+}
+
+export const topicChecks: Checks = {
+  replicationClusters: async (request, { namespace, value }) => {
+    const clusters = textsOf(value)
+    if (clusters.length === 0) refuse(412, EMPTY_CLUSTERS)
+    const { clusterName } = request.backend.settings
+    if (!flag(request, 'isGlobal') && !clusters.includes(clusterName)) {
+      refuse(412, 'Can not remove local cluster from the local topic-level replication clusters policy')
+    }
+    await requireClusters(request, { namespace, clusters })
+  },
+  offloadPolicies: (_, { value }) => {
+    const problem = value === undefined ? undefined : offloadProblem(value)
+    return problem === undefined ? Promise.resolve() : refuse(412, problem)
+  },
+  shadowTopics: async (request, { value }) => {
+    const names = textsOf(value)
+    if (names.length === 0) refuse(412, 'Cannot specify empty shadow topics, please use remove command instead.')
+    for (const name of names) {
+      const record = await request.backend.namespaces.topics.find(parsedTopic(name))
+      if (record === undefined || record.isDeleting) refuse(412, `Shadow topic [${name}] not exists.`)
+    }
+  }
+}
+
+/** There are such clusters, and the tenant may use them. @throws RestError 403 */
+async function requireClusters(
+  request: AdminRequest,
+  asked: { readonly namespace: string; readonly clusters: readonly string[] }
+): Promise<void> {
+  await requireKnown(request, asked.clusters)
+  await requireTenantAllows(request, asked)
+}
+
+async function requireKnown({ backend }: AdminRequest, clusters: readonly string[]): Promise<void> {
+  const { tenancy } = backend.namespaces
+  for (const cluster of clusters) {
+    if ((await tenancy.cluster(cluster)) === undefined) refuse(403, `Invalid cluster id: ${cluster}`)
+  }
+}
+
+async function requireTenantAllows(
+  { backend }: AdminRequest,
+  { namespace, clusters }: { readonly namespace: string; readonly clusters: readonly string[] }
+): Promise<void> {
+  const { tenant: name } = splitNamespace(namespace)
+  const tenant = (await backend.namespaces.tenancy.tenant(name)) ?? refuse(404, 'Tenant does not exist')
+  const foreign = clusters.find(cluster => !tenant.allowedClusters.includes(cluster))
+  if (foreign === undefined) return
+  refuse(403, `Cluster [${foreign}] is not in the list of allowed clusters list for tenant [${name}]`)
+}
+
+async function replicationClustersOf({ backend }: AdminRequest, namespace: string): Promise<readonly string[]> {
+  const own = await backend.namespaces.policies.get(namespace, 'replicationClusters')
+  return own ?? [backend.settings.clusterName]
+}
+
+function parsedTopic(name: string): TopicName {
+  try {
+    return TopicName.parse(name)
+  } catch {
+    return refuse(412, `Shadow topic [${name}] not exists.`)
+  }
+}
