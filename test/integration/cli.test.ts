@@ -213,7 +213,7 @@ describe('topics', () => {
     await refused('topics create t1 --partitions 2', 1, 'topics list')
     await run('topics unload t1')
     assert.equal((await text('topics last-message-id t1')).length, 3)
-    await run('topics delete t1')
+    await run('topics delete t1 --yes')
     assert(!(await text('topics list')).some(each => each.startsWith(full('t1'))))
     await refused('topics stats t1', 1, full('t1'), 'topics list')
   })
@@ -232,7 +232,7 @@ describe('topics', () => {
     const [last] = await records('topics last-message-id t2')
     const ids = (await records('read t2')).map(each => each.messageId)
     assert.equal(last?.messageId, ids[1])
-    await run('topics truncate t2')
+    await run('topics truncate t2 --yes')
     const [cleared] = await records('subscriptions stats t2 s')
     assert.equal(cleared?.msgBacklog, 0)
   })
@@ -241,8 +241,8 @@ describe('topics', () => {
     await run('produce t3 --message a')
     const reading = start(['read', 't3', '--follow'])
     await reading.lines(1)
-    await refused('topics delete t3', 1, '--force')
-    await run('topics delete t3 --force')
+    await refused('topics delete t3 --yes', 1, '--force')
+    await run('topics delete t3 --force --yes')
     reading.child.kill('SIGINT')
     await reading.ended
   })
@@ -263,14 +263,14 @@ describe('subscriptions', () => {
     await run('subscriptions skip s1 end --count 1')
     assert.equal(await backlog('end'), 2)
     await run('subscriptions seek s1 end --to latest')
-    await run('subscriptions clear s1 middle')
+    await run('subscriptions clear s1 middle --yes')
     await run('subscriptions expire s1 hour --older-than 1d')
     assert.deepEqual([await backlog('end'), await backlog('middle'), await backlog('hour')], [0, 0, 3])
-    assert.deepEqual(await records('subscriptions delete s1 end'), [
+    assert.deepEqual(await records('subscriptions delete s1 end --yes'), [
       { topic: full('s1'), subscription: 'end', deleted: true }
     ])
     assert.deepEqual(await text('subscriptions list s1'), ['hour', 'middle'])
-    await refused('subscriptions delete s1 end', 1, 'end', 'subscriptions list')
+    await refused('subscriptions delete s1 end --yes', 1, 'end', 'subscriptions list')
     await refused('subscriptions stats s1 end', 1, 'end', 'subscriptions list')
     await refused('subscriptions create s1 hour', 1, 'exists')
     await refused('subscriptions skip s1 hour', 64, '--count')
@@ -313,6 +313,11 @@ describe('every command', () => {
   const groups: Readonly<Record<string, readonly string[]>> = {
     topics: ['create', 'delete', 'list', 'stats', 'last-message-id', 'partitions', 'unload', 'terminate', 'truncate'],
     subscriptions: ['create', 'delete', 'list', 'stats', 'skip', 'clear', 'expire', 'seek'],
+    namespaces: ['list', 'describe', 'create', 'delete', 'clear-backlog', 'unload', 'bundles', 'split'],
+    permissions: ['list', 'grant', 'revoke'],
+    schemas: ['list', 'show', 'add', 'check', 'delete'],
+    brokers: ['list', 'health', 'owned', 'settings', 'set', 'unset'],
+    clusters: ['list', 'describe', 'create', 'update', 'delete'],
     cluster: ['dump', 'apply'],
     tenants: ['list', 'describe', 'create', 'update', 'delete'],
     policies: ['names', 'get', 'set', 'remove'],

@@ -1,10 +1,11 @@
 import { CodedError, type Logger } from '@strata/base'
 import type * as strataClient from '@strata/client'
+import { credentialsOf, type CredentialFlags } from './credentials.ts'
 import { CommandFailure, explain, systemCodeOf } from './failure.ts'
 import { interruptible, type Interrupt } from './interrupt.ts'
 import { note } from './output.ts'
 
-export interface ConnectFlags {
+export interface ConnectFlags extends CredentialFlags {
   readonly url: string
 }
 
@@ -26,11 +27,18 @@ export async function withClient<T>(
   run: (session: Session) => Promise<T>,
   options: { memoryLimitBytes?: number } = {}
 ): Promise<T> {
+  const { token } = await credentialsOf(flags)
   const module = await import('@strata/client')
+  const authentication = token === undefined ? {} : { authentication: module.tokenAuthentication(token) }
   return await interruptible(async interrupt => {
     let client: strataClient.PulsarClient | undefined
     try {
-      client = new module.PulsarClient({ serviceUrl: flags.url, logger: terseLogger(), ...options })
+      client = new module.PulsarClient({
+        serviceUrl: flags.url,
+        logger: terseLogger(),
+        ...authentication,
+        ...options
+      })
       const result = await run({ client, module, interrupt })
       await client.close()
       return result

@@ -14,16 +14,26 @@ export function adminUrlOption(): Option {
 }
 
 /** Who asks. */
-export function addCredentials(command: Command): Command {
-  return command
-    .option('--token <jwt>', 'who asks; better by --token-file or STRATA_TOKEN, which no list of processes shows')
-    .option('--token-file <file>', 'that has the token')
+export function tokenOption(): Option {
+  return new Option(
+    '--token <jwt>',
+    'who asks; better by --token-file or STRATA_TOKEN, which no list of processes shows'
+  )
+}
+
+export function tokenFileOption(): Option {
+  return new Option('--token-file <file>', 'that has the token')
 }
 
 /** A subcommand that speaks to the admin API. */
 export function adminCommand(group: Command, usage: string, description: string): Command {
-  const command = group.command(usage).description(description).addOption(adminUrlOption())
-  return addCredentials(command).option('--json', 'one JSON object a line')
+  return group
+    .command(usage)
+    .description(description)
+    .addOption(adminUrlOption())
+    .addOption(tokenOption())
+    .addOption(tokenFileOption())
+    .option('--json', 'one JSON object a line')
 }
 
 /** Of what cannot be taken back. */

@@ -1,4 +1,5 @@
 import { isRecord, numberOf, textsOf, withAdmin, type AdminClient, type AdminFlags } from './admin.ts'
+import { destroy, type Destruction, type DestroyFlags } from './destruction.ts'
 import { CommandFailure } from './failure.ts'
 import { printJson, printLine } from './output.ts'
 import type { StartPosition } from './start-position.ts'
@@ -10,9 +11,11 @@ export interface CreateFlags extends AdminFlags {
   readonly property: Readonly<Record<string, string>>
 }
 
-export interface DeleteFlags extends AdminFlags {
+export interface DeleteFlags extends AdminFlags, DestroyFlags {
   readonly force?: boolean
 }
+
+export type ClearFlags = AdminFlags & DestroyFlags
 
 export interface SkipFlags extends AdminFlags {
   readonly count: number
@@ -64,8 +67,13 @@ function idBody(from: StartPosition & { kind: 'earliest' | 'id' }): Record<strin
 
 export async function deleteSubscription(target: Target, flags: DeleteFlags): Promise<void> {
   const force = flags.force === true ? '?force=true' : ''
-  await withAdmin(flags, admin => admin.call('DELETE', `${subscriptionPath(target)}${force}`))
-  await say(target, flags, 'deleted')
+  await withAdmin(flags, admin =>
+    destroy(flags, {
+      ...destructionOf(admin, target),
+      done: 'deleted',
+      run: () => admin.call('DELETE', `${subscriptionPath(target)}${force}`)
+    })
+  )
 }
 
 export async function skipMessages(target: Target, flags: SkipFlags): Promise<void> {
@@ -73,9 +81,29 @@ export async function skipMessages(target: Target, flags: SkipFlags): Promise<vo
   await say(target, flags, 'skipped')
 }
 
-export async function clearBacklog(target: Target, flags: AdminFlags): Promise<void> {
-  await withAdmin(flags, admin => admin.call('POST', `${subscriptionPath(target)}/skip_all`))
-  await say(target, flags, 'cleared')
+export async function clearBacklog(target: Target, flags: ClearFlags): Promise<void> {
+  await withAdmin(flags, admin =>
+    destroy(flags, {
+      ...destructionOf(admin, target),
+      done: 'cleared',
+      run: () => admin.call('POST', `${subscriptionPath(target)}/skip_all`)
+    })
+  )
+}
+
+/** What goes with a subscription: the messages that it has before it. */
+function destructionOf(admin: AdminClient, { topic, name }: Target): Pick<Destruction, 'what' | 'record' | 'loss'> {
+  const { full } = topicPath(topic)
+  return {
+    what: `subscription ${name} of ${full}`,
+    record: { topic: full, subscription: name },
+    loss: async () => {
+      const all = await subscriptionsIn(admin, topic)
+      const one = all[name]
+      if (one === undefined) throw noSubscription({ topic, name })
+      return { messages: isRecord(one) ? numberOf(one.msgBacklog) : 0 }
+    }
+  }
 }
 
 export async function expireMessages(target: Target, flags: ExpireFlags): Promise<void> {
@@ -100,19 +128,10 @@ export async function subscriptionStats(
   { topic, name }: { topic: string; name: string | undefined },
   flags: AdminFlags
 ): Promise<void> {
-  const { full, path } = topicPath(topic)
-  const stats = await withAdmin(flags, async admin => {
-    const metadata = await admin.call('GET', `${path}/partitions`)
-    const isPartitioned = isRecord(metadata) && numberOf(metadata.partitions) > 0
-    return await admin.call('GET', `${path}/${isPartitioned ? 'partitioned-stats' : 'stats'}`)
-  })
-  const all = isRecord(stats) && isRecord(stats.subscriptions) ? stats.subscriptions : {}
+  const { full } = topicPath(topic)
+  const all = await withAdmin(flags, admin => subscriptionsIn(admin, topic))
   const shown = name === undefined ? all : { [name]: all[name] }
-  if (name !== undefined && all[name] === undefined) {
-    throw new CommandFailure(
-      `${full} has no subscription ${name}: see those it has with: strata subscriptions list ${topic}`
-    )
-  }
+  if (name !== undefined && all[name] === undefined) throw noSubscription({ topic, name })
   if (flags.json !== true) {
     printSubscriptions(shown)
     return
@@ -120,6 +139,19 @@ export async function subscriptionStats(
   for (const [subscription, value] of Object.entries(shown)) {
     await printJson({ topic: full, subscription, ...(isRecord(value) ? value : {}) })
   }
+}
+
+async function subscriptionsIn(admin: AdminClient, topic: string): Promise<Record<string, unknown>> {
+  const { path } = topicPath(topic)
+  const metadata = await admin.call('GET', `${path}/partitions`)
+  const isPartitioned = isRecord(metadata) && numberOf(metadata.partitions) > 0
+  const stats = await admin.call('GET', `${path}/${isPartitioned ? 'partitioned-stats' : 'stats'}`)
+  return isRecord(stats) && isRecord(stats.subscriptions) ? stats.subscriptions : {}
+}
+
+function noSubscription({ topic, name }: Target): CommandFailure {
+  const advice = `see those it has with: strata subscriptions list ${topic}`
+  return new CommandFailure(`${topicPath(topic).full} has no subscription ${name}: ${advice}`)
 }
 
 async function say({ topic, name }: Target, flags: AdminFlags, done: string): Promise<void> {

@@ -1,4 +1,6 @@
 import { isRecord, numberOf, textsOf, withAdmin, type AdminClient, type AdminFlags } from './admin.ts'
+import { destroy, type DestroyFlags, type Loss } from './destruction.ts'
+import { lossOfTopics } from './loss.ts'
 import { printFields, printJson, printLine } from './output.ts'
 import { printSubscriptions } from './subscription-view.ts'
 import { namespacePath, topicPath, type TopicPath } from './topic-path.ts'
@@ -8,9 +10,11 @@ export interface CreateFlags extends AdminFlags {
   readonly property: Readonly<Record<string, string>>
 }
 
-export interface DeleteFlags extends AdminFlags {
+export interface DeleteFlags extends AdminFlags, DestroyFlags {
   readonly force?: boolean
 }
+
+export type TruncateFlags = AdminFlags & DestroyFlags
 
 export interface ListFlags extends AdminFlags {
   readonly partitioned?: boolean
@@ -55,10 +59,15 @@ export async function deleteTopic(name: string, flags: DeleteFlags): Promise<voi
   const topic = topicPath(name)
   await withAdmin(flags, async admin => {
     const force = flags.force === true ? '?force=true' : ''
-    const isPartitioned = (await partitionCount(admin, topic)) > 0
-    await admin.call('DELETE', `${topic.path}${isPartitioned ? '/partitions' : ''}${force}`)
+    const count = await partitionCount(admin, topic)
+    await destroy(flags, {
+      what: topic.full,
+      done: 'deleted',
+      record: { topic: topic.full },
+      loss: () => lossOfTopic(admin, topic, count),
+      run: () => admin.call('DELETE', `${topic.path}${count > 0 ? '/partitions' : ''}${force}`)
+    })
   })
-  await say(flags, { topic: topic.full, deleted: true }, `deleted ${topic.full}`)
 }
 
 export async function topicStats(name: string, flags: StatsFlags): Promise<void> {
@@ -120,10 +129,22 @@ export async function unloadTopic(name: string, flags: AdminFlags): Promise<void
   await say(flags, { topic: full, unloaded: true }, `unloaded ${full}`)
 }
 
-export async function truncateTopic(name: string, flags: AdminFlags): Promise<void> {
-  const { full, path } = topicPath(name)
-  await withAdmin(flags, admin => admin.call('DELETE', `${path}/truncate`))
-  await say(flags, { topic: full, truncated: true }, `truncated ${full}`)
+export async function truncateTopic(name: string, flags: TruncateFlags): Promise<void> {
+  const topic = topicPath(name)
+  await withAdmin(flags, async admin => {
+    await destroy(flags, {
+      what: topic.full,
+      done: 'truncated',
+      record: { topic: topic.full },
+      loss: async () => lossOfTopic(admin, topic, await partitionCount(admin, topic)),
+      run: () => admin.call('DELETE', `${topic.path}/truncate`)
+    })
+  })
+}
+
+async function lossOfTopic(admin: AdminClient, { full }: TopicPath, partitionsOf: number): Promise<Loss> {
+  const parts = partitionsOf === 0 ? [full] : Array.from({ length: partitionsOf }, (_, at) => `${full}-partition-${at}`)
+  return { ...(partitionsOf === 0 ? {} : { partitions: partitionsOf }), ...(await lossOfTopics(admin, parts)) }
 }
 
 export async function terminateTopic(name: string, flags: AdminFlags): Promise<void> {

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import type { ApplyFlags } from '../cluster-apply.ts'
 import type { DumpFlags } from '../cluster-dump.ts'
-import { addCredentials, addDestroying, adminCommand, adminUrlOption, examples } from '../options.ts'
+import { addDestroying, adminCommand, adminUrlOption, examples, tokenFileOption, tokenOption } from '../options.ts'
 
 const SECTIONS = ['clusters', 'resourceGroups', 'brokers', 'tenants', 'namespaces', 'topics'] as const
 
@@ -22,11 +22,12 @@ export function addCluster(program: Command): void {
 }
 
 function addDump(cluster: Command): void {
-  const dump = cluster
+  cluster
     .command('dump')
     .description('Write tenants, namespaces, policies, topics, subscriptions, schemas, grants and clusters as YAML.')
     .addOption(adminUrlOption())
-  addCredentials(dump)
+    .addOption(tokenOption())
+    .addOption(tokenFileOption())
     .option('--out <file>', 'standard output unless given')
     .addOption(onlyOption())
     .addHelpText('after', examples('strata cluster dump --out cluster.yaml', 'strata cluster dump --only topics'))

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { ConsumeFlags } from '../consuming.ts'
-import { duration, examples, typeOption, urlOption, wholeNumber } from '../options.ts'
+import { duration, examples, typeOption, urlOption, wholeNumber, tokenFileOption, tokenOption } from '../options.ts'
 
 export function addConsume(program: Command): void {
   program
@@ -17,6 +17,8 @@ export function addConsume(program: Command): void {
     .option('--name <name>', "the consumer's")
     .option('--queue <n>', 'messages that wait here, at most', wholeNumber(1))
     .addOption(urlOption())
+    .addOption(tokenOption())
+    .addOption(tokenFileOption())
     .option('-v, --verbose', 'time, id, key and properties before each message')
     .option('--json', 'one JSON object for each message')
     .addHelpText(

@@ -6,6 +6,8 @@ import {
   examples,
   rate,
   typeOption,
+  tokenFileOption,
+  tokenOption,
   urlOption,
   wholeNumber
 } from '../options.ts'
@@ -40,6 +42,8 @@ function subcommand(perf: Command, usage: string, description: string): Command 
     .option('--warm-up <time>', 'how long to run before measuring', duration, 0)
     .option('-n, --messages <n>', 'end after so many', wholeNumber(1))
     .addOption(urlOption())
+    .addOption(tokenOption())
+    .addOption(tokenFileOption())
     .option('--json', 'one JSON object a second, and one for the whole run')
 }
 

@@ -8,6 +8,8 @@ import {
   examples,
   property,
   rate,
+  tokenFileOption,
+  tokenOption,
   urlOption,
   wholeNumber
 } from '../options.ts'
@@ -33,6 +35,8 @@ export function addProduce(program: Command): void {
     .option('--batch-bytes <size>', 'bytes of a batch, at most', byteSize)
     .option('--batch-delay <time>', 'how long a batch waits for more', duration)
     .addOption(urlOption())
+    .addOption(tokenOption())
+    .addOption(tokenFileOption())
     .option('--json', 'one JSON object for each message that was stored')
     .addHelpText(
       'after',

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { duration, examples, urlOption, wholeNumber } from '../options.ts'
+import { duration, examples, urlOption, wholeNumber, tokenFileOption, tokenOption } from '../options.ts'
 import type { ReadFlags } from '../reading.ts'
 import { POSITION_FORMS, positionArgument } from '../start-position.ts'
 
@@ -22,6 +22,8 @@ export function addRead(program: Command): void {
     .option('--follow', 'wait for more at the end')
     .option('--timeout <time>', 'with --follow: end when nothing came for so long: 250ms, 10s, 5m', duration)
     .addOption(urlOption())
+    .addOption(tokenOption())
+    .addOption(tokenFileOption())
     .option('-v, --verbose', 'time, id, key and properties before each message')
     .option('--json', 'one JSON object for each message')
     .addHelpText(

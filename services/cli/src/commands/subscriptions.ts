@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { AdminFlags } from '../admin.ts'
-import { adminUrlOption, duration, examples, property, wholeNumber } from '../options.ts'
+import { addDestroying, adminCommand, duration, examples, property, wholeNumber } from '../options.ts'
 import { POSITION_FORMS, positionArgument } from '../start-position.ts'
 import * as admin from '../subscription-admin.ts'
 
@@ -23,12 +23,8 @@ export function addSubscriptions(program: Command): void {
 }
 
 function subcommand(subscriptions: Command, usage: string, description: string, example: string): Command {
-  return subscriptions
-    .command(usage)
-    .description(description)
+  return adminCommand(subscriptions, usage, description)
     .argument('<topic>', 'name, tenant/namespace/name or persistent://tenant/namespace/name')
-    .addOption(adminUrlOption())
-    .option('--json', 'one JSON object a line')
     .addHelpText('after', examples(`strata subscriptions ${example}`))
 }
 
@@ -38,7 +34,7 @@ function addMaking(subscriptions: Command): void {
     .option('--from <where>', POSITION_FORMS, positionArgument, { kind: 'latest' })
     .option('--property <key=value>', 'kept with the subscription; may be repeated', property, {})
     .action((topic: string, name: string, flags: admin.CreateFlags) => admin.createSubscription({ topic, name }, flags))
-  subcommand(subscriptions, 'delete', 'Delete a subscription.', 'delete orders billing --force')
+  addDestroying(subcommand(subscriptions, 'delete', 'Delete a subscription.', 'delete orders billing --dry-run'))
     .argument('<subscription>')
     .option('--force', 'even while consumers are connected to it')
     .action((topic: string, name: string, flags: admin.DeleteFlags) => admin.deleteSubscription({ topic, name }, flags))
@@ -65,9 +61,10 @@ function addMoving(subscriptions: Command): void {
     .argument('<subscription>')
     .requiredOption('--count <n>', 'how many', wholeNumber(1))
     .action((topic: string, name: string, flags: admin.SkipFlags) => admin.skipMessages({ topic, name }, flags))
-  subcommand(subscriptions, 'clear', 'Acknowledge everything a subscription has before it.', 'clear orders billing')
+  const clear = 'Acknowledge everything a subscription has before it.'
+  addDestroying(subcommand(subscriptions, 'clear', clear, 'clear orders billing'))
     .argument('<subscription>')
-    .action((topic: string, name: string, flags: AdminFlags) => admin.clearBacklog({ topic, name }, flags))
+    .action((topic: string, name: string, flags: admin.ClearFlags) => admin.clearBacklog({ topic, name }, flags))
   subcommand(subscriptions, 'expire', 'Acknowledge what is older than a time.', 'expire orders billing --older-than 1d')
     .argument('<subscription>')
     .requiredOption('--older-than <time>', 'such as 90s, 10m, 2h, 1d', duration)

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { AdminFlags } from '../admin.ts'
-import { adminUrlOption, examples, property, wholeNumber } from '../options.ts'
+import { addDestroying, adminCommand, examples, property, wholeNumber } from '../options.ts'
 import * as admin from '../topic-admin.ts'
 import { whyTopic } from '../topic-why.ts'
 
@@ -27,12 +27,7 @@ export function addTopics(program: Command): void {
 
 /** What every command of the group takes, and an example of its own. */
 function subcommand(topics: Command, usage: string, description: string, example: string): Command {
-  return topics
-    .command(usage)
-    .description(description)
-    .addOption(adminUrlOption())
-    .option('--json', 'one JSON object a line')
-    .addHelpText('after', examples(`strata topics ${example}`))
+  return adminCommand(topics, usage, description).addHelpText('after', examples(`strata topics ${example}`))
 }
 
 function addMaking(topics: Command): void {
@@ -41,7 +36,9 @@ function addMaking(topics: Command): void {
     .option('--partitions <n>', 'make it partitioned', wholeNumber(1))
     .option('--property <key=value>', 'kept with the topic; may be repeated', property, {})
     .action((topic: string, flags: admin.CreateFlags) => admin.createTopic(topic, flags))
-  subcommand(topics, 'delete', 'Delete a topic with its messages and subscriptions.', 'delete orders --force')
+  addDestroying(
+    subcommand(topics, 'delete', 'Delete a topic with its messages and subscriptions.', 'delete orders --dry-run')
+  )
     .argument('<topic>', TOPIC)
     .option('--force', 'even while clients are connected to it')
     .action((topic: string, flags: admin.DeleteFlags) => admin.deleteTopic(topic, flags))
@@ -80,7 +77,8 @@ function addChanging(topics: Command): void {
   subcommand(topics, 'terminate', 'Let nothing more be published to a topic, for good.', 'terminate orders')
     .argument('<topic>', TOPIC)
     .action((topic: string, flags: AdminFlags) => admin.terminateTopic(topic, flags))
-  subcommand(topics, 'truncate', 'Skip what is in all subscriptions of a topic and delete it.', 'truncate orders')
+  const truncate = 'Skip what is in all subscriptions of a topic and delete it.'
+  addDestroying(subcommand(topics, 'truncate', truncate, 'truncate orders'))
     .argument('<topic>', TOPIC)
-    .action((topic: string, flags: AdminFlags) => admin.truncateTopic(topic, flags))
+    .action((topic: string, flags: admin.TruncateFlags) => admin.truncateTopic(topic, flags))
 }
