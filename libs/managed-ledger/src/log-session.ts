@@ -249,7 +249,8 @@ export async function listLedgers(store: MetadataStore, name: string): Promise<L
   const ledgers: LedgerRecord[] = []
   try {
     for (let after: string | undefined; ;) {
-      const page = await store.scan({ prefix: ledgersPrefix(name), ...(after === undefined ? {} : { after }) })
+      const further = after === undefined ? {} : { after }
+      const page = await store.scan({ prefix: ledgersPrefix(name), isShort: true, ...further })
       for (const { key, value } of page.records) ledgers.push(decodeLedgerRecord(key, value))
       if (page.next === undefined) return ledgers
       after = page.next

@@ -4,7 +4,7 @@ import { describe, test } from 'vitest'
 import { BatchingMetadataStore } from './batching-metadata-store.ts'
 import { MetadataError } from './errors.ts'
 import { MemoryMetadataStore } from './memory-metadata-store.ts'
-import type { Compare, MetadataRecord, MetadataStore, Transaction } from './metadata-store.ts'
+import type { Compare, MetadataRecord, MetadataStore, ScanPage, Transaction } from './metadata-store.ts'
 import { describeMetadataStore, FaultyMetadataStore } from './testing/index.ts'
 import { transactUntilAnswered, updateRecord } from './update-record.ts'
 
@@ -189,7 +189,26 @@ describe('reads', () => {
       if (this.isDown) throw MetadataError.create('UNAVAILABLE')
       return Promise.all(keys.map(key => super.get(key)))
     }
+
+    scanMany(prefixes: readonly string[]): Promise<ScanPage[]> {
+      this.asked.push(prefixes)
+      return Promise.all(prefixes.map(prefix => super.scan({ prefix })))
+    }
   }
+
+  test('of short folders share a round trip, too; pages of others go alone', async () => {
+    const memory = new CountingStore()
+    const store = new BatchingMetadataStore(memory)
+    for (const key of ['a/1', 'a/2', 'b/1']) await store.transact(creating(key))
+    const pages = await Promise.all([
+      ...['a/', 'b/', 'c/'].map(prefix => store.scan({ prefix, isShort: true })),
+      store.scan({ prefix: 'a/', isShort: true, limit: 1 }),
+      store.scan({ prefix: 'a/', isShort: true, after: 'a/1' })
+    ])
+    assert.deepEqual(memory.asked, [['a/', 'b/', 'c/']])
+    const keys = pages.map(({ records }) => records.map(({ key }) => key))
+    assert.deepEqual(keys, [['a/1', 'a/2'], ['b/1'], [], ['a/1'], ['a/2']])
+  })
 
   test('that arrive together share a round trip, and each gets its own', async () => {
     const memory = new CountingStore()

@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { checkKey, checkTransaction } from './limits.ts'
-import type { Change, MetadataRecord, MetadataStore, Transaction, TransactionResult } from './metadata-store.ts'
-import { isManyReader, SharedReads } from './shared-reads.ts'
+import type {
+  Change,
+  MetadataRecord,
+  MetadataStore,
+  ScanOptions,
+  ScanPage,
+  Transaction,
+  TransactionResult
+} from './metadata-store.ts'
+import { isManyReader, isManyScanner, SharedReads } from './shared-reads.ts'
 import { TransactionGroup } from './transaction-group.ts'
 
 /** Shared transactions on their way at once: while they are, what comes gathers for the next. */
@@ -34,11 +42,12 @@ interface Doubt {
  *   B3  Those that share one have its revision: between them it does not tell which came first (M1 holds towards all others).
  *
  * Those without a name, or under a lease, go alone, as does one that finds nobody to go with. Where the store reads many keys
- * in one round trip, reads that arrive together share one too.
+ * in one round trip, reads that arrive together share one too, as do scans of folders that are short (`isShort`).
  */
 export class BatchingMetadataStore implements MetadataStore {
   readonly #store: MetadataStore
-  readonly #reads: SharedReads | undefined
+  readonly #reads: SharedReads<MetadataRecord | undefined> | undefined
+  readonly #shortScans: SharedReads<ScanPage> | undefined
   #waiting: Waiting[] = []
   readonly #doubts = new Map<string, Doubt>()
   #underWayCount = 0
@@ -47,7 +56,13 @@ export class BatchingMetadataStore implements MetadataStore {
   /** The caller goes on owning `store`; closing this one closes it. */
   constructor(store: MetadataStore) {
     this.#store = store
-    this.#reads = isManyReader(store) ? new SharedReads(store) : undefined
+    if (isManyReader(store)) {
+      this.#reads = new SharedReads({ one: key => store.get(key), many: keys => store.getMany(keys) })
+    }
+    if (isManyScanner(store)) {
+      const one = (prefix: string): Promise<ScanPage> => store.scan({ prefix, isShort: true })
+      this.#shortScans = new SharedReads({ one, many: prefixes => store.scanMany(prefixes) })
+    }
   }
 
   async transact(transaction: Transaction): Promise<TransactionResult> {
@@ -69,7 +84,13 @@ export class BatchingMetadataStore implements MetadataStore {
     return this.#reads.get(key)
   }
 
-  scan: MetadataStore['scan'] = options => this.#store.scan(options)
+  async scan(options: ScanOptions): Promise<ScanPage> {
+    const { prefix, after, limit, keysOnly = false, isShort = false } = options
+    const isWhole = isShort && after === undefined && limit === undefined && !keysOnly
+    if (!isWhole || this.#shortScans === undefined) return this.#store.scan(options)
+    return this.#shortScans.get(prefix)
+  }
+
   watch: MetadataStore['watch'] = (prefix, listener) => this.#store.watch(prefix, listener)
   grantLease: MetadataStore['grantLease'] = ttlMs => this.#store.grantLease(ttlMs)
 

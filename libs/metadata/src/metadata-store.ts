@@ -40,6 +40,8 @@ export interface ScanOptions {
   readonly limit?: number
   /** Leave values out (empty) where only keys are wanted. */
   readonly keysOnly?: boolean
+  /** There are likely few, of few bytes: a first page of all may then share a round trip with those of others. */
+  readonly isShort?: boolean
 }
 
 export interface ScanPage {

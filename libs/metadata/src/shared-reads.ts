@@ -1,4 +1,5 @@
-import type { MetadataRecord, MetadataStore } from './metadata-store.ts'
+import { strict as assert } from 'node:assert'
+import type { MetadataRecord, MetadataStore, ScanPage } from './metadata-store.ts'
 
 /** Shared reads on their way at once: while they are, what comes gathers for the next. */
 const UNDER_WAY_MAX = 4
@@ -11,23 +12,34 @@ export interface ManyReader {
   getMany(keys: readonly string[]): Promise<(MetadataRecord | undefined)[]>
 }
 
-interface Waiting {
-  readonly resolve: (record: MetadataRecord | undefined) => void
+/** A store that reads many short folders in one round trip. */
+export interface ManyScanner {
+  /** For each prefix what `scan` gives of it. @throws MetadataError as `scan` does */
+  scanMany(prefixes: readonly string[]): Promise<ScanPage[]>
+}
+
+interface Waiting<Answer> {
+  readonly resolve: (answer: Answer) => void
   readonly reject: (error: unknown) => void
 }
 
-/** Reads of single keys that arrive together share a round trip. Each is asked after it came, so it stays linearizable. */
-export class SharedReads {
-  readonly #store: MetadataStore & ManyReader
-  #waiting = new Map<string, Waiting[]>()
+/**
+ * Reads that arrive together, of single keys or of short folders, share a round trip. Each is asked after it came, so it stays
+ * linearizable.
+ */
+export class SharedReads<Answer> {
+  readonly #askOne: (key: string) => Promise<Answer>
+  readonly #askMany: (keys: readonly string[]) => Promise<Answer[]>
+  #waiting = new Map<string, Waiting<Answer>[]>()
   #underWayCount = 0
   #isScheduled = false
 
-  constructor(store: MetadataStore & ManyReader) {
-    this.#store = store
+  constructor(ask: { one: (key: string) => Promise<Answer>; many: (keys: readonly string[]) => Promise<Answer[]> }) {
+    this.#askOne = ask.one
+    this.#askMany = ask.many
   }
 
-  get(key: string): Promise<MetadataRecord | undefined> {
+  get(key: string): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const same = this.#waiting.get(key)
       if (same === undefined) this.#waiting.set(key, [{ resolve, reject }])
@@ -55,10 +67,10 @@ export class SharedReads {
     if (only === undefined) return
     this.#underWayCount += 1
     try {
-      const records = keys.length === 1 ? [await this.#store.get(only)] : await this.#store.getMany(keys)
-      asked.forEach(([, waiting], index) => {
-        for (const { resolve } of waiting) resolve(records[index])
-      })
+      const answers = keys.length === 1 ? [await this.#askOne(only)] : await this.#askMany(keys)
+      assert.equal(answers.length, asked.length)
+      for (const [index, answer] of answers.entries())
+        for (const { resolve } of asked[index]?.[1] ?? []) resolve(answer)
     } catch (error) {
       for (const [, waiting] of asked) for (const { reject } of waiting) reject(error)
     } finally {
@@ -67,8 +79,8 @@ export class SharedReads {
     }
   }
 
-  #take(): [string, Waiting[]][] {
-    const taken: [string, Waiting[]][] = []
+  #take(): [string, Waiting<Answer>[]][] {
+    const taken: [string, Waiting<Answer>[]][] = []
     for (const entry of this.#waiting) {
       if (taken.length === KEYS_AT_ONCE_MAX) break
       taken.push(entry)
@@ -80,4 +92,8 @@ export class SharedReads {
 
 export function isManyReader(store: MetadataStore): store is MetadataStore & ManyReader {
   return 'getMany' in store
+}
+
+export function isManyScanner(store: MetadataStore): store is MetadataStore & ManyScanner {
+  return 'scanMany' in store
 }

@@ -120,6 +120,13 @@ export class EtcdMetadataStore implements ArchivableStore, ManyReader {
     return records.map(record => this.#revisions.record(record))
   }
 
+  /** At most a hundred prefixes; those of which there is little come in one answer. */
+  async scanMany(prefixes: readonly string[]): Promise<ScanPage[]> {
+    this.#checkOpen()
+    const pages = await this.#answering(() => this.#reader.scanMany(prefixes))
+    return pages.map(page => this.#revisions.page(page))
+  }
+
   async scan(options: ScanOptions): Promise<ScanPage> {
     this.#checkOpen()
     return this.#revisions.page(await this.#answering(() => this.#reader.scan(options)))

@@ -16,6 +16,8 @@ const ROWS_MAX = 1_000
 const CHUNK_BYTES = 2 * 1024 * 1024
 /** etcd takes 128 requests in a transaction unless told otherwise. */
 const READS_MAX = 100
+/** Of a folder that is thought to be short. */
+const SHORT_ROWS = 16
 
 export interface KeyVersion {
   readonly key: string
@@ -48,6 +50,24 @@ export class EtcdReader {
       const row = response?.case === 'range' ? response.value.kvs[0] : undefined
       return row === undefined ? undefined : recordOf(key, row)
     })
+  }
+
+  /** Of each prefix a first page, at most `READS_MAX` of them; of those that are short, as of one revision. @throws EtcdFailure */
+  async scanMany(prefixes: readonly string[]): Promise<ScanPage[]> {
+    const success = prefixes.map(prefix => {
+      const { start, end } = this.#keys.records(prefix)
+      const value = { key: start, rangeEnd: end, limit: BigInt(SHORT_ROWS) }
+      return { request: { case: 'range' as const, value } }
+    })
+    const { responses } = await this.#session.ask(TXN, { success }, { mayRepeat: true })
+    return Promise.all(
+      prefixes.map(async (prefix, index) => {
+        const response = responses[index]?.response
+        if (response?.case !== 'range' || response.value.more) return this.scan({ prefix })
+        const records = response.value.kvs.map(row => recordOf(this.#keys.keyOf(row.key), row))
+        return { records, next: undefined }
+      })
+    )
   }
 
   /** @throws EtcdFailure */

@@ -154,6 +154,24 @@ function describeScans(subject: Subject): void {
     assert.deepEqual(found, inside)
   })
 
+  test('scans of folders that are thought to be short give the same, also where they are not', async () => {
+    const { store } = subject()
+    const counts = [0, 1, 15, 16, 17, 40]
+    for (const count of counts) {
+      const changes = Array.from({ length: count }, (_, i) =>
+        put(`short-${count}/${String(i).padStart(3, '0')}`, `${i}`)
+      )
+      if (count > 0) await store.transact({ compares: [], changes })
+    }
+    const prefixes = counts.map(count => `short-${count}/`)
+    const pages = await Promise.all(prefixes.map(prefix => store.scan({ prefix, isShort: true })))
+    assert.deepEqual(pages, await Promise.all(prefixes.map(prefix => store.scan({ prefix }))))
+    assert.deepEqual(
+      pages.map(({ records }) => records.length),
+      counts
+    )
+  })
+
   test('a scan gives values and versions, or keys only', async () => {
     const { store } = subject()
     const version = await commit(store, put('p/a', '1'), put('p/b', '2'))
