@@ -18,3 +18,6 @@ export { ACTIONS, isAction, type Action, type Permission } from './permission.ts
 export { askingRoles } from './proxying.ts'
 export { ClientTls, type ClientTlsSettings } from './tls/client-tls.ts'
 export { ServerTls, type ServerTlsSettings } from './tls/server-tls.ts'
+export { clientTlsSettings, serverTlsSettings } from './tls/tls-settings.ts'
+export { ownCredentials, type OwnCredentials, type OwnCredentialsSettings } from './own-credentials.ts'
+export { ownCredentialsSettings, providerSettings } from './provider-settings.ts'

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { randomUUID } from 'node:crypto'
 import { BytePool, reasonOf, type Clock, type Logger } from '@strata/base'
-import { GrantStore, ServerTls, type ClientTls } from '@strata/auth'
+import { GrantStore, ownCredentials, ServerTls, type ClientTls } from '@strata/auth'
 import type { Entry, ManagedLedgerFactory } from '@strata/managed-ledger'
 import type { MetadataStore } from '@strata/metadata'
 import { SchemaRegistry } from '@strata/schema'
@@ -11,7 +11,6 @@ import { BrokerBalance } from './balance/broker-balance.ts'
 import { placedLogs } from './balance/placed-logs.ts'
 import type { BrokerSettings } from './config/settings.ts'
 import { Guard } from './auth/guard.ts'
-import { peerHeaders } from './auth/peer-credentials.ts'
 import { Revocations } from './auth/revocations.ts'
 import { AssemblyGate } from './connection/assembly-gate.ts'
 import type { ConnectionContext, ConnectionServices } from './connection/context.ts'
@@ -129,7 +128,7 @@ export class Broker {
     })
     this.#ownership = options.ownership ?? new SoleOwnership({ metadata: options.metadata, clock })
     this.isAlone = options.ownership === undefined
-    this.peers = new HttpPeers({ clock, headers: peerHeaders(settings), tls: options.clientTls })
+    this.peers = new HttpPeers({ clock, own: ownCredentials(settings), tls: options.clientTls })
     this.balance = new BrokerBalance({
       ...{ store: options.metadata, clock, logger, settings, peers: this.peers },
       topics: () => this.topics.values(),

@@ -67,11 +67,12 @@ function refuseUnavailable(settings: ProxySettings): void {
 }
 
 function print(
-  { serviceUrl, webUrl }: Proxy,
+  { serviceUrl, webUrl, serviceUrlTls, webUrlTls }: Proxy,
   { json, loopbackByDefault }: { json: boolean; loopbackByDefault: boolean }
 ): void {
   if (json) {
-    const ready = { event: 'ready', pid: process.pid, brokerUrl: serviceUrl, webUrl }
+    const urls = { brokerUrl: serviceUrl, webUrl, brokerUrlTls: serviceUrlTls, webUrlTls }
+    const ready = { event: 'ready', pid: process.pid, ...urls }
     process.stdout.write(`${JSON.stringify(ready)}\n`)
     return
   }
@@ -79,6 +80,8 @@ function print(
     'The proxy is ready.',
     `  clients     ${serviceUrl}`,
     `  admin       ${webUrl}   (for load balancers: ${webUrl}/status.html, metrics: ${webUrl}/metrics)`,
+    ...(serviceUrlTls === undefined ? [] : [`  with TLS    ${serviceUrlTls}`]),
+    ...(webUrlTls === undefined ? [] : [`              ${webUrlTls}`]),
     ...(loopbackByDefault ? ['  reachable   from this machine only; set bindAddress=0.0.0.0 to change it'] : []),
     '  stop        Ctrl-C (twice: at once)'
   ]

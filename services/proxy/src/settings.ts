@@ -1,3 +1,4 @@
+import { clientTlsSettings, ownCredentialsSettings, providerSettings, serverTlsSettings } from '@strata/auth'
 import { boolean, number, text, type SettingsOf } from '@strata/base'
 
 /** Every key of the proxy, by the names of Apache Pulsar's proxy.conf and with its meaning. The only place where they are declared. */
@@ -20,17 +21,45 @@ export const proxySettings = {
     doc: 'Brokers to pass HTTP on to instead of the registered ones: http://host:port,host:port.'
   }),
 
+  brokerServiceURLTLS: text({
+    default: '',
+    doc: 'The same as brokerServiceURL where tlsEnabledWithBroker is on: pulsar+ssl://host:port,host:port.'
+  }),
+  brokerWebServiceURLTLS: text({
+    default: '',
+    doc: 'The same as brokerWebServiceURL where tlsEnabledWithBroker is on: https://host:port,host:port.'
+  }),
+
   // where it listens
   bindAddress: text({
     default: '127.0.0.1',
     doc: 'Address both ports listen on. Without authentication it stays loopback until this says otherwise.'
   }),
-  servicePort: number({ default: 6650, max: 65_535, doc: 'Port of the binary protocol; 0 takes a free one.' }),
+  servicePort: number({
+    default: 6650,
+    min: -1,
+    max: 65_535,
+    doc: 'Port of the binary protocol; 0 takes a free one, -1: none but with TLS.'
+  }),
+  servicePortTls: number({
+    default: -1,
+    min: -1,
+    max: 65_535,
+    doc: 'Port of the binary protocol over TLS; 0 takes a free one, -1: none.'
+  }),
   webServicePort: number({
     default: 8080,
+    min: -1,
     max: 65_535,
-    doc: 'Port of HTTP (admin, lookup, metrics); 0 takes a free one.'
+    doc: 'Port of HTTP (admin, lookup, metrics); 0 takes a free one, -1: none but with TLS.'
   }),
+  webServicePortTls: number({
+    default: -1,
+    min: -1,
+    max: 65_535,
+    doc: 'Port of HTTPS; 0 takes a free one, -1: none.'
+  }),
+  ...serverTlsSettings,
   keepAliveIntervalSeconds: number({
     default: 30,
     min: 1,
@@ -43,6 +72,12 @@ export const proxySettings = {
   }),
 
   // connections to brokers
+  tlsEnabledWithBroker: boolean({
+    default: false,
+    doc: 'Connect to brokers with TLS, and to none without.'
+  }),
+  ...clientTlsSettings,
+  ...ownCredentialsSettings,
   brokerProxyConnectTimeoutMs: number({
     default: 10_000,
     min: 1,
@@ -113,13 +148,18 @@ export const proxySettings = {
   maxHttpServerConnections: number({ default: 2048, doc: 'Connections over HTTP; 0: no limit.' }),
 
   // who the client is
+  authenticationEnabled: boolean({
+    default: false,
+    doc: 'Ask clients who they are; brokers are told, and decide what they may do.'
+  }),
+  ...providerSettings,
   anonymousUserRole: text({
     default: '',
-    doc: 'Role that brokers are told for clients, none of whom is asked who it is; empty: none is told.'
+    doc: 'Role that brokers are told for clients that do not say who they are; empty: with authenticationEnabled they are refused, without it none is told.'
   }),
   forwardAuthorizationCredentials: boolean({
     default: false,
-    doc: 'Hand credentials of clients on to brokers, who decide.'
+    doc: 'Hand credentials of clients on to brokers beside their role (authenticateOriginalAuthData).'
   }),
 
   clusterName: text({ default: '', doc: 'Name of the cluster, a label of metrics; empty: no label.' }),
@@ -131,9 +171,7 @@ export const proxySettings = {
   }),
 
   // what Strata does not have yet: only the value that switches it off
-  authenticationEnabled: boolean({ default: false, doc: 'Ask clients who they are. Not available yet: only false.' }),
-  authorizationEnabled: boolean({ default: false, doc: 'Check what a client may do. Not available yet: only false.' }),
-  tlsEnabledWithBroker: boolean({ default: false, doc: 'TLS to brokers. Not available yet: only false.' }),
+  authorizationEnabled: boolean({ default: false, doc: 'Check what a client may do: brokers do. Only false.' }),
   haProxyProtocolEnabled: boolean({ default: false, doc: 'The PROXY protocol. Not available yet: only false.' }),
   webSocketServiceEnabled: boolean({ default: false, doc: 'The WebSocket API. Not available yet: only false.' })
 } as const
@@ -142,9 +180,7 @@ export type ProxySettings = SettingsOf<typeof proxySettings>
 
 /** Switches that must stay off: a `true` is refused by name, never ignored. */
 const UNAVAILABLE_SWITCHES = [
-  'authenticationEnabled',
   'authorizationEnabled',
-  'tlsEnabledWithBroker',
   'haProxyProtocolEnabled',
   'webSocketServiceEnabled'
 ] as const satisfies readonly (keyof ProxySettings)[]

@@ -102,7 +102,10 @@ export class Session {
   #check(): void {
     const { clock, canRefresh } = this.#host
     if (this.#expiresAtMs === undefined || clock.wallMs() < this.#expiresAtMs) return
-    if (!canRefresh) this.#host.close('its credentials have expired')
+    const { own, roles, lasting } = this.#known
+    // a client cannot renew what its proxy said of itself, and comes back by way of one that has
+    if (lasting === own && roles.length > 1) this.#host.close('the credentials of its proxy have expired')
+    else if (!canRefresh) this.#host.close('its credentials have expired')
     else if (this.#isChallenged) this.#host.close('its credentials have expired, and it did not show others')
     else {
       this.#isChallenged = true

@@ -1,4 +1,4 @@
-import type { ClientTls } from '@strata/auth'
+import type { ClientTls, OwnCredentials } from '@strata/auth'
 import { reasonOf, type Clock } from '@strata/base'
 import { brokerError } from '../errors.ts'
 import { namespaceError } from '../namespace/errors.ts'
@@ -31,15 +31,15 @@ const TIMEOUT_MS = 30_000
  */
 export class HttpPeers implements RemoteTopics {
   readonly #clock: Clock
-  readonly #headers: Readonly<Record<string, string>>
+  readonly #own: OwnCredentials | undefined
   readonly #http: PeerHttp
   readonly #isTls: boolean
   readonly #ending = new AbortController()
 
-  /** `headers` say who asks. */
-  constructor(options: { clock: Clock; headers?: Readonly<Record<string, string>>; tls?: ClientTls | undefined }) {
+  /** `own` says who asks. */
+  constructor(options: { clock: Clock; own?: OwnCredentials | undefined; tls?: ClientTls | undefined }) {
     this.#clock = options.clock
-    this.#headers = options.headers ?? {}
+    this.#own = options.own
     this.#http = new PeerHttp(options.tls)
     this.#isTls = options.tls !== undefined
   }
@@ -52,9 +52,10 @@ export class HttpPeers implements RemoteTopics {
     })
     try {
       const hasBody = request.body !== undefined && request.body.length > 0
+      const headers = this.#own?.httpHeaders() ?? {}
       return await this.#http.call(`${httpUrlOf(broker, { isTls: this.#isTls })}${request.path}`, {
         method: request.method,
-        headers: hasBody ? { ...this.#headers, 'content-type': 'application/json' } : this.#headers,
+        headers: hasBody ? { ...headers, 'content-type': 'application/json' } : headers,
         body: hasBody ? request.body : undefined,
         signal: AbortSignal.any([late.signal, this.#ending.signal])
       })

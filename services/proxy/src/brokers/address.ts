@@ -2,6 +2,8 @@
 export interface HostPort {
   readonly host: string
   readonly port: number
+  /** That the certificate there must be of, where `host` is what a name was resolved to. */
+  readonly name?: string
 }
 
 /** A name of DNS has no more. */
@@ -21,7 +23,7 @@ export function textOf({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-const DEFAULT_PORTS = { pulsar: 6650, http: 8080 } as const
+const DEFAULT_PORTS = { pulsar: 6650, 'pulsar+ssl': 6651, http: 8080, https: 8443 } as const
 
 export type Scheme = keyof typeof DEFAULT_PORTS
 

@@ -37,8 +37,13 @@ export class BrokerDirectory {
 
   private constructor({ settings, clock }: DirectoryOptions) {
     this.#clock = clock
-    this.#fixed = fixedAddresses(settings, 'brokerServiceURL', 'pulsar')
-    this.#fixedWeb = fixedAddresses(settings, 'brokerWebServiceURL', 'http')
+    const isTls = settings.tlsEnabledWithBroker
+    this.#fixed = isTls
+      ? fixedAddresses(settings, 'brokerServiceURLTLS', 'pulsar+ssl')
+      : fixedAddresses(settings, 'brokerServiceURL', 'pulsar')
+    this.#fixedWeb = isTls
+      ? fixedAddresses(settings, 'brokerWebServiceURLTLS', 'https')
+      : fixedAddresses(settings, 'brokerWebServiceURL', 'http')
     this.#collect()
   }
 
@@ -47,12 +52,19 @@ export class BrokerDirectory {
     const directory = new BrokerDirectory(options)
     if (options.metadata === undefined) {
       if (directory.#fixed.length === 0 || directory.#fixedWeb.length === 0) {
-        refuse('set metadataStoreUrl, or both brokerServiceURL and brokerWebServiceURL: which brokers are there?')
+        const end = options.settings.tlsEnabledWithBroker ? 'TLS' : ''
+        refuse(
+          `set metadataStoreUrl, or both brokerServiceURL${end} and brokerWebServiceURL${end}: which brokers are there?`
+        )
       }
       return directory
     }
-    directory.#registered = await RegisteredBrokers.open(options.metadata, options.logger, () => {
-      directory.#collect()
+    directory.#registered = await RegisteredBrokers.open(options.metadata, {
+      logger: options.logger,
+      isTls: options.settings.tlsEnabledWithBroker,
+      onChange: () => {
+        directory.#collect()
+      }
     })
     directory.#collect()
     return directory
@@ -146,7 +158,7 @@ export class BrokerDirectory {
 
 function fixedAddresses(
   settings: ProxySettings,
-  key: 'brokerServiceURL' | 'brokerWebServiceURL',
+  key: 'brokerServiceURL' | 'brokerServiceURLTLS' | 'brokerWebServiceURL' | 'brokerWebServiceURLTLS',
   scheme: Scheme
 ): readonly HostPort[] {
   const url = settings[key].trim()

@@ -5,7 +5,7 @@ import { addressOfUrl, textOf, type HostPort, type Scheme } from './address.ts'
 
 /** What a broker says of itself, as far as a proxy needs it. */
 export interface RegisteredBroker {
-  /** For lookups; undefined: it has no address without TLS. */
+  /** For lookups; undefined: it has no address of the kind that is wanted, with TLS or without. */
   readonly binary: HostPort | undefined
   readonly web: HostPort | undefined
   /** Of every listener, as `host:port`. */
@@ -15,6 +15,29 @@ export interface RegisteredBroker {
 }
 
 const PREFIX = 'brokers/'
+
+/** A way to a broker: where its row says it, and how. */
+interface Way {
+  readonly field: 'brokerUrl' | 'brokerUrlTls' | 'httpUrl' | 'httpUrlTls'
+  readonly scheme: Scheme
+}
+
+const PLAIN: readonly [Way, Way] = [
+  { field: 'brokerUrl', scheme: 'pulsar' },
+  { field: 'httpUrl', scheme: 'http' }
+]
+const WITH_TLS: readonly [Way, Way] = [
+  { field: 'brokerUrlTls', scheme: 'pulsar+ssl' },
+  { field: 'httpUrlTls', scheme: 'https' }
+]
+
+interface RegisteredBrokersOptions {
+  readonly logger: Logger
+  /** The addresses with TLS count, and no others. */
+  readonly isTls: boolean
+  /** Called after `all` has changed. */
+  readonly onChange: () => void
+}
 
 const rowErrors = defineErrors({
   BROKER_ROW_UNREADABLE: {
@@ -35,23 +58,25 @@ const codec = rowCodec({
 export class RegisteredBrokers {
   readonly #logger: Logger
   readonly #onChange: () => void
+  readonly #isTls: boolean
   readonly #brokers = new Map<string, RegisteredBroker>()
   /** While the rows are read, also of those that were deleted: an older row must not undo a change. */
   #versions: Map<string, number> | undefined = new Map()
   #watch: Watch | undefined
 
-  private constructor(logger: Logger, onChange: () => void) {
+  private constructor({ logger, isTls, onChange }: RegisteredBrokersOptions) {
     this.#logger = logger
+    this.#isTls = isTls
     this.#onChange = onChange
   }
 
-  /** `onChange` is called after `all` has changed. @throws MetadataError */
-  static async open(store: MetadataStore, logger: Logger, onChange: () => void): Promise<RegisteredBrokers> {
-    const brokers = new RegisteredBrokers(logger, onChange)
+  /** @throws MetadataError */
+  static async open(store: MetadataStore, options: RegisteredBrokersOptions): Promise<RegisteredBrokers> {
+    const brokers = new RegisteredBrokers(options)
     try {
       brokers.#watch = await store.watch(PREFIX, events => {
         for (const event of events) brokers.#note(event)
-        onChange()
+        options.onChange()
       })
       let after: string | undefined
       do {
@@ -89,12 +114,13 @@ export class RegisteredBrokers {
   #decoded(key: string, value: Uint8Array): RegisteredBroker | undefined {
     try {
       const row = codec.decode(BrokerRowSchema, value, key)
+      const [binary, web] = this.#isTls ? WITH_TLS : PLAIN
       const listeners = [...(row.urls === undefined ? [] : [row.urls]), ...row.listeners]
       return {
-        binary: firstOf(listeners, 'brokerUrl', 'pulsar'),
-        web: firstOf(listeners, 'httpUrl', 'http'),
-        binaryNames: namesOf(listeners, 'brokerUrl', 'pulsar'),
-        webNames: namesOf(listeners, 'httpUrl', 'http'),
+        binary: firstOf(listeners, binary),
+        web: firstOf(listeners, web),
+        binaryNames: namesOf(listeners, binary),
+        webNames: namesOf(listeners, web),
         isDraining: row.draining
       }
     } catch (error) {
@@ -105,13 +131,11 @@ export class RegisteredBrokers {
   }
 }
 
-type UrlField = 'brokerUrl' | 'httpUrl'
-
-function firstOf(listeners: readonly ListenerRow[], field: UrlField, scheme: Scheme): HostPort | undefined {
+function firstOf(listeners: readonly ListenerRow[], { field, scheme }: Way): HostPort | undefined {
   return listeners.map(listener => addressOfUrl(listener[field], scheme)).find(address => address !== undefined)
 }
 
-function namesOf(listeners: readonly ListenerRow[], field: UrlField, scheme: Scheme): string[] {
+function namesOf(listeners: readonly ListenerRow[], { field, scheme }: Way): string[] {
   const addresses = listeners.map(listener => addressOfUrl(listener[field], scheme))
   return [...new Set(addresses.flatMap(address => (address === undefined ? [] : [textOf(address)])))]
 }

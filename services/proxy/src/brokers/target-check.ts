@@ -63,7 +63,7 @@ export class TargetCheck {
     if (this.#networks?.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4') === false) {
       deny(target, 'brokerProxyAllowedIPAddresses')
     }
-    return { host: ip, port }
+    return isIP(host) === 0 ? { host: ip, port, name: host } : { host: ip, port }
   }
 }
 

@@ -1,4 +1,5 @@
-import { connect, type Socket } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { reasonOf, type Clock } from '@strata/base'
 import {
   decodeCommand,
@@ -25,6 +26,8 @@ export interface BrokerSocketOptions {
   readonly address: HostPort
   /** CONNECT, a whole frame. */
   readonly connect: Buffer
+  /** Undefined: without TLS. */
+  readonly tls: ConnectionOptions | undefined
   readonly timeoutMs: number
   readonly clock: Clock
   /** Gives it up. */
@@ -58,7 +61,7 @@ class Handshake implements FrameHandler {
     this.#options = options
     this.#resolve = resolve
     this.#reject = reject
-    this.#socket = connect({ ...options.address, noDelay: true })
+    this.#socket = socketTo(options)
   }
 
   start(): void {
@@ -87,7 +90,7 @@ class Handshake implements FrameHandler {
         throw proxyErrors.create('BROKER_REFUSED', { serverError, message })
       }
       case 'authChallenge': {
-        const message = 'The broker asks for credentials, which the proxy does not have'
+        const message = 'The broker asks for other credentials, which the proxy does not have'
         throw proxyErrors.create('BROKER_REFUSED', { serverError: ServerError.AuthenticationError, message })
       }
       case 'ping':
@@ -137,6 +140,14 @@ class Handshake implements FrameHandler {
     this.#options.signal.removeEventListener('abort', this.#onAbort)
     this.#socket.off('error', this.#onError).off('close', this.#onClose).off('data', this.#onData)
   }
+}
+
+/** The certificate is checked for the name by which the broker is known, not for what it was resolved to. */
+function socketTo({ address: { host, port, name = host }, tls }: BrokerSocketOptions): Socket {
+  if (tls === undefined) return connect({ host, port, noDelay: true })
+  const socket = connectTls({ ...tls, host, port, ...(isIP(name) === 0 ? { servername: name } : {}) })
+  socket.setNoDelay(true)
+  return socket
 }
 
 /** A frame of its own, with its length in front, from what a decoder hands out. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { isAuthError, type ClientCertificate, type Identity } from '@strata/auth'
 import { reasonOf, type Logger } from '@strata/base'
 import {
   BaseCommand_Type,
@@ -27,6 +28,7 @@ const PROXY_PROTOCOL_VERSION = 10
 
 type State =
   | { readonly kind: 'start' }
+  | { readonly kind: 'authenticating' }
   | { readonly kind: 'lookups'; readonly session: LookupSession }
   | { readonly kind: 'connecting'; readonly abort: AbortController }
   | { readonly kind: 'piping'; readonly pipe: Pipe; readonly broker: string }
@@ -36,12 +38,13 @@ export interface ClientConnectionOptions {
   readonly socket: Socket
   readonly services: ProxyServices
   readonly connectionId: number
+  readonly certificate: ClientCertificate | undefined
   readonly onClosed: (connection: ClientConnection) => void
 }
 
 /**
- * One client's connection. What its CONNECT says decides: lookups are answered by way of a session, a
- * `proxy_to_broker_url` makes it a pipe to that broker.
+ * One client's connection. Who it is is asked first, where the proxy asks. Then what its CONNECT says decides: lookups are
+ * answered by way of a session, a `proxy_to_broker_url` makes it a pipe to that broker.
  *
  * Invariants
  *   C1  Nothing is connected to that `TargetCheck` does not allow.
@@ -58,11 +61,15 @@ export class ClientConnection implements FrameHandler, LookupClient {
   #heardMs: number
   #isPinged = false
   #isBusy = false
+  readonly #certificate: ClientCertificate | undefined
+  /** Of the client's credentials, in wall-clock time. */
+  #expiresAtMs = Infinity
   /** Behind CONNECT, for the broker. */
   #rest: Buffer = Buffer.alloc(0)
 
-  constructor({ socket, services, connectionId, onClosed }: ClientConnectionOptions) {
+  constructor({ socket, services, connectionId, certificate, onClosed }: ClientConnectionOptions) {
     this.#socket = socket
+    this.#certificate = certificate
     this.#services = services
     this.#onClosed = onClosed
     this.#heardMs = services.clock.nowMs()
@@ -80,6 +87,10 @@ export class ClientConnection implements FrameHandler, LookupClient {
 
   /** Called now and then. */
   tick(nowMs: number): void {
+    if (this.#services.clock.wallMs() >= this.#expiresAtMs) {
+      this.close('its credentials have expired')
+      return
+    }
     const state = this.#state
     if (state.kind === 'piping') state.pipe.tick(nowMs)
     if (state.kind === 'lookups') state.session.tick(nowMs)
@@ -144,7 +155,8 @@ export class ClientConnection implements FrameHandler, LookupClient {
     this.#isPinged = false
     try {
       const bytes = this.#decoder.push(chunk, this)
-      if (this.#state.kind === 'connecting') this.#rest = chunk.subarray(bytes)
+      const { kind } = this.#state
+      if (kind === 'authenticating' || kind === 'connecting') this.#rest = chunk.subarray(bytes)
     } catch (error) {
       this.close(reasonOf(error))
     }
@@ -171,15 +183,64 @@ export class ClientConnection implements FrameHandler, LookupClient {
   }
 
   #onConnect(connect: CommandBody<'connect'>): void {
-    const services = this.#services
-    const fields = { clientVersion: connect.clientVersion.slice(0, 256), protocolVersion: connect.protocolVersion }
+    const { authenticator } = this.#services
     if (connect.protocolVersion < PROXY_PROTOCOL_VERSION) {
       this.close('the client is too old to come by way of a proxy')
     } else if (connect.proxyVersion !== '') {
       this.#refuse(ServerError.NotAllowedError, 'Must not provide proxyVersion')
-    } else if (connect.proxyToBrokerUrl === '') {
-      const session = new LookupSession({ services, connect: brokerConnect(connect, services), client: this })
-      this.#state = { kind: 'lookups', session }
+    } else if (authenticator === undefined) this.#admit(connect, undefined)
+    else {
+      this.#state = { kind: 'authenticating' }
+      this.#decoder.hold()
+      this.#socket.pause()
+      const { authMethodName: method, authData: data } = connect
+      authenticator.authenticate({ method, data, certificate: this.#certificate }).then(
+        identity => this.#onKnown(connect, identity),
+        (error: unknown) => this.#onUnknown(error)
+      )
+    }
+  }
+
+  #onKnown(connect: CommandBody<'connect'>, identity: Identity): void {
+    if (this.#state.kind !== 'authenticating') return
+    // brokers that see the credentials themselves ask for fresh ones
+    const { forwardAuthorizationCredentials: isAskedByBrokers } = this.#services.settings
+    if (!isAskedByBrokers) this.#expiresAtMs = identity.expiresAtMs ?? Infinity
+    const rest = this.#rest
+    this.#rest = Buffer.alloc(0)
+    try {
+      this.#admit(connect, identity)
+    } catch (error) {
+      this.close(reasonOf(error))
+      return
+    }
+    if (this.#isConnecting) this.#rest = rest
+    else {
+      this.#socket.resume()
+      if (rest.length > 0) this.#onData(rest)
+    }
+  }
+
+  /** What was wrong is for the log alone. */
+  #onUnknown(error: unknown): void {
+    if (this.#state.kind !== 'authenticating') return
+    this.#logger.info({ event: 'session.refused', reason: reasonOf(error) }, 'a client was not believed')
+    if (isAuthError(error, 'ISSUER_UNREACHABLE')) {
+      this.#refuse(ServerError.ServiceNotReady, 'Credentials cannot be checked at this moment')
+    } else this.#refuse(ServerError.AuthenticationError, 'Failed to authenticate')
+  }
+
+  get #isConnecting(): boolean {
+    return this.#state.kind === 'connecting'
+  }
+
+  /** @throws AuthError AUTH_SETTING_INVALID: the proxy's own credentials cannot be read any more */
+  #admit(connect: CommandBody<'connect'>, identity: Identity | undefined): void {
+    const services = this.#services
+    const fields = { clientVersion: connect.clientVersion.slice(0, 256), protocolVersion: connect.protocolVersion }
+    const toBroker = (): Buffer => brokerConnect(connect, identity, services)
+    if (connect.proxyToBrokerUrl === '') {
+      this.#state = { kind: 'lookups', session: new LookupSession({ services, connect: toBroker, client: this }) }
       this.send(connectedFrame(connect, services.version))
       this.#logger.info({ event: 'connection.opened', ...fields }, 'a client connected')
     } else {
@@ -187,7 +248,7 @@ export class ClientConnection implements FrameHandler, LookupClient {
       this.#state = { kind: 'connecting', abort }
       this.#decoder.hold()
       this.#socket.pause()
-      void this.#connectTo(connect.proxyToBrokerUrl, brokerConnect(connect, services), abort.signal)
+      void this.#connectTo(connect.proxyToBrokerUrl, toBroker(), abort.signal)
       this.#logger.info(
         { event: 'connection.opened', ...fields, to: connect.proxyToBrokerUrl.slice(0, 256) },
         'a client connected'
@@ -201,7 +262,8 @@ export class ClientConnection implements FrameHandler, LookupClient {
       const address = await this.#services.targets.resolve(target)
       const { clock, settings } = this.#services
       const timeoutMs = settings.brokerProxyConnectTimeoutMs
-      const broker = await openBrokerSocket({ address, connect, timeoutMs, clock, signal })
+      const tls = this.#services.brokerTls?.options
+      const broker = await openBrokerSocket({ address, connect, tls, timeoutMs, clock, signal })
       this.#pipeTo(broker, target, textOf(address))
     } catch (error) {
       this.#onConnectFailed(error)

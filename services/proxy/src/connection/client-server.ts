@@ -1,4 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import { certificateOf, type ClientCertificate, type ServerTls } from '@strata/auth'
 import { every } from '@strata/base'
 import { encodeCommand, ServerError } from '@strata/wire'
 import { ClientConnection } from './client-connection.ts'
@@ -14,16 +16,13 @@ export class ClientServer {
   readonly #services: ProxyServices
   readonly #connections = new Set<ClientConnection>()
   readonly #countByIp = new Map<string, number>()
-  readonly #server: Server
+  readonly #servers: Server[] = []
   #nextConnectionId = 1
   #stopTicks: () => void = () => undefined
   #stopWatching: () => void = () => undefined
 
   constructor(services: ProxyServices) {
     this.#services = services
-    this.#server = createServer({ noDelay: true, allowHalfOpen: false }, socket => {
-      this.#accept(socket)
-    })
   }
 
   get connectionCount(): number {
@@ -31,8 +30,8 @@ export class ClientServer {
   }
 
   /** Resolves with the port. @throws the error of the system call: EADDRINUSE, EACCES, EADDRNOTAVAIL */
-  async listen(address: { host: string; port: number }): Promise<number> {
-    const server = this.#server
+  async listen(address: { host: string; port: number }, tls?: ServerTls): Promise<number> {
+    const server = tls === undefined ? this.#plainServer() : this.#tlsServer(tls)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen({ ...address, backlog: BACKLOG }, () => {
@@ -40,10 +39,16 @@ export class ClientServer {
         resolve()
       })
     })
-    const { clock, directory, logger } = this.#services
     server.on('error', error => {
-      logger.warn({ event: 'server.failed', reason: error.message }, 'accepting a client failed')
+      this.#services.logger.warn({ event: 'server.failed', reason: error.message }, 'accepting a client failed')
     })
+    this.#servers.push(server)
+    return (server.address() as AddressInfo).port
+  }
+
+  /** From now on silence is noticed, and brokers that leave. */
+  start(): void {
+    const { clock, directory, logger } = this.#services
     this.#stopTicks = every(clock, TICK_MS, () => {
       const nowMs = clock.nowMs()
       for (const connection of this.#connections) connection.tick(nowMs)
@@ -52,12 +57,11 @@ export class ClientServer {
       logger.info({ event: 'broker.gone', broker: name }, 'a broker left the cluster')
       for (const connection of [...this.#connections]) connection.onBrokerGone(name)
     })
-    return (server.address() as AddressInfo).port
   }
 
   /** No new clients. Those that are there stay. */
   stopListening(): void {
-    this.#server.close()
+    for (const server of this.#servers) server.close()
   }
 
   /** What was written to the clients goes out first. */
@@ -67,7 +71,26 @@ export class ClientServer {
     for (const connection of [...this.#connections]) connection.close(reason)
   }
 
-  #accept(socket: Socket): void {
+  #plainServer(): Server {
+    return createServer({ noDelay: true, allowHalfOpen: false }, socket => {
+      this.#accept(socket, undefined)
+    })
+  }
+
+  #tlsServer(tls: ServerTls): Server {
+    const { logger } = this.#services
+    const server = createTlsServer({ ...tls.options, noDelay: true }, socket => {
+      if (tls.admits(socket)) this.#accept(socket, certificateOf(socket))
+      else {
+        logger.info({ event: 'tls.refused', client: socket.remoteAddress }, 'a certificate is of nobody trusted')
+        socket.destroy()
+      }
+    })
+    tls.keep(server)
+    return server
+  }
+
+  #accept(socket: Socket, certificate: ClientCertificate | undefined): void {
     const { counts } = this.#services.metrics
     const ip = socket.remoteAddress ?? ''
     const refusal = this.#refusalOf(ip)
@@ -82,6 +105,7 @@ export class ClientServer {
       socket,
       services: this.#services,
       connectionId: this.#nextConnectionId++,
+      certificate,
       onClosed: closed => {
         this.#forget(closed, ip)
       }

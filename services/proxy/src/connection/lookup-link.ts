@@ -51,6 +51,7 @@ export class LookupLink implements FrameHandler {
     openBrokerSocket({
       address,
       connect,
+      tls: services.brokerTls?.options,
       timeoutMs: services.settings.brokerProxyConnectTimeoutMs,
       clock: services.clock,
       signal: this.#abort.signal

@@ -57,7 +57,7 @@ const TOO_MANY = 'Too many concurrent lookup and partitionsMetadata requests'
  */
 export class LookupSession implements LinkHandler {
   readonly #services: ProxyServices
-  readonly #connect: Buffer
+  readonly #connect: () => Buffer
   readonly #client: LookupClient
   readonly #pending = new Map<bigint, Pending>()
   readonly #links = new Map<string, LookupLink>()
@@ -67,8 +67,8 @@ export class LookupSession implements LinkHandler {
   #isBusy = false
   #isClosed = false
 
-  /** @param options.connect CONNECT for brokers, a whole frame. */
-  constructor(options: { services: ProxyServices; connect: Buffer; client: LookupClient }) {
+  /** @param options.connect CONNECT for brokers, a whole frame, with what counts at that moment. */
+  constructor(options: { services: ProxyServices; connect: () => Buffer; client: LookupClient }) {
     this.#services = options.services
     this.#connect = options.connect
     this.#client = options.client
@@ -181,10 +181,12 @@ export class LookupSession implements LinkHandler {
 
   /** False: the answer passes as it is. */
   #onLookupAnswer(pending: Pending, answer: CommandBody<'lookupTopicResponse'>): boolean {
-    const { response, brokerServiceUrl: url, requestId } = answer
+    const { response, requestId } = answer
+    const isTls = this.#services.brokerTls !== undefined
+    const url = isTls ? answer.brokerServiceUrlTls : answer.brokerServiceUrl
     if (response === CommandLookupTopicResponse_LookupType.Failed) return false
-    const address = addressOfUrl(url, 'pulsar')
-    if (address === undefined) this.#fail(pending, 'The broker has no address without TLS')
+    const address = addressOfUrl(url, isTls ? 'pulsar+ssl' : 'pulsar')
+    if (address === undefined) this.#fail(pending, `The broker has no address ${isTls ? 'with' : 'without'} TLS`)
     else if (response === CommandLookupTopicResponse_LookupType.Redirect) this.#redirect(pending, address, answer)
     else {
       this.#settle(pending)
@@ -239,7 +241,7 @@ export class LookupSession implements LinkHandler {
     const name = textOf(address)
     const known = this.#links.get(name)
     if (known !== undefined) return known
-    const link = new LookupLink({ services: this.#services, address, connect: this.#connect, handler: this })
+    const link = new LookupLink({ services: this.#services, address, connect: this.#connect(), handler: this })
     this.#links.set(name, link)
     return link
   }

@@ -1,3 +1,4 @@
+import type { Authenticator, ClientTls, OwnCredentials, ServerTls } from '@strata/auth'
 import type { Clock, Logger } from '@strata/base'
 import type { BrokerDirectory } from '../brokers/broker-directory.ts'
 import type { TargetCheck } from '../brokers/target-check.ts'
@@ -12,6 +13,14 @@ export interface ProxyServices {
   readonly directory: BrokerDirectory
   readonly targets: TargetCheck
   readonly metrics: ProxyMetrics
+  /** Undefined: nobody is asked who they are. */
+  readonly authenticator: Authenticator | undefined
+  /** What the proxy says of itself to brokers. */
+  readonly own: OwnCredentials | undefined
+  /** Of its own ports; undefined: none is with TLS. */
+  readonly tls: ServerTls | undefined
+  /** Undefined: brokers are connected to without it. */
+  readonly brokerTls: ClientTls | undefined
   /** Of this program, for brokers and clients. */
   readonly version: string
 }

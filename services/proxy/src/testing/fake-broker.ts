@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import {
   decodeCommand,
   encodeCommand,
@@ -43,14 +44,15 @@ export class FakeBroker {
   readonly #server: Server
   #waiting: (() => void)[] = []
 
-  private constructor() {
-    this.#server = createServer({ noDelay: true }, socket => {
+  private constructor(tls: TlsOptions | undefined) {
+    const accept = (socket: Socket): void => {
       this.#accept(socket)
-    })
+    }
+    this.#server = tls === undefined ? createServer({ noDelay: true }, accept) : createTlsServer(tls, accept)
   }
 
-  static async start(port = 0): Promise<FakeBroker> {
-    const broker = new FakeBroker()
+  static async start(port = 0, tls?: TlsOptions): Promise<FakeBroker> {
+    const broker = new FakeBroker(tls)
     broker.#server.listen(port, '127.0.0.1')
     await once(broker.#server, 'listening')
     broker.port = (broker.#server.address() as AddressInfo).port

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import {
   decodeCommand,
   encodeCommand,
@@ -39,8 +40,13 @@ export class RawClient {
     })
   }
 
-  static async open(url: string): Promise<RawClient> {
+  static async open(url: string, tls?: ConnectionOptions): Promise<RawClient> {
     const { hostname: host, port } = new URL(url)
+    if (tls !== undefined) {
+      const secure = connectTls({ servername: 'localhost', ...tls, host, port: Number(port) })
+      await once(secure, 'secureConnect')
+      return new RawClient(secure)
+    }
     const socket = connect({ host, port: Number(port), noDelay: true })
     await once(socket, 'connect')
     return new RawClient(socket)

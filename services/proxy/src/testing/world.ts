@@ -1,5 +1,6 @@
-import { silentLogger, systemClock, type Clock } from '@strata/base'
+import { silentLogger, systemClock, type Clock, type Logger } from '@strata/base'
 import { MemoryMetadataStore, rowCodec } from '@strata/metadata'
+import type { ConnectionOptions, TlsOptions } from 'node:tls'
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { BrokerRowSchema } from '../generated/broker_pb.ts'
 import { openProxy, type Proxy } from '../proxy.ts'
@@ -24,6 +25,7 @@ export function settingsOf(changes: Partial<ProxySettings> = {}): ProxySettings 
 /** A proxy, the store where brokers register, and whatever else a test opened: closed together. */
 export class ProxyWorld {
   readonly metadata = new MemoryMetadataStore()
+  logger: Logger = silentLogger
   readonly #opened: (() => Promise<unknown>)[] = []
   #proxy: Proxy | undefined
 
@@ -34,20 +36,22 @@ export class ProxyWorld {
 
   async start(changes: Partial<ProxySettings> = {}, clock: Clock = systemClock): Promise<void> {
     const settings = settingsOf(changes)
-    const metadata = settings.brokerServiceURL === '' ? this.metadata : undefined
-    const proxy = await openProxy({ settings, metadata, clock, logger: silentLogger, version: '0' })
+    const metadata = settings.brokerServiceURL === '' && settings.brokerServiceURLTLS === '' ? this.metadata : undefined
+    const proxy = await openProxy({ settings, metadata, clock, logger: this.logger, version: '0' })
     this.#proxy = proxy
     this.#opened.push(() => proxy.close())
   }
 
-  async broker(): Promise<FakeBroker> {
-    const broker = await FakeBroker.start()
+  async broker(tls?: TlsOptions): Promise<FakeBroker> {
+    const broker = await FakeBroker.start(0, tls)
     this.#opened.push(() => broker.stop())
     return broker
   }
 
-  async client(): Promise<RawClient> {
-    const client = await RawClient.open(this.proxy.serviceUrl)
+  /** With `tls`, by the proxy's port for it. */
+  async client(tls?: ConnectionOptions): Promise<RawClient> {
+    const { serviceUrl, serviceUrlTls = '' } = this.proxy
+    const client = await RawClient.open(tls === undefined ? serviceUrl : serviceUrlTls, tls)
     this.#opened.push(() => Promise.resolve(client.destroy()))
     return client
   }

@@ -15,14 +15,25 @@ const HOP_BY_HOP = new Set([
 
 /** Said by the proxy itself; of these, brokers believe the principal, so that only a proxy may tell it. */
 const REPLACED = new Set(['x-original-principal', 'x-forwarded-for', 'content-length'])
+/** The proxy says who it is itself, in place of what the client said to it. */
+const CREDENTIALS = new Set(['authorization', 'x-pulsar-auth-method-name'])
 
 const BODILESS: readonly string[] = ['GET', 'HEAD']
 
 type Headers = Record<string, string | string[]>
 
-/** For the broker: the client's, and who it is as far as the proxy knows. @param principal empty: not known */
-export function requestHeaders(request: IncomingMessage, body: Buffer, principal: string): Headers {
-  const headers = passedOn(request, name => REPLACED.has(name))
+/**
+ * For the broker: the client's, and who it is as far as the proxy knows.
+ * @param from.principal empty: not known. @param from.own what the proxy says of itself; undefined: the client's word passes
+ */
+export function requestHeaders(
+  request: IncomingMessage,
+  body: Buffer,
+  from: { principal: string; own: Readonly<Record<string, string>> | undefined }
+): Headers {
+  const { principal, own } = from
+  const isDropped = (name: string): boolean => REPLACED.has(name) || (own !== undefined && CREDENTIALS.has(name))
+  const headers = { ...passedOn(request, isDropped), ...own }
   if (body.length > 0 || !BODILESS.includes(request.method ?? '')) headers['Content-Length'] = String(body.length)
   const before = request.headers['x-forwarded-for'] ?? []
   headers['X-Forwarded-For'] = [...[before].flat(), request.socket.remoteAddress ?? ''].join(', ')

@@ -1,5 +1,16 @@
-import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  Agent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+  type ServerResponse
+} from 'node:http'
+import { Agent as TlsAgent, request as httpsRequest } from 'node:https'
+import { isIP } from 'node:net'
 import { pipeline } from 'node:stream/promises'
+import { TLSSocket } from 'node:tls'
+import { certificateOf, isAuthError } from '@strata/auth'
 import { reasonOf } from '@strata/base'
 import { textOf, type HostPort } from '../brokers/address.ts'
 import type { ProxyServices } from '../connection/services.ts'
@@ -21,6 +32,7 @@ const REDIRECTS: readonly number[] = [307, 308]
 export class HttpForwarder {
   readonly #services: ProxyServices
   readonly #agent = new Agent({ keepAlive: true, maxSockets: SOCKETS_PER_BROKER_MAX })
+  readonly #tlsAgent = new TlsAgent({ keepAlive: true, maxSockets: SOCKETS_PER_BROKER_MAX })
   #pending = 0
 
   constructor(services: ProxyServices) {
@@ -41,9 +53,10 @@ export class HttpForwarder {
     this.#pending++
     metrics.counts.httpRequests++
     try {
+      const principal = await this.#principalOf(request)
       const body = await readBody(request, settings.httpInputMaxReplayBufferSize)
       if (body === undefined) answerJson(response, 413, 'The body is larger than httpInputMaxReplayBufferSize')
-      else await this.#pass(request, response, body)
+      else await this.#pass({ request, response, body, principal })
     } catch (error) {
       metrics.counts.httpFailures++
       logger.warn(
@@ -60,11 +73,26 @@ export class HttpForwarder {
   /** Of connections to brokers that nobody uses. */
   close(): void {
     this.#agent.destroy()
+    this.#tlsAgent.destroy()
   }
 
-  async #pass(request: IncomingMessage, response: ServerResponse, body: Buffer): Promise<void> {
+  /** Empty: nobody, and the proxy does not ask. @throws AuthError CREDENTIALS_MISSING, CREDENTIALS_REFUSED, ISSUER_UNREACHABLE */
+  async #principalOf({ headers, socket }: IncomingMessage): Promise<string> {
+    const { authenticator, settings } = this.#services
+    if (authenticator === undefined) return settings.anonymousUserRole
+    const named = headers['x-pulsar-auth-method-name']
+    const identity = await authenticator.authenticateHttp({
+      authorization: headers.authorization,
+      method: typeof named === 'string' ? named : undefined,
+      certificate: socket instanceof TLSSocket ? certificateOf(socket) : undefined
+    })
+    return identity.role
+  }
+
+  async #pass(asking: Asking): Promise<void> {
+    const { request, response } = asking
     let path = request.url ?? '/'
-    let answer = await this.#askSome(request, response, path, body)
+    let answer = await this.#askSome(asking, path)
     for (let redirects = 0; REDIRECTS.includes(answer.statusCode ?? 0); redirects++) {
       const { location } = answer.headers
       answer.resume()
@@ -73,7 +101,7 @@ export class HttpForwarder {
       }
       const next = await this.#follow(location)
       path = next.path
-      answer = await this.#ask(request, response, { address: next.address, path, body })
+      answer = await this.#ask(asking, next)
     }
     response.writeHead(answer.statusCode ?? 502, answer.statusMessage, answerHeaders(answer))
     await pipeline(answer, response)
@@ -81,41 +109,44 @@ export class HttpForwarder {
 
   /** @throws TARGET_DENIED */
   async #follow(location: string): Promise<{ address: HostPort; path: string }> {
-    const match = /^http:\/\/([^/?#]+)([^#]*)$/.exec(location)
+    const [pattern, port] =
+      this.#services.brokerTls === undefined
+        ? [/^http:\/\/([^/?#]+)([^#]*)$/, 80]
+        : [/^https:\/\/([^/?#]+)([^#]*)$/, 443]
+    const match = pattern.exec(location)
     const [, authority = '', rest = ''] = match ?? []
-    const target = authority.includes(':') || authority === '' ? authority : `${authority}:80`
+    const target = authority.includes(':') || authority === '' ? authority : `${authority}:${port}`
     const address = await this.#services.targets.resolveWeb(target)
     return { address, path: rest.startsWith('/') ? rest : `/${rest}` }
   }
 
   /** Asks another broker while none was reached. @throws NO_BROKER, BROKER_UNREACHABLE */
-  async #askSome(
-    request: IncomingMessage,
-    response: ServerResponse,
-    path: string,
-    body: Buffer
-  ): Promise<IncomingMessage> {
+  async #askSome(asking: Asking, path: string): Promise<IncomingMessage> {
     for (let tries = 1; ; tries++) {
       const address = this.#services.directory.nextWeb()
       if (address === undefined) throw proxyErrors.create('NO_BROKER')
       try {
-        return await this.#ask(request, response, { address, path, body })
+        return await this.#ask(asking, { address, path })
       } catch (error) {
         if (tries === TRIES_MAX || !wasNotReached(error)) throw error
       }
     }
   }
 
-  #ask(
-    request: IncomingMessage,
-    response: ServerResponse,
-    to: { address: HostPort; path: string; body: Buffer }
-  ): Promise<IncomingMessage> {
-    const { settings, clock } = this.#services
-    const { address, path, body } = to
+  #requestTo({ host, port, name = host }: HostPort, options: RequestOptions): ClientRequest {
+    const { brokerTls } = this.#services
+    if (brokerTls === undefined) return httpRequest({ ...options, host, port, agent: this.#agent })
+    const servername = isIP(name) === 0 ? { servername: name } : {}
+    return httpsRequest({ ...options, ...brokerTls.options, ...servername, host, port, agent: this.#tlsAgent })
+  }
+
+  #ask(asking: Asking, to: { address: HostPort; path: string }): Promise<IncomingMessage> {
+    const { settings, clock, own } = this.#services
+    const { request, response, body, principal } = asking
+    const { address, path } = to
     return new Promise((resolve, reject) => {
-      const headers = requestHeaders(request, body, settings.anonymousUserRole)
-      const asked = httpRequest({ ...address, path, method: request.method ?? 'GET', headers, agent: this.#agent })
+      const headers = requestHeaders(request, body, { principal, own: own?.httpHeaders() })
+      const asked = this.#requestTo(address, { path, method: request.method ?? 'GET', headers })
       const onGone = (): void => {
         asked.destroy(new Error('the client is gone'))
       }
@@ -132,12 +163,21 @@ export class HttpForwarder {
       asked.once('response', resolve)
       asked.on('error', (error: NodeJS.ErrnoException) => {
         // a connection that the broker closed while it was idle: nothing of the request was looked at
-        if (asked.reusedSocket && error.code === 'ECONNRESET') resolve(this.#ask(request, response, to))
+        if (asked.reusedSocket && error.code === 'ECONNRESET') resolve(this.#ask(asking, to))
         else reject(error)
       })
       asked.end(body)
     })
   }
+}
+
+/** A client's request on its way to brokers. */
+interface Asking {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly body: Buffer
+  /** Who the client is; empty: not known. */
+  readonly principal: string
 }
 
 /** No byte of the request got to a broker. */
@@ -148,6 +188,10 @@ function wasNotReached(error: unknown): boolean {
 
 /** Status and reason; nothing of it tells who brokers are. */
 function refusalOf(error: unknown): [number, string] {
+  if (isAuthError(error, 'CREDENTIALS_MISSING') || isAuthError(error, 'CREDENTIALS_REFUSED')) {
+    return [401, 'Authentication required']
+  }
+  if (isAuthError(error)) return [503, 'Credentials cannot be checked at this moment']
   if (proxyErrors.is(error, 'NO_BROKER')) return [503, 'No active broker is available']
   if (proxyErrors.is(error, 'TARGET_DENIED')) return [502, 'A broker redirected to what is no broker']
   if (proxyErrors.is(error, 'BROKER_UNREACHABLE')) return [504, 'The broker did not answer in time']

@@ -1,6 +1,9 @@
 import { statSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { ServerTls } from '@strata/auth'
 import type { ProxyServices } from '../connection/services.ts'
 import { PROMETHEUS_TYPE } from '../metrics.ts'
 import { HttpForwarder } from './http-forwarder.ts'
@@ -13,17 +16,12 @@ const PASSED_ON = /^\/(admin|lookup)([/?]|$)/
 export class WebServer {
   readonly #services: ProxyServices
   readonly #forwarder: HttpForwarder
-  readonly #server: Server
+  readonly #servers: (Server | TlsServer)[] = []
   #isStopping = false
 
   constructor(services: ProxyServices) {
     this.#services = services
     this.#forwarder = new HttpForwarder(services)
-    const { httpMaxRequestHeaderSize: maxHeaderSize, maxHttpServerConnections } = services.settings
-    this.#server = createServer({ maxHeaderSize }, (request, response) => {
-      void this.#handle(request, response)
-    })
-    if (maxHttpServerConnections > 0) this.#server.maxConnections = maxHttpServerConnections
   }
 
   get pendingCount(): number {
@@ -31,8 +29,8 @@ export class WebServer {
   }
 
   /** Resolves with the port. @throws the error of the system call: EADDRINUSE, EACCES, EADDRNOTAVAIL */
-  async listen(address: { host: string; port: number }): Promise<number> {
-    const server = this.#server
+  async listen(address: { host: string; port: number }, tls?: ServerTls): Promise<number> {
+    const server = this.#createServer(tls)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(address, () => {
@@ -40,6 +38,7 @@ export class WebServer {
         resolve()
       })
     })
+    this.#servers.push(server)
     return (server.address() as AddressInfo).port
   }
 
@@ -50,13 +49,32 @@ export class WebServer {
 
   /** Cuts what is open. */
   async close(): Promise<void> {
-    if (this.#server.listening) {
+    for (const server of this.#servers) {
       await new Promise<void>(resolve => {
-        this.#server.close(() => resolve())
-        this.#server.closeAllConnections()
+        server.close(() => resolve())
+        server.closeAllConnections()
       })
     }
     this.#forwarder.close()
+  }
+
+  #createServer(tls: ServerTls | undefined): Server | TlsServer {
+    const { httpMaxRequestHeaderSize: maxHeaderSize, maxHttpServerConnections } = this.#services.settings
+    const onRequest: RequestListener = (request, response) => {
+      void this.#handle(request, response)
+    }
+    const server =
+      tls === undefined
+        ? createServer({ maxHeaderSize }, onRequest)
+        : createTlsServer({ ...tls.options, maxHeaderSize }, onRequest)
+    if (tls !== undefined) {
+      server.on('secureConnection', (socket: TLSSocket) => {
+        if (!tls.admits(socket)) socket.destroy()
+      })
+      tls.keep(server as TlsServer)
+    }
+    if (maxHttpServerConnections > 0) server.maxConnections = maxHttpServerConnections
+    return server
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
