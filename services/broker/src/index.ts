@@ -1,3 +1,4 @@
+export { readAuditLog, type AuditRecord } from './admin/audit/audit-log.ts'
 export { describeAdminApi } from './admin/routes/index.ts'
 export {
   initializeCluster,

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { CommandFailure, EXIT, explain, isCoded } from './failure.ts'
+import { shownTitle } from './process-title.ts'
 import { VERSION } from './version.ts'
 
 type AddCommand = (program: Command) => void
@@ -27,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   policies: async () => (await import('./commands/policies.ts')).addPolicies,
   bookies: async () => (await import('./commands/bookies.ts')).addBookies,
   ledgers: async () => (await import('./commands/ledgers.ts')).addLedgers,
+  audit: async () => (await import('./commands/audit.ts')).addAudit,
   fsck: async () => (await import('./commands/fsck.ts')).addFsck,
   metadata: async () => (await import('./commands/metadata.ts')).addMetadata,
   'rolling-restart': async () => (await import('./commands/rolling-restart.ts')).addRollingRestart,
@@ -44,6 +46,8 @@ const CONFIG_CODES = new Set(['BAD_SETTING', 'BAD_CONFIG_FILE'])
 
 /** Runs one command line and returns its exit code. Errors are one clear line each on standard error. */
 export async function main(argv: readonly string[]): Promise<number> {
+  const title = shownTitle(argv)
+  if (title !== undefined) process.title = title
   // whoever reads our output may have seen enough, as `head` does
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed)

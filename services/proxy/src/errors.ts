@@ -4,6 +4,7 @@ export const proxyErrors = defineErrors({
   TARGET_DENIED: { retryable: false, summary: 'a client asked to be connected to what is no broker of the cluster' },
   NO_BROKER: { retryable: true, summary: 'the proxy knows of no broker that lives' },
   BROKER_UNREACHABLE: { retryable: true, summary: 'the proxy could not connect to a broker' },
+  LOGINS_FAILED: { retryable: true, summary: 'too many logins from an address of a client failed' },
   BROKER_REFUSED: { retryable: true, summary: 'a broker refused the connection of the proxy' },
   PROXY_PORT_TAKEN: { retryable: false, summary: 'another program listens on a port of the proxy' },
   PROXY_ADDRESS_REFUSED: { retryable: false, summary: 'the system does not let the proxy listen on an address' }

@@ -1,4 +1,4 @@
-import { Authenticator, ClientTls, ownCredentials, ServerTls } from '@strata/auth'
+import { Authenticator, ClientTls, LoginLimit, ownCredentials, ServerTls } from '@strata/auth'
 import { every, type Clock, type Logger } from '@strata/base'
 import type { MetadataStore } from '@strata/metadata'
 import { BrokerDirectory } from './brokers/broker-directory.ts'
@@ -57,6 +57,7 @@ async function openServices(options: ProxyOptions, opened: (() => void)[]): Prom
   const brokerTls = settings.tlsEnabledWithBroker ? await ClientTls.open(settings, doors) : undefined
   opened.push(() => brokerTls?.close())
   const authenticator = settings.authenticationEnabled ? await Authenticator.open(settings, clock) : undefined
+  const logins = new LoginLimit({ clock, perMinute: () => settings.strataLoginFailuresPerMinute })
   const own = ownCredentials(settings)
   const directory = await BrokerDirectory.open({ settings, metadata, clock, logger })
   opened.push(() => directory.close())
@@ -64,7 +65,7 @@ async function openServices(options: ProxyOptions, opened: (() => void)[]): Prom
   const metrics = new ProxyMetrics(settings.clusterName)
   opened.push(() => metrics.close())
   const parts = { settings, ...doors, directory, targets, metrics }
-  return { ...parts, authenticator, own, tls, brokerTls, version: `Strata ${version}` }
+  return { ...parts, authenticator, logins, own, tls, brokerTls, version: `Strata ${version}` }
 }
 
 async function serve(services: ProxyServices, opened: readonly (() => void)[]): Promise<Proxy> {

@@ -116,6 +116,10 @@ export const proxySettings = {
     default: 0,
     doc: 'Connections of clients from one address; 0: no limit.'
   }),
+  strataLoginFailuresPerMinute: number({
+    default: 60,
+    doc: 'Logins from one address (of IPv6: one network of 64 bits) that may fail in a minute; then it has to wait. 0: no limit.'
+  }),
   maxConcurrentLookupRequests: number({
     default: 50_000,
     min: 1,

@@ -108,6 +108,19 @@ export function propertiesBody(request: AdminRequest): Record<string, string> {
   return propertiesOf(objectBody(request))
 }
 
+/** Of all keys and values together. */
+const PROPERTIES_CHARS_MAX = 64 * 1024
+
+/** @throws RestError 412 */
+export function requireBounded(properties: Readonly<Record<string, string>>): void {
+  let chars = 0
+  for (const [key, value] of Object.entries(properties)) chars += key.length + value.length
+  if (chars > PROPERTIES_CHARS_MAX) {
+    refuse(412, `Properties are ${chars} characters long, the limit is ${PROPERTIES_CHARS_MAX}`)
+  }
+}
+
+/** @throws PlainAnswer 400; RestError 412 */
 export function propertiesOf(value: unknown): Record<string, string> {
   if (value === undefined || value === null) return {}
   if (!isObject(value)) return unreadable('Properties must be a map of texts')
@@ -116,6 +129,7 @@ export function propertiesOf(value: unknown): Record<string, string> {
     if (typeof text !== 'string') unreadable('Properties must be a map of texts')
     properties[key] = text
   }
+  requireBounded(properties)
   return properties
 }
 

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert'
 import { once } from 'node:events'
+import type { ServerOptions } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { certificateOf, type Permission, type ServerTls } from '@strata/auth'
@@ -9,16 +10,21 @@ import { reasonOf, type Clock, type Logger } from '@strata/base'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { SERVER_VERSION, type Broker } from '../broker.ts'
 import { credentialsOf, requireRoute, rolesOfRequest } from '../auth/http-gate.ts'
+import type { BrokerSettings } from '../config/settings.ts'
+import { AuditTrail } from './audit/audit-trail.ts'
 import type { AdminBackend } from './backend.ts'
-import { json, noSuchPath, PlainAnswer, type AdminReply, type AdminRequest, type Operation } from './operation.ts'
+import { json, noSuchPath, PlainAnswer, type AdminReply, type AdminRequest } from './operation.ts'
 import { answerOf } from './rest-error.ts'
 import type { Method, Route } from './route.ts'
 import { routes } from './routes/index.ts'
-import { elsewhere, redirect, type Scope } from './scope.ts'
+import { elsewhere, redirect } from './scope.ts'
 
 /** A schema of the largest size, as text inside JSON. */
-const BODY_BYTES_MAX = 16 * 1024 * 1024
+const MIB = 1024 * 1024
+const BODY_BYTES_MAX = 16 * MIB
 const PATH_SEGMENT_CHARS_MAX = 8192
+/** How often slow requests are looked for. */
+const CHECK_INTERVAL_MS = 1000
 const DOMAINS = ['persistent', 'non-persistent']
 
 /** Routes declare no schemas. Without these, fastify loads compilers for them: most of the time that it takes to start. */
@@ -83,18 +89,25 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
 export class AdminServer {
   readonly #backend: AdminBackend
   readonly #app: FastifyInstance
+  readonly #audit: AuditTrail | undefined
+  readonly #roles = new WeakMap<FastifyRequest, readonly string[]>()
   #tlsServer: TlsServer | undefined
   readonly #paths: { readonly pattern: RegExp; readonly method: Method }[] = []
 
   constructor(backend: AdminBackend) {
     this.#backend = backend
+    const { settings } = backend
+    this.#audit = auditOf(backend)
     this.#app = fastify({
       bodyLimit: BODY_BYTES_MAX,
+      http: httpLimits(settings),
+      requestTimeout: settings.strataHttpRequestTimeoutMs,
       forceCloseConnections: true,
       routerOptions: { maxParamLength: PATH_SEGMENT_CHARS_MAX, ignoreTrailingSlash: true },
       exposeHeadRoutes: false,
       schemaController: { compilersFactory: NO_COMPILERS }
     })
+    limitConnections(this.#app.server, settings)
     this.#acceptAnyBody()
     for (const route of routes) this.#add(route)
     this.#app.setNotFoundHandler((request, reply) => this.#notFound(request, reply))
@@ -121,7 +134,12 @@ export class AdminServer {
 
   /** The same routes behind a second server. */
   async #listenTls(tls: ServerTls, at: { host: string; port: number }): Promise<number> {
-    const server = createTlsServer(tls.options, (request, response) => this.#app.routing(request, response))
+    const { settings } = this.#backend
+    const limits = { ...httpLimits(settings), requestTimeout: settings.strataHttpRequestTimeoutMs }
+    const server = createTlsServer({ ...tls.options, ...limits }, (request, response) =>
+      this.#app.routing(request, response)
+    )
+    limitConnections(server, settings)
     server.on('secureConnection', socket => {
       if (!tls.admits(socket)) socket.destroy()
     })
@@ -152,6 +170,7 @@ export class AdminServer {
     this.#tlsServer?.close()
     this.#tlsServer?.closeAllConnections()
     await this.#app.close()
+    await this.#audit?.close()
     this.#backend.processMetrics.clear()
   }
 
@@ -163,45 +182,61 @@ export class AdminServer {
     })
   }
 
-  #add({ method, path, operation, permission, scope = 'local' }: Route): void {
+  #add(route: Route): void {
+    const { method, path } = route
     // an own route for each domain keeps others from standing for one
     const paths = path.includes(':domain')
       ? DOMAINS.map(domain => [path.replace(':domain', domain), domain])
       : [[path, '']]
     for (const [url = '', domain = ''] of paths) {
       this.#paths.push({ method, pattern: patternOf(url) })
+      const onRequest = (request: FastifyRequest): Promise<void> => this.#admit(request, route, domain)
       const handler = (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
-        this.#run({ request, reply, method, domain }, operation, { scope, permission })
-      this.#app.route({ method, url, handler })
+        this.#run({ request, reply }, route, domain)
+      this.#app.route({ method, url, handler, ...(this.#backend.guard === undefined ? {} : { onRequest }) })
+    }
+  }
+
+  /** Before its body is read: who may not ask makes us hold none. */
+  async #admit(http: FastifyRequest, route: Route, domain: string): Promise<void> {
+    const request = this.#requestOf(http, route.method, domain)
+    const note = (roles: readonly string[]): void => void this.#roles.set(http, roles)
+    try {
+      await requireAdmitted(request, { http, declared: route.permission, note })
+    } catch (error) {
+      const roles = this.#roles.get(http)
+      if (this.#audit?.covers(route) === true) await this.#audit.refused(withRoles(request, roles), route, error)
+      throw error
     }
   }
 
   async #run(
-    {
-      request,
-      reply,
-      method,
-      domain
-    }: { request: FastifyRequest; reply: FastifyReply; method: Method; domain: string },
-    operation: Operation,
-    { scope, permission }: { scope: Scope; permission: Permission }
+    { request, reply }: { request: FastifyRequest; reply: FastifyReply },
+    route: Route,
+    domain: string
   ): Promise<FastifyReply> {
-    const params = { ...(request.params as Record<string, string>), ...(domain === '' ? {} : { domain }) }
-    const adminRequest: AdminRequest = {
+    const known = withRoles(this.#requestOf(request, route.method, domain), this.#roles.get(request))
+    const answer = async (): Promise<AdminReply> => {
+      const other = await elsewhere(known, route.scope ?? 'local')
+      return other === undefined ? await route.operation(known) : redirect(known, other)
+    }
+    const isAudited = this.#audit?.covers(route) === true
+    return send(reply, isAudited ? await this.#audit.around(known, route, answer) : await answer())
+  }
+
+  #requestOf(request: FastifyRequest, method: Method, domain: string): AdminRequest {
+    return {
       backend: this.#backend,
       method,
       url: request.raw.url ?? '/',
       host: request.host,
-      params,
+      params: { ...(request.params as Record<string, string>), ...(domain === '' ? {} : { domain }) },
       query: flattened(request.query),
       body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
       localAddress: request.socket.localAddress ?? '127.0.0.1',
       remoteAddress: request.socket.remoteAddress ?? '127.0.0.1',
       isTls: request.socket instanceof TLSSocket
     }
-    const known = await admitted(adminRequest, request, permission)
-    const other = await elsewhere(known, scope)
-    return send(reply, other === undefined ? await operation(known) : redirect(known, other))
   }
 
   /** A path that exists under another method is told from one that does not exist. */
@@ -231,16 +266,47 @@ export class AdminServer {
   }
 }
 
-/** Before anything else is looked at: who may not ask learns nothing, not even what exists. @throws RestError 401, 403 */
-async function admitted(request: AdminRequest, http: FastifyRequest, declared: Permission): Promise<AdminRequest> {
+/** Who sends slowly, or never ends, is cut off (408). Heads have less time than bodies. */
+function httpLimits(settings: BrokerSettings): ServerOptions {
+  const { strataHttpRequestTimeoutMs: timeoutMs, httpMaxRequestHeaderSize: maxHeaderSize } = settings
+  return {
+    maxHeaderSize,
+    headersTimeout: Math.ceil(timeoutMs / 4),
+    connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, Math.ceil(timeoutMs / 4))
+  }
+}
+
+function limitConnections(server: Server, { maxHttpServerConnections }: BrokerSettings): void {
+  if (maxHttpServerConnections > 0) server.maxConnections = maxHttpServerConnections
+}
+
+function withRoles(request: AdminRequest, roles: readonly string[] | undefined): AdminRequest {
+  return roles === undefined ? request : { ...request, roles }
+}
+
+/**
+ * Before anything else is looked at: who may not ask learns nothing, not even what exists. `note` is told the roles of who asks,
+ * also where they may not. @throws RestError 401, 403; BrokerError TooManyRequests
+ */
+async function requireAdmitted(
+  request: AdminRequest,
+  { http, declared, note }: { http: FastifyRequest; declared: Permission; note: (roles: readonly string[]) => void }
+): Promise<void> {
   const { guard, settings } = request.backend
   const isMetrics = http.routeOptions.url === '/metrics'
   const permission = isMetrics && settings.authenticateMetricsEndpoint ? 'authenticated' : declared
-  if (guard === undefined || permission === 'open') return request
+  if (guard === undefined || permission === 'open') return
   const certificate = http.socket instanceof TLSSocket ? certificateOf(http.socket) : undefined
-  const known = { ...request, roles: await rolesOfRequest(guard, credentialsOf(http.headers, certificate), request) }
-  await requireRoute(known, permission)
-  return known
+  const roles = await rolesOfRequest(guard, credentialsOf(http.headers, certificate), request)
+  note(roles)
+  await requireRoute({ ...request, roles }, permission)
+}
+
+/** Undefined: nothing is written down. */
+function auditOf({ settings, logger }: AdminBackend): AuditTrail | undefined {
+  const { strataAuditLogPath: path, strataAuditLogFileMB, strataAuditLogFiles: filesMax } = settings
+  if (path === '') return undefined
+  return new AuditTrail({ path, fileBytesMax: strataAuditLogFileMB * MIB, filesMax, logger, routes })
 }
 
 /** Parameters as they match: `:name` is any segment, `:name(^…$)` what it says. */

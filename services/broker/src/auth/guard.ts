@@ -2,9 +2,11 @@ import {
   askingRoles,
   Authenticator,
   isAuthError,
+  LoginLimit,
   namesOf,
   type ClientCertificate,
   type GrantStore,
+  type HttpIntroduction,
   type Identity
 } from '@strata/auth'
 import { configErrors, type Clock } from '@strata/base'
@@ -40,16 +42,19 @@ export class Guard {
   readonly access: Access | undefined
   readonly #settings: BrokerSettings
   readonly #proxyRoles: ReadonlySet<string>
+  readonly #logins: LoginLimit
 
-  private constructor(settings: BrokerSettings, authenticator: Authenticator, access: Access | undefined) {
+  private constructor({ settings, clock }: GuardOptions, authenticator: Authenticator, access: Access | undefined) {
     this.#settings = settings
+    this.#logins = new LoginLimit({ clock, perMinute: () => settings.strataLoginFailuresPerMinute })
     this.authenticator = authenticator
     this.access = access
     this.#proxyRoles = new Set(namesOf(settings.proxyRoles))
   }
 
   /** @throws CodedError BAD_SETTING; AuthError AUTH_SETTING_INVALID */
-  static async open({ settings, store, grants, namespaces, clock }: GuardOptions): Promise<Guard | undefined> {
+  static async open(options: GuardOptions): Promise<Guard | undefined> {
+    const { settings, store, grants, namespaces, clock } = options
     if (!settings.authenticationEnabled) {
       // One who asks for it must not believe to have it.
       if (settings.authorizationEnabled) throw badSetting('authorizationEnabled=true needs authenticationEnabled=true')
@@ -58,7 +63,7 @@ export class Guard {
     const authenticator = await Authenticator.open(settings, clock)
     const access = settings.authorizationEnabled ? new Access({ store, grants, settings, namespaces }) : undefined
     await access?.start()
-    return new Guard(settings, authenticator, access)
+    return new Guard(options, authenticator, access)
   }
 
   close(): void {
@@ -66,12 +71,36 @@ export class Guard {
   }
 
   /** @throws BrokerError AuthenticationError, AuthorizationError, ServiceNotReady: words that say nothing of why */
-  async introduce(connect: CommandBody<'connect'>, certificate: ClientCertificate | undefined): Promise<Introduced> {
+  async introduce(
+    connect: CommandBody<'connect'>,
+    { certificate, remoteAddress }: { certificate: ClientCertificate | undefined; remoteAddress: string }
+  ): Promise<Introduced> {
     const { authMethodName: method, authData: data, originalPrincipal } = connect
-    const own = await believed(this.authenticator.authenticate({ method, data, certificate }))
+    if (this.#logins.waitMs(remoteAddress) > 0) {
+      throw brokerError('ServiceNotReady', 'Too many failed logins from this address: try again later')
+    }
+    const identity = this.authenticator.authenticate({ method, data, certificate })
+    const own = await this.#believed(identity, remoteAddress)
     const original = await this.#original(connect)
     const roles = this.rolesOf(own.role, original?.role ?? originalPrincipal)
     return { own, roles, lasting: original ?? own }
+  }
+
+  /** The same over HTTP. @throws BrokerError AuthenticationError, ServiceNotReady, TooManyRequests */
+  async identityOf(introduction: HttpIntroduction, remoteAddress: string): Promise<Identity> {
+    if (this.#logins.waitMs(remoteAddress) > 0) {
+      throw brokerError('TooManyRequests', 'Failed logins from this address are too many: try again later')
+    }
+    return await this.#believed(this.authenticator.authenticateHttp(introduction), remoteAddress)
+  }
+
+  /** Only what was shown and is wrong counts against an address, and never what a proxy passes on. */
+  async #believed(identity: Promise<Identity>, remoteAddress: string): Promise<Identity> {
+    return await believed(identity).catch((error: unknown) => {
+      const cause = error instanceof Error ? error.cause : undefined
+      if (isAuthError(cause, 'CREDENTIALS_REFUSED')) this.#logins.failed(remoteAddress)
+      throw error
+    })
   }
 
   /** @throws BrokerError AuthorizationError: these two cannot be */

@@ -5,7 +5,7 @@ import { refuse } from '../admin/rest-error.ts'
 import { isBrokerError } from '../errors.ts'
 import { TopicName } from '../namespace/topic-name.ts'
 import { resourceOf } from './access.ts'
-import { believed, type Guard } from './guard.ts'
+import type { Guard } from './guard.ts'
 import { causeOf } from './session.ts'
 
 /** What a request carries of who sends it. */
@@ -41,8 +41,7 @@ export async function rolesOfRequest(
 ): Promise<readonly string[]> {
   const { authorization, method, originalPrincipal, certificate } = credentials
   try {
-    const identity = guard.authenticator.authenticateHttp({ authorization, method, certificate })
-    const { role } = await believed(identity)
+    const { role } = await guard.identityOf({ authorization, method, certificate }, request.remoteAddress)
     return guard.rolesOf(role, originalPrincipal)
   } catch (error) {
     const { logger } = request.backend

@@ -67,6 +67,25 @@ export const brokerSettings = {
   }),
   brokerMaxConnections: number({ default: 0, dynamic: true, doc: 'Connections in all; 0: no limit.' }),
   brokerMaxConnectionsPerIp: number({ default: 0, dynamic: true, doc: 'Connections from one address; 0: no limit.' }),
+  strataLoginFailuresPerMinute: number({
+    default: 60,
+    dynamic: true,
+    doc: 'Logins from one address (of IPv6: one network of 64 bits) that may fail in a minute; then it has to wait. 0: no limit.'
+  }),
+  maxHttpServerConnections: number({ default: 2048, doc: 'Connections over HTTP at once; 0: no limit.' }),
+  httpMaxRequestHeaderSize: number({
+    default: 8192,
+    min: 1024,
+    max: 1_048_576,
+    unit: 'bytes',
+    doc: 'Largest head of a request over HTTP.'
+  }),
+  strataHttpRequestTimeoutMs: number({
+    default: 60_000,
+    min: 100,
+    unit: 'ms',
+    doc: 'How long a client may take to send a whole request over HTTP; for its head it has a quarter of that.'
+  }),
   maxPendingPublishRequestsPerConnection: number({
     default: 1000,
     min: 1,
@@ -335,6 +354,20 @@ export const brokerSettings = {
     unit: 'KB',
     doc: 'While several tenants publish: what may be on its way to storage, in equal parts (of at least 128 KB) for those who want more. 0: whoever comes first.'
   }),
+
+  // what was changed
+  strataAuditLogPath: text({
+    default: '',
+    doc: 'File in which every change that is asked over HTTP is written down: who, from where, what, before and after, and what came of it. Of this broker alone; empty: none.'
+  }),
+  strataAuditLogFileMB: number({
+    default: 64,
+    min: 1,
+    max: 4096,
+    unit: 'MB',
+    doc: 'Size at which the next file is begun; the older ones have .1, .2, … behind their names.'
+  }),
+  strataAuditLogFiles: number({ default: 10, min: 1, max: 1000, doc: 'Files in all: the oldest is deleted.' }),
 
   // metrics
   exposeTopicLevelMetricsInPrometheus: boolean({

@@ -29,10 +29,12 @@ import type { Publication } from '../topic/publication.ts'
 import type { Assembly } from './assembly-gate.ts'
 import { ClosedProducers } from './closed-producers.ts'
 import {
+  CONNECT_BYTES_MAX,
   CONSUMERS_MAX,
   NO_REQUEST,
   PENDING_REQUESTS_MAX,
   PRODUCERS_MAX,
+  SINCE_VERSION,
   UNKNOWN_CLIENT,
   type ClientInfo,
   type ConnectionContext,
@@ -61,11 +63,6 @@ const FLOW = 11
 const PING = 18
 const PONG = 19
 
-/** Consumers of older clients cannot take the checksum. */
-const CHECKSUM_VERSION = 11
-const END_OF_TOPIC_VERSION = 9
-const ACTIVE_CONSUMER_VERSION = 12
-const CLOSE_COMMANDS_VERSION = 5
 const CHECKSUM_HEADER_BYTES = 6
 
 /** How long a closed socket may take to write what it holds. */
@@ -136,7 +133,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.#socket = socket
     this.#onClosed = options.onClosed
     this.#output = new Output(socket, services.flusher, services.dispatchPool)
-    this.#decoder = new FrameDecoder({ frameBytesMax: frameBytesMaxOf(services.settings.maxMessageSize) })
+    this.#decoder = new FrameDecoder({ frameBytesMax: CONNECT_BYTES_MAX })
     this.#closedProducers = new ClosedProducers(services.clock, () => services.settings.keepAliveIntervalSeconds * 1000)
     this.#inflow = this.#createInflow()
     this.#intake = this.#createIntake()
@@ -248,6 +245,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.client = client
     this.session = session
     this.#state = 'connected'
+    this.#decoder.frameBytesMax = frameBytesMaxOf(this.services.settings.maxMessageSize)
     this.logger.info(
       { event: 'connection.opened', client: client.version, protocolVersion: client.protocolVersion },
       'a client connected'
@@ -327,7 +325,7 @@ export class Connection implements ConnectionContext, FrameHandler {
 
   closeProducer(producerId: number, next?: BrokerAddress): void {
     this.forgetProducer(producerId)
-    if (this.protocolVersion < CLOSE_COMMANDS_VERSION) this.close('its producer was closed and it cannot be told')
+    if (this.protocolVersion < SINCE_VERSION.closeCommands) this.close('its producer was closed and it cannot be told')
     else {
       const assigned = assignedUrls(next, this.lookupListener)
       this.reply('closeProducer', { producerId: BigInt(producerId), requestId: NO_REQUEST, ...assigned })
@@ -346,7 +344,8 @@ export class Connection implements ConnectionContext, FrameHandler {
     const { ledgerId, entryId, payload } = delivery.entry
     let start = 0
     if (payload[1] === 0x02 && !this.#takesEntryMetadata) start = skipBrokerEntryMetadata(payload, 0, payload.length)
-    if (this.client.protocolVersion < CHECKSUM_VERSION && payload[start + 1] === 0x01) start += CHECKSUM_HEADER_BYTES
+    if (this.client.protocolVersion < SINCE_VERSION.checksum && payload[start + 1] === 0x01)
+      start += CHECKSUM_HEADER_BYTES
     writeMessageHeader(
       this.#output.slab,
       delivery.consumerId,
@@ -366,12 +365,12 @@ export class Connection implements ConnectionContext, FrameHandler {
   }
 
   sendActiveConsumerChange(consumerId: number, isActive: boolean): void {
-    if (this.protocolVersion < ACTIVE_CONSUMER_VERSION) return
+    if (this.protocolVersion < SINCE_VERSION.activeConsumer) return
     this.reply('activeConsumerChange', { consumerId: BigInt(consumerId), isActive })
   }
 
   sendReachedEndOfTopic(consumerId: number): void {
-    if (this.protocolVersion < END_OF_TOPIC_VERSION) return
+    if (this.protocolVersion < SINCE_VERSION.endOfTopic) return
     this.reply('reachedEndOfTopic', { consumerId: BigInt(consumerId) })
   }
 
@@ -381,7 +380,7 @@ export class Connection implements ConnectionContext, FrameHandler {
 
   closeConsumer(consumerId: number, next?: BrokerAddress): void {
     this.consumers.delete(consumerId)
-    if (this.protocolVersion < CLOSE_COMMANDS_VERSION) this.close('its consumer was closed and it cannot be told')
+    if (this.protocolVersion < SINCE_VERSION.closeCommands) this.close('its consumer was closed and it cannot be told')
     else {
       const assigned = assignedUrls(next, this.lookupListener)
       this.reply('closeConsumer', { consumerId: BigInt(consumerId), requestId: NO_REQUEST, ...assigned })

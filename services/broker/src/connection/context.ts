@@ -23,6 +23,18 @@ export const CONSUMERS_MAX = 10_000
 export const WATCHERS_MAX = 1000
 export const PENDING_REQUESTS_MAX = 20_000
 
+/** Of what a client sends before it is known: its CONNECT, with its credentials. */
+export const CONNECT_BYTES_MAX = 64 * 1024
+
+/** Of a client, from which protocol version on it understands something. */
+export const SINCE_VERSION = {
+  closeCommands: 5,
+  endOfTopic: 9,
+  /** Consumers of older clients cannot take the checksum. */
+  checksum: 11,
+  activeConsumer: 12
+} as const
+
 /** Everything that all connections of a broker share. */
 export interface ConnectionServices {
   readonly clock: Clock

@@ -1,23 +1,33 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { certificateOf, type ClientCertificate } from '@strata/auth'
-import { brokerError } from '../errors.ts'
+import { encodeCommand } from '@strata/wire'
+import { brokerError, brokerErrors } from '../errors.ts'
+import { Admission } from './admission.ts'
 import { Connection } from './connection.ts'
-import type { ConnectionServices } from './context.ts'
+import { NO_REQUEST, type ConnectionServices } from './context.ts'
 import type { BindAddress } from './listeners.ts'
 
 const BACKLOG = 4096
+const REFUSALS_TOLD_MS = 10_000
+/** How long one that is refused may take to read why. */
+const LINGER_MS = 1000
 
 /** Listens for clients and knows their connections. */
 export class ConnectionServer {
   readonly #services: ConnectionServices
   readonly #servers: Server[] = []
   readonly #connections = new Set<Connection>()
-  readonly #countByIp = new Map<string, number>()
+  /** Of those whose handshake of TLS is not done yet, by the address of the other end. */
+  readonly #shaking = new Map<string, Socket>()
+  readonly #admission: Admission
+  #refused = 0
+  #refusalToldMs = -Infinity
   #nextConnectionId = 1
 
   constructor(services: ConnectionServices) {
     this.#services = services
+    this.#admission = new Admission(services.settings)
   }
 
   get connectionCount(): number {
@@ -58,11 +68,14 @@ export class ConnectionServer {
   /** What was written to the clients goes out first. */
   closeAll(reason: string): void {
     for (const connection of [...this.#connections]) connection.close(reason)
+    for (const socket of this.#shaking.values()) socket.destroy()
   }
 
   #plainServer(listenerName: string): Server {
     return createServer({ noDelay: true, allowHalfOpen: false }, socket => {
-      this.#accept(socket, { listenerName, certificate: undefined })
+      const refusal = this.#admit(socket)
+      if (refusal === undefined) this.#accept(socket, { listenerName, certificate: undefined })
+      else this.#refuse(socket, refusal)
     })
   }
 
@@ -70,34 +83,48 @@ export class ConnectionServer {
   #tlsServer(listenerName: string): Server {
     const { tls, logger } = this.#services
     if (tls === undefined) throw brokerError('NotAllowedError', 'TLS needs tlsCertificateFilePath and tlsKeyFilePath')
-    const server = createTlsServer({ ...tls.options, noDelay: true }, socket => {
+    const secure = createTlsServer(tls.options, socket => {
+      this.#shaking.delete(nameOf(socket))
       if (tls.admits(socket)) this.#accept(socket, { listenerName, certificate: certificateOf(socket) })
       else {
         logger.info({ event: 'tls.refused', ip: socket.remoteAddress ?? '' }, 'a certificate is of nobody trusted')
         socket.destroy()
       }
     })
-    server.on('tlsClientError', (error, socket) => {
+    secure.on('tlsClientError', (error, socket) => {
       const fields = { event: 'tls.failed', ip: socket.remoteAddress ?? '', reason: error.message }
       logger.debug(fields, 'a handshake came to nothing')
     })
-    tls.keep(server)
-    return server
+    tls.keep(secure)
+    return createServer({ noDelay: true, allowHalfOpen: false }, socket => {
+      // before its handshake: it cannot be told why, and costs next to nothing
+      if (this.#admit(socket) !== undefined) {
+        socket.destroy()
+        return
+      }
+      const name = nameOf(socket)
+      this.#shaking.set(name, socket)
+      socket.once('close', () => this.#shaking.delete(name))
+      secure.emit('connection', socket)
+    })
+  }
+
+  /** Counted from its first byte on: who never ends a handshake holds a place like any other. */
+  #admit(socket: Socket): string | undefined {
+    const ip = socket.remoteAddress ?? ''
+    const refusal = this.#admission.enter(ip)
+    if (refusal === undefined) {
+      socket.once('close', () => {
+        this.#admission.leave(ip)
+      })
+    } else this.#noteRefusal(ip, refusal)
+    return refusal
   }
 
   #accept(
     socket: Socket,
     { listenerName, certificate }: { listenerName: string; certificate: ClientCertificate | undefined }
   ): void {
-    const ip = socket.remoteAddress ?? ''
-    const refusal = this.#refusalOf(ip)
-    if (refusal !== undefined) {
-      this.#services.logger.warn({ event: 'connection.refused', ip, reason: refusal }, 'a connection was refused')
-      socket.on('error', () => undefined)
-      socket.destroy()
-      return
-    }
-    this.#countByIp.set(ip, (this.#countByIp.get(ip) ?? 0) + 1)
     const connection = new Connection({
       socket,
       services: this.#services,
@@ -105,25 +132,36 @@ export class ConnectionServer {
       listenerName,
       certificate,
       onClosed: closed => {
-        this.#forget(closed, ip)
+        this.#connections.delete(closed)
       }
     })
     this.#connections.add(connection)
   }
 
-  #refusalOf(ip: string): string | undefined {
-    const { brokerMaxConnections, brokerMaxConnectionsPerIp } = this.#services.settings
-    if (brokerMaxConnections > 0 && this.#connections.size >= brokerMaxConnections) return 'brokerMaxConnections'
-    const fromIp = this.#countByIp.get(ip) ?? 0
-    return brokerMaxConnectionsPerIp > 0 && fromIp >= brokerMaxConnectionsPerIp
-      ? 'brokerMaxConnectionsPerIp'
-      : undefined
+  /** It is told why, and gone. What it sends is read and dropped: unread bytes would make the system drop the answer. */
+  #refuse(socket: Socket, message: string): void {
+    const { clock } = this.#services
+    socket.on('error', () => undefined)
+    socket.resume()
+    const { wire: error } = brokerErrors.NotAllowedError
+    socket.end(encodeCommand('error', { requestId: NO_REQUEST, error, message }))
+    const cancel = clock.after(LINGER_MS, () => socket.destroy())
+    socket.once('close', cancel)
   }
 
-  #forget(connection: Connection, ip: string): void {
-    if (!this.#connections.delete(connection)) return
-    const left = (this.#countByIp.get(ip) ?? 1) - 1
-    if (left > 0) this.#countByIp.set(ip, left)
-    else this.#countByIp.delete(ip)
+  /** A flood of connections makes no flood of lines. */
+  #noteRefusal(ip: string, reason: string): void {
+    const { clock, logger } = this.#services
+    this.#refused++
+    const nowMs = clock.nowMs()
+    if (nowMs - this.#refusalToldMs < REFUSALS_TOLD_MS) return
+    this.#refusalToldMs = nowMs
+    const fields = { event: 'connection.refused', ip, reason, count: this.#refused }
+    logger.warn(fields, 'connections were refused')
+    this.#refused = 0
   }
+}
+
+function nameOf({ remoteAddress = '', remotePort = 0 }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }

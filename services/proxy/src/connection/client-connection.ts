@@ -61,6 +61,7 @@ export class ClientConnection implements FrameHandler, LookupClient {
   #heardMs: number
   #isPinged = false
   #isBusy = false
+  readonly #ip: string
   readonly #certificate: ClientCertificate | undefined
   /** Of the client's credentials, in wall-clock time. */
   #expiresAtMs = Infinity
@@ -73,7 +74,8 @@ export class ClientConnection implements FrameHandler, LookupClient {
     this.#services = services
     this.#onClosed = onClosed
     this.#heardMs = services.clock.nowMs()
-    const client = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`
+    this.#ip = socket.remoteAddress ?? ''
+    const client = `${this.#ip}:${socket.remotePort ?? 0}`
     this.#logger = services.logger.child({ connectionId, client })
     socket.on('data', this.#onData)
     socket.on('drain', this.#onDrain)
@@ -183,13 +185,15 @@ export class ClientConnection implements FrameHandler, LookupClient {
   }
 
   #onConnect(connect: CommandBody<'connect'>): void {
-    const { authenticator } = this.#services
+    const { authenticator, logins } = this.#services
     if (connect.protocolVersion < PROXY_PROTOCOL_VERSION) {
       this.close('the client is too old to come by way of a proxy')
     } else if (connect.proxyVersion !== '') {
       this.#refuse(ServerError.NotAllowedError, 'Must not provide proxyVersion')
     } else if (authenticator === undefined) this.#admit(connect, undefined)
-    else {
+    else if (logins.waitMs(this.#ip) > 0) {
+      this.#refuse(ServerError.ServiceNotReady, 'Too many failed logins from this address: try again later')
+    } else {
       this.#state = { kind: 'authenticating' }
       this.#decoder.hold()
       this.#socket.pause()
@@ -225,6 +229,7 @@ export class ClientConnection implements FrameHandler, LookupClient {
   #onUnknown(error: unknown): void {
     if (this.#state.kind !== 'authenticating') return
     this.#logger.info({ event: 'session.refused', reason: reasonOf(error) }, 'a client was not believed')
+    if (isAuthError(error, 'CREDENTIALS_REFUSED')) this.#services.logins.failed(this.#ip)
     if (isAuthError(error, 'ISSUER_UNREACHABLE')) {
       this.#refuse(ServerError.ServiceNotReady, 'Credentials cannot be checked at this moment')
     } else this.#refuse(ServerError.AuthenticationError, 'Failed to authenticate')

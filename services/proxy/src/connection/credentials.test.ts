@@ -15,6 +15,7 @@ import { ProxyWorld } from '../testing/world.ts'
 const SECRET = Buffer.from('a secret that only tests have, of 40 bytes')
 const PACKAGE = 'org.apache.pulsar.broker.authentication.'
 const AUTHENTICATION_ERROR = 3
+const NOT_READY = 6
 
 const ASKING: Partial<ProxySettings> = {
   authenticationEnabled: true,
@@ -134,6 +135,23 @@ describe('clients that say who they are', () => {
       await client.closed()
     }
     assert.equal(broker.connections.length, 0)
+  })
+
+  test('who guesses has to wait, also with the right answer', async () => {
+    const clock = new ManualClock()
+    const brokers = { brokerServiceURL: 'pulsar://127.0.0.1:1', brokerWebServiceURL: 'http://127.0.0.1:1' }
+    await world.start({ ...ASKING, ...brokers, strataLoginFailuresPerMinute: 2 }, clock)
+    const attempt = async (token: string): Promise<number | undefined> => {
+      const client = await world.client()
+      client.sendConnect(saying(token))
+      return (await Promise.race([client.next('error'), client.next('connected').then(() => undefined)]))?.error
+    }
+    const [refused, wait] = [AUTHENTICATION_ERROR, NOT_READY]
+    const errors = [await attempt('a'), await attempt('b'), await attempt('c'), await attempt(tokenOf('ann'))]
+    assert.deepEqual(errors, [refused, refused, wait, wait])
+    assert.equal((await fetch(`${world.proxy.webUrl}/admin/v2/tenants`)).status, 429)
+    clock.advance(30_000)
+    assert.equal(await attempt(tokenOf('ann')), undefined)
   })
 
   test('they are closed when their credentials expire', async () => {

@@ -1,4 +1,4 @@
-import type { Authenticator, ClientTls, OwnCredentials, ServerTls } from '@strata/auth'
+import type { Authenticator, ClientTls, LoginLimit, OwnCredentials, ServerTls } from '@strata/auth'
 import type { Clock, Logger } from '@strata/base'
 import type { BrokerDirectory } from '../brokers/broker-directory.ts'
 import type { TargetCheck } from '../brokers/target-check.ts'
@@ -15,6 +15,7 @@ export interface ProxyServices {
   readonly metrics: ProxyMetrics
   /** Undefined: nobody is asked who they are. */
   readonly authenticator: Authenticator | undefined
+  readonly logins: LoginLimit
   /** What the proxy says of itself to brokers. */
   readonly own: OwnCredentials | undefined
   /** Of its own ports; undefined: none is with TLS. */

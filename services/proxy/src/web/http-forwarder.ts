@@ -76,16 +76,23 @@ export class HttpForwarder {
     this.#tlsAgent.destroy()
   }
 
-  /** Empty: nobody, and the proxy does not ask. @throws AuthError CREDENTIALS_MISSING, CREDENTIALS_REFUSED, ISSUER_UNREACHABLE */
+  /** Empty: nobody, and the proxy does not ask. @throws LOGINS_FAILED; AuthError CREDENTIALS_MISSING, CREDENTIALS_REFUSED, ISSUER_UNREACHABLE */
   async #principalOf({ headers, socket }: IncomingMessage): Promise<string> {
-    const { authenticator, settings } = this.#services
+    const { authenticator, settings, logins } = this.#services
     if (authenticator === undefined) return settings.anonymousUserRole
+    const ip = socket.remoteAddress ?? ''
+    if (logins.waitMs(ip) > 0) throw proxyErrors.create('LOGINS_FAILED')
     const named = headers['x-pulsar-auth-method-name']
-    const identity = await authenticator.authenticateHttp({
-      authorization: headers.authorization,
-      method: typeof named === 'string' ? named : undefined,
-      certificate: socket instanceof TLSSocket ? certificateOf(socket) : undefined
-    })
+    const identity = await authenticator
+      .authenticateHttp({
+        authorization: headers.authorization,
+        method: typeof named === 'string' ? named : undefined,
+        certificate: socket instanceof TLSSocket ? certificateOf(socket) : undefined
+      })
+      .catch((error: unknown) => {
+        if (isAuthError(error, 'CREDENTIALS_REFUSED')) logins.failed(ip)
+        throw error
+      })
     return identity.role
   }
 
@@ -192,6 +199,8 @@ function refusalOf(error: unknown): [number, string] {
     return [401, 'Authentication required']
   }
   if (isAuthError(error)) return [503, 'Credentials cannot be checked at this moment']
+  if (proxyErrors.is(error, 'LOGINS_FAILED'))
+    return [429, 'Failed logins from this address are too many: try again later']
   if (proxyErrors.is(error, 'NO_BROKER')) return [503, 'No active broker is available']
   if (proxyErrors.is(error, 'TARGET_DENIED')) return [502, 'A broker redirected to what is no broker']
   if (proxyErrors.is(error, 'BROKER_UNREACHABLE')) return [504, 'The broker did not answer in time']

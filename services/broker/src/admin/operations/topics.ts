@@ -13,6 +13,7 @@ import {
   missingBody,
   propertiesBody,
   propertiesOf,
+  requireBounded,
   unreadable,
   type AdminReply,
   type AdminRequest
@@ -254,9 +255,11 @@ export async function getProperties(request: AdminRequest): Promise<AdminReply> 
 export async function putProperties(request: AdminRequest): Promise<AdminReply> {
   const properties = propertiesBody(request)
   const { name } = await requiredRecord(request, topicOf(request))
-  await request.backend.namespaces.topics.change(name, current => ({
-    properties: { ...current.properties, ...properties }
-  }))
+  await request.backend.namespaces.topics.change(name, current => {
+    const all = { ...current.properties, ...properties }
+    requireBounded(all)
+    return { properties: all }
+  })
   return done()
 }
 

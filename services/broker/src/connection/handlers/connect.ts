@@ -14,7 +14,7 @@ export function handleConnect(connection: ConnectionContext, connect: CommandBod
 }
 
 function introduce(connection: ConnectionContext, connect: CommandBody<'connect'>, guard: Guard): void {
-  guard.introduce(connect, connection.certificate).then(
+  guard.introduce(connect, connection).then(
     known => {
       if (connection.isClosed) return
       accept(connection, connect, new Session(guard, known, hostOf(connection)))

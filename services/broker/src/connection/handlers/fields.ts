@@ -1,5 +1,6 @@
 import { LATEST, type Position } from '@strata/cursor-protocol'
 import type { KeyValue, MessageIdData, Schema } from '@strata/wire'
+import { brokerError } from '../../errors.ts'
 import type { ClientSchema } from '../schema-door.ts'
 
 /*
@@ -8,6 +9,25 @@ import type { ClientSchema } from '../schema-door.ts'
 
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER)
 const ALL_ONES = 0xffff_ffff_ffff_ffffn
+/** Of a producer, a consumer, a subscription. */
+const NAME_CHARS_MAX = 1024
+/** Of all names and values together. They stay in memory, and those of subscriptions in metadata. */
+const PROPERTIES_CHARS_MAX = 64 * 1024
+
+/** Before anything comes of a request. @throws BrokerError NotAllowedError */
+export function requireBounded(names: readonly string[], ...properties: readonly (readonly KeyValue[])[]): void {
+  const name = names.find(({ length }) => length > NAME_CHARS_MAX)
+  if (name !== undefined) {
+    throw brokerError('NotAllowedError', `A name is ${name.length} characters long, the limit is ${NAME_CHARS_MAX}`)
+  }
+  for (const pairs of properties) {
+    let chars = 0
+    for (const { key, value } of pairs) chars += key.length + value.length
+    if (chars <= PROPERTIES_CHARS_MAX) continue
+    const limit = `the limit is ${PROPERTIES_CHARS_MAX}`
+    throw brokerError('NotAllowedError', `Properties are ${chars} characters long, ${limit}`)
+  }
+}
 
 export function propertiesOf(pairs: readonly KeyValue[]): Record<string, string> {
   return Object.fromEntries(pairs.map(({ key, value }) => [key, value]))

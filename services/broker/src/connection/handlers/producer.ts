@@ -9,7 +9,7 @@ import { Producer, type AccessMode } from '../../topic/producer.ts'
 import type { Topic } from '../../topic/topic.ts'
 import { PRODUCERS_MAX, safeId, type ConnectionContext, type ProducerSlot } from '../context.ts'
 import type { ClientSchema } from '../schema-door.ts'
-import { clientSchemaOf, propertiesOf } from './fields.ts'
+import { clientSchemaOf, propertiesOf, requireBounded } from './fields.ts'
 
 type Request = CommandBody<'producer'>
 
@@ -59,6 +59,7 @@ async function create(connection: ConnectionContext, creation: Creation): Promis
   const { request, name, producerId, slot } = creation
   const { services } = connection
   const sinceVersion = connection.session?.accessVersion
+  requireBounded([request.producerName, request.initialSubscriptionName], request.metadata)
   await requireAllowed(connection, () => ({
     permission: 'produce',
     resource: resourceOf(name),

@@ -13,7 +13,7 @@ import { TopicName } from '../../namespace/topic-name.ts'
 import type { Topic } from '../../topic/topic.ts'
 import { CONSUMERS_MAX, safeId, type ConnectionContext, type ConsumerSlot } from '../context.ts'
 import type { ClientSchema } from '../schema-door.ts'
-import { clientSchemaOf, positionOf, propertiesOf } from './fields.ts'
+import { clientSchemaOf, positionOf, propertiesOf, requireBounded } from './fields.ts'
 
 type Request = CommandBody<'subscribe'>
 
@@ -65,6 +65,7 @@ async function create(connection: ConnectionContext, creation: Creation): Promis
   const { request, name, options, slot } = creation
   const { topics } = connection.services
   const sinceVersion = connection.session?.accessVersion
+  requireBounded([request.subscription, request.consumerName], request.subscriptionProperties)
   await requireAllowed(connection, () => ({
     permission: 'consume',
     resource: resourceOf(name, request.subscription),
