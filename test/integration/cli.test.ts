@@ -329,7 +329,7 @@ describe('every command', () => {
     config: ['describe']
   }
   const servers = ['standalone', 'broker', 'bookie', 'proxy', 'dev-cluster']
-  const single = [...servers, 'init-cluster', 'rolling-restart', 'produce', 'consume', 'read', 'completion']
+  const single = [...servers, 'init-cluster', 'rolling-restart', 'produce', 'consume', 'read', 'audit', 'completion']
   const paths = [
     ...single,
     ...Object.entries(groups).flatMap(([group, subs]) => [group, ...subs.map(sub => `${group} ${sub}`)])

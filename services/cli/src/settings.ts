@@ -10,7 +10,7 @@ import {
 } from '@strata/base'
 
 /** Variables that are no settings of a server: of the command line's own flags, and of other programs of this project. */
-const FOREIGN_VARIABLES = /^STRATA_((PEERS|ETCD|TEST)_|(URL|ADMIN_URL|DATA|ETCD)$)/
+const FOREIGN_VARIABLES = /^STRATA_((PEERS|ETCD|TEST)_|(URL|ADMIN_URL|TOKEN|DATA|ETCD)$)/
 
 /** Where settings come from, weakest first: a file in Pulsar's format, environment variables, `--set` flags. */
 export interface SettingInputs {
