@@ -27,6 +27,7 @@ const VALUES: Readonly<Partial<Record<PolicyName, unknown>>> = {
   autoTopicCreation: { allowAutoTopicCreation: true, topicType: 'partitioned', defaultNumPartitions: 2 },
   autoSubscriptionCreation: { allowAutoSubscriptionCreation: false },
   schemaCompatibilityStrategy: 'FORWARD',
+  schemaAutoUpdateCompatibilityStrategy: 'Forward',
   isAllowAutoUpdateSchema: false,
   schemaValidationEnforced: true,
   encryptionRequired: true,

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import type { RetentionPolicy } from '@strata/managed-ledger'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { PublishRate } from '../limits/publish-throttle.ts'
+import { strategyOfAutoUpdate } from './policy-schemas.ts'
 import { POLICY_NAMES, specOf, type PolicyName, type PolicyValues, type SetPolicies } from './policy-table.ts'
 
 /** What holds for a namespace or a topic: what was set over the broker's settings. Never stored, always derived. */
@@ -49,7 +50,10 @@ export function layered(layers: readonly SetPolicies[]): SetPolicies {
       break
     }
   }
-  return own as SetPolicies
+  const set = own as SetPolicies
+  const older = strategyOfAutoUpdate(set.schemaAutoUpdateCompatibilityStrategy)
+  if (older === undefined || set.schemaCompatibilityStrategy !== undefined) return set
+  return { ...set, schemaCompatibilityStrategy: older }
 }
 
 /** One policy as it holds, in the form of the admin API; undefined: neither anybody nor the broker says anything. */

@@ -4,12 +4,25 @@ import { flag, type PolicySpecs, type Problem } from './policy-spec.ts'
 /** What messages may look like, and whether they must be encrypted. */
 export interface SchemaPolicies {
   schemaCompatibilityStrategy: string
+  /** The older name of the same, in words of its own: holds where the newer one says nothing. */
+  schemaAutoUpdateCompatibilityStrategy: string
   isAllowAutoUpdateSchema: boolean
   schemaValidationEnforced: boolean
   encryptionRequired: boolean
 }
 
 const STRATEGIES: readonly string[] = ['UNDEFINED', ...COMPATIBILITY_STRATEGIES]
+
+const AUTO_UPDATE_STRATEGIES: Readonly<Record<string, string>> = {
+  AutoUpdateDisabled: 'ALWAYS_INCOMPATIBLE',
+  AlwaysCompatible: 'ALWAYS_COMPATIBLE',
+  Backward: 'BACKWARD',
+  BackwardTransitive: 'BACKWARD_TRANSITIVE',
+  Forward: 'FORWARD',
+  ForwardTransitive: 'FORWARD_TRANSITIVE',
+  Full: 'FULL',
+  FullTransitive: 'FULL_TRANSITIVE'
+}
 
 export const schemaPolicies: PolicySpecs<SchemaPolicies> = {
   schemaCompatibilityStrategy: {
@@ -19,6 +32,11 @@ export const schemaPolicies: PolicySpecs<SchemaPolicies> = {
     parse: parseStrategy,
     ofBroker: settings => settings.schemaCompatibilityStrategy,
     isOpen: value => value === 'UNDEFINED'
+  },
+  schemaAutoUpdateCompatibilityStrategy: {
+    field: 'schema_auto_update_compatibility_strategy',
+    onNamespace: { path: 'schemaAutoUpdateCompatibilityStrategy', method: 'PUT', isKept: true },
+    parse: parseAutoUpdateStrategy
   },
   isAllowAutoUpdateSchema: {
     field: 'is_allow_auto_update_schema',
@@ -57,4 +75,15 @@ function parseStrategy(value: unknown): string | Problem {
   return typeof value === 'string' && STRATEGIES.includes(value)
     ? value
     : { problem: 'There is no such schema compatibility strategy' }
+}
+
+function parseAutoUpdateStrategy(value: unknown): string | Problem {
+  return typeof value === 'string' && Object.hasOwn(AUTO_UPDATE_STRATEGIES, value)
+    ? value
+    : { problem: 'There is no such schema auto-update compatibility strategy' }
+}
+
+/** The strategy that an older name means; undefined: nobody set one. */
+export function strategyOfAutoUpdate(name: string | undefined): string | undefined {
+  return name === undefined ? undefined : AUTO_UPDATE_STRATEGIES[name]
 }

@@ -5,6 +5,7 @@ import { lifetimePolicies, type LifetimePolicies } from './policy-lifetimes.ts'
 import { limitPolicies, type LimitPolicies } from './policy-limits.ts'
 import { offloadPolicies, type OffloadPolicies } from './policy-offload.ts'
 import { placePolicies, type PlacePolicies } from './policy-places.ts'
+import { propertyPolicies, type PropertyPolicies } from './policy-properties.ts'
 import { ratePolicies, type RatePolicies } from './policy-rates.ts'
 import { schemaPolicies, type SchemaPolicies } from './policy-schemas.ts'
 import type { PolicySpec, PolicySpecs } from './policy-spec.ts'
@@ -21,6 +22,7 @@ export interface PolicyValues
     PlacePolicies,
     ClusterPolicies,
     OffloadPolicies,
+    PropertyPolicies,
     StoredPolicies {}
 
 export type PolicyName = keyof PolicyValues
@@ -35,7 +37,8 @@ export const policyTable: PolicySpecs<PolicyValues> = {
   ...storedPolicies,
   ...placePolicies,
   ...clusterPolicies,
-  ...offloadPolicies
+  ...offloadPolicies,
+  ...propertyPolicies
 }
 
 export const POLICY_NAMES = Object.keys(policyTable) as readonly PolicyName[]

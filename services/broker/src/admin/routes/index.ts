@@ -7,6 +7,7 @@ import { OBJECT } from '../shapes.ts'
 import { brokersRoutes } from './brokers.ts'
 import { clustersRoutes } from './clusters.ts'
 import { lookupRoutes } from './lookup.ts'
+import { namespacePropertiesRoutes } from './namespace-properties.ts'
 import { namespacesRoutes } from './namespaces.ts'
 import { permissionsRoutes } from './permissions.ts'
 import { policiesRoutes } from './policies.ts'
@@ -21,6 +22,7 @@ export const routes: readonly Route[] = [
   ...clustersRoutes,
   ...tenantsRoutes,
   ...namespacesRoutes,
+  ...namespacePropertiesRoutes,
   ...permissionsRoutes,
   ...policiesRoutes,
   ...topicsRoutes,
