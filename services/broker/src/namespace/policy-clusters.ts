@@ -79,6 +79,6 @@ function parseRate(value: unknown): ClusterPolicies['replicatorDispatchRate'] | 
     dispatchThrottlingRateInMsg: messages as number,
     dispatchThrottlingRateInByte: bytes as number,
     ratePeriodInSecond: seconds as number,
-    relativeToPublishRate: relativeToPublishRate as boolean
+    relativeToPublishRate
   }
 }
