@@ -7,8 +7,8 @@ import { Actor } from './actor.ts'
 const TIMES: AuditTimes = {
   lostAfterMs: 350,
   openLedgerGraceMs: 120,
-  checkMs: 500,
-  verifyMs: 900,
+  checkMs: 600,
+  verifyMs: 1_500,
   orphanGraceMs: 200,
   retryMs: 60,
   bytesPerSecond: 0

@@ -53,7 +53,7 @@ const protocolMutants = [
   {
     name: 'acknowledge before the sync',
     rule: 'append',
-    trials: [14],
+    trials: [9],
     edits: [
       {
         file: `${BOOKIE}journal/journal.js`,
@@ -66,7 +66,7 @@ const protocolMutants = [
   {
     name: 'go on after a failed sync',
     rule: 'append',
-    trials: [14],
+    trials: [37],
     edits: [
       {
         file: `${BOOKIE}journal/journal.js`,
@@ -79,7 +79,7 @@ const protocolMutants = [
   {
     name: 'do not freeze the LAC during a change',
     rule: 'ensemble change',
-    trials: [14],
+    trials: [12],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -92,7 +92,7 @@ const protocolMutants = [
   {
     name: 'confirm behind the failure',
     rule: 'ensemble change',
-    trials: [36],
+    trials: [2],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -118,7 +118,7 @@ const protocolMutants = [
   {
     name: 'do not send again to the new node',
     rule: 'ensemble change',
-    trials: [5],
+    trials: [4],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -157,14 +157,14 @@ const protocolMutants = [
   {
     name: 'go on after a change that was refused',
     rule: 'ensemble change',
-    trials: [172],
+    trials: [3],
     edits: [{ file: `${CLIENT}ledger-appender.js`, from: "if (committed === 'fenced')", to: 'if (false)' }],
     diesBy: ['quorum-acked', 'end-covers']
   },
   {
     name: 'propose a second change while one is undecided',
     rule: 'ensemble change',
-    trials: [14],
+    trials: [18],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -177,7 +177,7 @@ const protocolMutants = [
   {
     name: 'send again with another LAC',
     rule: 'ensemble change',
-    trials: [22],
+    trials: [31],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -203,7 +203,7 @@ const protocolMutants = [
   {
     name: 'answer a second fence before the first is synced',
     rule: "a node's order",
-    trials: [38],
+    trials: [31],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -216,7 +216,7 @@ const protocolMutants = [
   {
     name: 'keep no fence in the index',
     rule: "a node's order",
-    trials: [47],
+    trials: [54],
     edits: [{ file: `${BOOKIE}index/rows.js`, from: 'fenced: ledger.isFenceSynced', to: 'fenced: false' }],
     diesBy: ['fence-holds', 'end-covers']
   },

@@ -3,7 +3,7 @@
   byte. So whoever holds the tag knows the whole payload.
 */
 const TAG_BYTES = 4
-const FILL_BYTES_MAX = 400
+const FILL_BYTES_MAX = 240
 
 export function payloadOf(tag: number): Buffer {
   const payload = Buffer.alloc(TAG_BYTES + fillBytes(tag), tag & 0xff)

@@ -45,6 +45,10 @@ export interface StoragePlan {
   readonly recentBytes: number
   readonly reserveBytes: number
   readonly isScrubbed: boolean
+  /** Of a journal file; three of them are kept. Unless something else is said, 8 KiB. */
+  readonly journalFileBytes?: number
+  /** Unless something else is said, 220. */
+  readonly housekeepingMs?: number
 }
 
 export interface Plan {
@@ -81,6 +85,8 @@ const QUORUMS: readonly (readonly [number, number, number])[] = [
   [4, 4, 3]
 ]
 const ACTIVE_MS = 1_800
+/** Copies that the writers of a run are to make. Not entries: so that the runs of all quorums are about as long. */
+const COPIES: readonly [least: number, most: number] = [480, 590]
 
 /** Everything that a run is made of follows from its seed. */
 export function planOf(seed: number): Plan {
@@ -96,21 +102,23 @@ export function planOf(seed: number): Plan {
   }
   const logs = 1 + random.int(2)
   const writer: WriterPlan = {
-    entries: Math.floor(random.between(145, 320) / logs),
-    rollOverEntries: random.pick([8, 20, 50, 1_000]),
-    burst: random.pick([1, 4, 12]),
-    pauseMs: random.pick([8, 25, 60]),
+    entries: Math.floor(random.between(...COPIES) / writeQuorum / logs),
+    rollOverEntries: random.pick([15, 40, 120, 1_000]),
+    burst: random.pick([1, 1, 2, 8]),
+    pauseMs: random.pick([5, 12, 24]),
     deleteChance: random.pick([0, 0.3, 0.8])
   }
   const storage: StoragePlan = {
-    isApart: random.chance(0.6),
-    journals: random.pick([1, 1, 2]),
-    entryLogs: random.pick([1, 1, 2]),
+    isApart: random.chance(0.4),
+    journals: random.pick([1, 1, 1, 2]),
+    entryLogs: random.pick([1, 1, 1, 2]),
     recentBytes: random.pick([0, 16 * 1024]),
     reserveBytes: random.pick([0, 8 * 1024]),
-    isScrubbed: random.chance(0.3)
+    isScrubbed: random.chance(0.15),
+    journalFileBytes: random.pick([8, 16, 32]) * 1024,
+    housekeepingMs: random.pick([220, 350, 500])
   }
-  const isCared = random.chance(0.4)
+  const isCared = random.chance(0.3)
   const faultCount = 3 + random.int(12)
   const faults = Array.from({ length: faultCount }, () => ({
     atMs: random.between(5, activeMs),
@@ -134,7 +142,7 @@ export function planOf(seed: number): Plan {
     faults: faults.sort((a, b) => a.atMs - b.atMs),
     visits: visits.sort((a, b) => a.atMs - b.atMs),
     activeMs,
-    isEmptied: random.chance(0.3)
+    isEmptied: random.chance(0.2)
   }
 }
 

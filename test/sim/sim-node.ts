@@ -18,11 +18,11 @@ import type { StoragePlan } from './plan.ts'
 export const CLUSTER_ID = 'simulated'
 
 const HOUSEKEEPING_MS = 220
+const JOURNAL_FILE_BYTES = 8 * 1024
+const JOURNAL_FILES = 3
 
 /** Small, so that within a few seconds files fill, roll, move and are compacted. */
 export const NODE_SETTINGS: Partial<BookieSettings> = {
-  journalFileBytes: 8 * 1024,
-  journalBytesMax: 24 * 1024,
   journalAgeMsMax: 5_000,
   writeBufferBytes: 2 * 1024,
   writeBufferBytesMax: 8 * 1024,
@@ -33,7 +33,6 @@ export const NODE_SETTINGS: Partial<BookieSettings> = {
   moveBytesPerSecond: 1024 * 1024,
   readAheadBytes: 4 * 1024,
   readAheadCacheBytes: 32 * 1024,
-  housekeepingMs: HOUSEKEEPING_MS,
   tellSequenceMs: 150,
   scrubIntervalMs: 400,
   readOnlyBelowBytes: 1,
@@ -55,7 +54,7 @@ export interface NodeWorld {
 
 const RESTART_MS = 40
 /** An idle journal proves what is in it within two rounds of housekeeping, and those take their time. */
-const UNPROVEN_MS = 5 * HOUSEKEEPING_MS
+const UNPROVEN_ROUNDS = 5
 
 /** A node of the simulated cluster: the real storage engine, again and again, on one simulated disk. */
 export class SimNode {
@@ -66,6 +65,7 @@ export class SimNode {
   /** Each of its directories once. */
   readonly roots: readonly string[]
   readonly #settings: Partial<BookieSettings>
+  readonly #unprovenMs: number
   readonly #world: NodeWorld
   #process: SimProcess | undefined
   #bookie: Bookie | undefined
@@ -85,7 +85,12 @@ export class SimNode {
     const { journal, entryLogs, index, moreJournals = [], moreEntryLogs = [] } = this.directories
     this.roots = [...new Set([journal, entryLogs, index, ...moreJournals, ...moreEntryLogs])]
     const { recentBytes, reserveBytes, isScrubbed } = storage
-    this.#settings = { ...NODE_SETTINGS, recentBytes, reserveBytes, scrubBytesPerSecond: isScrubbed ? 1024 * 1024 : 0 }
+    const { journalFileBytes = JOURNAL_FILE_BYTES, housekeepingMs = HOUSEKEEPING_MS } = storage
+    const journalBytesMax = JOURNAL_FILES * journalFileBytes
+    const scrubBytesPerSecond = isScrubbed ? 1024 * 1024 : 0
+    const sizes = { recentBytes, reserveBytes, journalFileBytes, journalBytesMax }
+    this.#settings = { ...NODE_SETTINGS, ...sizes, scrubBytesPerSecond, housekeepingMs }
+    this.#unprovenMs = UNPROVEN_ROUNDS * housekeepingMs
   }
 
   get process(): SimProcess | undefined {
@@ -139,7 +144,7 @@ export class SimNode {
     this.#world.history.tell(this.bookieId, powerFails ? 'loses power' : 'is killed')
     this.#world.history.counts.crashes++
     if (powerFails) this.volume.crash()
-    if (this.isSuspect) this.watch.forgetUnproven(UNPROVEN_MS)
+    if (this.isSuspect) this.watch.forgetUnproven(this.#unprovenMs)
   }
 
   /** One of its directories is gone, with the index if that is where it was. */

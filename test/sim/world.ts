@@ -14,6 +14,8 @@ const REGISTRY_LAG_MS = 30
 /** How soon the registry says what trouble a node is in. */
 const TROUBLE_MS = 60
 const CARERS = 2
+/** At most, between two looks of a reader. */
+const READER_PAUSE_MS = 400
 
 /** One simulated cluster with everybody who uses it. Everything in it follows from the plan. */
 export class World implements ActorWorld {
@@ -180,7 +182,7 @@ export class World implements ActorWorld {
     const reader = new Reader(this, { name, log: logOf(log), random: this.random.fork(name) })
     this.actors.push(reader)
     this.readers.push(reader)
-    reader.start(100)
+    reader.start(READER_PAUSE_MS)
   }
 
   /** Recovers some ledger of the log, whoever owns it. */

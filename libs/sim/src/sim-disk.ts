@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import type { SimInode } from './sim-inode.ts'
+import { SECTOR_BYTES, type SimInode } from './sim-inode.ts'
 import type { SimProcess } from './sim-process.ts'
 import type { SimVolume } from './sim-volume.ts'
 
@@ -9,6 +9,11 @@ const NAME_MS = 0.02
 const READ_MS = 0.1
 const WRITE_MS = 0.05
 const SYNC_MS = 0.4
+/**
+ * How often what only touches memory (names, the page cache) takes time of its own, in which the process may die or others act. It is
+ * done at once otherwise, as mostly in the world: every such moment is met, and most seeds do not pay for most of them.
+ */
+const TAKES_TIME = 0.25
 
 /**
  * A volume as one process has it mounted: the shape of the bookie's `Disk`. Operations take virtual time and complete
@@ -31,7 +36,7 @@ export class SimDisk {
   }
 
   open(path: string, { create }: { readonly create: boolean }): Promise<SimFile> {
-    return this.later(NAME_MS, () => {
+    return this.step(NAME_MS, () => {
       let inode = this.#volume.find(path)
       if (inode === undefined) {
         if (!create) throw systemError('ENOENT', path)
@@ -43,21 +48,21 @@ export class SimDisk {
   }
 
   list(directory: string): Promise<string[]> {
-    return this.later(NAME_MS, () => this.#volume.list(directory))
+    return this.step(NAME_MS, () => this.#volume.list(directory))
   }
 
   makeDirectory(_directory: string): Promise<void> {
-    return this.later(NAME_MS, () => undefined)
+    return this.step(NAME_MS, () => undefined)
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.later(NAME_MS, () => {
+    return this.step(NAME_MS, () => {
       if (!this.#volume.rename(from, to)) throw systemError('ENOENT', from)
     })
   }
 
   remove(path: string): Promise<void> {
-    return this.later(NAME_MS, () => {
+    return this.step(NAME_MS, () => {
       if (!this.#volume.unlink(path)) throw systemError('ENOENT', path)
     })
   }
@@ -79,7 +84,7 @@ export class SimDisk {
   }
 
   freeBytes(_directory: string): Promise<number> {
-    return this.later(NAME_MS, () => (this.#volume.trouble.isFull ? this.#volume.roomBytes : PLENTY_BYTES))
+    return this.step(NAME_MS, () => (this.#volume.trouble.isFull ? this.#volume.roomBytes : PLENTY_BYTES))
   }
 
   openLane(): SimLane {
@@ -100,7 +105,8 @@ export class SimDisk {
     if (random.chance(trouble.writeErrors)) throw systemError('EIO', path)
     if (trouble.misdirectedWrites > 0 && write.from.length > 0 && inode.sizeBytes > write.from.length) {
       trouble.misdirectedWrites--
-      inode.write(write.from, random.int(inode.sizeBytes - write.from.length))
+      const sectors = Math.ceil((inode.sizeBytes - write.from.length) / SECTOR_BYTES)
+      inode.write(write.from, random.int(sectors) * SECTOR_BYTES)
       return
     }
     inode.write(write.from, write.offset)
@@ -132,6 +138,18 @@ export class SimDisk {
 
   get readMs(): number {
     return READ_MS
+  }
+
+  /** Like `later`, or (mostly) at once. */
+  step<Result>(aboutMs: number, run: () => Result): Promise<Result> {
+    const { random, trouble } = this.#volume
+    if (trouble.slowness !== 1 || this.#process.isDead || random.chance(TAKES_TIME)) return this.later(aboutMs, run)
+    try {
+      return Promise.resolve(run())
+    } catch (error) {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- handed on as it came
+      return Promise.reject(error) // made by `systemError`
+    }
   }
 
   /** Runs `run` after some time, about `aboutMs`, and gives its result; never, if the process is killed before. */
@@ -166,12 +184,12 @@ export class SimFile {
   }
 
   read(into: Uint8Array, offset: number): Promise<number> {
-    return this.#disk.later(this.#disk.readMs, () => this.#disk.readNow(this.#inode, this.path, { into, offset }))
+    return this.#disk.step(this.#disk.readMs, () => this.#disk.readNow(this.#inode, this.path, { into, offset }))
   }
 
   async write(from: Uint8Array, offset: number): Promise<void> {
     this.writeNow(from, offset)
-    await this.#disk.later(this.#disk.writeMs, () => undefined)
+    await this.#disk.step(this.#disk.writeMs, () => undefined)
   }
 
   writeNow(from: Uint8Array, offset: number): void {

@@ -32,7 +32,7 @@ export class SimIndexStore {
   }
 
   get(key: Buffer): Promise<Buffer | undefined> {
-    return this.#disk.later(INDEX_MS, () => this.getSync(key))
+    return this.#disk.step(INDEX_MS, () => this.getSync(key))
   }
 
   getSync(key: Buffer): Buffer | undefined {
@@ -42,20 +42,21 @@ export class SimIndexStore {
   }
 
   getMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
-    return this.#disk.later(INDEX_MS, () => keys.map(key => this.getSync(key)))
+    return this.#disk.step(INDEX_MS, () => keys.map(key => this.getSync(key)))
   }
 
   async write(changes: readonly SimIndexChange[], { sync }: { readonly sync: boolean }): Promise<void> {
-    await this.#disk.later(sync ? INDEX_SYNC_MS : INDEX_MS, () => {
+    const put = (): void => {
       const { trouble, random } = this.#disk.volume
       if (random.chance(trouble.indexErrors)) this.#isBroken = true
       this.#check()
       this.#content.write(changes, sync)
-    })
+    }
+    await (sync ? this.#disk.later(INDEX_SYNC_MS, put) : this.#disk.step(INDEX_MS, put))
   }
 
   scan(options: { readonly from: Buffer; readonly to: Buffer; readonly limit: number }): Promise<SimIndexRow[]> {
-    return this.#disk.later(INDEX_MS, () => {
+    return this.#disk.step(INDEX_MS, () => {
       this.#check()
       this.#checkRead()
       return this.#content.scan(options)

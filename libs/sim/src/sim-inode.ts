@@ -1,7 +1,7 @@
 import type { Random } from './random.ts'
 
-/** Unsynced writes reach the disk in pieces of this size, in any order, or not at all. */
-const SECTOR_BYTES = 512
+/** A disk writes whole ones: unsynced writes reach it in such pieces, in any order, or not at all, and it errs by such steps. */
+export const SECTOR_BYTES = 512
 
 interface Write {
   readonly offset: number

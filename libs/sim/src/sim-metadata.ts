@@ -30,6 +30,13 @@ const TIMEOUT_MS = 60
 
 type Fate = 'answered' | 'lost' | 'ambiguous' | 'late'
 
+/** All that a process asks within one event. */
+interface LookMessage {
+  readonly fate: Fate
+  readonly isEarly: boolean
+  readonly answers: (() => void)[]
+}
+
 /**
  * The metadata store of the simulated world: the one in memory, reached over a network that delays, and that loses
  * requests and answers when told to. Every process has its own handle.
@@ -60,9 +67,10 @@ export class SimMetadata {
 
   handle(process: SimProcess): MetadataStore {
     const { store } = this
+    const looks = this.#looksOf(process)
     return {
-      get: key => this.#ask(process, () => store.get(key)),
-      scan: options => this.#ask(process, () => store.scan(options)),
+      get: key => looks(() => store.get(key)),
+      scan: options => looks(() => store.scan(options)),
       transact: transaction => this.#ask(process, () => this.#transact(transaction)),
       watch: (prefix, listener) => this.#ask(process, () => this.#watch(process, { prefix, listener })),
       grantLease: ttlMs => this.#ask(process, () => this.#grantLease(process, ttlMs)),
@@ -117,6 +125,38 @@ export class SimMetadata {
       else this.#scheduler.post(undefined, lease.ttlMs / 4, check)
     }
     this.#scheduler.post(undefined, lease.ttlMs / 4, check)
+  }
+
+  /**
+   * Questions that change nothing. Those of one event go in one message, whose way there and back is one event: the store is asked
+   * as they leave or as the answer arrives, whichever chance says, so that an answer may be as old as the whole way.
+   */
+  #looksOf(process: SimProcess): <Result>(run: () => Promise<Result>) => Promise<Result> {
+    let message: LookMessage | undefined
+    let sentAt = -1
+    return run =>
+      new Promise((resolve, reject) => {
+        if (process.isDead) return
+        if (message === undefined || sentAt !== this.#scheduler.eventCount) {
+          message = this.#sendLooks(process)
+          sentAt = this.#scheduler.eventCount
+        }
+        const { fate, isEarly } = message
+        const early = isEarly && fate === 'answered' ? run() : undefined
+        message.answers.push(() => {
+          if (fate === 'answered') void (early ?? run()).then(resolve, reject)
+          else reject(MetadataError.create('UNAVAILABLE', { fate }))
+        })
+      })
+  }
+
+  #sendLooks(process: SimProcess): LookMessage {
+    const message: LookMessage = { fate: this.#fate(), isEarly: this.#random.chance(0.5), answers: [] }
+    const isAnswered = message.fate === 'answered'
+    process.post(isAnswered ? this.#delayMs() + this.#delayMs() : this.#random.between(1, TIMEOUT_MS), () => {
+      for (const answer of message.answers) answer()
+    })
+    return message
   }
 
   #ask<Result>(process: SimProcess, run: () => Promise<Result>): Promise<Result> {
