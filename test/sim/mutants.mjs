@@ -92,7 +92,7 @@ const protocolMutants = [
   {
     name: 'confirm behind the failure',
     rule: 'ensemble change',
-    trials: [2],
+    trials: [40],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -105,7 +105,7 @@ const protocolMutants = [
   {
     name: 'count the confirmations of a replaced node',
     rule: 'ensemble change',
-    trials: ['replaced-with-what-it-confirmed#5'],
+    trials: [10],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -164,7 +164,7 @@ const protocolMutants = [
   {
     name: 'propose a second change while one is undecided',
     rule: 'ensemble change',
-    trials: [18],
+    trials: [24],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -203,7 +203,7 @@ const protocolMutants = [
   {
     name: 'answer a second fence before the first is synced',
     rule: "a node's order",
-    trials: [31],
+    trials: [44],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -223,7 +223,7 @@ const protocolMutants = [
   {
     name: 'forget fences when the journal is read again',
     rule: "a node's order",
-    trials: [96],
+    trials: ['fences-of-the-journal-alone'],
     edits: [{ file: `${BOOKIE}recovery.js`, from: 'ledger.isFenced = true;', to: '' }],
     diesBy: ['fence-holds', 'end-covers']
   },
@@ -243,7 +243,7 @@ const protocolMutants = [
   {
     name: 'keep no fence of a ledger that was never seen',
     rule: "a node's order",
-    trials: [22],
+    trials: [61],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -284,7 +284,7 @@ const protocolMutants = [
   {
     name: 'accept silence as absent',
     rule: 'recovery',
-    trials: ['silent-node-of-three'],
+    trials: ['silent-node-of-three#2'],
     edits: [
       {
         file: `${PROTOCOL}ledger-recovery.js`,
@@ -323,7 +323,7 @@ const protocolMutants = [
   {
     name: 'end before a confirmed entry that is absent',
     rule: 'recovery',
-    trials: [1],
+    trials: [2],
     edits: [
       {
         file: `${PROTOCOL}ledger-recovery.js`,
@@ -346,7 +346,7 @@ const protocolMutants = [
   {
     name: 'do not write back what is found',
     rule: 'recovery',
-    trials: [1],
+    trials: [2],
     edits: [
       { file: `${PROTOCOL}ledger-recovery.js`, from: '.length >= this.#ledger.quorum.ackQuorum;', to: '.length >= 1;' },
       {
@@ -360,7 +360,7 @@ const protocolMutants = [
   {
     name: 'begin one entry behind the LAC',
     rule: 'recovery',
-    trials: [1],
+    trials: [3],
     edits: [
       {
         file: `${PROTOCOL}ledger-recovery.js`,
@@ -373,7 +373,7 @@ const protocolMutants = [
   {
     name: 'name the nodes that a recoverer brings in before the end is known',
     rule: 'recovery',
-    trials: [5],
+    trials: [55],
     edits: [
       {
         file: `${CLIENT}recover-ledger.js`,
@@ -399,7 +399,7 @@ const protocolMutants = [
   {
     name: 'change metadata without comparing',
     rule: 'recovery',
-    trials: [20],
+    trials: [3],
     edits: [
       { file: `${CLIENT}ledger-metadata.js`, from: 'compares: [{ key, version }, ...guards],', to: 'compares: [],' }
     ],
@@ -422,7 +422,7 @@ const protocolMutants = [
   {
     name: 'let one node tell a reader that an entry is absent',
     rule: 'closed at L',
-    trials: ['reads-that-fail#1'],
+    trials: [2],
     edits: [
       {
         file: `${PROTOCOL}read-plan.js`,

@@ -6,7 +6,7 @@ export const nodeMutants = [
   {
     name: 'trust a volume that was rolled back or lost',
     rule: 'a node must not lie',
-    trials: [1],
+    trials: [10],
     edits: [
       {
         file: `${BOOKIE}volume/volume.js`,
@@ -19,7 +19,7 @@ export const nodeMutants = [
   {
     name: 'do not notice a volume that was rolled back within a run',
     rule: 'a node must not lie',
-    trials: [18],
+    trials: [4],
     edits: [
       {
         file: `${BOOKIE}open-bookie.js`,
@@ -32,7 +32,7 @@ export const nodeMutants = [
   {
     name: 'prove nothing when the journal is idle',
     rule: 'a node must not lie',
-    trials: ['last-record-of-an-idle-journal#510'],
+    trials: ['last-record-of-an-idle-journal#101'],
     edits: [{ file: `${BOOKIE}housekeeper.js`, from: 'journal.markIfIdle();', to: ';' }],
     diesBy: ['node-no-lie', 'fence-holds']
   },
@@ -65,7 +65,7 @@ export const nodeMutants = [
   {
     name: 'take a torn tail for damage',
     rule: 'a node must not lie',
-    trials: [359],
+    trials: ['records-torn-apart'],
     edits: [
       {
         file: `${BOOKIE}journal/replay.js`,
@@ -78,7 +78,7 @@ export const nodeMutants = [
   {
     name: 'trust a volume that lacks a directory',
     rule: 'a node must not lie',
-    trials: [10],
+    trials: [38],
     edits: [
       {
         file: `${BOOKIE}volume/volume.js`,
@@ -104,7 +104,7 @@ export const nodeMutants = [
   {
     name: 'say absent where the index cannot be asked',
     rule: 'a node must not lie',
-    trials: [256],
+    trials: ['indexes-that-fail'],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -117,7 +117,7 @@ export const nodeMutants = [
   {
     name: 'say absent where an entry cannot be read',
     rule: 'a node must not lie',
-    trials: ['reads-that-fail#1'],
+    trials: [17],
     edits: [
       {
         file: `${BOOKIE}storage-node.js`,
@@ -130,7 +130,7 @@ export const nodeMutants = [
   {
     name: 'drop a journal file with live entries',
     rule: 'storage',
-    trials: [21],
+    trials: [8],
     edits: [
       {
         file: `${BOOKIE}storage/relocator.js`,
@@ -143,7 +143,7 @@ export const nodeMutants = [
   {
     name: 'drop a file before the index is synced',
     rule: 'storage',
-    trials: [14],
+    trials: [12],
     edits: [
       {
         file: `${BOOKIE}storage/relocator.js`,
@@ -156,14 +156,14 @@ export const nodeMutants = [
   {
     name: 'do not sync an entry log',
     rule: 'storage',
-    trials: [13],
+    trials: [17],
     edits: [{ file: `${BOOKIE}storage/entry-log-writer.js`, from: 'await this.#file.sync();', to: '' }],
     diesBy: ['node-keeps', 'starts']
   },
   {
     name: 'do not sync the directory of an entry log',
     rule: 'storage',
-    trials: [14],
+    trials: [29],
     edits: [
       { file: `${BOOKIE}storage/entry-log-writer.js`, from: 'await this.#disk.syncDirectory(this.#directory);', to: '' }
     ],
@@ -172,7 +172,7 @@ export const nodeMutants = [
   {
     name: 'name a replacement before it has everything',
     rule: 're-replication',
-    trials: [25],
+    trials: [21],
     edits: [
       {
         file: `${BOOKIE}auditor/ledger-repair.js`,
@@ -186,7 +186,7 @@ export const nodeMutants = [
   {
     name: 'do not ask what members have',
     rule: 're-replication',
-    trials: [1],
+    trials: [3],
     edits: [
       {
         file: `${BOOKIE}auditor/survey.js`,
@@ -222,7 +222,7 @@ export const nodeMutants = [
   {
     name: 'collect ledgers whose owner nobody knows',
     rule: 're-replication',
-    trials: [1],
+    trials: [3],
     edits: [
       {
         file: `${BOOKIE}auditor/orphan-collector.js`,
@@ -235,7 +235,7 @@ export const nodeMutants = [
   {
     name: 'delete without a record',
     rule: 'deletion',
-    trials: [21],
+    trials: [5],
     edits: [
       {
         file: `${BOOKIE}storage/deletion-collector.js`,
@@ -253,7 +253,7 @@ export const nodeMutants = [
   {
     name: 'never look for deletions that were missed',
     rule: 'deletion',
-    trials: [9],
+    trials: [5],
     edits: [
       { file: `${BOOKIE}storage/deletion-collector.js`, from: 'await this.#audit();', to: '' },
       { file: `${BOOKIE}storage/deletion-collector.js`, from: 'await this.#scanPage();', to: '' }
@@ -263,7 +263,7 @@ export const nodeMutants = [
   {
     name: 'leave no deletion record',
     rule: 'deletion',
-    trials: [9],
+    trials: [1],
     edits: [
       {
         file: `${CLIENT}ledger-metadata.js`,
