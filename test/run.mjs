@@ -106,7 +106,7 @@ const foreign = [
 await stage('build', async () => asOne(await run(bin('tsc'), ['-b'])))
 await stage('tidy and unit', () => vitest(['libs', 'services', 'test/tidy']))
 await stage('simulation', () => vitest(['test/sim']))
-stageBeside('simulation: seeds', ['test/sim/run.mjs', '--seeds', '10000', '--gate'])
+stageBeside('simulation: seeds', ['test/sim/run.mjs', '--seeds', '12000', '--gate'])
 stageBeside('simulation: mutants', ['test/sim/run-mutants.mjs'])
 await stage('simulation: ownership', async () =>
   asOne(await run(process.execPath, ['test/sim-ownership/run.mjs', '--seeds', '150']))
