@@ -14,6 +14,8 @@ export interface AuditFlags {
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const REFUSED_FROM = 400
+/** Of what else is no time, Date makes one. */
+const ISO_TIME = /^\d{4}-\d{2}-\d{2}(T\S+)?$/
 
 /** @throws CommandFailure: there is no such file, or no such time */
 export async function showAudit(file: string, flags: AuditFlags): Promise<void> {
@@ -30,7 +32,7 @@ export async function showAudit(file: string, flags: AuditFlags): Promise<void> 
 export function sinceOf(text: string, nowMs: number): number {
   const [, count, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? []
   if (count !== undefined) return nowMs - Number(count) * (UNIT_MS[unit] ?? 0)
-  const timeMs = Date.parse(text)
+  const timeMs = ISO_TIME.test(text) ? Date.parse(text) : NaN
   if (Number.isNaN(timeMs)) throw new CommandFailure(`--since ${text}: write it as 12h or 2026-01-31T12:00:00Z`)
   return timeMs
 }
