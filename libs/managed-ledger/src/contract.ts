@@ -57,6 +57,8 @@ export interface ManagedLedger<Context = unknown> {
   /** Last position of a terminated log. */
   readonly terminatedAt: Position | undefined
   readonly properties: Readonly<Record<string, string>>
+  /** Of all entries that still exist, one copy of each. */
+  readonly sizeBytes: number
 
   /** Takes ownership of `payload`; its CRC-32C, where known, saves a pass over it. Fails through the listener: LOG_TERMINATED, LOG_FENCED, LOG_CLOSED, STORAGE_FAILED (retryable). */
   append(payload: Buffer, messageCount: number, context: Context, payloadCrc?: number): void

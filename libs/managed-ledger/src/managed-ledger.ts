@@ -289,6 +289,10 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
     return terminatedAt
   }
 
+  get sizeBytes(): number {
+    return this.#table.sizeBytes
+  }
+
   stats(): ManagedLedgerStats {
     const pipeline = this.#pipeline
     return {

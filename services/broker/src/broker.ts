@@ -18,6 +18,7 @@ import { Listeners, listensWithTls, portsOf, type Ports } from './connection/lis
 import { Flusher } from './connection/output.ts'
 import { ConnectionServer } from './connection/server.ts'
 import { TenantShares } from './limits/tenant-shares.ts'
+import { BrokerMeters } from './metrics/broker-meters.ts'
 import { NamespaceService } from './namespace/namespace-service.ts'
 import { TopicSchemas } from './namespace/schemas.ts'
 import type { ClusterInfo } from './namespace/tenancy.ts'
@@ -86,12 +87,12 @@ export class Broker {
   readonly peers: HttpPeers
   readonly blocks: TimedBlocks
   readonly balance: BrokerBalance
+  readonly meters: BrokerMeters
   /** Undefined while authentication is off. */
   readonly guard: Guard | undefined
   readonly grants: GrantStore
   /** Undefined: nothing listens with TLS. */
   readonly tls: ServerTls | undefined
-  readonly lookups = { pending: 0 }
   /** No other broker ever serves its cluster. */
   readonly isAlone: boolean
   /** As they were bound; whoever serves HTTP sets `web`. */
@@ -135,8 +136,13 @@ export class Broker {
       pools: [this.ingestPool, this.dispatchPool],
       ownership: () => this.homes.ownership
     })
+    this.meters = new BrokerMeters({ clock, logger, publishTimeMs: publishTimes(), topics: () => this.topics.values() })
     this.topics = new TopicRegistry({
-      env: environmentOf(options, { dispatchPool: this.dispatchPool, suspension: this.#suspension }),
+      env: environmentOf(options, {
+        dispatchPool: this.dispatchPool,
+        suspension: this.#suspension,
+        meters: this.meters
+      }),
       homes: this.homes,
       remote: this.peers,
       records: parts.namespaces.topics,
@@ -146,7 +152,8 @@ export class Broker {
       forget: name => forgetTopic(parts, name)
     })
     this.blocks = new TimedBlocks({ clock, topics: this.topics })
-    this.sweeper = new TopicSweeper({ registry: this.topics, records: parts.namespaces.topics, settings })
+    const { stored } = this.meters
+    this.sweeper = new TopicSweeper({ registry: this.topics, records: parts.namespaces.topics, settings, stored })
     this.#revocations = this.#createRevocations()
     this.#server = new ConnectionServer(this.#servicesOf(parts.instance))
   }
@@ -221,6 +228,7 @@ export class Broker {
     this.homes.open(this.#ownership)
     if (!this.isAlone) this.balance.start()
     this.sweeper.start()
+    this.meters.start()
     this.topics.resumeDeletions().catch((error: unknown) => {
       const reason = reasonOf(error)
       this.#logger.warn({ event: 'topic.delete_failed', reason }, 'a deletion could not be carried on')
@@ -241,6 +249,7 @@ export class Broker {
   async #close(): Promise<void> {
     this.#isDraining = true
     this.sweeper.stop()
+    this.meters.stop()
     const { brokerShutdownTimeoutMs: timeoutMs } = this.settings
     const sinceMs = this.#clock.nowMs()
     const unbalanced = this.balance.stop()
@@ -318,7 +327,7 @@ export class Broker {
       flusher: new Flusher(),
       ingestPool: this.ingestPool,
       dispatchPool: this.dispatchPool,
-      lookups: this.lookups,
+      lookups: this.meters.lookups,
       serverVersion: SERVER_VERSION,
       ports: this.ports,
       publishing: { connections: 0 },
@@ -386,9 +395,8 @@ async function forgetTopic({ namespaces, schemas, grants }: BrokerParts, name: T
 
 function environmentOf(
   options: BrokerOptions,
-  shared: Pick<TopicEnvironment, 'dispatchPool' | 'suspension'>
+  shared: Pick<TopicEnvironment, 'dispatchPool' | 'suspension' | 'meters'>
 ): TopicEnvironment {
-  const view = new MetadataView()
   return {
     clock: options.clock,
     logger: options.logger,
@@ -396,9 +404,14 @@ function environmentOf(
     ...shared,
     publications: new PublicationPool(),
     createSubscription,
-    publishTimeMs: (entry: Entry) => {
-      readMessageMetadata(entry.payload, 0, entry.payload.length, view)
-      return view.publishTimeMs
-    }
+    publishTimeMs: publishTimes()
+  }
+}
+
+function publishTimes(): (entry: Entry) => number {
+  const view = new MetadataView()
+  return entry => {
+    readMessageMetadata(entry.payload, 0, entry.payload.length, view)
+    return view.publishTimeMs
   }
 }

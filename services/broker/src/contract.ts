@@ -1,6 +1,7 @@
 import type { Clock, Logger, BytePool } from '@strata/base'
 import type { Position } from '@strata/cursor-protocol'
 import type { Cursor, Entry, ManagedLedger } from '@strata/managed-ledger'
+import type { TrafficTotals } from './metrics/traffic-book.ts'
 import type { BrokerAddress } from './ownership/contract.ts'
 import type { Suspension } from './topic/suspension.ts'
 
@@ -175,6 +176,8 @@ export interface SubscriptionHost {
   /** Bytes read or queued for dispatch in the whole process. */
   readonly dispatchPool: BytePool
   readonly settings: SubscriptionSettings
+  /** Of its namespace: what goes out counts there too. */
+  readonly traffic?: TrafficTotals
   /** While it is on nothing is sent to consumers. */
   readonly suspension: Suspension
 }

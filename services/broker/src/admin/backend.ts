@@ -5,6 +5,10 @@ import type { BrokerBalance } from '../balance/broker-balance.ts'
 import type { DynamicSettings } from '../config/dynamic-settings.ts'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { Ports, Route } from '../connection/listeners.ts'
+import type { BrokerMetrics } from '../metrics/broker-metrics.ts'
+import type { LookupMeter } from '../metrics/lookup-meter.ts'
+import type { ProcessMetric } from '../metrics/process-series.ts'
+import type { TrafficBook } from '../metrics/traffic-book.ts'
 import type { NamespaceService } from '../namespace/namespace-service.ts'
 import type { TopicSchemas } from '../namespace/schemas.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
@@ -53,7 +57,10 @@ export interface AdminBackend {
   readonly balance: BrokerBalance
   /** Storage nodes that take new ledgers now, by name. */
   bookies(): readonly string[]
-  readonly lookups: { readonly pending: number }
+  readonly lookups: LookupMeter
+  readonly metrics: BrokerMetrics
+  /** Counts what is asked over HTTP, by the tenants that it names. */
+  readonly traffic: Pick<TrafficBook, 'onRequest'>
   /** There never is another broker: it is known by the address that its clients reach it by. */
   readonly isAlone: boolean
   /** What its health check publishes to. @throws BrokerError ServiceNotReady */
@@ -69,7 +76,11 @@ export interface AdminBackend {
   /** Why storage refuses to take messages now, one line each; empty while it takes them. */
   storageTroubles(): readonly string[]
   /** What is measured of the process, as text for Prometheus. */
-  readonly processMetrics: { metrics(): Promise<string>; clear(): void }
+  readonly processMetrics: {
+    metrics(): Promise<string>
+    getMetricsAsJSON(): Promise<readonly ProcessMetric[]>
+    clear(): void
+  }
   /** Bytes of messages in memory, by pool. */
   readonly pools: readonly { readonly name: string; readonly bytesHeld: number; readonly bytesMax: number }[]
 }

@@ -11,9 +11,12 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { SERVER_VERSION, type Broker } from '../broker.ts'
 import { credentialsOf, requireRoute, rolesOfRequest } from '../auth/http-gate.ts'
 import type { BrokerSettings } from '../config/settings.ts'
+import { BrokerMetrics } from '../metrics/broker-metrics.ts'
+import { OtlpExporter } from '../metrics/otlp-exporter.ts'
 import { AuditTrail } from './audit/audit-trail.ts'
 import type { AdminBackend } from './backend.ts'
 import { json, noSuchPath, PlainAnswer, type AdminReply, type AdminRequest } from './operation.ts'
+import { addBackendSeries, familiesOf, resourceOf } from './operations/metrics.ts'
 import { answerOf } from './rest-error.ts'
 import type { Method, Route } from './route.ts'
 import { routes } from './routes/index.ts'
@@ -41,15 +44,17 @@ export interface AdminServerOptions {
   readonly storageTroubles?: () => readonly string[]
   /** Storage nodes that take new ledgers now, by name. */
   readonly bookies?: () => readonly string[]
+  /** Of each entry, on storage nodes; one where nothing is said. */
+  readonly copies?: number
 }
 
 /** The HTTP side of a broker, not yet listening. It is closed after its broker. */
 export function createAdminServer(options: AdminServerOptions): AdminServer {
-  const { broker, clock, logger, storageTroubles = () => [], bookies = () => [] } = options
+  const { broker, clock, logger, storageTroubles = () => [], bookies = () => [], copies = 1 } = options
   const processMetrics = new Registry()
   collectDefaultMetrics({ register: processMetrics })
   processMetrics.setDefaultLabels({ cluster: broker.settings.clusterName })
-  return new AdminServer({
+  const backend: AdminBackend = {
     settings: broker.settings,
     clock,
     logger,
@@ -75,13 +80,32 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     isSuspended: () => broker.isSuspended,
     hasLease: () => broker.hasLease,
     reachesStore: () => broker.reachesStore(),
-    lookups: broker.lookups,
+    lookups: broker.meters.lookups,
+    traffic: broker.meters.traffic,
+    metrics: new BrokerMetrics({
+      ...{ settings: broker.settings, meters: broker.meters, copies },
+      topics: () => broker.topics.values(),
+      addOthers: (families, cluster) => addBackendSeries(backend, families, cluster)
+    }),
     isAlone: broker.isAlone,
     ownTopic: () => broker.ownTopic,
     troubles: () => broker.troubles,
     storageTroubles,
     processMetrics,
     pools: [broker.ingestPool, broker.dispatchPool]
+  }
+  return new AdminServer(backend, pushOf(backend))
+}
+
+/** Undefined: nobody wants what is measured pushed. @throws CodedError BAD_SETTING */
+function pushOf(backend: AdminBackend): OtlpExporter | undefined {
+  const { clock, logger, settings, startedAtMs } = backend
+  if (settings.strataOtlpMetricsUrl === '') return undefined
+  return new OtlpExporter({
+    ...{ clock, logger, startedAtMs, url: settings.strataOtlpMetricsUrl, headers: settings.strataOtlpMetricsHeaders },
+    intervalMs: settings.strataOtlpMetricsIntervalSeconds * 1000,
+    resource: () => resourceOf(backend),
+    collect: () => familiesOf(backend)
   })
 }
 
@@ -92,12 +116,14 @@ export class AdminServer {
   readonly #audit: AuditTrail | undefined
   readonly #roles = new WeakMap<FastifyRequest, readonly string[]>()
   #tlsServer: TlsServer | undefined
+  readonly #push: OtlpExporter | undefined
   readonly #paths: { readonly pattern: RegExp; readonly method: Method }[] = []
 
-  constructor(backend: AdminBackend) {
+  constructor(backend: AdminBackend, push?: OtlpExporter) {
     this.#backend = backend
     const { settings } = backend
     this.#audit = auditOf(backend)
+    this.#push = push
     this.#app = fastify({
       bodyLimit: BODY_BYTES_MAX,
       http: httpLimits(settings),
@@ -129,6 +155,7 @@ export class AdminServer {
       ports.web = (this.#app.server.address() as AddressInfo).port
     }
     if (tlsPort >= 0 && tls !== undefined) ports.webTls = await this.#listenTls(tls, { host, port: tlsPort })
+    this.#push?.start()
     logger.info({ event: 'http.started', port: ports.web, portTls: ports.webTls }, 'the broker serves HTTP')
   }
 
@@ -165,10 +192,16 @@ export class AdminServer {
     return this.#app.inject(request)
   }
 
+  /** What is measured goes where it is pushed to, now. Never rejects. */
+  async pushMetrics(): Promise<void> {
+    await this.#push?.push()
+  }
+
   /** Cuts what is open. */
   async close(): Promise<void> {
     this.#tlsServer?.close()
     this.#tlsServer?.closeAllConnections()
+    this.#push?.close()
     await this.#app.close()
     await this.#audit?.close()
     this.#backend.processMetrics.clear()
@@ -220,6 +253,7 @@ export class AdminServer {
       const other = await elsewhere(known, route.scope ?? 'local')
       return other === undefined ? await route.operation(known) : redirect(known, other)
     }
+    if (known.params.tenant !== undefined) this.#backend.traffic.onRequest(known.params.tenant)
     const isAudited = this.#audit?.covers(route) === true
     return send(reply, isAudited ? await this.#audit.around(known, route, answer) : await answer())
   }

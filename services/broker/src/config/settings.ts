@@ -2,6 +2,7 @@ import { boolean, number, text, type SettingsOf } from '@strata/base'
 import { COMPATIBILITY_STRATEGIES } from '@strata/schema'
 import { authSettings } from './auth-settings.ts'
 import { balanceSettings } from './balance-settings.ts'
+import { metricsSettings } from './metrics-settings.ts'
 import { tlsSettings } from './tls-settings.ts'
 
 /** Every key of the broker, by Apache Pulsar's names and with its meaning. The only place where they are declared. */
@@ -370,17 +371,7 @@ export const brokerSettings = {
   strataAuditLogFiles: number({ default: 10, min: 1, max: 1000, doc: 'Files in all: the oldest is deleted.' }),
 
   // metrics
-  exposeTopicLevelMetricsInPrometheus: boolean({
-    default: true,
-    dynamic: true,
-    doc: 'Metrics of each topic on /metrics.'
-  }),
-  exposeConsumerLevelMetricsInPrometheus: boolean({
-    default: false,
-    dynamic: true,
-    doc: 'Metrics of each consumer on /metrics.'
-  }),
-  exposePublisherStats: boolean({ default: true, dynamic: true, doc: 'Show publishers in topic stats.' }),
+  ...metricsSettings,
 
   // who may do what
   ...tlsSettings,

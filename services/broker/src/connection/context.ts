@@ -6,6 +6,7 @@ import type { Session } from '../auth/session.ts'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { Consumer, ConsumerConnection } from '../contract.ts'
 import type { TenantShares } from '../limits/tenant-shares.ts'
+import type { LookupMeter } from '../metrics/lookup-meter.ts'
 import type { NamespaceService } from '../namespace/namespace-service.ts'
 import type { Producer, ProducerConnection } from '../topic/producer.ts'
 import type { TopicHomes } from '../topic/homes.ts'
@@ -50,7 +51,7 @@ export interface ConnectionServices {
   readonly ingestPool: BytePool
   /** Bytes of output that no socket has taken yet. */
   readonly dispatchPool: BytePool
-  readonly lookups: { pending: number }
+  readonly lookups: LookupMeter
   readonly serverVersion: string
   readonly ports: Ports
   producerName(): string

@@ -120,7 +120,7 @@ async function open(options: ServingOptions, opened: (() => Promise<void>)[]): P
   const broker = await createBroker({ settings, metadata: together, logs, clock, logger, clientTls, ...ownership })
   balance.place = broker.balance.place
   const bookies = (): string[] => directory.writable().map(({ bookieId }) => bookieId)
-  const admin = createAdminServer({ broker, clock, logger, storageTroubles, bookies })
+  const admin = createAdminServer({ broker, clock, logger, storageTroubles, bookies, copies: quorum.writeQuorum })
   // HTTP outlasts the broker: while it hands over, others ask it things, and load balancers see that it is not ready
   opened.push(
     () => admin.close(),

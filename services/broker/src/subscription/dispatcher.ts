@@ -1,6 +1,7 @@
 import type { BytePool } from '@strata/base'
 import type { Position } from '@strata/cursor-protocol'
 import type { Cursor, Entry } from '@strata/managed-ledger'
+import { noTraffic, type TrafficTotals } from '../metrics/traffic-book.ts'
 import type { Delivery, SubscriptionSettings, SubscriptionType } from '../contract.ts'
 import { EntryReader, type EntryInfo } from './entry-info.ts'
 import type { Member } from './member.ts'
@@ -80,6 +81,7 @@ export class DispatchContext {
   readonly cursor: Cursor | undefined
   readonly settings: SubscriptionSettings
   readonly pool: BytePool
+  readonly traffic: TrafficTotals
   readonly reader = new EntryReader()
   wallMs = 0
   messagesOut = 0
@@ -93,12 +95,14 @@ export class DispatchContext {
     cursor: Cursor | undefined
     settings: SubscriptionSettings
     pool: BytePool
+    traffic: TrafficTotals | undefined
   }) {
     this.topic = options.topic
     this.partition = options.partition
     this.cursor = options.cursor
     this.settings = options.settings
     this.pool = options.pool
+    this.traffic = options.traffic ?? noTraffic()
     this.#delivery = {
       consumerId: 0,
       entry: NO_ENTRY,
@@ -126,6 +130,9 @@ export class DispatchContext {
     member.lastConsumedMs = this.wallMs
     this.messagesOut += messages
     this.bytesOut += entry.payload.length
+    this.traffic.deliveries++
+    this.traffic.messagesOut += messages
+    this.traffic.bytesOut += entry.payload.length
     if (how.redeliveries > 0) {
       member.messagesRedelivered += messages
       this.messagesRedelivered += messages

@@ -18,6 +18,15 @@ export interface SampledSubscription extends Subscription {
   sample(nowMs: number): void
   /** Messages and bytes a second that went out, as of the last sample. */
   readonly ratesOut: { readonly messages: number; readonly bytes: number }
+  /** Messages a second that were acknowledged, the same. */
+  readonly ackRate: number
+  /** Since it is in memory. */
+  readonly messagesOut: number
+  readonly bytesOut: number
+  /** A consumer would take a message now. */
+  readonly hasTaker: boolean
+  /** All that is not acknowledged was sent to some consumer, which holds it. */
+  readonly isAllSent: boolean
   /** It is being moved to another position: nothing is delivered meanwhile. */
   readonly isResetting: boolean
   /** What is wrong, if there is something to send and somebody to take it and yet nothing happens. */

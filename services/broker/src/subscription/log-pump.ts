@@ -117,6 +117,11 @@ export class LogPump {
     return { ledgerId: this.#ledgerId, entryId: this.#entryId }
   }
 
+  /** Nothing is left that was not offered to a consumer, since it was rewound last. */
+  get isAllScanned(): boolean {
+    return this.#isAtTail() || this.#isNothingLeft()
+  }
+
   schedule(): void {
     if (this.#isScheduled || this.#isStopped) return
     this.#isScheduled = true

@@ -46,8 +46,8 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
     this.topic = host.topic
     this.isDurable = options.isDurable
     this.#host = host
-    const { topic, partition, settings, dispatchPool: pool, clock } = host
-    this.#context = new DispatchContext({ topic, partition, settings, pool, cursor: undefined })
+    const { topic, partition, settings, dispatchPool: pool, clock, traffic } = host
+    this.#context = new DispatchContext({ topic, partition, settings, pool, traffic, cursor: undefined })
     // Nothing is delivered twice, so a new active consumer need not wait.
     this.#notices = new ActiveNotices({ turns: options.turns, clock, delayMs: () => 0, onServed: () => {} })
   }
@@ -157,6 +157,19 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
   get ratesOut(): { messages: number; bytes: number } {
     return { messages: this.#meters.messages.perSecond, bytes: this.#meters.bytes.perSecond }
   }
+
+  get messagesOut(): number {
+    return this.#context.messagesOut
+  }
+
+  get bytesOut(): number {
+    return this.#context.bytesOut
+  }
+
+  // nothing is kept, so nothing waits
+  readonly ackRate = 0
+  readonly hasTaker = false
+  readonly isAllSent = true
 
   sample(nowMs: number): void {
     this.#meters.sample(this.#context, nowMs)

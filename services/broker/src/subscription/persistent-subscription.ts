@@ -66,8 +66,8 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
     this.#log = log
     this.#turns = turns
     this.#sampledMarkDelete = cursor.markDelete
-    const { settings, clock, logger, topic, partition, suspension, dispatchPool: pool } = host
-    this.#context = new DispatchContext({ topic, partition, cursor, settings, pool })
+    const { settings, clock, logger, topic, partition, suspension, traffic, dispatchPool: pool } = host
+    this.#context = new DispatchContext({ topic, partition, cursor, settings, pool, traffic })
     const onTurnEnd = (): void => {
       this.#removeLeaving()
     }
@@ -382,6 +382,26 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
   /** Takes a sample of the counters for the rates, and checks that nothing stands still. */
   get ratesOut(): { messages: number; bytes: number } {
     return { messages: this.#meters.messages.perSecond, bytes: this.#meters.bytes.perSecond }
+  }
+
+  get ackRate(): number {
+    return this.#meters.acked.perSecond
+  }
+
+  get messagesOut(): number {
+    return this.#context.messagesOut
+  }
+
+  get bytesOut(): number {
+    return this.#context.bytesOut
+  }
+
+  get hasTaker(): boolean {
+    return this.#dispatcher?.hasReadyCredit() ?? false
+  }
+
+  get isAllSent(): boolean {
+    return this.#pump.isAllScanned && (this.#dispatcher?.pendingEntries ?? 0) === 0
   }
 
   sample(nowMs: number): void {

@@ -3,6 +3,7 @@ import { brokerError, type BrokerErrorCode } from '../errors.ts'
 import type { Consumer, Subscription } from '../contract.ts'
 import { PublishThrottle } from '../limits/publish-throttle.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
+import type { TrafficTotals } from '../metrics/traffic-book.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 import type { SampledSubscription } from '../subscription/index.ts'
@@ -30,6 +31,8 @@ export abstract class BaseTopic {
   readonly traffic = new Traffic()
   readonly chunks = new Meter()
   readonly createdAtMs: number
+  /** Of its namespace. */
+  protected readonly namespaceTraffic: TrafficTotals
   lastPublishedAtMs = 0
   /** Of a topic whose publish rate was ever limited. */
   publishThrottle: PublishThrottle | undefined
@@ -46,6 +49,7 @@ export abstract class BaseTopic {
     this.name = name
     this.fullName = name.toString()
     this.env = env
+    this.namespaceTraffic = env.meters.traffic.of(name.namespace)
     this.createdAtMs = options.createdAtMs
     this.#policies = options.policies
     this.#limitPublishing()
@@ -255,6 +259,9 @@ export abstract class BaseTopic {
   protected countPublished(producer: Producer, messages: number, bytes: number, isChunk: boolean): void {
     this.traffic.messages.total += messages
     this.traffic.bytes.total += bytes
+    this.namespaceTraffic.sends++
+    this.namespaceTraffic.messagesIn += messages
+    this.namespaceTraffic.bytesIn += bytes
     producer.traffic.messages.total += messages
     producer.traffic.bytes.total += bytes
     if (isChunk) {

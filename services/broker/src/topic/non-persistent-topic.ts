@@ -14,6 +14,9 @@ import type { SendFields, SubscribeRequest, Topic, TopicEnvironment } from './to
 export class NonPersistentTopic extends BaseTopic implements Topic {
   readonly isTerminated = false
   readonly hasData = false
+  readonly storage = undefined
+  readonly storedBytes = 0
+  readonly log = undefined
   readonly #host: SubscriptionHost
   /** Names asked for as durable: they outlast their consumers as long as the topic is in memory. */
   readonly #lasting = new Set<string>()
@@ -28,6 +31,7 @@ export class NonPersistentTopic extends BaseTopic implements Topic {
       logger: env.logger,
       dispatchPool: env.dispatchPool,
       settings: new TopicSettings(env.settings, this),
+      traffic: this.namespaceTraffic,
       suspension: this.halt
     }
   }

@@ -4,6 +4,7 @@ import type { AppendListener, ManagedLedger } from '@strata/managed-ledger'
 import { brokerError } from '../errors.ts'
 import type { Subscription, SubscriptionHost } from '../contract.ts'
 import { TopicSettings } from '../limits/topic-settings.ts'
+import { StorageMeter } from '../metrics/storage-meter.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
@@ -47,6 +48,7 @@ export interface PersistentTopicOptions extends TopicLog {
  */
 export class PersistentTopic extends BaseTopic implements Topic, AppendListener<Publication> {
   readonly log: ManagedLedger<Publication>
+  storage: StorageMeter | undefined
   readonly #stamper: EntryStamper | undefined
   readonly #events: TopicEvents
   readonly #host: SubscriptionHost
@@ -70,6 +72,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
       logger: env.logger,
       dispatchPool: env.dispatchPool,
       settings: new TopicSettings(env.settings, this),
+      traffic: this.namespaceTraffic,
       suspension: this.halt
     }
     this.log.setAppendListener(this)
@@ -83,6 +86,10 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   get hasData(): boolean {
     return this.log.stats().entries > 0
+  }
+
+  get storedBytes(): number {
+    return this.log.sizeBytes
   }
 
   /** What producers wait for: publications taken and not settled. */
@@ -105,6 +112,8 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
     }
     this.countPublished(producer, send.numMessages, payload.length, send.isChunk)
     this.#pendingPublications++
+    this.storage ??= new StorageMeter(this.env.clock, this.env.meters.publishLatency)
+    this.storage.onTaken(publication, payload.length)
     if (this.#stamper === undefined) this.log.append(payload, send.numMessages, publication, payloadCrc)
     else this.log.append(this.#stamper.stamp(payload, send.numMessages), send.numMessages, publication)
   }
@@ -112,6 +121,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
   onAppended(ledgerId: number, entryId: number, publication: Publication): void {
     const { producer } = publication
     this.#stamper?.confirm(publication.messages)
+    this.storage?.onStored(publication)
     if (producer !== undefined) {
       // T2: once one append failed, what follows it must look lost too, or order would be broken.
       if (this.#failure === undefined) producer.onStored(publication, ledgerId, entryId)
@@ -122,6 +132,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   onAppendFailed(error: Error, publication: Publication): void {
     const { producer } = publication
+    this.storage?.onLost(publication)
     if (error instanceof CodedError && error.code === 'LOG_TERMINATED') {
       producer?.onRefused(publication, 'TopicTerminatedError', 'Topic was already terminated')
     } else {

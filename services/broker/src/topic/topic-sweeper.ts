@@ -1,6 +1,7 @@
 import { reasonOf } from '@strata/base'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
+import type { StoredBook } from '../metrics/stored-book.ts'
 import type { TopicRecord, TopicRecords } from '../namespace/topic-records.ts'
 import { PersistentTopic } from './persistent-topic.ts'
 import type { Topic } from './topic.ts'
@@ -23,6 +24,7 @@ export class TopicSweeper {
   readonly #registry: TopicRegistry
   readonly #records: TopicRecords
   readonly #settings: BrokerSettings
+  readonly #book: StoredBook | undefined
   readonly #cancels: (() => void)[] = []
   /** By the monotonic clock. */
   readonly #unusedSinceMs = new WeakMap<object, number>()
@@ -35,10 +37,17 @@ export class TopicSweeper {
   #isStopped = false
   #endPause: (() => void) | undefined
 
-  constructor(options: { registry: TopicRegistry; records: TopicRecords; settings: BrokerSettings }) {
+  constructor(options: {
+    registry: TopicRegistry
+    records: TopicRecords
+    settings: BrokerSettings
+    /** Told what it finds of topics that are not loaded. */
+    stored?: StoredBook
+  }) {
     this.#registry = options.registry
     this.#records = options.records
     this.#settings = options.settings
+    this.#book = options.stored
   }
 
   start(): void {
@@ -128,6 +137,7 @@ export class TopicSweeper {
     if (this.#isSweepingLogs) return
     this.#isSweepingLogs = true
     let swept = 0
+    let isWhole = false
     try {
       // what the holder of a bundle before this one had begun
       await this.#registry.resumeDeletions()
@@ -139,11 +149,13 @@ export class TopicSweeper {
           if (++swept % LOGS_PER_RUN === 0) await this.#pause()
         }
       }
+      isWhole = true
     } catch (error) {
       // Records could not be read: the next pass begins anew.
       const reason = reasonOf(error)
       this.#registry.logger.warn({ event: 'topic.sweep_failed', reason }, 'a sweep over the topics was cut short')
     } finally {
+      this.#book?.onPass(isWhole)
       this.#isSweepingLogs = false
     }
   }
@@ -164,18 +176,20 @@ export class TopicSweeper {
     if (!(await this.#registry.isServedHere(name))) return
     const due = await this.#dueOf(name, record)
     if (due === undefined) return
+    if (!due.delete) this.#book?.onSwept(name.namespace, due.storedBytes)
     if (due.delete) await this.#deleteUnloaded(name, record)
     else if (due.trim || due.expireMessages || due.expireSubscriptions) await this.#visit(name, due)
   }
 
   /** undefined: somebody has it loaded. */
-  async #dueOf(name: TopicName, record: TopicRecord): Promise<DueWork | undefined> {
+  async #dueOf(name: TopicName, record: TopicRecord): Promise<(DueWork & { storedBytes: number }) | undefined> {
     const registry = this.#registry
     const policies = await registry.effectivePolicies(record)
     const log = await registry.sweepLog(name, policies)
     if (log === undefined && (await registry.hasLog(name))) return undefined
+    const storedBytes = (log?.ledgers ?? []).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     const unusedSinceMs = Math.max(log?.closedAtMs ?? 0, record.createdAtMs, this.#startedAtMs)
-    return dueWork({ log, policies, unusedSinceMs }, registry.clock.wallMs())
+    return { storedBytes, ...dueWork({ log, policies, unusedSinceMs }, registry.clock.wallMs()) }
   }
 
   async #deleteUnloaded(name: TopicName, record: TopicRecord): Promise<void> {

@@ -1,8 +1,11 @@
 import type { BytePool, Clock, Logger } from '@strata/base'
-import type { Entry } from '@strata/managed-ledger'
+import type { Entry, ManagedLedger } from '@strata/managed-ledger'
 import type { Position } from '@strata/cursor-protocol'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { Consumer, ConsumerOptions, Subscription, SubscriptionHost } from '../contract.ts'
+import type { StorageMeter } from '../metrics/storage-meter.ts'
+import type { IntervalQuantiles } from '../metrics/interval-buckets.ts'
+import type { TrafficBook } from '../metrics/traffic-book.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
 import type { SampledSubscription, SubscriptionOptions } from '../subscription/index.ts'
 import type { Admission, Producers } from './producers.ts'
@@ -20,6 +23,8 @@ export interface TopicEnvironment {
   readonly settings: BrokerSettings
   readonly dispatchPool: BytePool
   readonly publications: PublicationPool
+  /** What is counted for the broker as a whole. */
+  readonly meters: { readonly traffic: TrafficBook; readonly publishLatency: IntervalQuantiles }
   /** Switched by the registry alone. */
   readonly suspension: { isOn: boolean }
   createSubscription(host: SubscriptionHost, name: string, options: SubscriptionOptions): SampledSubscription
@@ -74,6 +79,12 @@ export interface Topic {
   readonly producers: Producers
   /** What came in. */
   readonly traffic: Traffic
+  /** undefined: nothing was stored since it is in memory. */
+  readonly storage: StorageMeter | undefined
+  /** Of all entries that it keeps, one copy of each. */
+  readonly storedBytes: number
+  /** undefined: nothing is stored. */
+  readonly log: ManagedLedger | undefined
   readonly subscriptions: ReadonlyMap<string, SampledSubscription>
   /** What holds for it; replaced when that changes. */
   policies: EffectivePolicies

@@ -22,9 +22,10 @@ export function resourceAvailability(): AdminReply {
   return refuse(409, 'The load manager tells no availability of resources')
 }
 
-/** A list of measures with their dimensions: the broker as a whole, then each namespace. */
-export function brokerMetrics({ backend }: AdminRequest): AdminReply {
+/** A list of measures with their dimensions: the broker as a whole, each namespace, and what tenants make of its work. */
+export async function brokerMetrics({ backend }: AdminRequest): Promise<AdminReply> {
   const all = totalsOf(backend.topics.values())
+  const usage = [...(await backend.metrics.usage())]
   const memory = process.memoryUsage()
   return json([
     {
@@ -38,7 +39,11 @@ export function brokerMetrics({ backend }: AdminRequest): AdminReply {
       },
       dimensions: {}
     },
-    ...[...all.namespaces].map(([namespace, totals]) => ({ metrics: measures(totals), dimensions: { namespace } }))
+    ...usage.map(([namespace, own]) => {
+      const totals = all.namespaces.get(namespace) ?? {}
+      return { metrics: measures({ ...totals, ...own }), dimensions: { namespace } }
+    }),
+    ...backend.metrics.shares().map(([tenant, share]) => ({ metrics: measures(share), dimensions: { tenant } }))
   ])
 }
 

@@ -73,6 +73,7 @@ export function runtimeConfiguration({ backend }: AdminRequest): AdminReply {
 /** They may hold credentials themselves, not only where those are. */
 const SECRET_SETTINGS: ReadonlySet<string> = new Set<keyof BrokerSettings>([
   'tokenSecretKey',
+  'strataOtlpMetricsHeaders',
   'basicAuthConf',
   'brokerClientAuthenticationParameters'
 ])

@@ -1,166 +1,84 @@
-import type { SubscriptionStats } from '../../contract.ts'
-import type { Topic } from '../../topic/topic.ts'
+import { weightsOf } from '../../balance/settings.ts'
+import { Families, Labels, PROMETHEUS_TYPE } from '../../metrics/families.ts'
+import { addMemorySeries, addProcessSeries } from '../../metrics/process-series.ts'
 import type { AdminBackend } from '../backend.ts'
 import type { AdminReply, AdminRequest } from '../operation.ts'
-import { add, noTotals, numberOf, totalsOfTopic, type Totals } from '../totals.ts'
 import { ownershipSeries } from './ownership-metrics.ts'
 
-const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
-
-/** Pulsar's names of what `Totals` has; all are gauges there, counters included. */
-const TOTALS: Readonly<Record<keyof Totals, string>> = {
-  topics: 'pulsar_topics_count',
-  subscriptions: 'pulsar_subscriptions_count',
-  producers: 'pulsar_producers_count',
-  consumers: 'pulsar_consumers_count',
-  rateIn: 'pulsar_rate_in',
-  rateOut: 'pulsar_rate_out',
-  throughputIn: 'pulsar_throughput_in',
-  throughputOut: 'pulsar_throughput_out',
-  storageSize: 'pulsar_storage_size',
-  msgBacklog: 'pulsar_msg_backlog',
-  inMessages: 'pulsar_in_messages_total',
-  inBytes: 'pulsar_in_bytes_total',
-  outMessages: 'pulsar_out_messages_total',
-  outBytes: 'pulsar_out_bytes_total'
-}
-
-/** Metric of a subscription by the field of its stats. */
-const OF_SUBSCRIPTION: readonly (readonly [string, string])[] = [
-  ['pulsar_subscription_back_log', 'msgBacklog'],
-  ['pulsar_subscription_back_log_no_delayed', 'msgBacklogNoDelayed'],
-  ['pulsar_subscription_delayed', 'msgDelayed'],
-  ['pulsar_subscription_unacked_messages', 'unackedMessages'],
-  ['pulsar_subscription_blocked_on_unacked_messages', 'blockedSubscriptionOnUnackedMsgs'],
-  ['pulsar_subscription_msg_rate_out', 'msgRateOut'],
-  ['pulsar_subscription_msg_throughput_out', 'msgThroughputOut'],
-  ['pulsar_subscription_msg_rate_redeliver', 'msgRateRedeliver'],
-  ['pulsar_subscription_msg_ack_rate', 'messageAckRate'],
-  ['pulsar_subscription_msg_rate_expired', 'msgRateExpired'],
-  ['pulsar_subscription_total_msg_expired', 'totalMsgExpired'],
-  ['pulsar_subscription_msg_drop_rate', 'msgDropRate'],
-  ['pulsar_subscription_last_acked_timestamp', 'lastAckedTimestamp'],
-  ['pulsar_subscription_last_consumed_timestamp', 'lastConsumedTimestamp'],
-  ['pulsar_subscription_last_expire_timestamp', 'lastExpireTimestamp'],
-  ['pulsar_out_messages_total', 'msgOutCounter'],
-  ['pulsar_out_bytes_total', 'bytesOutCounter']
-]
-
-const OF_CONSUMER: readonly (readonly [string, string])[] = [
-  ['pulsar_consumer_msg_rate_out', 'msgRateOut'],
-  ['pulsar_consumer_msg_throughput_out', 'msgThroughputOut'],
-  ['pulsar_consumer_msg_rate_redeliver', 'msgRateRedeliver'],
-  ['pulsar_consumer_msg_ack_rate', 'messageAckRate'],
-  ['pulsar_consumer_unacked_messages', 'unackedMessages'],
-  ['pulsar_consumer_blocked_on_unacked_messages', 'blockedConsumerOnUnackedMsgs'],
-  ['pulsar_consumer_available_permits', 'availablePermits'],
-  ['pulsar_out_messages_total', 'msgOutCounter'],
-  ['pulsar_out_bytes_total', 'bytesOutCounter']
-]
-
-/** Prometheus text: the broker, each namespace or topic as settings say, subscriptions and consumers, the process. */
+/** Prometheus text: the broker, its tenants, namespaces and topics, then the process. */
 export async function metricsOfBroker({ backend }: AdminRequest): Promise<AdminReply> {
-  const series = new SeriesText(backend.settings.clusterName)
-  collect(backend, series)
-  const body = `${series.text()}${await backend.processMetrics.metrics()}`
+  const families = await backend.metrics.families()
+  // prom-client's way to write it is not the format's
+  const process = (await backend.processMetrics.metrics()).replaceAll(' Nan\n', ' NaN\n')
+  const body = `${await families.text()}${process}`
   return { status: 200, body, contentType: PROMETHEUS_TYPE }
 }
 
-function collect(backend: AdminBackend, series: SeriesText): void {
-  const byTopic = backend.settings.exposeTopicLevelMetricsInPrometheus
-  const broker = noTotals()
-  const namespaces = new Map<string, Totals>()
-  for (const topic of backend.topics.values()) {
-    const stats = topic.stats()
-    const totals = totalsOfTopic(topic, stats)
-    add(broker, totals)
-    const namespace = namespaces.get(topic.name.namespace) ?? noTotals()
-    namespaces.set(topic.name.namespace, namespace)
-    add(namespace, totals)
-    if (byTopic) collectTopic(backend, series, { topic, stats, totals })
+/** The same as numbers. */
+export async function familiesOf(backend: AdminBackend): Promise<readonly Families[]> {
+  const process = new Families()
+  const cluster = new Labels([['cluster', backend.settings.clusterName]])
+  addProcessSeries(process, cluster, await backend.processMetrics.getMetricsAsJSON())
+  return [await backend.metrics.families(), process]
+}
+
+/** Which process it is that measures. */
+export function resourceOf(backend: AdminBackend): Record<string, string> {
+  const { homes, settings, version } = backend
+  return {
+    'service.name': 'strata-broker',
+    'service.namespace': settings.clusterName,
+    'service.version': version,
+    ...(homes.isOpen ? { 'service.instance.id': homes.ownership.self.id } : {})
   }
-  if (!byTopic) {
-    for (const [namespace, totals] of namespaces) collectTotals(series, totals, { namespace }, '')
-  }
-  collectTotals(series, broker, {}, 'broker_')
+}
+
+/** What no topic tells: connections, lookups, bundles, memory, load. */
+export async function addBackendSeries(backend: AdminBackend, families: Families, cluster: Labels): Promise<void> {
   const { active, created, closed } = backend.connections
-  series.add('pulsar_active_connections', {}, active)
-  series.add('pulsar_connection_created_total_count', {}, created)
-  series.add('pulsar_connection_closed_total_count', {}, closed)
-  series.add('pulsar_version_info', { version: backend.version }, 1)
-  for (const [metric, value] of ownershipSeries(backend)) series.add(metric, {}, value)
+  families.gauge('pulsar_active_connections', cluster, active)
+  families.counter('pulsar_connection_created_total_count', cluster, created)
+  families.counter('pulsar_connection_closed_total_count', cluster, closed)
+  families.gauge('pulsar_version_info', cluster.with('version', backend.version), 1)
+  for (const [metric, value] of ownershipSeries(backend)) {
+    if (metric.endsWith('_total')) families.counter(metric, cluster, value)
+    else families.gauge(metric, cluster, value)
+  }
+  addLookups(backend, families, cluster)
   for (const pool of backend.pools) {
-    series.add('strata_pool_bytes', { pool: pool.name }, pool.bytesHeld)
-    series.add('strata_pool_bytes_max', { pool: pool.name }, pool.bytesMax)
+    const labels = cluster.with('pool', pool.name)
+    families.gauge('strata_pool_bytes', labels, pool.bytesHeld)
+    families.gauge('strata_pool_bytes_max', labels, pool.bytesMax)
   }
+  addMemorySeries(families, cluster)
+  if (backend.homes.isOpen) await addLoad(backend, families, cluster)
 }
 
-function collectTotals(
-  series: SeriesText,
-  totals: Totals,
-  labels: Readonly<Record<string, string>>,
-  prefix: 'broker_' | ''
-): void {
-  for (const [key, name] of Object.entries(TOTALS)) {
-    series.add(name.replace('pulsar_', `pulsar_${prefix}`), labels, totals[key as keyof Totals])
+function addLookups({ lookups }: AdminBackend, families: Families, cluster: Labels): void {
+  families.gauge('pulsar_broker_lookup_pending_requests', cluster, lookups.pending)
+  families.counter('pulsar_broker_lookup_answers_total', cluster, lookups.answers)
+  families.counter('pulsar_broker_lookup_redirects_total', cluster, lookups.redirects)
+  families.counter('pulsar_broker_lookup_failures_total', cluster, lookups.failures)
+  const { latency } = lookups
+  for (const share of [0.5, 0.75, 0.95, 0.99, 0.999]) {
+    families.gauge('pulsar_broker_lookup', cluster.with('quantile', String(share)), latency.quantile(share) ?? 0)
   }
+  families.counter('pulsar_broker_lookup_count', cluster, latency.count)
+  families.counter('pulsar_broker_lookup_sum', cluster, latency.sumMs)
 }
 
-function collectTopic(
-  backend: AdminBackend,
-  series: SeriesText,
-  of: { topic: Topic; stats: Readonly<Record<string, unknown>>; totals: Totals }
-): void {
-  const { topic, stats, totals } = of
-  const labels = { namespace: topic.name.namespace, topic: topic.fullName }
-  collectTotals(series, totals, labels, '')
-  series.add('pulsar_average_msg_size', labels, numberOf(stats.averageMsgSize))
-  series.add('pulsar_storage_logical_size', labels, totals.storageSize)
-  series.add('pulsar_storage_backlog_size', labels, numberOf(stats.backlogSize))
-  const subscriptions = stats.subscriptions as Readonly<Record<string, SubscriptionStats>>
-  for (const [subscription, own] of Object.entries(subscriptions)) {
-    const ofSubscription = { ...labels, subscription }
-    for (const [metric, field] of OF_SUBSCRIPTION) series.add(metric, ofSubscription, asNumber(own[field]))
-    series.add('pulsar_subscription_consumers_count', ofSubscription, own.consumers.length)
-    if (!backend.settings.exposeConsumerLevelMetricsInPrometheus) continue
-    for (const consumer of own.consumers) {
-      const ofConsumer = { ...ofSubscription, consumer_name: consumer.consumerName }
-      const values: Readonly<Record<string, unknown>> = { ...consumer }
-      for (const [metric, field] of OF_CONSUMER) series.add(metric, ofConsumer, asNumber(values[field]))
-    }
-  }
-}
-
-function asNumber(value: unknown): number {
-  return typeof value === 'boolean' ? Number(value) : numberOf(value)
-}
-
-/** Lines grouped by metric, each group under its TYPE line, as the format demands. */
-class SeriesText {
-  readonly #cluster: string
-  readonly #groups = new Map<string, string[]>()
-
-  constructor(cluster: string) {
-    this.#cluster = cluster
-  }
-
-  add(metric: string, labels: Readonly<Record<string, string>>, value: number): void {
-    let lines = this.#groups.get(metric)
-    if (lines === undefined) {
-      lines = [`# TYPE ${metric} gauge`]
-      this.#groups.set(metric, lines)
-    }
-    const all = { cluster: this.#cluster, ...labels }
-    const text = Object.entries(all).map(([name, label]) => `${name}="${escaped(label)}"`)
-    lines.push(`${metric}{${text.join(',')}} ${Number.isFinite(value) ? value : 0}`)
-  }
-
-  text(): string {
-    const lines = [...this.#groups.values()].flat()
-    return lines.length === 0 ? '' : `${lines.join('\n')}\n`
-  }
-}
-
-function escaped(label: string): string {
-  return label.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
+/** In percent. How much the network takes is told only where that is known. */
+async function addLoad(backend: AdminBackend, families: Families, cluster: Labels): Promise<void> {
+  const { settings, homes, pools } = backend
+  const { broker } = await backend.balance.load()
+  const labels = cluster.with('broker', homes.ownership.self.id).with('metric', 'loadBalancing')
+  const { heapUsed, heapTotal } = process.memoryUsage()
+  families.gauge('pulsar_lb_cpu_usage', labels, broker.cpu * 100)
+  families.gauge('pulsar_lb_memory_usage', labels, (heapUsed / heapTotal) * 100)
+  const held = Math.max(0, ...pools.map(({ bytesHeld, bytesMax }) => (bytesMax > 0 ? bytesHeld / bytesMax : 0)))
+  families.gauge('pulsar_lb_directMemory_usage', labels, held * 100)
+  const { networkBytes } = weightsOf(settings)
+  if (networkBytes === 0) return
+  families.gauge('pulsar_lb_bandwidth_in_usage', labels, (broker.bytesIn / networkBytes) * 100)
+  families.gauge('pulsar_lb_bandwidth_out_usage', labels, (broker.bytesOut / networkBytes) * 100)
 }

@@ -2,7 +2,7 @@ import type { AdminBackend } from '../backend.ts'
 
 /** Of who serves what, by the name of the series. Empty while the broker starts. */
 export function ownershipSeries(backend: AdminBackend): readonly (readonly [string, number])[] {
-  const { homes, topics, lookups } = backend
+  const { homes, topics } = backend
   if (!homes.isOpen) return [['strata_broker_ready', 0]]
   const { ownership } = homes
   const { released, dropped } = topics.moves
@@ -16,7 +16,6 @@ export function ownershipSeries(backend: AdminBackend): readonly (readonly [stri
     ['strata_bundles_released_total', released],
     ['strata_bundles_dropped_total', dropped],
     ['strata_broker_has_lease', backend.hasLease() ? 1 : 0],
-    ['strata_broker_suspended', backend.isSuspended() ? 1 : 0],
-    ['pulsar_broker_lookup_pending_requests', lookups.pending]
+    ['strata_broker_suspended', backend.isSuspended() ? 1 : 0]
   ]
 }

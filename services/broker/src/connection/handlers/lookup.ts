@@ -28,6 +28,7 @@ export function handleLookup(connection: ConnectionContext, lookup: CommandBody<
   const { requestId } = lookup
   const { services } = connection
   const refuse = (error: unknown): void => {
+    services.lookups.failures++
     connection.reply('lookupTopicResponse', {
       requestId,
       response: CommandLookupTopicResponse_LookupType.Failed,
@@ -40,6 +41,7 @@ export function handleLookup(connection: ConnectionContext, lookup: CommandBody<
     const { advertisedListenerName } = lookup
     const listenerName = advertisedListenerName !== '' ? advertisedListenerName : connection.listenerName
     services.lookups.pending++
+    const sinceMs = services.clock.nowMs()
     try {
       await requireAllowed(connection, () => ({
         permission: 'lookup',
@@ -58,6 +60,7 @@ export function handleLookup(connection: ConnectionContext, lookup: CommandBody<
         ...(brokerUrlTls === undefined ? {} : { brokerServiceUrlTls: brokerUrlTls }),
         proxyThroughServiceUrl: isProxied
       })
+      services.lookups.onAnswer({ isElsewhere: where?.kind === 'there', tookMs: services.clock.nowMs() - sinceMs })
     } finally {
       services.lookups.pending--
     }

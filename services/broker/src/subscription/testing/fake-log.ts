@@ -154,6 +154,7 @@ export class FakeLog implements ManagedLedger {
   trim(): Promise<void> {
     return Promise.resolve()
   }
+  readonly sizeBytes = 0
   stats(): ManagedLedgerStats {
     throw new Error('not needed')
   }
