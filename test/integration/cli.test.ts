@@ -319,7 +319,7 @@ describe('every command', () => {
     brokers: ['list', 'health', 'owned', 'settings', 'set', 'unset'],
     clusters: ['list', 'describe', 'create', 'update', 'delete'],
     cluster: ['dump', 'apply'],
-    tenants: ['list', 'describe', 'create', 'update', 'delete'],
+    tenants: ['list', 'describe', 'usage', 'create', 'update', 'delete'],
     policies: ['names', 'get', 'set', 'remove'],
     perf: ['produce', 'consume', 'read'],
     bookies: ['list', 'describe'],

@@ -36,6 +36,17 @@ function addLooking(tenants: Command): void {
       const { describeTenant } = await import('../tenant-admin.ts')
       await describeTenant(tenant, flags)
     })
+  subcommand(
+    tenants,
+    'usage',
+    'Storage, rates, age of the backlog and what a tenant takes most of, over all brokers.',
+    'usage acme --json'
+  )
+    .argument('[tenants...]', 'all of them unless named')
+    .action(async (names: readonly string[], flags: AdminFlags) => {
+      const { tenantUsage } = await import('../tenant-usage.ts')
+      await tenantUsage(names, flags)
+    })
 }
 
 function addChanging(tenants: Command): void {
