@@ -4,7 +4,7 @@ import { joinHalves, type CommandBody, type ReceiptView } from '@strata/wire'
 import { Attachment } from './attachment.ts'
 import type { ClientContext } from './client-context.ts'
 import type { Connection, ProducerSink } from './connection.ts'
-import { clientErrors, serverRefusal } from './errors.ts'
+import { clientErrors, serverRefusal, type ClientError } from './errors.ts'
 import type { MessageId } from './message-id.ts'
 import { ignoreOutcome, matchReceipt, PendingSends, settle, type PendingSend } from './pending-sends.ts'
 import type { Producer } from './producer.ts'
@@ -82,11 +82,16 @@ export class TopicProducer implements Producer, ProducerSink {
   /** Called by the attachment. */
   async register(connection: Connection): Promise<void> {
     connection.addProducer(this.#identity.id, this)
-    await registerProducer(connection, this.#identity, this.#options, success => {
-      if (this.#builder.start(success, connection.messageBytesMax)) this.#lastPublished = success.lastSequenceId
-      // In the same breath: nothing may be sent between the answer and what was pending.
-      for (const send of this.#pending) connection.send(send.frame)
-    })
+    try {
+      await registerProducer(connection, this.#identity, this.#options, success => {
+        if (this.#builder.start(success, connection.messageBytesMax)) this.#lastPublished = success.lastSequenceId
+        // In the same breath: nothing may be sent between the answer and what was pending.
+        for (const send of this.#pending) connection.send(send.frame)
+      })
+    } catch (error) {
+      if (isOverQuota(error)) this.#failPending(error)
+      throw error
+    }
   }
 
   onGivenUp(error: Error): void {
@@ -247,8 +252,12 @@ export class TopicProducer implements Producer, ProducerSink {
     this.#attachment.close()
     this.#cancelTimeout?.()
     this.#cancelTimeout = undefined
-    for (let send = this.#pending.shift(); send !== undefined; send = this.#pending.shift()) this.#failSend(send, error)
+    this.#failPending(error)
     this.#wakeWaiting()
+  }
+
+  #failPending(error: Error): void {
+    for (let send = this.#pending.shift(); send !== undefined; send = this.#pending.shift()) this.#failSend(send, error)
   }
 
   flush(): Promise<void> {
@@ -280,4 +289,11 @@ export class TopicProducer implements Producer, ProducerSink {
       )
     })
   }
+}
+
+/** The topic's backlog is over its quota, and producers are to be told: what they have waiting fails. The other way is to wait for room. */
+function isOverQuota(error: unknown): error is ClientError {
+  return (
+    clientErrors.is(error, 'QUOTA_EXCEEDED') && error.details['serverError'] === 'ProducerBlockedQuotaExceededException'
+  )
 }

@@ -1,6 +1,7 @@
 import type { Position } from '@strata/cursor-protocol'
 import type { NodeChoice } from '@strata/ledger-client'
 import type { Compare, MetadataRecord } from '@strata/metadata'
+import type { LogPersistence } from './persistence.ts'
 
 /** One stored entry: the bytes as the client sent them (from the magic number on), never copied on the way. */
 export interface Entry {
@@ -184,6 +185,8 @@ export interface ManagedLedgerOptions {
   readonly continues?: boolean
   /** Which storage nodes its ledgers go to, asked each time. Best one function for many logs. Default: any. */
   readonly nodes?: NodeChoice
+  /** How its ledgers are kept, read at each use. Default: as the client has it. */
+  readonly persistence?: LogPersistence
 }
 
 /** What must hold in the transaction that raises a log's epoch: whoever may not have the log takes it from nobody. */

@@ -4,6 +4,7 @@ import type { AckState } from '@strata/cursor-protocol'
 import type { LedgerAppender, LedgerClient } from '@strata/ledger-client'
 import { CursorEntryWriter } from './cursor-ledger-codec.ts'
 import { ManagedLedgerError } from './errors.ts'
+import type { LogPersistence } from './persistence.ts'
 import { wasRefused, type LogSession } from './log-session.ts'
 
 /** A durable cursor as the store sees it. */
@@ -40,6 +41,7 @@ export class CursorStore {
   readonly #onFenced: (error: Error) => void
   readonly #bytesMax: number
   readonly #deadlineMs: number
+  readonly #persistence: LogPersistence | undefined
 
   readonly #cursors = new Map<string, StoredCursor>()
   /** Changes that are in no entry yet. */
@@ -69,6 +71,7 @@ export class CursorStore {
     onFenced: (error: Error) => void
     bytesMax: number
     deadlineMs: number
+    persistence: LogPersistence | undefined
   }) {
     this.#session = parts.session
     this.#client = parts.client
@@ -77,6 +80,7 @@ export class CursorStore {
     this.#onFenced = parts.onFenced
     this.#bytesMax = parts.bytesMax
     this.#deadlineMs = parts.deadlineMs
+    this.#persistence = parts.persistence
   }
 
   /** A cursor that the named ledger already holds. */
@@ -151,7 +155,7 @@ export class CursorStore {
 
   #armLazy(): void {
     if (this.#cancelLazy !== undefined || this.#stopped !== undefined) return
-    this.#cancelLazy = this.#clock.after(LAZY_FLUSH_MS, () => {
+    this.#cancelLazy = this.#clock.after(this.#persistence?.cursorFlushMs ?? LAZY_FLUSH_MS, () => {
       this.#cancelLazy = undefined
       this.#write()
     })

@@ -19,6 +19,7 @@ import { deleteListed } from './ledger-list.ts'
 import { loadLog } from './log-loader.ts'
 import { LEDGERS_PER_CHANGE_MAX, listLedgers, LogSession, metadataFailure } from './log-session.ts'
 import { OpenLog, type LogServices } from './managed-ledger.ts'
+import { keptAs } from './persistence.ts'
 import { decodeLogRecord, logKey, type LedgerRecord, type LogRecord } from './records.ts'
 
 export interface ManagedLedgerFactoryOptions {
@@ -115,7 +116,7 @@ class LogFactory implements ManagedLedgerFactory {
   async #takeOver<Context>(name: string, options: OpenOptions): Promise<ManagedLedger<Context>> {
     if (this.#isClosed) throw ManagedLedgerError.create('LOG_CLOSED', { name })
     const session = await this.#begin(name, options)
-    const client = this.#clientAmong(options.nodes)
+    const client = keptAs(this.#clientAmong(options.nodes), options.persistence)
     const loaded = await loadLog({ session, client, clock: this.#clock })
     const log = new OpenLog<Context>(loaded, options, this.#services(client))
     this.#open.set(name, log as OpenLog<never>)

@@ -270,6 +270,26 @@ describe('cursors are durable', () => {
     assert.equal(again.cursor('s')?.backlogEntries(), 1)
   })
 
+  test('as seldom as the log is told, which may change', async () => {
+    const world = new LogWorld()
+    const persistence = { quorum: undefined, cursorFlushMs: 5000 }
+    const log = await world.owner().factory.open<string>('t', { ...KEEP_ALL, persistence })
+    await new Appends(log).all('a', 'b', 'c')
+    const cursor = await log.openCursor('s', { initial: 'earliest' })
+    const writes = (): number => world.ledgers.stored.get(log.stats().cursorLedgerId ?? -1)?.entries.length ?? 0
+    cursor.acknowledge(log.firstPosition.ledgerId, 0)
+    const before = writes()
+    world.clock.advance(4999)
+    await world.until(() => true)
+    assert.equal(writes(), before)
+    world.clock.advance(1)
+    await world.until(() => writes() === before + 1)
+    persistence.cursorFlushMs = 100
+    cursor.acknowledge(log.firstPosition.ledgerId, 1)
+    world.clock.advance(100)
+    await world.until(() => writes() === before + 2)
+  })
+
   test('one write for all who ask in a tick', async () => {
     const world = new LogWorld()
     const log = await filled(world, 9)

@@ -92,7 +92,7 @@ export class OpenLog<Context> implements ManagedLedger<Context> {
       }
     })
     this.#store = new CursorStore({
-      ...{ session, client, clock, log, onFenced },
+      ...{ session, client, clock, log, onFenced, persistence: options.persistence },
       bytesMax: services.cursorLedgerBytesMax,
       deadlineMs: services.storageDeadlineMs
     })

@@ -19,6 +19,7 @@ import { Flusher } from './connection/output.ts'
 import { ConnectionServer } from './connection/server.ts'
 import { TenantShares } from './limits/tenant-shares.ts'
 import { BrokerMeters } from './metrics/broker-meters.ts'
+import { DispatchLimit } from './limits/dispatch-limit.ts'
 import { NamespaceService } from './namespace/namespace-service.ts'
 import { TopicSchemas } from './namespace/schemas.ts'
 import type { ClusterInfo } from './namespace/tenancy.ts'
@@ -403,6 +404,7 @@ function environmentOf(
     settings: options.settings,
     ...shared,
     publications: new PublicationPool(),
+    dispatchLimit: new DispatchLimit(options.clock),
     createSubscription,
     publishTimeMs: publishTimes()
   }

@@ -2,6 +2,7 @@ import type { Clock, Logger, BytePool } from '@strata/base'
 import type { Position } from '@strata/cursor-protocol'
 import type { Cursor, Entry, ManagedLedger } from '@strata/managed-ledger'
 import type { TrafficTotals } from './metrics/traffic-book.ts'
+import type { DispatchLimits } from './limits/dispatch-throttle.ts'
 import type { BrokerAddress } from './ownership/contract.ts'
 import type { Suspension } from './topic/suspension.ts'
 
@@ -149,7 +150,7 @@ export interface Subscription {
   setProperties(properties: Readonly<Record<string, string>>): Promise<void>
   /** Sends its consumers away (CLOSE_CONSUMER, to `next` where that is known); everything else stays. */
   disconnect(next?: BrokerAddress): void
-  /** A suspension is over: sends what has a taker. */
+  /** A suspension is over, or limits have changed: sends what has a taker. */
   resume(): void
   /** Disconnects consumers (CLOSE_CONSUMER, to `next` where that is known) and drops all state in memory. */
   close(next?: BrokerAddress): Promise<void>
@@ -180,6 +181,8 @@ export interface SubscriptionHost {
   readonly traffic?: TrafficTotals
   /** While it is on nothing is sent to consumers. */
   readonly suspension: Suspension
+  /** What holds the subscription's dispatch back; undefined: nothing. Asked again at each `resume`. */
+  dispatchLimits?(subscription: string): DispatchLimits | undefined
 }
 
 /** Read at each use: some change at run time. */
@@ -192,4 +195,6 @@ export interface SubscriptionSettings {
   readonly subscriptionKeySharedUseConsistentHashing: boolean
   readonly subscriptionKeySharedConsistentHashingReplicaPoints: number
   readonly acknowledgmentAtBatchIndexLevelEnabled: boolean
+  readonly dispatchThrottlingOnNonBacklogConsumerEnabled: boolean
+  readonly dispatchThrottlingOnBatchMessageEnabled: boolean
 }

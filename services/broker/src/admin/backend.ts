@@ -15,6 +15,7 @@ import type { TopicName } from '../namespace/topic-name.ts'
 import type { HttpPeers } from '../peers/http-peers.ts'
 import type { TopicHomes } from '../topic/homes.ts'
 import type { TimedBlocks } from '../topic/timed-blocks.ts'
+import type { TopicSweeper } from '../topic/topic-sweeper.ts'
 import type { TopicRegistry } from '../topic/topic-registry.ts'
 
 /** What HTTP needs of topics in memory. */
@@ -54,6 +55,7 @@ export interface AdminBackend {
   readonly homes: TopicHomes
   readonly peers: HttpPeers
   readonly blocks: TimedBlocks
+  readonly sweeper: Pick<TopicSweeper, 'checkBacklogs'>
   readonly balance: BrokerBalance
   /** Storage nodes that take new ledgers now, by name. */
   bookies(): readonly string[]

@@ -41,6 +41,27 @@ const VALUES: Readonly<Partial<Record<PolicyName, unknown>>> = {
   maxMessageSize: 1000,
   subscriptionTypesEnabled: ['Shared'],
   publishRate: { publishThrottlingRateInMsg: 1000, publishThrottlingRateInByte: -1 },
+  dispatchRate: {
+    dispatchThrottlingRateInMsg: 10,
+    dispatchThrottlingRateInByte: 1000,
+    relativeToPublishRate: false,
+    ratePeriodInSecond: 1
+  },
+  subscriptionDispatchRate: {
+    dispatchThrottlingRateInMsg: -1,
+    dispatchThrottlingRateInByte: 1000,
+    relativeToPublishRate: true,
+    ratePeriodInSecond: 2
+  },
+  subscribeRate: { subscribeThrottlingRatePerConsumer: 5, ratePeriodInSecond: 30 },
+  backlogQuotaSize: { limit: 1000, limitSize: 1000, limitTime: -1, policy: 'producer_request_hold' },
+  backlogQuotaAge: { limit: 0, limitSize: 0, limitTime: 60, policy: 'consumer_backlog_eviction' },
+  persistence: {
+    bookkeeperEnsemble: 3,
+    bookkeeperWriteQuorum: 2,
+    bookkeeperAckQuorum: 2,
+    managedLedgerMaxMarkDeleteRate: 2.5
+  },
   deduplication: true,
   deduplicationSnapshotInterval: 9,
   delayedDelivery: { active: true, tickTime: 500, maxDeliveryDelayInMillis: 1000 },
@@ -126,6 +147,27 @@ describe('every policy of a topic', () => {
     expect((await admin.call('DELETE', topic)).status).toBe(204)
     await admin.call('PUT', topic)
     expect((await admin.call('GET', `${topic}/messageTTL`)).status).toBe(204)
+  })
+
+  test('a subscription may have a dispatch rate of its own', async () => {
+    const topic = 'persistent/public/default/of-one'
+    await admin.call('PUT', topic)
+    const path = `${topic}/a%2Fb/dispatchRate`
+    const rate = (messages: number): Record<string, unknown> => ({
+      dispatchThrottlingRateInMsg: messages,
+      dispatchThrottlingRateInByte: -1,
+      relativeToPublishRate: false,
+      ratePeriodInSecond: 1
+    })
+    expect((await admin.call('GET', path)).status).toBe(204)
+    expect((await admin.call('POST', `${topic}/subscriptionDispatchRate`, rate(7))).status).toBe(204)
+    expect((await admin.call('GET', `${path}?applied=true`)).body).toEqual(rate(7))
+    expect((await admin.call('POST', path, rate(5))).status).toBe(204)
+    expect((await admin.call('GET', path)).body).toEqual(rate(5))
+    expect((await admin.call('GET', `${path}?isGlobal=true`)).status).toBe(204)
+    expect((await admin.call('GET', `${topic}/other/dispatchRate?applied=true`)).body).toEqual(rate(7))
+    expect((await admin.call('DELETE', path)).status).toBe(204)
+    expect((await admin.call('GET', path)).status).toBe(204)
   })
 
   test('partitions have those of their topic', async () => {

@@ -75,6 +75,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     homes: broker.homes,
     peers: broker.peers,
     blocks: broker.blocks,
+    sweeper: broker.sweeper,
     balance: broker.balance,
     bookies,
     isSuspended: () => broker.isSuspended,

@@ -4,6 +4,9 @@ import { authSettings } from './auth-settings.ts'
 import { balanceSettings } from './balance-settings.ts'
 import { metricsSettings } from './metrics-settings.ts'
 import { tlsSettings } from './tls-settings.ts'
+import { persistenceSettings } from './persistence-settings.ts'
+import { quotaSettings } from './quota-settings.ts'
+import { rateSettings } from './rate-settings.ts'
 
 /** Every key of the broker, by Apache Pulsar's names and with its meaning. The only place where they are declared. */
 export const brokerSettings = {
@@ -259,6 +262,10 @@ export const brokerSettings = {
     doc: 'How often message and subscription ages are looked at.'
   }),
 
+  // rates and quotas
+  ...rateSettings,
+  ...quotaSettings,
+
   // schemas
   schemaCompatibilityStrategy: text({
     default: 'FULL',
@@ -336,6 +343,8 @@ export const brokerSettings = {
     unit: 's',
     doc: 'How often retention is applied, to unloaded topics too.'
   }),
+
+  ...persistenceSettings,
 
   // who serves what
   ...balanceSettings,

@@ -42,4 +42,12 @@ export class TopicSettings implements SubscriptionSettings {
   get acknowledgmentAtBatchIndexLevelEnabled(): boolean {
     return this.#settings.acknowledgmentAtBatchIndexLevelEnabled
   }
+
+  get dispatchThrottlingOnNonBacklogConsumerEnabled(): boolean {
+    return this.#settings.dispatchThrottlingOnNonBacklogConsumerEnabled
+  }
+
+  get dispatchThrottlingOnBatchMessageEnabled(): boolean {
+    return this.#settings.dispatchThrottlingOnBatchMessageEnabled
+  }
 }

@@ -1,9 +1,37 @@
 import { strict as assert } from 'node:assert'
-import type { RetentionPolicy } from '@strata/managed-ledger'
+import type { LogPersistence, RetentionPolicy } from '@strata/managed-ledger'
 import type { BrokerSettings } from '../config/settings.ts'
+import type { DispatchRate } from '../limits/dispatch-limit.ts'
 import type { PublishRate } from '../limits/publish-throttle.ts'
+import type { QuotaAction } from './policy-quotas.ts'
+import type { DispatchRateValue } from './policy-rates.ts'
 import { strategyOfAutoUpdate } from './policy-schemas.ts'
-import { POLICY_NAMES, specOf, type PolicyName, type PolicyValues, type SetPolicies } from './policy-table.ts'
+import {
+  POLICY_NAMES,
+  specOf,
+  type PolicyName,
+  type PolicyValues,
+  type PolicyLayer,
+  type SetPolicies
+} from './policy-table.ts'
+
+export interface PolicyDispatchRate extends DispatchRate {
+  /** Besides what is published meanwhile. */
+  readonly isRelative: boolean
+}
+
+/** undefined: no limit. */
+export interface BacklogLimits {
+  /** Bytes. */
+  readonly size: BacklogLimit | undefined
+  /** Seconds. */
+  readonly age: BacklogLimit | undefined
+}
+
+interface BacklogLimit {
+  readonly limit: number
+  readonly action: QuotaAction
+}
 
 /** What holds for a namespace or a topic: what was set over the broker's settings. Never stored, always derived. */
 export interface EffectivePolicies {
@@ -29,7 +57,17 @@ export interface EffectivePolicies {
   readonly maxMessageBytes: number
   /** undefined: all that there are. */
   readonly subscriptionTypes: readonly string[] | undefined
+  readonly backlog: BacklogLimits
+  readonly persistence: LogPersistence
   readonly publishRate: PublishRate
+  /** Of all subscriptions together. */
+  readonly dispatchRate: PolicyDispatchRate
+  /** Of each subscription that `dispatchRateOf` says nothing of. */
+  readonly subscriptionDispatchRate: PolicyDispatchRate
+  /** By the subscription's name. */
+  readonly dispatchRateOf: ReadonlyMap<string, PolicyDispatchRate>
+  /** Attempts of one consumer in a period; 0: no limit. */
+  readonly subscribeRate: { readonly attempts: number; readonly periodMs: number }
   /** Subscriptions unused for this long are deleted; 0: never. */
   readonly subscriptionExpirationMinutes: number
   readonly inactiveTopics: {
@@ -38,6 +76,9 @@ export interface EffectivePolicies {
     readonly maxInactiveSeconds: number
   }
 }
+
+const CURSOR_FLUSH_MS_MIN = 20
+const CURSOR_FLUSH_MS_MAX = 3_600_000
 
 /** Of each policy the first layer that says something, the most particular layer first. */
 export function layered(layers: readonly SetPolicies[]): SetPolicies {
@@ -75,13 +116,15 @@ function applied<Name extends PolicyName>(
 }
 
 /** Pure. `layers`: what was set, the most particular first: topic, then namespace. */
-export function effectivePolicies(layers: readonly SetPolicies[], settings: BrokerSettings): EffectivePolicies {
+export function effectivePolicies(layers: readonly PolicyLayer[], settings: BrokerSettings): EffectivePolicies {
   const own = layered(layers)
   const of = <Name extends PolicyName>(name: Name): PolicyValues[Name] => {
     return applied(name, own, settings) ?? assert.fail(`the broker says nothing of ${name}`)
   }
   const { retentionTimeInMinutes: minutes, retentionSizeInMB: megabytes } = of('retention')
   const rate = of('publishRate')
+  const [bySize, byAge] = [of('backlogQuotaSize'), of('backlogQuotaAge')]
+  const subscribeRate = of('subscribeRate')
   return {
     retention: {
       timeMs: minutes < 0 ? -1 : minutes * 60_000,
@@ -105,13 +148,54 @@ export function effectivePolicies(layers: readonly SetPolicies[], settings: Brok
     // what the broker says of these two holds for every frame and every subscription anyway
     maxMessageBytes: own.maxMessageSize ?? 0,
     subscriptionTypes: own.subscriptionTypesEnabled,
+    backlog: {
+      size: bySize.limitSize < 0 ? undefined : { limit: bySize.limitSize, action: bySize.policy },
+      age: byAge.limitTime <= 0 ? undefined : { limit: byAge.limitTime, action: byAge.policy }
+    },
+    persistence: persistence(own, of('persistence').managedLedgerMaxMarkDeleteRate),
     publishRate: {
       messagesPerSecond: Math.max(0, rate.publishThrottlingRateInMsg),
       bytesPerSecond: Math.max(0, rate.publishThrottlingRateInByte)
     },
+    dispatchRate: dispatchRate(of('dispatchRate')),
+    subscriptionDispatchRate: dispatchRate(of('subscriptionDispatchRate')),
+    dispatchRateOf: dispatchRatesOf(layers),
+    subscribeRate: {
+      attempts: Math.max(0, subscribeRate.subscribeThrottlingRatePerConsumer),
+      periodMs: Math.max(1, subscribeRate.ratePeriodInSecond) * 1000
+    },
     subscriptionExpirationMinutes: of('subscriptionExpirationTime'),
     inactiveTopics: inactiveTopics(of('inactiveTopicPolicies'))
   }
+}
+
+/** A topic of which nobody says anything is kept as the broker keeps everything. */
+function persistence({ persistence: own }: SetPolicies, writesPerSecond: number): LogPersistence {
+  const quorum = own && {
+    ensembleSize: own.bookkeeperEnsemble,
+    writeQuorum: own.bookkeeperWriteQuorum,
+    ackQuorum: own.bookkeeperAckQuorum
+  }
+  const flushMs = Math.min(CURSOR_FLUSH_MS_MAX, Math.max(CURSOR_FLUSH_MS_MIN, 1000 / writesPerSecond))
+  return { quorum, cursorFlushMs: writesPerSecond > 0 ? flushMs : undefined }
+}
+
+function dispatchRate(policy: DispatchRateValue): PolicyDispatchRate {
+  const seconds = Math.max(1, policy.ratePeriodInSecond)
+  return {
+    messagesPerSecond: Math.max(0, policy.dispatchThrottlingRateInMsg) / seconds,
+    bytesPerSecond: Math.max(0, policy.dispatchThrottlingRateInByte) / seconds,
+    isRelative: policy.relativeToPublishRate
+  }
+}
+
+/** Of single subscriptions. The most particular layer comes last, over the others. */
+function dispatchRatesOf(layers: readonly PolicyLayer[]): ReadonlyMap<string, PolicyDispatchRate> {
+  const rates = new Map<string, PolicyDispatchRate>()
+  for (const { dispatchRateOfSubscription } of [...layers].reverse()) {
+    for (const [name, value] of Object.entries(dispatchRateOfSubscription ?? {})) rates.set(name, dispatchRate(value))
+  }
+  return rates
 }
 
 function autoTopicCreation(

@@ -15,13 +15,28 @@ import {
   specOf,
   type PolicyName,
   type PolicyValues,
+  type PolicyLayer,
   type SetPolicies
 } from './policy-table.ts'
 import { decodeRow, encodeRow, keys, scanAll } from './rows.ts'
 import type { TopicName } from './topic-name.ts'
-import { partsOfTopicPolicy, TopicPolicyRows, type TopicIdentity, type TopicPolicyReach } from './topic-policy-rows.ts'
+import {
+  dispatchRateRowOf,
+  partsOfTopicPolicy,
+  TopicPolicyRows,
+  type TopicIdentity,
+  type TopicPolicyReach
+} from './topic-policy-rows.ts'
 
 export type { EffectivePolicies } from './effective-policies.ts'
+
+/** Of all policies Pulsar answers 400 for these. */
+const BAD_REQUESTS: ReadonlySet<PolicyName> = new Set([
+  'retention',
+  'persistence',
+  'backlogQuotaSize',
+  'backlogQuotaAge'
+])
 
 /** `topic`: the storage name of the only topic that it is about; undefined: all of the namespace. */
 type PolicyListener = (namespace: string, topic: string | undefined) => void
@@ -168,7 +183,7 @@ export class PolicyStore {
 
   // ------------------------------------------------------------ of topics
 
-  storedOfTopic(topic: TopicIdentity, reach: TopicPolicyReach): Promise<SetPolicies> {
+  storedOfTopic(topic: TopicIdentity, reach: TopicPolicyReach): Promise<PolicyLayer> {
     return this.#topics.stored(topic, reach)
   }
 
@@ -185,6 +200,19 @@ export class PolicyStore {
     await this.#topics.set(topic, reach, name, undefined)
   }
 
+  /**
+   * The dispatch rate of one subscription; `undefined` removes it.
+   * @throws NamespaceError NAME_INVALID; TOPIC_NOT_FOUND, BEING_DELETED, CHANGED_MEANWHILE
+   */
+  async setOfSubscription(
+    topic: TopicName,
+    reach: TopicPolicyReach,
+    { subscription, value }: { subscription: string; value: unknown }
+  ): Promise<void> {
+    const rate = value === undefined ? undefined : this.#parsed('subscriptionDispatchRate', value)
+    await this.#topics.set(topic, reach, dispatchRateRowOf(subscription), rate)
+  }
+
   /** @throws NamespaceError TOPIC_NOT_FOUND, BEING_DELETED, CHANGED_MEANWHILE */
   async removeAllOfTopic(topic: TopicName): Promise<void> {
     await this.#topics.removeAll(topic)
@@ -196,7 +224,7 @@ export class PolicyStore {
   }
 
   /** What was set for the topic, the most particular first. */
-  async layersOf(topic: TopicIdentity): Promise<readonly SetPolicies[]> {
+  async layersOf(topic: TopicIdentity): Promise<readonly PolicyLayer[]> {
     return await Promise.all([
       this.#topics.stored(topic, 'local'),
       this.#topics.stored(topic, 'global'),
@@ -254,8 +282,7 @@ export class PolicyStore {
   #parsed(name: PolicyName, value: unknown): unknown {
     const parsed = specOf(name).parse(value, this.#settings)
     if (typeof parsed === 'object' && parsed !== null && 'problem' in parsed) {
-      // of all policies Pulsar answers 400 for this one
-      throw namespaceError(name === 'retention' ? 'VALUE_INVALID' : 'NAME_INVALID', String(parsed.problem))
+      throw namespaceError(BAD_REQUESTS.has(name) ? 'VALUE_INVALID' : 'NAME_INVALID', String(parsed.problem))
     }
     return parsed
   }

@@ -27,6 +27,8 @@ export interface PolicySpec<Value> {
   readonly onTopic?: PolicyLevel
   /** In that document it is a map from the cluster's name. */
   readonly isByCluster?: true
+  /** In that document it is a value of a map, by this name. */
+  readonly mapKey?: string
   /** Takes what a client sent. */
   readonly parse: (value: unknown, settings: BrokerSettings) => Value | Problem
   /** What holds where neither topic nor namespace says anything, in the form of the policy. */

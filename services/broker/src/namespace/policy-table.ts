@@ -4,9 +4,11 @@ import { clusterPolicies, type ClusterPolicies } from './policy-clusters.ts'
 import { lifetimePolicies, type LifetimePolicies } from './policy-lifetimes.ts'
 import { limitPolicies, type LimitPolicies } from './policy-limits.ts'
 import { offloadPolicies, type OffloadPolicies } from './policy-offload.ts'
+import { persistencePolicies, type PersistencePolicies } from './policy-persistence.ts'
 import { placePolicies, type PlacePolicies } from './policy-places.ts'
 import { propertyPolicies, type PropertyPolicies } from './policy-properties.ts'
-import { ratePolicies, type RatePolicies } from './policy-rates.ts'
+import { quotaPolicies, type QuotaPolicies } from './policy-quotas.ts'
+import { ratePolicies, type DispatchRateValue, type RatePolicies } from './policy-rates.ts'
 import { schemaPolicies, type SchemaPolicies } from './policy-schemas.ts'
 import type { PolicySpec, PolicySpecs } from './policy-spec.ts'
 import { storedPolicies, type StoredPolicies } from './policy-stored.ts'
@@ -17,6 +19,8 @@ export interface PolicyValues
     LifetimePolicies,
     LimitPolicies,
     RatePolicies,
+    QuotaPolicies,
+    PersistencePolicies,
     SchemaPolicies,
     AccessPolicies,
     PlacePolicies,
@@ -33,6 +37,8 @@ export const policyTable: PolicySpecs<PolicyValues> = {
   ...schemaPolicies,
   ...limitPolicies,
   ...ratePolicies,
+  ...quotaPolicies,
+  ...persistencePolicies,
   ...accessPolicies,
   ...storedPolicies,
   ...placePolicies,
@@ -45,6 +51,12 @@ export const POLICY_NAMES = Object.keys(policyTable) as readonly PolicyName[]
 
 /** What somebody set, of any of the policies. */
 export type SetPolicies = { readonly [Name in PolicyName]?: PolicyValues[Name] }
+
+/** The same of one level, with what topics say of single subscriptions. */
+export type PolicyLayer = SetPolicies & {
+  /** By the subscription's name. */
+  readonly dispatchRateOfSubscription?: Readonly<Record<string, DispatchRateValue>>
+}
 
 /** One of the table, where it does not matter which. */
 export function specOf(name: PolicyName): PolicySpec<unknown> {

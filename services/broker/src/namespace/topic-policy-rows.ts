@@ -2,7 +2,8 @@ import { strict as assert } from 'node:assert'
 import { transactUntilAnswered, type Change, type MetadataStore, type WatchEvent } from '@strata/metadata'
 import { PolicyRowSchema, TopicRowSchema } from '../generated/broker_pb.ts'
 import { namespaceError } from './errors.ts'
-import { isPolicyName, type PolicyName, type SetPolicies } from './policy-table.ts'
+import type { DispatchRateValue } from './policy-rates.ts'
+import { isPolicyName, type PolicyName, type PolicyLayer } from './policy-table.ts'
 import { decodeRow, encodeRow, keys, scanAll } from './rows.ts'
 import type { TopicName } from './topic-name.ts'
 
@@ -13,6 +14,15 @@ export type TopicPolicyReach = 'local' | 'global'
 export interface TopicIdentity {
   readonly name: TopicName
   readonly generation: string
+}
+
+/** What a row of a topic is about: a policy, or the dispatch rate of one subscription. */
+export type TopicPolicyRow = PolicyName | `${typeof OF_SUBSCRIPTION}${string}`
+
+const OF_SUBSCRIPTION = 'dispatchRateOfSubscription:'
+
+export function dispatchRateRowOf(subscription: string): TopicPolicyRow {
+  return `${OF_SUBSCRIPTION}${encodeURIComponent(subscription)}`
 }
 
 interface Row {
@@ -47,19 +57,26 @@ export class TopicPolicyRows {
     this.#store = store
   }
 
-  async stored(topic: TopicIdentity, reach: TopicPolicyReach): Promise<SetPolicies> {
+  async stored(topic: TopicIdentity, reach: TopicPolicyReach): Promise<PolicyLayer> {
     const { topics, loaded } = this.#rowsOf(topic.name.namespace)
     await loaded
     const values: Record<string, unknown> = {}
+    const ofSubscriptions: Record<string, DispatchRateValue> = {}
     for (const [key, { value }] of topics.get(identityOf(topic)) ?? []) {
       const [of, name = ''] = key.split('/')
-      if (of === reach && value !== undefined && isPolicyName(name)) values[name] = value
+      if (of !== reach || value === undefined) continue
+      if (isPolicyName(name)) values[name] = value
+      else if (name.startsWith(OF_SUBSCRIPTION)) {
+        ofSubscriptions[decodeURIComponent(name.slice(OF_SUBSCRIPTION.length))] = value as DispatchRateValue
+      }
     }
-    return values
+    return Object.keys(ofSubscriptions).length === 0
+      ? values
+      : { ...values, dispatchRateOfSubscription: ofSubscriptions }
   }
 
   /** `undefined` removes. @throws NamespaceError TOPIC_NOT_FOUND, BEING_DELETED, CHANGED_MEANWHILE */
-  async set(topic: TopicName, reach: TopicPolicyReach, policy: PolicyName, value: unknown): Promise<void> {
+  async set(topic: TopicName, reach: TopicPolicyReach, policy: TopicPolicyRow, value: unknown): Promise<void> {
     await this.#change(topic, generation => {
       const key = keys.topicPolicy({ name: topic, generation }, reach, policy)
       if (value === undefined) return [{ kind: 'delete', key }]

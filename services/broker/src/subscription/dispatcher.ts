@@ -2,6 +2,7 @@ import type { BytePool } from '@strata/base'
 import type { Position } from '@strata/cursor-protocol'
 import type { Cursor, Entry } from '@strata/managed-ledger'
 import { noTraffic, type TrafficTotals } from '../metrics/traffic-book.ts'
+import type { DispatchThrottle } from '../limits/dispatch-throttle.ts'
 import type { Delivery, SubscriptionSettings, SubscriptionType } from '../contract.ts'
 import { EntryReader, type EntryInfo } from './entry-info.ts'
 import type { Member } from './member.ts'
@@ -83,6 +84,8 @@ export class DispatchContext {
   readonly pool: BytePool
   readonly traffic: TrafficTotals
   readonly reader = new EntryReader()
+  /** What is sent is charged to it; undefined: no rate holds in this turn. */
+  throttle: DispatchThrottle | undefined
   wallMs = 0
   messagesOut = 0
   bytesOut = 0
@@ -133,6 +136,7 @@ export class DispatchContext {
     this.traffic.deliveries++
     this.traffic.messagesOut += messages
     this.traffic.bytesOut += entry.payload.length
+    this.throttle?.spend(messages, entry.payload.length)
     if (how.redeliveries > 0) {
       member.messagesRedelivered += messages
       this.messagesRedelivered += messages

@@ -2,6 +2,7 @@ import type { BytePool, Clock, Logger } from '@strata/base'
 import { formatPosition, type Position } from '@strata/cursor-protocol'
 import type { Cursor, Entry, ManagedLedger, ReadLimits } from '@strata/managed-ledger'
 import type { SubscriptionSettings } from '../contract.ts'
+import type { DispatchThrottle } from '../limits/dispatch-throttle.ts'
 import type { Suspension } from '../topic/suspension.ts'
 import type { DispatchContext, Dispatcher } from './dispatcher.ts'
 
@@ -14,6 +15,8 @@ const READ_BYTES_MIN = 64 * 1024
  * pool may be others' consumers that never read: whoever reads must get on beside them. Who has no taker reads nothing.
  */
 const TIGHT_BYTES = 16 * 1024
+/** A subscription with fewer entries than this before it has caught up, as far as dispatch rates are concerned. */
+const BACKLOG_ENTRIES_MIN = 1000
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 10_000
 
@@ -40,9 +43,12 @@ export const eventLoopTurns: TurnScheduler = {
  *       consumer that takes nothing holds no memory.
  *   P3  At most one read is under way. While pending entries are read, nothing new is scanned: order of a key.
  *   P4  What a read brings after a rewind is dropped.
+ *   P5  While the throttle makes it wait nothing is read or delivered; its turn, or other limits, end that.
  */
 export class LogPump {
   dispatcher: Dispatcher | undefined
+  /** undefined: no dispatch rate holds. Whoever changes it ends its waiting. */
+  throttle: DispatchThrottle | undefined
   readonly #log: ManagedLedger
   readonly #cursor: Cursor
   readonly #settings: SubscriptionSettings
@@ -169,6 +175,7 @@ export class LogPump {
     this.#generation++
     this.#dropBuffer()
     this.#cancelRetry()
+    this.throttle?.leave()
   }
 
   /** P1 broken? What is known then; undefined when all is well. */
@@ -176,6 +183,7 @@ export class LogPump {
     const { dispatcher } = this
     if (dispatcher === undefined || this.#isPaused || this.#isStopped || this.#suspension.isOn) return undefined
     if (this.#isScheduled || this.#isReading || this.#isPumping || this.#waitsFor !== 'nothing') return undefined
+    if (this.throttle?.isWaiting === true) return undefined
     const pending = dispatcher.hasReadyPending()
     if (!pending && (this.#isAtTail() || this.#isNothingLeft() || !dispatcher.hasReadyCredit())) return undefined
     const state = { pending, read: formatPosition(this.readPosition), last: formatPosition(this.#log.lastConfirmed) }
@@ -186,8 +194,10 @@ export class LogPump {
     const { dispatcher } = this
     if (dispatcher === undefined || this.#isPaused || this.#isStopped || this.#isPumping) return
     if (this.#waitsFor === 'retry' || this.#isReading || this.#suspension.isOn) return
+    if (this.throttle?.isWaiting === true) return
     this.#isPumping = true
     this.#context.wallMs = this.#clock.wallMs()
+    this.#context.throttle = this.#throttleOfTurn()
     dispatcher.beginTurn()
     let left = TURN_ENTRIES
     while (left > 0) {
@@ -201,6 +211,12 @@ export class LogPump {
     this.#onTurnEnd()
   }
 
+  #throttleOfTurn(): DispatchThrottle | undefined {
+    if (this.throttle === undefined || this.#settings.dispatchThrottlingOnNonBacklogConsumerEnabled)
+      return this.throttle
+    return this.#cursor.backlogEntries() < BACKLOG_ENTRIES_MIN ? undefined : this.throttle
+  }
+
   #yield(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -209,8 +225,14 @@ export class LogPump {
 
   /** @returns Entries moved; 0 when no pending entry has a taker, or one must be read first. */
   #pumpPending(dispatcher: Dispatcher): number {
+    const { throttle } = this.#context
     let moved = 0
-    while (moved < this.#settings.dispatcherMaxReadBatchSize && dispatcher.popPending()) {
+    while (moved < this.#settings.dispatcherMaxReadBatchSize) {
+      if (throttle?.isOpen() === false) {
+        if (dispatcher.hasReadyPending()) throttle.wait()
+        break
+      }
+      if (!dispatcher.popPending()) break
       const { ledgerId, entryId } = dispatcher.popped
       const entry = dispatcher.popped.entry ?? this.#cachedOne(ledgerId, entryId)
       if (entry === undefined) {
@@ -230,12 +252,18 @@ export class LogPump {
     if (credit <= 0) return 0
     this.#skipAcknowledged()
     if (this.#isAtTail()) return 0
+    const { throttle } = this.#context
+    if (throttle?.isOpen() === false) {
+      throttle.wait()
+      return 0
+    }
     if (this.#bufferAt >= this.#buffer.length && !this.#fill(dispatcher, credit)) return 0
     const buffer = this.#buffer
     const from = this.#bufferAt
     let at = from
     for (; at < buffer.length; at++) {
       const entry = buffer[at] as Entry
+      if (throttle !== undefined && at > from && !throttle.isOpen()) break
       if (!this.#isAcknowledged(entry) && !dispatcher.offer(entry)) break
       this.#ledgerId = entry.ledgerId
       this.#entryId = entry.entryId + 1
@@ -271,7 +299,8 @@ export class LogPump {
     const wanted: Position[] = [first]
     // Entries at hand among them are read again too: what was popped later must not overtake what was popped first.
     const { dispatcherMaxReadBatchSize } = this.#settings
-    const entriesMax = this.#pool.isOver ? TIGHT_BYTES / this.#averageBytes : dispatcherMaxReadBatchSize
+    const isTight = this.#pool.isOver || this.#context.throttle !== undefined
+    const entriesMax = isTight ? TIGHT_BYTES / this.#averageBytes : dispatcherMaxReadBatchSize
     while (wanted.length < Math.min(entriesMax, dispatcherMaxReadBatchSize) && dispatcher.popPending()) {
       wanted.push({ ledgerId: dispatcher.popped.ledgerId, entryId: dispatcher.popped.entryId })
     }

@@ -11,6 +11,7 @@ import type {
   SubscriptionStats,
   SubscriptionType
 } from '../contract.ts'
+import { DispatchThrottle } from '../limits/dispatch-throttle.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
 import { ActiveNotices } from './active-notices.ts'
 import { countBits, DispatchContext, type Dispatcher } from './dispatcher.ts'
@@ -43,6 +44,8 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
   readonly #turns: TurnScheduler
   readonly #notices: ActiveNotices
   readonly #meters = new SubscriptionMeters()
+  /** Of a subscription that was ever limited. */
+  #throttle: DispatchThrottle | undefined
   #dispatcher: Dispatcher | undefined
   #type: SubscriptionType | undefined
   #sampledMarkDelete: Position
@@ -84,6 +87,21 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
         this.#pump.schedule()
       }
     })
+    this.#limitDispatch()
+  }
+
+  #limitDispatch(): void {
+    const limits = this.#host.dispatchLimits?.(this.name)
+    if (limits === undefined && this.#throttle === undefined) return
+    this.#throttle ??= new DispatchThrottle({
+      clock: this.#host.clock,
+      countsEntries: () => this.#host.settings.dispatchThrottlingOnBatchMessageEnabled,
+      wake: () => {
+        this.#pump.pump()
+      }
+    })
+    this.#throttle.setLimits(limits ?? { broker: undefined, topic: undefined, subscription: undefined })
+    this.#pump.throttle = limits === undefined ? undefined : this.#throttle
   }
 
   get subscription(): Subscription {
@@ -366,6 +384,7 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
   }
 
   resume(): void {
+    this.#limitDispatch()
     this.#pump.schedule()
   }
 
@@ -428,7 +447,8 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
       dispatcher: this.#dispatcher,
       members: this.members,
       meters: this.#meters,
-      context: this.#context
+      context: this.#context,
+      throttled: this.#throttle?.events
     })
   }
 }

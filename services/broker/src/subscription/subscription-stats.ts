@@ -1,5 +1,6 @@
 import type { SubscriptionStats } from '../contract.ts'
 import type { Cursor } from '@strata/managed-ledger'
+import { NEVER_THROTTLED, type ThrottledEvents } from '../limits/dispatch-throttle.ts'
 import type { DispatchContext, Dispatcher, Draining } from './dispatcher.ts'
 import type { Member } from './member.ts'
 import { Rate } from './rate.ts'
@@ -44,6 +45,7 @@ export function persistentStats(
     readonly members: readonly Member[]
     readonly meters: SubscriptionMeters
     readonly context: DispatchContext
+    readonly throttled: ThrottledEvents | undefined
   }
 ): SubscriptionStats {
   const { cursor } = subscription
@@ -51,7 +53,7 @@ export function persistentStats(
   const backlog = cursor.backlogEntries()
   const consumers = members.map(member => member.statsWith(dispatcher?.hashRangesOf(member)))
   return {
-    ...commonStats(meters, context),
+    ...commonStats(meters, context, state.throttled),
     ...drainingStats(dispatcher?.draining),
     type: subscription.type ?? 'None',
     msgBacklog: backlog,
@@ -92,7 +94,8 @@ export function drainingStats(draining: Draining | undefined): Record<string, un
 /** What stored and passing subscriptions show alike. */
 export function commonStats(
   meters: SubscriptionMeters,
-  out: { readonly messagesOut: number; readonly bytesOut: number }
+  out: { readonly messagesOut: number; readonly bytesOut: number },
+  throttled?: ThrottledEvents
 ): Record<string, unknown> {
   return {
     msgRateOut: meters.messages.perSecond,
@@ -104,12 +107,7 @@ export function commonStats(
     msgRateExpired: meters.expired.perSecond,
     totalMsgExpired: meters.messagesExpired,
     msgExpired: meters.messagesExpired,
-    dispatchThrottledMsgEventsBySubscriptionLimit: 0,
-    dispatchThrottledBytesEventsBySubscriptionLimit: 0,
-    dispatchThrottledMsgEventsByTopicLimit: 0,
-    dispatchThrottledBytesEventsByTopicLimit: 0,
-    dispatchThrottledMsgEventsByBrokerLimit: 0,
-    dispatchThrottledBytesEventsByBrokerLimit: 0,
+    ...(throttled ?? NEVER_THROTTLED),
     chunkedMessageRate: 0,
     lastExpireTimestamp: meters.lastExpiredMs,
     lastMarkDeleteAdvancedTimestamp: meters.lastMarkDeleteAdvancedMs,

@@ -2,6 +2,8 @@ import { reasonOf } from '@strata/base'
 import { brokerError, type BrokerErrorCode } from '../errors.ts'
 import type { Consumer, Subscription } from '../contract.ts'
 import { PublishThrottle } from '../limits/publish-throttle.ts'
+import { SubscribeThrottle } from '../limits/subscribe-throttle.ts'
+import { TopicDispatch } from '../limits/topic-dispatch.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TrafficTotals } from '../metrics/traffic-book.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
@@ -36,6 +38,9 @@ export abstract class BaseTopic {
   lastPublishedAtMs = 0
   /** Of a topic whose publish rate was ever limited. */
   publishThrottle: PublishThrottle | undefined
+  protected readonly dispatch: TopicDispatch
+  /** Of a topic whose consumers were ever limited in how often they subscribe. */
+  #subscribeThrottle: SubscribeThrottle | undefined
   #policies: EffectivePolicies
   protected readonly env: TopicEnvironment
   /** Nothing is sent while the broker is out of touch, and none once the topic is leaving. */
@@ -53,6 +58,7 @@ export abstract class BaseTopic {
     this.createdAtMs = options.createdAtMs
     this.#policies = options.policies
     this.#limitPublishing()
+    this.dispatch = new TopicDispatch({ env, traffic: this.traffic, policies: options.policies })
     const isHalted = (): boolean => env.suspension.isOn || this.currentState !== 'open'
     this.halt = {
       get isOn() {
@@ -76,11 +82,16 @@ export abstract class BaseTopic {
 
   /** Replaced when policies of the topic or its namespace change. What waits because of the old ones is looked at anew. */
   set policies(policies: EffectivePolicies) {
+    const before = this.#policies
     this.#policies = policies
     this.#limitPublishing()
     if (!policies.isServedHere) this.suspend()
+    this.dispatch.setPolicies(policies)
     for (const subscription of this.subscriptionsByName.values()) subscription.resume()
+    this.onPoliciesChanged(before)
   }
+
+  protected onPoliciesChanged(_before: EffectivePolicies): void {}
 
   #limitPublishing(): void {
     const { publishRate } = this.#policies
@@ -161,6 +172,7 @@ export abstract class BaseTopic {
     for (const producer of this.producers.values()) producer.sample(elapsedSeconds)
     const nowMs = this.env.clock.nowMs()
     for (const subscription of this.subscriptionsByName.values()) subscription.sample(nowMs)
+    if (this.dispatch.onSampled()) this.resume()
   }
 
   abstract get isTerminated(): boolean
@@ -289,6 +301,16 @@ export abstract class BaseTopic {
     if (maxConsumersPerSubscription > 0 && (existing?.consumers.length ?? 0) >= maxConsumersPerSubscription) {
       throw brokerError('ConsumerBusy', 'Subscription reached max consumers limit')
     }
+    this.#checkSubscribeRate(consumer)
+  }
+
+  #checkSubscribeRate({ connection, consumerId, consumerName }: SubscribeRequest['consumer']): void {
+    const { subscribeRate } = this.policies
+    if (subscribeRate.attempts === 0) return
+    const host = connection.address.slice(0, connection.address.lastIndexOf(':'))
+    this.#subscribeThrottle ??= new SubscribeThrottle(this.env.clock)
+    if (this.#subscribeThrottle.tryOnce(`${host} ${consumerName} ${consumerId}`, subscribeRate)) return
+    throw brokerError('NotAllowedError', 'Subscribe limited by subscribe rate limit per consumer.')
   }
 
   protected requireRoomForSubscription(): void {

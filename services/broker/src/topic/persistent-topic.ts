@@ -1,8 +1,9 @@
 import { CodedError } from '@strata/base'
 import { LATEST, type Position } from '@strata/cursor-protocol'
-import type { AppendListener, ManagedLedger } from '@strata/managed-ledger'
+import type { AppendListener, Entry, LogPersistence, ManagedLedger } from '@strata/managed-ledger'
 import { brokerError } from '../errors.ts'
 import type { Subscription, SubscriptionHost } from '../contract.ts'
+import { BacklogQuota } from '../limits/backlog-quota.ts'
 import { TopicSettings } from '../limits/topic-settings.ts'
 import { StorageMeter } from '../metrics/storage-meter.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
@@ -12,6 +13,7 @@ import type { SubscriptionOptions } from '../subscription/index.ts'
 import { BaseTopic } from './base-topic.ts'
 import type { EntryStamper } from './entry-stamper.ts'
 import type { Producer } from './producer.ts'
+import type { Admission } from './producers.ts'
 import type { Publication } from './publication.ts'
 import { internalStatsOf, topicStatsOf } from './topic-stats.ts'
 import type { SendFields, SubscribeRequest, Topic, TopicEnvironment, TopicEvents } from './topic.ts'
@@ -27,6 +29,8 @@ export interface TopicLog {
   readonly log: ManagedLedger<Publication>
   /** undefined: entries are stored as they come. */
   readonly stamper: EntryStamper | undefined
+  /** How it is kept: whoever has the log says so here. */
+  readonly keeping: { persistence: LogPersistence }
 }
 
 export interface PersistentTopicOptions extends TopicLog {
@@ -50,9 +54,12 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
   readonly log: ManagedLedger<Publication>
   storage: StorageMeter | undefined
   readonly #stamper: EntryStamper | undefined
+  readonly #keeping: TopicLog['keeping']
   readonly #events: TopicEvents
   readonly #host: SubscriptionHost
   readonly #opening = new Map<string, Promise<Subscription>>()
+  /** Of a topic whose backlog was ever limited. */
+  #backlog: BacklogQuota | undefined
   #pendingPublications = 0
   #onDrained: (() => void) | undefined
   #failure: Error | undefined
@@ -63,6 +70,8 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
     super(name, env, { epoch: epochOf(options.log), createdAtMs: options.createdAtMs, policies: options.policies })
     this.log = options.log
     this.#stamper = options.stamper
+    this.#keeping = options.keeping
+    this.#keeping.persistence = options.policies.persistence
     this.#events = options.events
     this.#host = {
       topic: this.fullName,
@@ -73,9 +82,11 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
       dispatchPool: env.dispatchPool,
       settings: new TopicSettings(env.settings, this),
       traffic: this.namespaceTraffic,
-      suspension: this.halt
+      suspension: this.halt,
+      dispatchLimits: name => this.dispatch.limitsOf(name)
     }
     this.log.setAppendListener(this)
+    this.#limitBacklog()
     for (const cursor of this.log.cursors())
       if (cursor.isDurable) this.#register(cursor.name, { durable: true, cursor })
   }
@@ -122,6 +133,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
     const { producer } = publication
     this.#stamper?.confirm(publication.messages)
     this.storage?.onStored(publication)
+    this.#backlog?.onStored(publication.bytes)
     if (producer !== undefined) {
       // T2: once one append failed, what follows it must look lost too, or order would be broken.
       if (this.#failure === undefined) producer.onStored(publication, ledgerId, entryId)
@@ -149,11 +161,64 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
       return
     }
     for (const subscription of this.subscriptionsByName.values()) subscription.onEntriesAppended()
+    if (this.#backlog?.isDue === true) this.#checkBacklogSoon()
   }
 
   #settle(publication: Publication): void {
     this.env.publications.give(publication)
     if (--this.#pendingPublications === 0) this.#onDrained?.()
+  }
+
+  // ------------------------------------------------------------ backlog
+
+  override async addProducer(producer: Producer): Promise<Admission> {
+    await this.#backlog?.requireRoom()
+    return await super.addProducer(producer)
+  }
+
+  /** Does what the quotas of its backlog ask for. */
+  async checkBacklog(): Promise<void> {
+    if (this.currentState === 'open') await this.#backlog?.check()
+  }
+
+  /** Age of the oldest message in the backlog, in seconds, as of the last check; -1: not known. */
+  get oldestBacklogAgeSeconds(): number {
+    return this.#backlog?.oldestAgeSeconds ?? -1
+  }
+
+  protected override onPoliciesChanged(before: EffectivePolicies): void {
+    this.#keeping.persistence = this.policies.persistence
+    const { size, age } = this.policies.backlog
+    const isSame = (one: typeof size, other: typeof size): boolean =>
+      one?.limit === other?.limit && one?.action === other?.action
+    if (isSame(size, before.backlog.size) && isSame(age, before.backlog.age)) return
+    this.#limitBacklog()
+    if (this.env.settings.backlogQuotaCheckEnabled) this.#checkBacklogSoon()
+  }
+
+  #limitBacklog(): void {
+    const { backlog } = this.policies
+    if (this.#backlog === undefined && backlog.size === undefined && backlog.age === undefined) return
+    if (this.#backlog !== undefined) {
+      this.#backlog.setLimits(backlog)
+      return
+    }
+    const { clock, settings } = this.env
+    const host = {
+      ...{ log: this.log, clock, settings },
+      publishTimeMs: (entry: Entry) => this.env.publishTimeMs(entry),
+      subscriptions: () => this.subscriptionsByName.values(),
+      sendProducersAway: () => {
+        this.disconnectProducers({ code: 'ServiceNotReady', message: 'The backlog is over its quota' })
+      }
+    }
+    this.#backlog = new BacklogQuota(host, backlog)
+  }
+
+  #checkBacklogSoon(): void {
+    this.checkBacklog().catch((error: unknown) => {
+      this.warn('topic.backlog_check_failed', error)
+    })
   }
 
   // ------------------------------------------------------------ subscriptions
@@ -274,7 +339,12 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
     // Whoever is about to change a subscription would go on with the one that ends here.
     const isQuiet =
       !this.isInOperation && [...this.subscriptionsByName.values()].every(({ isResetting }) => !isResetting)
-    if (this.#failure !== undefined || !isQuiet || !take({ log: this.log, stamper: this.#stamper })) return false
+    if (
+      this.#failure !== undefined ||
+      !isQuiet ||
+      !take({ log: this.log, stamper: this.#stamper, keeping: this.#keeping })
+    )
+      return false
     const passing = [...this.subscriptionsByName.values()].filter(({ isDurable }) => !isDurable)
     const gone = this.disconnectAll(UNLOADED, next)
     this.currentState = 'closed'
@@ -354,7 +424,11 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   stats(): Record<string, unknown> {
     const log = this.log.stats()
-    return topicStatsOf(this, this.env, { storageBytes: log.sizeBytes, pendingAppends: log.pendingAppends })
+    return topicStatsOf(this, this.env, {
+      storageBytes: log.sizeBytes,
+      pendingAppends: log.pendingAppends,
+      oldestBacklogAgeSeconds: this.oldestBacklogAgeSeconds
+    })
   }
 
   internalStats(): Record<string, unknown> {

@@ -1,5 +1,6 @@
 import {
   ManagedLedgerError,
+  type LogPersistence,
   type ManagedLedger,
   type ManagedLedgerFactory,
   type RolloverPolicy,
@@ -51,6 +52,18 @@ export function goBy(topic: Topic, policies: EffectivePolicies): void {
   if (retention.timeMs !== before.timeMs || retention.sizeBytes !== before.sizeBytes) topic.log.setRetention(retention)
 }
 
+/** What the log reads at each use. */
+function livePersistence(keeping: { readonly persistence: LogPersistence }): LogPersistence {
+  return {
+    get quorum() {
+      return keeping.persistence.quorum
+    },
+    get cursorFlushMs() {
+      return keeping.persistence.cursorFlushMs
+    }
+  }
+}
+
 /** Takes the logs of stored topics, under a hold of their bundles, and makes topics over them. */
 export class TopicOpener {
   readonly #env: TopicEnvironment
@@ -81,6 +94,7 @@ export class TopicOpener {
     try {
       const stamping: { stamper?: EntryStamper } = {}
       const { index, timestamp } = this.#stamps
+      const keeping = { persistence: policies.persistence }
       log = await this.#logs.open<Publication>(name.storageName, {
         create: true,
         continues: true,
@@ -88,13 +102,14 @@ export class TopicOpener {
         ...(record.logBornAt === undefined ? {} : { bornAt: record.logBornAt }),
         guards: home.guards,
         retention: policies.retention,
+        persistence: livePersistence(keeping),
         rollover: this.rollover(),
         ...(index ? { propertiesOnTrim: () => stamping.stamper?.propertiesOnTrim() } : {})
       })
       if (index || timestamp) stamping.stamper = await EntryStamper.open(this.#stamps, this.#env.clock, log)
       const { stamper } = stamping
       const { createdAtMs } = record
-      return new PersistentTopic(name, this.#env, { log, stamper, createdAtMs, policies, events: told.events })
+      return new PersistentTopic(name, this.#env, { log, stamper, keeping, createdAtMs, policies, events: told.events })
     } catch (error) {
       if (log !== undefined) told.onLeft(log.close())
       throw ManagedLedgerError.is(error, 'LOG_NOT_YOURS') ? new HoldLost() : error

@@ -92,7 +92,10 @@ export class TopicRenewals {
     return record.generation === this.#topics.generationOf(topic) ? { home, record, policies, before } : undefined
   }
 
-  #take({ log, stamper }: TopicLog, of: { topic: PersistentTopic; ground: Ground; renewal: Renewal }): boolean {
+  #take(
+    { log, stamper, keeping }: TopicLog,
+    of: { topic: PersistentTopic; ground: Ground; renewal: Renewal }
+  ): boolean {
     const { topic, ground, renewal } = of
     const { home, record } = ground
     if (renewal.isCancelled || !this.#topics.mayPut(home, topic.name)) return false
@@ -101,7 +104,7 @@ export class TopicRenewals {
     const policies = topic.policies === ground.before ? ground.policies : topic.policies
     log.setRetention(policies.retention)
     const renewed = new PersistentTopic(topic.name, this.#env, {
-      ...{ log, stamper, createdAtMs, policies },
+      ...{ log, stamper, keeping, createdAtMs, policies },
       events: this.#events
     })
     this.#topics.put(renewed, record)

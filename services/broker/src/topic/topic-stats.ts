@@ -12,7 +12,7 @@ import type { TopicEnvironment } from './topic.ts'
 export function topicStatsOf(
   topic: BaseTopic,
   env: TopicEnvironment,
-  log: { storageBytes: number; pendingAppends: number }
+  log: { storageBytes: number; pendingAppends: number; oldestBacklogAgeSeconds?: number }
 ): Record<string, unknown> {
   const subscriptions: Record<string, SubscriptionStats> = {}
   for (const subscription of topic.subscriptions.values()) subscriptions[subscription.name] = subscription.stats()
@@ -33,9 +33,9 @@ export function topicStatsOf(
     msgChunkPublished: topic.chunks.total > 0,
     storageSize: log.storageBytes,
     backlogSize: Math.max(0, ...all.map(stats => numberOf(stats, 'backlogSize'))),
-    backlogQuotaLimitSize: 0,
-    backlogQuotaLimitTime: -1,
-    oldestBacklogMessageAgeSeconds: -1,
+    backlogQuotaLimitSize: topic.policies.backlog.size?.limit ?? -1,
+    backlogQuotaLimitTime: topic.policies.backlog.age?.limit ?? -1,
+    oldestBacklogMessageAgeSeconds: log.oldestBacklogAgeSeconds ?? -1,
     publishRateLimitedTimes: 0,
     earliestMsgPublishTimeInBacklogs: 0,
     offloadedStorageSize: 0,

@@ -73,6 +73,12 @@ export class TopicSweeper {
       () => settings.retentionCheckIntervalInSeconds * 1000,
       () => void this.sweepLogs()
     )
+    this.#every(
+      () => settings.backlogQuotaCheckIntervalInSeconds * 1000,
+      () => {
+        if (settings.backlogQuotaCheckEnabled) void this.checkBacklogs()
+      }
+    )
   }
 
   stop(): void {
@@ -129,6 +135,13 @@ export class TopicSweeper {
       }
     } finally {
       this.#isExpiring = false
+    }
+  }
+
+  /** Backlogs of topics in memory against their quotas; one without a quota costs a look at it. */
+  async checkBacklogs(): Promise<void> {
+    for (const topic of [...this.#registry.values()]) {
+      if (topic instanceof PersistentTopic) await this.#guarded(topic.name, () => topic.checkBacklog())
     }
   }
 
@@ -208,6 +221,7 @@ export class TopicSweeper {
     const topic = await this.#registry.load(name, { mayCreate: false })
     try {
       if (due.expireMessages) await this.#expireOne(topic)
+      if (due.expireMessages && topic instanceof PersistentTopic) await topic.checkBacklog()
       if (due.expireSubscriptions) {
         for (const { name, consumers } of [...topic.subscriptions.values()]) {
           if (consumers.length === 0) await topic.deleteSubscription(name)

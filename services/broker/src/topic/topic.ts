@@ -12,6 +12,7 @@ import type { Admission, Producers } from './producers.ts'
 import type { Producer } from './producer.ts'
 import type { PublicationPool } from './publication.ts'
 import type { Traffic } from './rate.ts'
+import type { DispatchLimit } from '../limits/dispatch-limit.ts'
 import type { PublishThrottle } from '../limits/publish-throttle.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
@@ -25,6 +26,8 @@ export interface TopicEnvironment {
   readonly publications: PublicationPool
   /** What is counted for the broker as a whole. */
   readonly meters: { readonly traffic: TrafficBook; readonly publishLatency: IntervalQuantiles }
+  /** The dispatch rate of the whole broker; off while there is none. */
+  readonly dispatchLimit: DispatchLimit
   /** Switched by the registry alone. */
   readonly suspension: { isOn: boolean }
   createSubscription(host: SubscriptionHost, name: string, options: SubscriptionOptions): SampledSubscription

@@ -23,20 +23,24 @@ export interface DueWork {
 export function dueWork(topic: UnloadedTopic, nowMs: number): DueWork {
   const { log, policies } = topic
   const unusedMs = nowMs - topic.unusedSinceMs
-  const { retention, messageTtlSeconds, subscriptionExpirationMinutes } = policies
+  const { retention, subscriptionExpirationMinutes } = policies
+  const keptSeconds = secondsKept(policies)
   const hasCursors = log?.slowestCursor !== undefined
   const neededSinceMs = log === undefined ? undefined : closedAtOfFirstNeeded(log)
   return {
     delete: isDeletable(topic, unusedMs),
     trim: log !== undefined && trimmableLedgers(log.ledgers, { slowest: log.slowestCursor, retention, nowMs }) > 0,
     expireMessages:
-      hasCursors &&
-      messageTtlSeconds > 0 &&
-      neededSinceMs !== undefined &&
-      nowMs - neededSinceMs >= messageTtlSeconds * 1000,
+      hasCursors && keptSeconds > 0 && neededSinceMs !== undefined && nowMs - neededSinceMs >= keptSeconds * 1000,
     expireSubscriptions:
       hasCursors && subscriptionExpirationMinutes > 0 && unusedMs >= subscriptionExpirationMinutes * 60_000
   }
+}
+
+/** How long a message waits for its subscriptions; 0: for ever. */
+function secondsKept({ messageTtlSeconds: ttl, backlog: { age } }: EffectivePolicies): number {
+  if (age?.action !== 'consumer_backlog_eviction') return ttl
+  return ttl > 0 ? Math.min(ttl, age.limit) : age.limit
 }
 
 /** The rule for topics in memory, from what the log's metadata says. */

@@ -1,10 +1,11 @@
 import { strict as assert } from 'node:assert'
 import type { NamespaceInfo } from '../../namespace/tenancy.ts'
 import { isValidEntityName, TopicName, type TopicDomain } from '../../namespace/topic-name.ts'
+import type { TopicPolicyReach } from '../../namespace/topic-policy-rows.ts'
 import type { TopicRecord } from '../../namespace/topic-records.ts'
 import { PersistentTopic } from '../../topic/persistent-topic.ts'
 import type { Topic } from '../../topic/topic.ts'
-import { param, type AdminRequest } from '../operation.ts'
+import { flag, param, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 
 /** `tenant/namespace` of the path. @throws RestError 412 */
@@ -82,4 +83,21 @@ export async function partsOfTopic(request: AdminRequest, name: TopicName): Prom
   const { partitions } = await requiredRecord(request, name)
   if (partitions === 0 || name.isPartition) return [name]
   return Array.from({ length: partitions }, (_, index) => name.partition(index))
+}
+
+/** `?isGlobal=true`: for all clusters of the topic. */
+export function reachOf(request: AdminRequest): TopicPolicyReach {
+  return flag(request, 'isGlobal') ? 'global' : 'local'
+}
+
+/** The record that the policies of the path's topic hang on. @throws RestError 404, 412 */
+export async function requiredTopicRecord(request: AdminRequest): Promise<TopicRecord> {
+  const name = topicOf(request)
+  const record = await request.backend.namespaces.topics.find(name)
+  if (record !== undefined && record.name.toString() !== name.toString()) {
+    refuse(412, 'Not allowed to set/get topic policy for a partition')
+  }
+  if (record !== undefined && !record.isDeleting) return record
+  await requireNamespaceOfTopic(request)
+  return topicNotFound(name)
 }

@@ -42,9 +42,13 @@ export async function createNamespace(request: AdminRequest): Promise<AdminReply
     ...(clusters.length > 0 ? { replicationClusters: clusters } : {})
   })
   for (const policy of POLICY_NAMES) {
-    const { field, isByCluster } = specOf(policy)
+    const {
+      field,
+      isByCluster,
+      mapKey = isByCluster === true ? request.backend.settings.clusterName : undefined
+    } = specOf(policy)
     const shown = field === undefined ? undefined : policies[field]
-    const value = isByCluster === true && isObject(shown) ? shown[request.backend.settings.clusterName] : shown
+    const value = mapKey !== undefined && isObject(shown) ? shown[mapKey] : shown
     if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue
     await request.backend.namespaces.policies.set(name, policy, value)
     warnIfStoredOnly(request, { policy, value, of: name })
@@ -130,12 +134,18 @@ async function dividedInto(request: AdminRequest, namespace: string): Promise<Re
 export async function getNamespacePolicies(request: AdminRequest): Promise<AdminReply> {
   const { name, info } = await requiredNamespace(request)
   const stored = await request.backend.namespaces.policies.stored(name)
-  const own = POLICY_NAMES.flatMap(policy => {
-    const { field, isByCluster } = specOf(policy)
+  const own: Record<string, unknown> = {}
+  for (const policy of POLICY_NAMES) {
+    const {
+      field,
+      isByCluster,
+      mapKey = isByCluster === true ? request.backend.settings.clusterName : undefined
+    } = specOf(policy)
     const value: unknown = stored[policy]
-    if (field === undefined || value === undefined) return []
-    return [[field, isByCluster === true ? { [request.backend.settings.clusterName]: value } : value] as const]
-  })
+    if (field === undefined || value === undefined) continue
+    const others = own[field]
+    own[field] = mapKey === undefined ? value : { ...(isObject(others) ? others : {}), [mapKey]: value }
+  }
   return json({
     auth_policies: await authPoliciesOf(request, name),
     replication_clusters: info.replicationClusters,
@@ -160,6 +170,6 @@ export async function getNamespacePolicies(request: AdminRequest): Promise<Admin
     subscription_types_enabled: [],
     properties: {},
     migrated: false,
-    ...Object.fromEntries(own)
+    ...own
   })
 }

@@ -2,21 +2,19 @@ import type { PolicyLevel } from '../../namespace/policy-spec.ts'
 import type { NotActing } from '../../namespace/policies.ts'
 import { appliedValue } from '../../namespace/effective-policies.ts'
 import { isStoredOnly, type PolicyName } from '../../namespace/policy-table.ts'
-import type { TopicRecord } from '../../namespace/topic-records.ts'
-import type { TopicPolicyReach } from '../../namespace/topic-policy-rows.ts'
 import {
   bodyOf,
   done,
   flag,
   json,
   jsonOrNothing,
+  param,
   type AdminReply,
   type AdminRequest,
   type Operation
 } from '../operation.ts'
-import { refuse } from '../rest-error.ts'
 import { namespaceChecks, topicChecks } from './policy-checks.ts'
-import { requiredNamespace, requireNamespaceOfTopic, topicNotFound, topicOf } from './names.ts'
+import { reachOf, requiredNamespace, requiredTopicRecord } from './names.ts'
 
 /*
   Policies of namespaces and of topics, all alike. They are rows: whoever is asked reads and writes them, and the broker that
@@ -90,6 +88,32 @@ export function removeTopicPolicy(policy: PolicyName): Operation {
   }
 }
 
+/** Of one subscription, over what its topic says of all. */
+export async function getSubscriptionDispatchRate(request: AdminRequest): Promise<AdminReply> {
+  const topic = await requiredTopicRecord(request)
+  const { policies } = request.backend.namespaces
+  const stored = await policies.storedOfTopic(topic, reachOf(request))
+  const own = stored.dispatchRateOfSubscription?.[param(request, 'subscription')]
+  if (own !== undefined || !flag(request, 'applied')) return jsonOrNothing(own)
+  return jsonOrNothing(
+    appliedValue('subscriptionDispatchRate', await policies.layersOf(topic), request.backend.settings)
+  )
+}
+
+export async function setSubscriptionDispatchRate(request: AdminRequest): Promise<AdminReply> {
+  const { name } = await requiredTopicRecord(request)
+  const change = { subscription: param(request, 'subscription'), value: bodyOf(request) }
+  await request.backend.namespaces.policies.setOfSubscription(name, reachOf(request), change)
+  return done()
+}
+
+export async function removeSubscriptionDispatchRate(request: AdminRequest): Promise<AdminReply> {
+  const { name } = await requiredTopicRecord(request)
+  const change = { subscription: param(request, 'subscription'), value: undefined }
+  await request.backend.namespaces.policies.setOfSubscription(name, reachOf(request), change)
+  return done()
+}
+
 export async function removeAllTopicPolicies(request: AdminRequest): Promise<AdminReply> {
   const { name } = await requiredTopicRecord(request)
   await request.backend.namespaces.policies.removeAllOfTopic(name)
@@ -113,22 +137,6 @@ export async function topicPoliciesOfNamespace(request: AdminRequest): Promise<A
     if (Object.keys(local).length + Object.keys(global).length > 0) found[record.name.toString()] = { local, global }
   }
   return json(found)
-}
-
-function reachOf(request: AdminRequest): TopicPolicyReach {
-  return flag(request, 'isGlobal') ? 'global' : 'local'
-}
-
-/** The record that the policies of the path's topic hang on. @throws RestError 404, 412 */
-async function requiredTopicRecord(request: AdminRequest): Promise<TopicRecord> {
-  const name = topicOf(request)
-  const record = await request.backend.namespaces.topics.find(name)
-  if (record !== undefined && record.name.toString() !== name.toString()) {
-    refuse(412, 'Not allowed to set/get topic policy for a partition')
-  }
-  if (record !== undefined && !record.isDeleting) return record
-  await requireNamespaceOfTopic(request)
-  return topicNotFound(name)
 }
 
 /** One warning each time. */

@@ -1,8 +1,10 @@
 import { splitNamespace, TopicName } from '../../namespace/topic-name.ts'
 import { offloadProblem } from '../../namespace/policy-offload.ts'
-import type { PolicyName } from '../../namespace/policy-table.ts'
+import { policyTable, type PolicyName, type SetPolicies } from '../../namespace/policy-table.ts'
 import { flag, textsOf, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
+import { requireRetentionAbove } from './backlog-quotas.ts'
+import { reachOf, requiredTopicRecord } from './names.ts'
 
 /** What is wrong about a value can need the rows of other things: these are looked at before it is stored. */
 type Check = (request: AdminRequest, asked: { readonly namespace: string; readonly value: unknown }) => Promise<void>
@@ -12,6 +14,13 @@ type Checks = { readonly [Name in PolicyName]?: Check }
 const EMPTY_CLUSTERS = 'ClusterIds should not be null or empty'
 
 export const namespaceChecks: Checks = {
+  retention: async (request, { namespace, value }) => {
+    requireRetention(request, {
+      value,
+      stored: await request.backend.namespaces.policies.stored(namespace),
+      of: 'namespace'
+    })
+  },
   replicationClusters: async (request, { namespace, value }) => {
     const clusters = textsOf(value)
     if (clusters.length === 0) refuse(412, EMPTY_CLUSTERS)
@@ -44,6 +53,11 @@ export const namespaceChecks: Checks = {
 }
 
 export const topicChecks: Checks = {
+  retention: async (request, { value }) => {
+    const topic = await requiredTopicRecord(request)
+    const stored = await request.backend.namespaces.policies.storedOfTopic(topic, reachOf(request))
+    requireRetention(request, { value, stored, of: 'topic' })
+  },
   replicationClusters: async (request, { namespace, value }) => {
     const clusters = textsOf(value)
     if (clusters.length === 0) refuse(412, EMPTY_CLUSTERS)
@@ -65,6 +79,16 @@ export const topicChecks: Checks = {
       if (record === undefined || record.isDeleting) refuse(412, `Shadow topic [${name}] not exists.`)
     }
   }
+}
+
+/** A value that is wrong in itself is refused later. @throws RestError 412 */
+function requireRetention(
+  { backend }: AdminRequest,
+  { value, stored, of }: { value: unknown; stored: SetPolicies; of: 'namespace' | 'topic' }
+): void {
+  const parsed = value === undefined ? undefined : policyTable.retention.parse(value, backend.settings)
+  if (parsed === undefined || 'problem' in parsed) return
+  requireRetentionAbove(parsed, stored, { settings: backend.settings, of })
 }
 
 /** There are such clusters, and the tenant may use them. @throws RestError 403 */

@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts'
+import * as quota from '../operations/backlog-quotas.ts'
 import * as bookies from '../operations/bookies.ts'
 import * as brokerStats from '../operations/broker-stats.ts'
 import * as brokers from '../operations/brokers.ts'
@@ -47,6 +48,13 @@ export const brokersRoutes: readonly Route[] = [
     operation: brokers.leaderBroker,
     permission: 'superuser',
     reply: OBJECT
+  },
+  {
+    method: 'GET',
+    path: '/admin/v2/brokers/backlog-quota-check',
+    name: 'backlogQuotaCheck',
+    operation: quota.checkBacklogs,
+    permission: 'superuser'
   },
   {
     method: 'GET',

@@ -1,5 +1,7 @@
 import { POLICY_NAMES, specOf, type PolicyName } from '../../namespace/policy-table.ts'
 import type { PolicyLevel } from '../../namespace/policy-spec.ts'
+import type { Operation } from '../operation.ts'
+import * as quota from '../operations/backlog-quotas.ts'
 import * as offload from '../operations/offload-policies.ts'
 import * as policies from '../operations/policies.ts'
 import type { Route } from '../route.ts'
@@ -10,6 +12,17 @@ import { NAMESPACE, TOPIC } from './paths.ts'
 export const policiesRoutes: readonly Route[] = [
   ...POLICY_NAMES.flatMap(ofNamespace),
   ...POLICY_NAMES.flatMap(ofTopic),
+  ...routesOf(`${TOPIC}/:subscription/dispatchRate`, 'DispatchRateOfSubscription', {
+    get: policies.getSubscriptionDispatchRate,
+    set: policies.setSubscriptionDispatchRate,
+    remove: policies.removeSubscriptionDispatchRate
+  }),
+  { ...quotas('GET', `${NAMESPACE}/backlogQuotaMap`, quota.getNamespaceQuotas), name: 'getNamespaceBacklogQuotas' },
+  { ...quotas('POST', `${NAMESPACE}/backlogQuota`, quota.setNamespaceQuota), name: 'setNamespaceBacklogQuota' },
+  { ...quotas('DELETE', `${NAMESPACE}/backlogQuota`, quota.removeNamespaceQuota), name: 'removeNamespaceBacklogQuota' },
+  { ...quotas('GET', `${TOPIC}/backlogQuotaMap`, quota.getTopicQuotas), name: 'getTopicBacklogQuotas' },
+  { ...quotas('POST', `${TOPIC}/backlogQuota`, quota.setTopicQuota), name: 'setTopicBacklogQuota' },
+  { ...quotas('DELETE', `${TOPIC}/backlogQuota`, quota.removeTopicQuota), name: 'removeTopicBacklogQuota' },
   {
     method: 'GET',
     path: `${NAMESPACE}/topicPolicies`,
@@ -63,34 +76,41 @@ function offloadNumber(segment: string, options: offload.OffloadNumber & { isRem
     method: 'PUT',
     ...(options.isRemovable === true ? {} : { isKept: true })
   }
-  return routesOf(`${NAMESPACE}/${segment}`, `Namespace${capital(segment)}`, level, { get, set, remove })
+  return routesOf(`${NAMESPACE}/${segment}`, `Namespace${capital(segment)}`, { get, set, remove }, level)
+}
+
+function quotas(method: 'GET' | 'POST' | 'DELETE', path: string, operation: Operation): Omit<Route, 'name'> {
+  const shapes = method === 'GET' ? { reply: ANY } : method === 'POST' ? { body: ANY } : {}
+  return { method, path, operation, permission: 'tenant-admin', ...shapes }
 }
 
 function ofNamespace(policy: PolicyName): Route[] {
   const level = specOf(policy).onNamespace
   if (level === undefined) return []
-  return routesOf(`${NAMESPACE}/${level.path}`, `Namespace${capital(level.path)}`, level, {
+  const operations = {
     get: policies.getPolicy(policy, level),
     set: policies.setPolicy(policy, level),
     remove: policies.removePolicy(policy)
-  })
+  }
+  return routesOf(`${NAMESPACE}/${level.path}`, `Namespace${capital(level.path)}`, operations, level)
 }
 
 function ofTopic(policy: PolicyName): Route[] {
   const level = specOf(policy).onTopic
   if (level === undefined) return []
-  return routesOf(`${TOPIC}/${level.path}`, `Topic${capital(level.path)}`, level, {
+  const operations = {
     get: policies.getTopicPolicy(policy),
     set: policies.setTopicPolicy(policy),
     remove: policies.removeTopicPolicy(policy)
-  })
+  }
+  return routesOf(`${TOPIC}/${level.path}`, `Topic${capital(level.path)}`, operations, level)
 }
 
 function routesOf(
   path: string,
   name: string,
-  level: PolicyLevel,
-  operations: Record<'get' | 'set' | 'remove', Route['operation']>
+  operations: Record<'get' | 'set' | 'remove', Route['operation']>,
+  level: Pick<PolicyLevel, 'method' | 'isKept'> = {}
 ): Route[] {
   const permission = 'tenant-admin'
   const kept: Route[] = [

@@ -23,8 +23,8 @@ export class AdminWorld {
     this.admin = admin
   }
 
-  static async start(settings: Partial<BrokerSettings> = {}): Promise<AdminWorld> {
-    const world = await BrokerWorld.start({ webServicePort: 0, ...settings })
+  static async start(settings: Partial<BrokerSettings> = {}, options: { nodes?: number } = {}): Promise<AdminWorld> {
+    const world = await BrokerWorld.start({ webServicePort: 0, ...settings }, options)
     return new AdminWorld(world, createAdminServer({ broker: world.broker, clock: systemClock, logger: silentLogger }))
   }
 

@@ -1,5 +1,5 @@
 import { bookieId, silentLogger, systemClock, type Clock, type Logger } from '@strata/base'
-import { createLedgerClient } from '@strata/ledger-client'
+import { createLedgerClient, type LedgerClient } from '@strata/ledger-client'
 import { directoryOf, MemoryBookieNode } from '@strata/ledger-client/testing'
 import { createManagedLedgerFactory, type ManagedLedgerFactory } from '@strata/managed-ledger'
 import { MemoryMetadataStore } from '@strata/metadata'
@@ -11,6 +11,8 @@ import { RawClient, type RawClientOptions } from './raw-client.ts'
 export class BrokerWorld {
   readonly metadata = new MemoryMetadataStore()
   readonly node = new MemoryBookieNode(bookieId('one'))
+  /** With that one. */
+  readonly nodes: readonly MemoryBookieNode[]
   readonly settings: BrokerSettings
   readonly clock: Clock
   readonly logger: Logger
@@ -19,20 +21,22 @@ export class BrokerWorld {
   readonly #clients: RawClient[] = []
   readonly #crashed: { readonly broker: Broker; readonly logs: ManagedLedgerFactory }[] = []
 
-  private constructor(options: { settings: Partial<BrokerSettings>; clock: Clock; logger: Logger }) {
+  private constructor(options: { settings: Partial<BrokerSettings>; clock: Clock; logger: Logger; nodes: number }) {
     this.settings = { ...defaultBrokerSettings(), brokerServicePort: 0, ...options.settings }
     this.clock = options.clock
     this.logger = options.logger
+    const others = Array.from({ length: options.nodes - 1 }, (_, index) => new MemoryBookieNode(bookieId(`n${index}`)))
+    this.nodes = [this.node, ...others]
     this.logs = this.#openLogs()
     this.broker = undefined as unknown as Broker
   }
 
   static async start(
     settings: Partial<BrokerSettings> = {},
-    options: { clock?: Clock; logger?: Logger } = {}
+    options: { clock?: Clock; logger?: Logger; nodes?: number } = {}
   ): Promise<BrokerWorld> {
-    const { clock = systemClock, logger = silentLogger } = options
-    const world = new BrokerWorld({ settings, clock, logger })
+    const { clock = systemClock, logger = silentLogger, nodes = 1 } = options
+    const world = new BrokerWorld({ settings, clock, logger, nodes })
     await world.#startBroker()
     return world
   }
@@ -80,18 +84,22 @@ export class BrokerWorld {
     await this.broker.start()
   }
 
-  #openLogs(): ManagedLedgerFactory {
-    const ledgers = createLedgerClient({
+  /** As the broker has it, for what storage says of a ledger. */
+  openLedgers(): LedgerClient {
+    return createLedgerClient({
       metadata: this.metadata,
-      directory: directoryOf([this.node]),
+      directory: directoryOf([...this.nodes]),
       quorum: { ensembleSize: 1, writeQuorum: 1, ackQuorum: 1 },
       clock: systemClock,
       logger: silentLogger,
       random: () => 0.5
     })
+  }
+
+  #openLogs(): ManagedLedgerFactory {
     return createManagedLedgerFactory({
       metadata: this.metadata,
-      ledgers,
+      ledgers: this.openLedgers(),
       cacheBytesMax: 16 << 20,
       clock: this.clock,
       storageDeadlineMs: 200

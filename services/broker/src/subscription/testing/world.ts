@@ -15,7 +15,9 @@ export const DEFAULT_SETTINGS: SubscriptionSettings = {
   activeConsumerFailoverDelayTimeMillis: 1000,
   subscriptionKeySharedUseConsistentHashing: true,
   subscriptionKeySharedConsistentHashingReplicaPoints: 100,
-  acknowledgmentAtBatchIndexLevelEnabled: true
+  acknowledgmentAtBatchIndexLevelEnabled: true,
+  dispatchThrottlingOnNonBacklogConsumerEnabled: true,
+  dispatchThrottlingOnBatchMessageEnabled: false
 }
 
 /** A subscription with everything around it in the test's hands. */

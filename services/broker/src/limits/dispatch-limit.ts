@@ -1,0 +1,118 @@
+import type { Clock } from '@strata/base'
+import { TokenBucket } from './token-bucket.ts'
+
+/** 0: no limit. */
+export interface DispatchRate {
+  readonly messagesPerSecond: number
+  readonly bytesPerSecond: number
+}
+
+/** A subscription that has something to send and may not. */
+export interface WaitingDispatch {
+  /** It is its turn: it sends until the limit is used up, and waits again. */
+  onTurn(): void
+}
+
+const NO_RATE: DispatchRate = { messagesPerSecond: 0, bytesPerSecond: 0 }
+
+/** Timers are no finer: what may pass meanwhile passes together. */
+const WAIT_MS_MIN = 2
+/** So many are woken at once although none before them has sent anything yet: they may have to read first. */
+const TURNS_AT_ONCE = 16
+
+/**
+ * One dispatch rate: of a subscription, or shared by all of a topic or of the broker.
+ *
+ * Invariants
+ *   L1  Nobody passes those who wait, but whose turn it is; a turn lasts until something was sent, so whoever had to read
+ *       first has not waited for nothing.
+ *   L2  While somebody waits a timer runs, one a limit however many wait, and then they are woken one by one for as long as
+ *       there is something left: no herd.
+ */
+export class DispatchLimit {
+  readonly #clock: Clock
+  #rate = NO_RATE
+  #messages: TokenBucket | undefined
+  #bytes: TokenBucket | undefined
+  readonly #waiting = new Set<WaitingDispatch>()
+  readonly #turns = new Set<WaitingDispatch>()
+  #cancel: (() => void) | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get isOn(): boolean {
+    return this.#messages !== undefined || this.#bytes !== undefined
+  }
+
+  /** What waits goes by the new rate at once. */
+  setRate(rate: DispatchRate): void {
+    const { messagesPerSecond, bytesPerSecond } = rate
+    if (messagesPerSecond === this.#rate.messagesPerSecond && bytesPerSecond === this.#rate.bytesPerSecond) return
+    this.#rate = rate
+    const nowMs = this.#clock.nowMs()
+    this.#messages = messagesPerSecond > 0 ? new TokenBucket(messagesPerSecond, nowMs) : undefined
+    this.#bytes = bytesPerSecond > 0 ? new TokenBucket(bytesPerSecond, nowMs) : undefined
+    this.#cancel?.()
+    this.#cancel = undefined
+    this.#wake()
+  }
+
+  isOpenTo(one: WaitingDispatch): boolean {
+    if (this.#waiting.size > 0 && !this.#turns.has(one)) return false
+    return this.#waitMs() === 0
+  }
+
+  /** Which of its two rates is used up; `undefined`: somebody else is first. */
+  get usedUp(): 'messages' | 'bytes' | undefined {
+    const nowMs = this.#clock.nowMs()
+    if ((this.#messages?.waitMs(nowMs) ?? 0) > 0) return 'messages'
+    return (this.#bytes?.waitMs(nowMs) ?? 0) > 0 ? 'bytes' : undefined
+  }
+
+  spend(one: WaitingDispatch, messages: number, bytes: number): void {
+    this.#messages?.spend(messages)
+    this.#bytes?.spend(bytes)
+    if (this.#turns.size > 0) this.#turns.delete(one)
+  }
+
+  wait(one: WaitingDispatch): void {
+    this.#turns.delete(one)
+    this.#waiting.add(one)
+    this.#waitIfNeeded()
+  }
+
+  /** It waits for nothing any more. */
+  leave(one: WaitingDispatch): void {
+    this.#turns.delete(one)
+    this.#waiting.delete(one)
+    if (this.#waiting.size > 0) return
+    this.#cancel?.()
+    this.#cancel = undefined
+  }
+
+  #waitMs(): number {
+    const nowMs = this.#clock.nowMs()
+    return Math.max(this.#messages?.waitMs(nowMs) ?? 0, this.#bytes?.waitMs(nowMs) ?? 0)
+  }
+
+  #waitIfNeeded(): void {
+    if (this.#cancel !== undefined || this.#waiting.size === 0) return
+    this.#cancel = this.#clock.after(Math.max(WAIT_MS_MIN, this.#waitMs()), () => {
+      this.#cancel = undefined
+      this.#wake()
+    })
+  }
+
+  #wake(): void {
+    for (let left = Math.min(TURNS_AT_ONCE, this.#waiting.size); left > 0 && this.#waitMs() === 0; left--) {
+      const [next] = this.#waiting
+      if (next === undefined) break
+      this.#waiting.delete(next)
+      this.#turns.add(next)
+      next.onTurn()
+    }
+    this.#waitIfNeeded()
+  }
+}

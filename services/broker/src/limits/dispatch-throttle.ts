@@ -1,0 +1,96 @@
+import type { Clock } from '@strata/base'
+import { DispatchLimit, type DispatchRate, type WaitingDispatch } from './dispatch-limit.ts'
+
+/** What holds a subscription back: limits that it shares, and a rate of its own. */
+export interface DispatchLimits {
+  readonly broker: DispatchLimit | undefined
+  readonly topic: DispatchLimit | undefined
+  readonly subscription: DispatchRate | undefined
+}
+
+/** How often a subscription had to wait, by whose limit and which of its rates: fields of Pulsar's stats. */
+export interface ThrottledEvents {
+  dispatchThrottledMsgEventsBySubscriptionLimit: number
+  dispatchThrottledBytesEventsBySubscriptionLimit: number
+  dispatchThrottledMsgEventsByTopicLimit: number
+  dispatchThrottledBytesEventsByTopicLimit: number
+  dispatchThrottledMsgEventsByBrokerLimit: number
+  dispatchThrottledBytesEventsByBrokerLimit: number
+}
+
+export const NEVER_THROTTLED: Readonly<ThrottledEvents> = {
+  dispatchThrottledMsgEventsBySubscriptionLimit: 0,
+  dispatchThrottledBytesEventsBySubscriptionLimit: 0,
+  dispatchThrottledMsgEventsByTopicLimit: 0,
+  dispatchThrottledBytesEventsByTopicLimit: 0,
+  dispatchThrottledMsgEventsByBrokerLimit: 0,
+  dispatchThrottledBytesEventsByBrokerLimit: 0
+}
+
+type Level = 'Subscription' | 'Topic' | 'Broker'
+
+/** The dispatch rates of one subscription, all of which must have something left. It waits for one of them at a time. */
+export class DispatchThrottle implements WaitingDispatch {
+  readonly events: ThrottledEvents = { ...NEVER_THROTTLED }
+  readonly #own: DispatchLimit
+  readonly #wake: () => void
+  /** A batch counts as one message. */
+  readonly #countsEntries: () => boolean
+  #limits: readonly (readonly [Level, DispatchLimit])[] = []
+  #waitsFor: DispatchLimit | undefined
+
+  constructor(options: { clock: Clock; countsEntries: () => boolean; wake: () => void }) {
+    this.#own = new DispatchLimit(options.clock)
+    this.#countsEntries = options.countsEntries
+    this.#wake = options.wake
+  }
+
+  get isWaiting(): boolean {
+    return this.#waitsFor !== undefined
+  }
+
+  /** Whoever waits looks at the new ones at once. */
+  setLimits({ broker, topic, subscription }: DispatchLimits): void {
+    this.leave()
+    this.#own.setRate(subscription ?? { messagesPerSecond: 0, bytesPerSecond: 0 })
+    const all = [
+      ['Subscription', this.#own],
+      ['Topic', topic],
+      ['Broker', broker]
+    ] as const
+    this.#limits = all.flatMap(([level, limit]) => (limit?.isOn === true ? [[level, limit] as const] : []))
+  }
+
+  /** May an entry be sent? If so, `spend` follows. */
+  isOpen(): boolean {
+    for (const [, limit] of this.#limits) if (!limit.isOpenTo(this)) return false
+    return true
+  }
+
+  spend(messages: number, bytes: number): void {
+    const counted = this.#countsEntries() ? 1 : messages
+    for (const [, limit] of this.#limits) limit.spend(this, counted, bytes)
+  }
+
+  /** There is something to send, and it is not open: `wake` is called when it is worth another look. */
+  wait(): void {
+    if (this.#waitsFor !== undefined) return
+    const closed = this.#limits.find(([, limit]) => !limit.isOpenTo(this))
+    if (closed === undefined) return
+    const [level, limit] = closed
+    const unit = limit.usedUp === 'bytes' ? 'Bytes' : 'Msg'
+    this.events[`dispatchThrottled${unit}EventsBy${level}Limit`]++
+    this.#waitsFor = limit
+    limit.wait(this)
+  }
+
+  onTurn(): void {
+    this.#waitsFor = undefined
+    this.#wake()
+  }
+
+  leave(): void {
+    this.#waitsFor = undefined
+    for (const [, limit] of this.#limits) limit.leave(this)
+  }
+}
