@@ -1,4 +1,4 @@
-import type { Message } from '@bufbuild/protobuf'
+import type { Message, MessageInitShape } from '@bufbuild/protobuf'
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2'
 import {
   AuthenticateRequestSchema,
@@ -15,6 +15,7 @@ import {
   TxnResponseSchema,
   type ResponseHeader
 } from '../generated/etcd_pb.ts'
+import { encodeTxn } from './txn-message.ts'
 
 export type Answer = Message & { header?: ResponseHeader }
 
@@ -23,6 +24,8 @@ export interface Rpc<Request extends Message, Response extends Answer> {
   readonly path: string
   readonly request: GenMessage<Request>
   readonly response: GenMessage<Response>
+  /** By hand, where the schema's way costs too much. */
+  readonly encode?: (request: MessageInitShape<GenMessage<Request>>) => Uint8Array
   /** Is the revision of its answer as new as everything that was answered before it was asked? */
   readonly isLinearizable: boolean
 }
@@ -38,6 +41,7 @@ export const TXN = {
   path: '/etcdserverpb.KV/Txn',
   request: TxnRequestSchema,
   response: TxnResponseSchema,
+  encode: encodeTxn,
   isLinearizable: true
 }
 

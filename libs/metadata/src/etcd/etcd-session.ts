@@ -89,7 +89,7 @@ export class EtcdSession {
     request: MessageInitShape<GenMessage<NoInfer<Request>>>,
     timeoutMs: number
   ): Promise<Response> {
-    const bytes = toBinary(rpc.request, create(rpc.request, request))
+    const bytes = rpc.encode?.(request) ?? toBinary(rpc.request, create(rpc.request, request))
     const endMs = this.clock.nowMs() + timeoutMs
     for (let isFirst = true; ; isFirst = false) {
       const held = (this.#token ??= this.#authenticate())
