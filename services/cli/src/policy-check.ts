@@ -9,7 +9,10 @@ export async function checkPolicies(flags: AdminFlags): Promise<void> {
     for (const policy of found) await printJson(policy)
     return
   }
-  if (found.length === 0) return void (await printLine('every policy that is set acts'))
+  if (found.length === 0) {
+    await printLine('every policy that is set acts')
+    return
+  }
   const rows = found.map(({ policy, namespace, topic, reach, value }) => [
     text(policy),
     text(topic ?? namespace),
