@@ -19,7 +19,7 @@ export const metricsSettings = {
   }),
   exposePublisherStats: boolean({ default: true, dynamic: true, doc: 'Show publishers in topic stats.' }),
   strataMetricsTopicsMax: number({
-    default: 1000,
+    default: 500,
     dynamic: true,
     doc: 'How many topics of a broker are shown singly on /metrics, besides the pinned ones.'
   }),

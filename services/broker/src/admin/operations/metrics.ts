@@ -51,7 +51,8 @@ export async function addBackendSeries(backend: AdminBackend, families: Families
     families.gauge('strata_pool_bytes_max', labels, pool.bytesMax)
   }
   addMemorySeries(families, cluster)
-  if (backend.homes.isOpen) await addLoad(backend, families, cluster)
+  // as it was told last; a broker that is alone tells it to nobody, and would have to look at all its topics for it
+  if (backend.homes.isOpen && !backend.isAlone) await addLoad(backend, families, cluster)
 }
 
 function addLookups({ lookups }: AdminBackend, families: Families, cluster: Labels): void {

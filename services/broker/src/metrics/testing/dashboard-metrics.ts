@@ -69,7 +69,7 @@ export const LOG_METRICS: readonly string[] = [
   'pulsar_ml_StoredMessagesSize'
 ]
 
-/** With `cluster`. */
+/** With `cluster`. Those of load (`pulsar_lb_*`) are told where there are several brokers. */
 export const BROKER_METRICS: readonly string[] = [
   'pulsar_broker_topics_count',
   'pulsar_broker_subscriptions_count',
@@ -91,9 +91,6 @@ export const BROKER_METRICS: readonly string[] = [
   'pulsar_active_connections',
   'pulsar_connection_created_total_count',
   'pulsar_connection_closed_total_count',
-  'pulsar_lb_cpu_usage',
-  'pulsar_lb_memory_usage',
-  'pulsar_lb_directMemory_usage',
   'pulsar_version_info',
   'jvm_memory_bytes_used',
   'jvm_memory_bytes_max',
