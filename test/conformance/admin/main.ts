@@ -12,8 +12,8 @@ const USAGE = `usage: npm run conformance:admin -- [--against [SERVER] ORACLE] [
 
   SERVER, ORACLE  strata, pulsar (5.0.0-M1), pulsar-4 (4.0.8), recorded (what Pulsar answered when it was recorded),
                   or a running one: http://HOST:PORT,pulsar://HOST:PORT (default: strata recorded)
-  --record        ask an Apache Pulsar alone, and keep its answers as recorded
-  --only TEXT     scripts whose name, or of whose pairs one, holds TEXT
+  --record        ask an Apache Pulsar alone, and keep its answers as recorded; with --only, beside the others
+  --only TEXTS    scripts whose name, or of whose pairs one, holds one of them; commas between
   --json FILE     write the differences there
   --lines N       how many differences of a pair are printed (default 1)
   --gate          fail for a pair that differs and is not in open.json; without it, for any that differs
@@ -68,13 +68,10 @@ interface Asking {
 
 /** @throws for a name that is none */
 async function ask(name: string, { only, testFolder, onAnswers }: Asking): Promise<Answers> {
-  const chosen = (scripts: typeof alone): typeof alone =>
-    only === undefined
-      ? scripts
-      : scripts.filter(
-          script =>
-            script.name.includes(only) || script.steps.some(step => step.kind === 'ask' && step.pair.includes(only))
-        )
+  const texts = only?.split(',') ?? ['']
+  const isMeant = ({ name, steps }: (typeof alone)[number]): boolean =>
+    texts.some(text => name.includes(text) || steps.some(step => step.kind === 'ask' && step.pair.includes(text)))
+  const chosen = (scripts: typeof alone): typeof alone => scripts.filter(isMeant)
   if (name === 'recorded') return await new Files(testFolder).read<Answers>('recorded.json')
   const [webUrl = '', brokerUrl = ''] = name.startsWith('http') ? name.split(',') : []
   const running = brokerUrl === '' ? {} : { brokerUrl, webUrl }
@@ -143,7 +140,9 @@ export async function main(argv: readonly string[], { testFolder }: { testFolder
     return 1
   }
   // an oracle is slow to answer: what it has said is not lost when it ends early
-  const onAnswers = values.record ? (so: Answers): Promise<void> => files.write('recorded.json', so) : undefined
+  const before = values.record && values.only !== undefined ? await files.read<Answers>('recorded.json') : {}
+  const keep = (so: Answers): Promise<void> => files.write('recorded.json', { ...before, ...so })
+  const onAnswers = values.record ? keep : undefined
   const asking = { only: values.only, testFolder }
   const found = await ask(server, { ...asking, ...(onAnswers === undefined ? {} : { onAnswers }) })
   if (values.record) {
@@ -152,7 +151,7 @@ export async function main(argv: readonly string[], { testFolder }: { testFolder
       say(`${silent} requests were not answered: nothing to compare with`)
       return 1
     }
-    await files.write('recorded.json', found)
+    await keep(found)
     say(`${Object.keys(found).length} answers of ${pairs.length} pairs recorded`)
     return 0
   }

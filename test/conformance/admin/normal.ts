@@ -104,12 +104,31 @@ function normalText(text: string): string {
     .replaceAll(/\bat \d{4}-\d\d-\d\d\S*/g, 'at <time>')
 }
 
+/** Names of what is there on a server just now: namespaces, bundles, topics. */
+const NAMES = /^[\w-]+\/[\w-]+$|^0x[0-9a-f]{8}_0x[0-9a-f]{8}$|:\/\//
+
 /** Only names and types: for what measures a process. */
 function shapeOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.length === 0 ? [] : [shapeOf(value[0])]
   if (typeof value !== 'object' || value === null) return `<${value === null ? 'null' : typeof value}>`
-  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return Object.fromEntries(fields.map(([name, field]) => [normalText(name), shapeOf(field)]))
+  const shapes: Record<string, unknown> = {}
+  for (const [name, field] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const key = NAMES.test(name) ? '<name>' : normalText(name)
+    shapes[key] = key in shapes ? merged(shapes[key], shapeOf(field)) : shapeOf(field)
+  }
+  return shapes
+}
+
+/** What either of two shapes has. */
+function merged(one: unknown, other: unknown): unknown {
+  if (Array.isArray(one) && Array.isArray(other)) {
+    const [first, second] = [one[0] as unknown, other[0] as unknown]
+    return first === undefined ? other : second === undefined ? one : [merged(first, second)]
+  }
+  if (!isFields(one) || !isFields(other)) return one
+  const both = { ...one }
+  for (const [name, shape] of Object.entries(other)) both[name] = name in both ? merged(both[name], shape) : shape
+  return Object.fromEntries(Object.entries(both).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** Where two answers part, a line each; empty: alike. */

@@ -15,7 +15,7 @@ export interface Server {
 /** By `<script> · <pair> · <note>`. */
 export type Answers = Readonly<Record<string, Answer>>
 
-const TIMEOUT_MS = 30_000
+const TIMEOUT_MS = 60_000
 const POLL_MS = 50
 
 /** What measures a process: shapes alone are compared. */

@@ -1,5 +1,6 @@
 import type { AdminBackend } from './backend.ts'
 import { refuse } from './rest-error.ts'
+import type { Absence } from './routes/absences.ts'
 
 /** One HTTP request, its path decoded segment by segment. */
 export interface AdminRequest {
@@ -17,6 +18,8 @@ export interface AdminRequest {
   readonly localAddress: string
   readonly remoteAddress: string
   readonly isTls: boolean
+  /** What to say of a tenant or namespace that is not there, where it is not what most say. */
+  readonly absence: Absence
   /** Who asks, and for whom; all of them must be allowed. Undefined while authentication is off. */
   readonly roles?: readonly string[]
 }
@@ -44,6 +47,11 @@ export function words(text: string): AdminReply {
 
 export function done(status = 204): AdminReply {
   return { status, body: '', contentType: '' }
+}
+
+/** A value, or nothing where there is none: 5.0 says 200 where it said 204 before, and clients of both take it. */
+export function jsonOrEmpty(value: unknown): AdminReply {
+  return value === undefined ? done(200) : json(value)
 }
 
 /** A value, or 204 where there is none. */

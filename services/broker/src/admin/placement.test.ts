@@ -100,9 +100,9 @@ test('failure domains', async () => {
 
 test('anti-affinity groups, as plain words and as JSON', async () => {
   await script([
-    ['GET', `${N}/antiAffinity`, '204'],
+    ['GET', `${N}/antiAffinity`, '200'],
     ['GET', 'namespaces/public/nope/antiAffinity', '404 Namespace does not exist'],
-    ['POST', `${N}/antiAffinity`, "412 antiAffinityGroup can't be empty", ''],
+    ['POST', `${N}/antiAffinity`, "412 Anti-affinity group can't be empty", ''],
     ['POST', `${N}/antiAffinity`, '204', 'Group-1']
   ])
   expect((await admin.call('GET', `${N}/antiAffinity`)).body).toBe('Group-1')
@@ -114,22 +114,22 @@ test('anti-affinity groups, as plain words and as JSON', async () => {
   ])
   expect((await admin.call('GET', `${N}/antiAffinity`)).body).toBe('group-2')
   await script([
-    ['DELETE', `${N}/antiAffinity`, '200'],
-    ['GET', `${N}/antiAffinity`, '204']
+    ['DELETE', `${N}/antiAffinity`, '204'],
+    ['GET', `${N}/antiAffinity`, '200']
   ])
 })
 
 test('bookie affinity and racks', async () => {
   const groups = { bookkeeperAffinityGroupPrimary: 'fast', bookkeeperAffinityGroupSecondary: 'slow,old' }
   await script([
-    ['GET', `${N}/persistence/bookieAffinity`, '204'],
+    ['GET', `${N}/persistence/bookieAffinity`, '200'],
     ['POST', `${N}/persistence/bookieAffinity`, '412 A primary bookie affinity group is needed', { x: 1 }],
     ['POST', `${N}/persistence/bookieAffinity`, '204', groups]
   ])
   expect((await admin.call('GET', `${N}/persistence/bookieAffinity`)).body).toEqual(groups)
   await script([
     ['DELETE', `${N}/persistence/bookieAffinity`, '204'],
-    ['GET', `${N}/persistence/bookieAffinity`, '204'],
+    ['GET', `${N}/persistence/bookieAffinity`, '200'],
     ['GET', 'bookies/racks-info/node-1', '404 Bookie rack placement configuration not found: node-1'],
     ['POST', 'bookies/racks-info/node-1', "412 Bookie 'group' parameters is missing", { rack: '/r1' }],
     ['POST', 'bookies/racks-info/node-1?group=fast', '204', { rack: '/r1', hostname: 'h1' }],

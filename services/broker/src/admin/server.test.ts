@@ -59,7 +59,7 @@ describe('schemas', () => {
     expect(await admin.call('GET', `${path}/metadata`)).toMatchObject({ status: 200, body: undefined })
     await add('a')
     await add('a', 'b')
-    const entry = (version: number) => ({ ledgerId: -1, entryId: -1, version })
+    const entry = (version: number) => ({ ledgerId: -1, entryId: 0, version })
     const numbers = { info: entry(1), index: [entry(0), entry(1)] }
     expect((await admin.call('GET', `${path}/metadata`)).body).toEqual(numbers)
     expect((await admin.call('DELETE', `${path}/schema`)).body).toEqual({ version: 2 })

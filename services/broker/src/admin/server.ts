@@ -19,6 +19,7 @@ import { json, noSuchPath, PlainAnswer, type AdminReply, type AdminRequest } fro
 import { addBackendSeries, familiesOf, resourceOf } from './operations/metrics.ts'
 import { answerOf } from './rest-error.ts'
 import type { Method, Route } from './route.ts'
+import { absenceOf } from './routes/absences.ts'
 import { routes } from './routes/index.ts'
 import { elsewhere, redirect } from './scope.ts'
 
@@ -233,7 +234,7 @@ export class AdminServer {
 
   /** Before its body is read: who may not ask makes us hold none. */
   async #admit(http: FastifyRequest, route: Route, domain: string): Promise<void> {
-    const request = this.#requestOf(http, route.method, domain)
+    const request = this.#requestOf(http, route, domain)
     const note = (roles: readonly string[]): void => void this.#roles.set(http, roles)
     try {
       await requireAdmitted(request, { http, declared: route.permission, note })
@@ -249,7 +250,7 @@ export class AdminServer {
     route: Route,
     domain: string
   ): Promise<FastifyReply> {
-    const known = withRoles(this.#requestOf(request, route.method, domain), this.#roles.get(request))
+    const known = withRoles(this.#requestOf(request, route, domain), this.#roles.get(request))
     const answer = async (): Promise<AdminReply> => {
       const other = await elsewhere(known, route.scope ?? 'local')
       return other === undefined ? await route.operation(known) : redirect(known, other)
@@ -259,10 +260,10 @@ export class AdminServer {
     return send(reply, isAudited ? await this.#audit.around(known, route, answer) : await answer())
   }
 
-  #requestOf(request: FastifyRequest, method: Method, domain: string): AdminRequest {
+  #requestOf(request: FastifyRequest, route: Route, domain: string): AdminRequest {
     return {
       backend: this.#backend,
-      method,
+      method: route.method,
       url: request.raw.url ?? '/',
       host: request.host,
       params: { ...(request.params as Record<string, string>), ...(domain === '' ? {} : { domain }) },
@@ -270,7 +271,8 @@ export class AdminServer {
       body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
       localAddress: request.socket.localAddress ?? '127.0.0.1',
       remoteAddress: request.socket.remoteAddress ?? '127.0.0.1',
-      isTls: request.socket instanceof TLSSocket
+      isTls: request.socket instanceof TLSSocket,
+      absence: absenceOf(route)
     }
   }
 

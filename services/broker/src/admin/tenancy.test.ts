@@ -104,13 +104,13 @@ describe('clusters, tenants and namespaces', () => {
   test('policies that are refused', async () => {
     await script([
       ['POST', 'namespaces/t1/n1/maxProducersPerTopic', '412 maxProducersPerTopic must be 0 or more', '-5'],
-      ['POST', 'namespaces/t1/n1/messageTTL', '412 Invalid value for message TTL', '-5'],
+      ['POST', 'namespaces/t1/n1/messageTTL', '412 Invalid value for message TTL, message TTL must >= 0', '-5'],
       ['POST', 'namespaces/t1/nope/messageTTL', '404 Namespace does not exist', '5'],
       ['POST', 'namespaces/t1/n1/messageTTL', '400', '{'],
       [
         'POST',
         'namespaces/t1/n1/retention',
-        '400 Invalid retention policy: time and size limits must be >= -1',
+        '400 Invalid retention policy: time limit must be >= -1',
         { retentionTimeInMinutes: -2, retentionSizeInMB: 1 }
       ],
       ['GET', 'namespaces/t1/n1/backlogQuotaMap', '404']

@@ -118,6 +118,8 @@ describe('grants over HTTP', () => {
 
   test('are given, shown and taken back, at each scope', async () => {
     const told = async (request: Call): Promise<number> => (await call(request, as('boss'))).status
+    expect(await told(post(`${T}/permissions/ann`, ['consume']))).toBe(404)
+    expect(await told({ method: 'PUT', url: T })).toBe(204)
     expect(await told(post(`${N}/permissions/ann`, ['produce', 'functions']))).toBe(204)
     expect(await told(post(`${T}/permissions/ann`, ['consume']))).toBe(204)
     expect(await told(post(`${T}/permissions/bob`, ['produce']))).toBe(204)
@@ -127,7 +129,7 @@ describe('grants over HTTP', () => {
     expect(await read(`${N}/permissions/subscription`)).toEqual({ s: ['ann', 'bob'] })
     expect(await read(N)).toMatchObject({ auth_policies: { subscription_auth_roles: { s: ['ann', 'bob'] } } })
     expect(await told({ method: 'DELETE', url: `${T}/permissions/ann` })).toBe(204)
-    expect(await told({ method: 'DELETE', url: `${T}/permissions/ann` })).toBe(412)
+    expect(await told({ method: 'DELETE', url: `${T}/permissions/ann` })).toBe(204)
     expect(await told({ method: 'DELETE', url: `${N}/permissions/s/ann` })).toBe(204)
     expect(await told({ method: 'DELETE', url: `${N}/permissions/ann` })).toBe(204)
     expect(await read(`${N}/permissions/subscription`)).toEqual({ s: ['bob'] })
@@ -145,6 +147,8 @@ describe('grants over HTTP', () => {
     const url = '/admin/v2/namespaces/grantPermissionsOnTopics'
     const both = [entry('persistent://acme/app/a'), entry('persistent://other/app/b')]
     expect((await call(post(url, both), as('boss'))).status).toBe(403)
+    expect((await call(post(url, both.slice(0, 1)), as('boss'))).status).toBe(404)
+    expect((await call({ method: 'PUT', url: '/admin/v2/persistent/acme/app/a' }, as('boss'))).status).toBe(204)
     expect(await read('/admin/v2/persistent/acme/app/a/permissions')).not.toHaveProperty('eve')
     expect((await call(post(url, both.slice(0, 1)), as('boss'))).status).toBe(204)
     expect(await read('/admin/v2/persistent/acme/app/a/permissions')).toHaveProperty('eve', ['produce'])

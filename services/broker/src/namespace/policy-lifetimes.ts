@@ -71,8 +71,9 @@ export const lifetimePolicies: PolicySpecs<LifetimePolicies> = {
 
 function parseRetention(value: unknown): LifetimePolicies['retention'] | Problem {
   const { retentionTimeInMinutes: time = 0, retentionSizeInMB: size = 0 } = fields(value)
-  if (typeof time !== 'number' || typeof size !== 'number' || time < -1 || size < -1) {
-    return { problem: 'Invalid retention policy: time and size limits must be >= -1' }
+  const isTime = typeof time === 'number' && time >= -1
+  if (!isTime || typeof size !== 'number' || size < -1) {
+    return { problem: `Invalid retention policy: ${isTime ? 'size' : 'time'} limit must be >= -1` }
   }
   if ((time === 0) !== (size === 0)) {
     return {
@@ -99,12 +100,21 @@ const AUTO_TOPIC_CREATION = 'Invalid configuration for autoTopicCreationOverride
 
 function parseAutoTopicCreation(value: unknown): LifetimePolicies['autoTopicCreation'] | Problem {
   const { allowAutoTopicCreation: allowed, topicType, defaultNumPartitions } = fields(value)
-  if (typeof allowed !== 'boolean') return { problem: AUTO_TOPIC_CREATION }
-  if (!allowed) return { allowAutoTopicCreation: false }
+  if (allowed !== undefined && typeof allowed !== 'boolean') return { problem: AUTO_TOPIC_CREATION }
+  if (allowed !== true) return { allowAutoTopicCreation: false }
   if (topicType !== 'partitioned' && topicType !== 'non-partitioned') {
     return { problem: `${AUTO_TOPIC_CREATION} the detail is Unknown topic type [${String(topicType)}]` }
   }
-  if (topicType === 'non-partitioned') return { allowAutoTopicCreation: true, topicType }
+  const isNumbered = defaultNumPartitions !== undefined && defaultNumPartitions !== null
+  if (topicType === 'non-partitioned') {
+    const detail = '[defaultNumPartitions] is not allowed to be set when the type is non-partition.'
+    if (isNumbered) return { problem: `${AUTO_TOPIC_CREATION} the detail is ${detail}` }
+    return { allowAutoTopicCreation: true, topicType }
+  }
+  if (!isNumbered) {
+    const detail = '[defaultNumPartitions] cannot be null when the type is partitioned.'
+    return { problem: `${AUTO_TOPIC_CREATION} the detail is ${detail}` }
+  }
   if (!Number.isSafeInteger(defaultNumPartitions) || (defaultNumPartitions as number) < 1) {
     return {
       problem: `${AUTO_TOPIC_CREATION} the detail is [defaultNumPartitions] cannot be less than 1 for partition type.`
@@ -114,7 +124,7 @@ function parseAutoTopicCreation(value: unknown): LifetimePolicies['autoTopicCrea
 }
 
 function parseAutoSubscriptionCreation(value: unknown): LifetimePolicies['autoSubscriptionCreation'] | Problem {
-  const { allowAutoSubscriptionCreation: allowed } = fields(value)
+  const { allowAutoSubscriptionCreation: allowed = false } = fields(value)
   if (typeof allowed !== 'boolean') return { problem: 'Invalid configuration for autoSubscriptionCreationOverride' }
   return { allowAutoSubscriptionCreation: allowed }
 }

@@ -48,8 +48,8 @@ export const storedPolicies: PolicySpecs<StoredPolicies> = {
 }
 
 function parseDelayedDelivery(value: unknown): StoredPolicies['delayedDelivery'] | Problem {
-  const { active, tickTime = 1000, maxDeliveryDelayInMillis: max = 0 } = fields(value)
-  if (typeof active !== 'boolean' || typeof tickTime !== 'number' || typeof max !== 'number' || max < 0) {
+  const { active = false, tickTime = 0, maxDeliveryDelayInMillis: max = 0 } = fields(value)
+  if (typeof active !== 'boolean' || typeof tickTime !== 'number' || typeof max !== 'number') {
     return { problem: 'Invalid delayed delivery policies' }
   }
   return { active, tickTime, maxDeliveryDelayInMillis: max }

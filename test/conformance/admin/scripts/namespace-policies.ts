@@ -1,5 +1,5 @@
 // A policy of a namespace: unset, set, wrong values, removed; a namespace for each.
-import { ask, script, type Script } from '../script.ts'
+import { ask, make, script, type Script } from '../script.ts'
 
 interface Policy {
   /** As in the path. */
@@ -219,7 +219,9 @@ const others: readonly Script[] = [
   script('namespace migration', [
     ask('POST @N/migration', 'on', { query: 'migrated=true' }),
     ask('GET @N', 'migrated'),
-    ask('POST @N/migration', 'off', { query: 'migrated=false' })
+    ask('POST @N/migration', 'off', { query: 'migrated=false' }),
+    ask('POST @N/migration', 'not, by body', { raw: 'false' }),
+    ask('POST @N/migration', 'broken body', BROKEN)
   ]),
   script('namespace permissions', [
     ask('GET @N/permissions', 'none'),
@@ -235,6 +237,13 @@ const others: readonly Script[] = [
     ask('GET @N/permissions/subscription', 'one'),
     ask('DELETE @N/permissions/{subscription}/{role}', 'granted', { vars: { role: 'alice' } }),
     ask('DELETE @N/permissions/{subscription}/{role}', 'not granted', { vars: { role: 'alice' } }),
+    ask('POST /admin/v2/namespaces/grantPermissionsOnTopics', 'no topic', {
+      body: [{ topic: 'persistent://conf/namespace-permissions/absent', role: 'bob', actions: ['consume'] }]
+    }),
+    ask('POST /admin/v2/namespaces/revokePermissionsOnTopics', 'no topic', {
+      body: [{ topic: 'persistent://conf/namespace-permissions/absent', role: 'bob' }]
+    }),
+    make('PUT @T'),
     ask('POST /admin/v2/namespaces/grantPermissionsOnTopics', 'good', {
       body: [{ topic: 'persistent://conf/namespace-permissions/topic', role: 'bob', actions: ['consume'] }]
     }),

@@ -98,7 +98,9 @@ const bundles = script(
 const affinity = script(
   'namespace anti-affinity',
   [
-    make('POST @N/antiAffinity', 'group-x'),
+    // clients send the text as it is
+    ask('POST @N/antiAffinity', 'as it is', { raw: 'group-x' }),
+    ask('GET @N/antiAffinity', 'as it is'),
     ask('GET /admin/v2/namespaces/{cluster}/antiAffinity/{group}', 'one', { query: 'tenant=conf' }),
     ask('GET /admin/v2/namespaces/{cluster}/antiAffinity/{group}', 'none', {
       vars: { group: 'absent' },

@@ -58,25 +58,51 @@ const schemas = script('schemas', [
   ask(`DELETE ${SCHEMA}/schema`, 'gone')
 ])
 
+const STRING = '{"name":"","schema":"","type":"STRING","properties":{}}'
+const INT32 = '{"name":"","schema":"","type":"INT32","properties":{}}'
 const MESSAGES = {
-  schemaVersion: 0,
-  valueSchema: '{"name":"","schema":"","type":"STRING","properties":{}}',
+  valueSchema: STRING,
   producerName: 'rest',
-  messages: [{ key: 'k', payload: 'hello', eventTime: 1603045262772, sequenceId: 1 }]
+  messages: [{ key: 'k', payload: 'hello', eventTime: '1603045262772', sequenceId: 1, properties: { a: '1' } }]
 }
+const JSON_SCHEMA = JSON.stringify({ name: 'R', type: 'JSON', schema: Buffer.from(RECORD.schema).toString('base64') })
+const PARTED = { topic: 'parts', partition: '0' }
+
+/** Over HTTP a topic is not made by producing to it. */
 function restOf(domain: string): Script {
   const path = `/${domain}/{tenant}/{namespace}/{topic}`
+  const to = `/admin/v2/${domain}/{tenant}/{namespace}`
+  const made = ['topic', 'record', 'pair'].map(name => make(`PUT ${to}/${name}`))
   return script(`rest ${domain}`, [
-    { kind: 'request', method: 'PUT', path: `/admin/v2/${domain}/{tenant}/{namespace}/parts/partitions`, body: 2 },
+    { kind: 'request', method: 'PUT', path: `${to}/parts/partitions`, body: 2 },
+    ...made,
     ask(`POST ${path}`, 'good', { body: MESSAGES }),
+    ask(`POST ${path}`, 'two', { body: { ...MESSAGES, messages: [{ payload: 'one' }, { payload: 'two' }] } }),
+    ask(`POST ${path}`, 'known schema', { body: { ...MESSAGES, schemaVersion: 0 } }),
+    ask(`POST ${path}`, 'no such schema', { body: { ...MESSAGES, schemaVersion: 7 } }),
+    ask(`POST ${path}`, 'incompatible schema', { body: { ...MESSAGES, valueSchema: INT32 } }),
+    ask(`POST ${path}`, 'no schema', { body: { messages: [{ payload: 'hello' }] } }),
+    ask(`POST ${path}`, 'broken schema', { body: { ...MESSAGES, valueSchema: '{' } }),
+    ask(`POST ${path}`, 'record', {
+      vars: { topic: 'record' },
+      body: { valueSchema: JSON_SCHEMA, messages: [{ payload: '{"a":1}' }] }
+    }),
+    ask(`POST ${path}`, 'pair', {
+      vars: { topic: 'pair' },
+      body: { keySchema: STRING, valueSchema: INT32, messages: [{ key: 'k', payload: '7' }] }
+    }),
+    ask(`POST ${path}`, 'no messages', { body: { valueSchema: STRING, messages: [] } }),
+    ask(`POST ${path}`, 'no list of messages', { body: { valueSchema: STRING } }),
     ask(`POST ${path}`, 'no body'),
     ask(`POST ${path}`, 'broken body', BROKEN),
+    ask(`POST ${path}`, 'partitioned', { vars: { topic: 'parts' }, body: MESSAGES }),
+    ask(`POST ${path}`, 'no topic', { vars: { topic: 'absent' }, body: MESSAGES }),
     ask(`POST ${path}`, 'no namespace', { vars: { namespace: 'absent' }, body: MESSAGES }),
-    ask(`POST ${path}/partitions/{partition}`, 'good', { vars: { topic: 'parts', partition: '0' }, body: MESSAGES }),
-    ask(`POST ${path}/partitions/{partition}`, 'no partition', {
-      vars: { topic: 'parts', partition: '7' },
-      body: MESSAGES
-    })
+    ask(`POST ${path}/partitions/{partition}`, 'good', { vars: PARTED, body: MESSAGES }),
+    ask(`POST ${path}/partitions/{partition}`, 'not partitioned', { vars: { partition: '0' }, body: MESSAGES }),
+    ask(`POST ${path}/partitions/{partition}`, 'no partition', { vars: { ...PARTED, partition: '7' }, body: MESSAGES }),
+    ask(`POST ${path}/partitions/{partition}`, 'words', { vars: { ...PARTED, partition: 'words' }, body: MESSAGES }),
+    ask(`POST ${path}/partitions/{partition}`, 'no body', { vars: PARTED })
   ])
 }
 
@@ -97,7 +123,10 @@ const OFF_VARS: Readonly<Record<string, string>> = {
 const switchedOff: readonly Script[] = [...SWITCHED_OFF].map(area =>
   script(
     `off ${area}`,
-    pairs.filter(pair => pair.area === area).map(({ name }) => ask(name, 'switched off')),
+    // a topic each: of those that a Pulsar makes all the same, no other request learns
+    pairs
+      .filter(pair => pair.area === area)
+      .map(({ name }, index) => ask(name, 'switched off', { vars: { topic: `topic-${index}` } })),
     OFF_VARS
   )
 )

@@ -1,4 +1,15 @@
-import { bodyOf, done, json, jsonOrNothing, param, words, type AdminReply, type AdminRequest } from '../operation.ts'
+import {
+  bodyOf,
+  done,
+  isObject,
+  json,
+  jsonOrEmpty,
+  param,
+  unreadable,
+  words,
+  type AdminReply,
+  type AdminRequest
+} from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { requiredCluster } from './isolation.ts'
 import { requiredNamespace } from './names.ts'
@@ -6,20 +17,22 @@ import { requiredNamespace } from './names.ts'
 export async function getAntiAffinity(request: AdminRequest): Promise<AdminReply> {
   const { name } = await requiredNamespace(request)
   const group = await request.backend.namespaces.policies.get(name, 'antiAffinity')
-  return group === undefined ? done() : words(group)
+  return group === undefined ? done(200) : words(group)
 }
 
 /** The group as it is, or as JSON: clients send both. */
 export async function setAntiAffinity(request: AdminRequest): Promise<AdminReply> {
   const { name } = await requiredNamespace(request)
-  await request.backend.namespaces.policies.set(name, 'antiAffinity', textOfBody(request))
+  const group = textOfBody(request)
+  if (group.trim() === '') refuse(412, "Anti-affinity group can't be empty")
+  await request.backend.namespaces.policies.set(name, 'antiAffinity', group)
   return done()
 }
 
 export async function removeAntiAffinity(request: AdminRequest): Promise<AdminReply> {
   const { name } = await requiredNamespace(request)
   await request.backend.namespaces.policies.remove(name, 'antiAffinity')
-  return done(200)
+  return done()
 }
 
 /** Of one tenant, or of all. */
@@ -41,12 +54,13 @@ export async function namespacesOfGroup(request: AdminRequest): Promise<AdminRep
 
 export async function getBookieAffinity(request: AdminRequest): Promise<AdminReply> {
   const { name } = await requiredNamespace(request)
-  return jsonOrNothing(await request.backend.namespaces.policies.get(name, 'bookieAffinity'))
+  return jsonOrEmpty(await request.backend.namespaces.policies.get(name, 'bookieAffinity'))
 }
 
 export async function setBookieAffinity(request: AdminRequest): Promise<AdminReply> {
-  const { name } = await requiredNamespace(request)
   const value = bodyOf(request)
+  if (value !== undefined && !isObject(value)) unreadable('The groups are not an object')
+  const { name } = await requiredNamespace(request)
   const { policies } = request.backend.namespaces
   if (value === undefined) await policies.remove(name, 'bookieAffinity')
   else await policies.set(name, 'bookieAffinity', value)

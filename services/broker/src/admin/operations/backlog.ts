@@ -5,7 +5,15 @@ import type { PersistentTopic } from '../../topic/persistent-topic.ts'
 import { bodyOf, done, json, missingBody, param, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { onParts, allOf, jsonOf } from '../on-parts.ts'
-import { partsOfTopic, requiredPersistent, requiredRecord, requiredTopic, topicOf } from './names.ts'
+import { brokerIdOf } from './brokers.ts'
+import {
+  partsOfTopic,
+  requiredPersistent,
+  requiredRecord,
+  requiredTopic,
+  requireNamespaceOfTopic,
+  topicOf
+} from './names.ts'
 import { asPosition, messageIdOf, metadataOf } from './positions.ts'
 
 /*
@@ -84,6 +92,47 @@ export async function replicatedStatus(request: AdminRequest): Promise<AdminRepl
     there: answer => jsonOf(answer) as Record<string, boolean>
   })
   return json(Object.assign({}, ...allOf(all)))
+}
+
+/** Whether the topic is in memory or not, and zeros for one that never was: asked of topics that nobody serves. */
+export async function backlogOfTopic(request: AdminRequest): Promise<AdminReply> {
+  const name = topicOf(request)
+  await requireNamespaceOfTopic(request)
+  const record = await request.backend.namespaces.topics.find(name)
+  const isWhole = record === undefined || record.isDeleting || (record.partitions > 0 && !name.isPartition)
+  const topic = isWhole ? undefined : await requiredPersistent(request, name, 'Backlog')
+  const { entries = 0, sizeBytes = 0, ledgers = [] } = topic?.log.stats() ?? {}
+  const cursors = [...(topic?.log.cursors() ?? [])].filter(({ isDurable }) => isDurable)
+  const details = cursors.map(cursor => [cursor.name, cursorDetail(cursor)] as const)
+  return json({
+    storageSize: sizeBytes,
+    totalMessages: entries,
+    messageBacklog: cursors.reduce((sum, cursor) => sum + cursor.backlogEntries(), 0),
+    brokerName: brokerIdOf(request).replace(/:\d+$/, ''),
+    topicName: `${name.namespace}/${name.domain}/${name.localName}`,
+    dataLedgerDetails: ledgers.map(({ ledgerId, entries, sizeBytes }) => ({
+      entries,
+      timestamp: 0,
+      size: sizeBytes,
+      ledgerId
+    })),
+    cursorDetails: Object.fromEntries(details),
+    statGeneratedAt: Math.trunc(request.backend.clock.wallMs())
+  })
+}
+
+function cursorDetail(cursor: Cursor): Record<string, unknown> {
+  const { ledgerId } = cursor.markDelete
+  return { cursorBacklog: cursor.backlogEntries(), cursorLedgerId: ledgerId }
+}
+
+/** Without a place to offload to, there is nothing to do for what is in open ledgers, and nothing that can be done for others. */
+export async function startOffload(request: AdminRequest): Promise<AdminReply> {
+  const { ledgerId: end } = asPosition(messageIdOf(bodyOf(request) ?? missingBody()).position)
+  const topic = await requiredPersistent(request, topicOf(request), 'Offload')
+  const { ledgers } = topic.log.stats()
+  const isAny = ledgers.some(({ ledgerId, closedAtMs }) => closedAtMs !== undefined && ledgerId < end)
+  return isAny ? refuse(405, 'No offload driver is configured') : done()
 }
 
 /** Compaction never runs here. */

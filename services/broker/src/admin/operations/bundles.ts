@@ -5,10 +5,10 @@ import type { BundleName } from '../../ownership/contract.ts'
 import { partsOf } from '../../topic/topic-deletions.ts'
 import type { Topic } from '../../topic/topic.ts'
 import { allOf, ask, outcomes, requireDone } from '../on-parts.ts'
-import { bodyOf, done, flag, json, type AdminReply, type AdminRequest } from '../operation.ts'
+import { bodyOf, done, flag, json, jsonOrNothing, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { redirect, requiredBundle } from '../scope.ts'
-import { requiredNamespace } from './names.ts'
+import { namespaceOf, requiredNamespace } from './names.ts'
 
 /*
   Bundles, and what is done to all topics of a namespace: each bundle's holder does it for its own.
@@ -117,6 +117,9 @@ function positionsOf(request: AdminRequest): number[] {
 
 /** Hashes of the bundle's topics, or of those that are asked for. */
 export async function topicHashPositions(request: AdminRequest): Promise<AdminReply> {
+  const name = namespaceOf(request)
+  const isThere = (await request.backend.namespaces.tenancy.namespace(name)) !== undefined
+  if (!isThere) refuse(412, `Failed to find ownership for ServiceUnit:${name}/${request.params.bundle ?? ''}`)
   const { name: namespace } = await requiredNamespace(request, NOT_FOUND)
   const bundle = await requiredBundle(request)
   const wanted = request.query.topics?.split(',')
@@ -160,6 +163,16 @@ export async function deleteBundle(request: AdminRequest): Promise<AdminReply> {
   const first = await topicsIn(request, [bundle]).next()
   if (first.done !== true) refuse(409, 'Cannot delete non empty bundle')
   return done()
+}
+
+/** Topics that store nothing, of one bundle; 204 where there are none. */
+export async function topicsOfBundle(request: AdminRequest): Promise<AdminReply> {
+  await requiredNamespace(request, NOT_FOUND)
+  const names: string[] = []
+  for await (const name of topicsIn(request, [await requiredBundle(request)])) {
+    if (!name.isPersistent) names.push(name.toString())
+  }
+  return jsonOrNothing(names.length > 0 ? names.sort() : undefined)
 }
 
 type OnSubscription = (topic: Topic, subscription: Subscription) => Promise<void>

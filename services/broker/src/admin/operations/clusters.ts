@@ -3,6 +3,7 @@ import {
   bodyOf,
   done,
   json,
+  jsonOrEmpty,
   objectBody,
   param,
   textOf,
@@ -38,7 +39,7 @@ export async function deleteCluster(request: AdminRequest): Promise<AdminReply> 
 
 export async function getPeers(request: AdminRequest): Promise<AdminReply> {
   const { peerClusterNames } = await required(request)
-  return peerClusterNames.length > 0 ? json(peerClusterNames) : done()
+  return jsonOrEmpty(peerClusterNames.length > 0 ? peerClusterNames : undefined)
 }
 
 export async function setPeers(request: AdminRequest): Promise<AdminReply> {

@@ -5,8 +5,9 @@ import type { TopicPolicyReach } from '../../namespace/topic-policy-rows.ts'
 import type { TopicRecord } from '../../namespace/topic-records.ts'
 import { PersistentTopic } from '../../topic/persistent-topic.ts'
 import type { Topic } from '../../topic/topic.ts'
-import { flag, param, type AdminRequest } from '../operation.ts'
+import { done, flag, param, PlainAnswer, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
+import { OF_TOPIC } from '../routes/absences.ts'
 
 /** `tenant/namespace` of the path. @throws RestError 412 */
 export function namespaceOf(request: AdminRequest): string {
@@ -23,7 +24,22 @@ export async function requiredNamespace(
 ): Promise<{ name: string; info: NamespaceInfo }> {
   const name = namespaceOf(request)
   const info = await request.backend.namespaces.tenancy.namespace(name)
-  return { name, info: info ?? refuse(404, reason) }
+  return { name, info: info ?? (await refuseAbsent(request, reason)) }
+}
+
+/** In the words of the route. @throws RestError 404 */
+async function refuseAbsent(request: AdminRequest, reason: string): Promise<never> {
+  const { absence, backend } = request
+  if (absence.isMute === true) refuseMutely()
+  const tenant = param(request, 'tenant')
+  if (absence.tenant !== undefined && (await backend.namespaces.tenancy.tenant(tenant)) === undefined) {
+    refuse(404, absence.tenant)
+  }
+  return absence.namespace === OF_TOPIC ? topicNotFound(topicOf(request)) : refuse(404, absence.namespace ?? reason)
+}
+
+function refuseMutely(): never {
+  throw new PlainAnswer(done(404))
 }
 
 /** Schemas have none: both domains share them. */
@@ -50,13 +66,13 @@ export async function requiredRecord(request: AdminRequest, name: TopicName): Pr
   const record = await request.backend.namespaces.topics.find(name)
   if (record !== undefined && !record.isDeleting) return record
   await requireNamespaceOfTopic(request)
-  return topicNotFound(name)
+  return request.absence.isMute === true ? refuseMutely() : topicNotFound(name)
 }
 
 /** @throws RestError 404 */
 export async function requireNamespaceOfTopic(request: AdminRequest): Promise<void> {
   const info = await request.backend.namespaces.tenancy.namespace(namespaceOf(request))
-  if (info === undefined || info.isDeleting) refuse(404, 'Namespace not found')
+  if (info === undefined || info.isDeleting) await refuseAbsent(request, 'Namespace not found')
 }
 
 /** The topic in memory, loaded if need be, never created. @throws RestError 404, also for a partitioned topic as a whole */

@@ -36,6 +36,7 @@ export async function createNamespace(request: AdminRequest): Promise<AdminReply
   const asked = request.query.bundles ?? bundles
   const count = asked === undefined ? undefined : Number(asked)
   const clusters = textsOf(policies.replication_clusters)
+  await requireAllowed(request, clusters)
   await request.backend.namespaces.tenancy.createNamespace(name, {
     // nothing is how Java says that it does not care, and -1
     ...(count === undefined || count <= 0 ? {} : { bundleCount: count }),
@@ -54,6 +55,16 @@ export async function createNamespace(request: AdminRequest): Promise<AdminReply
     warnIfStoredOnly(request, { policy, value, of: name })
   }
   return done()
+}
+
+/** @throws RestError 403 */
+async function requireAllowed(request: AdminRequest, clusters: readonly string[]): Promise<void> {
+  const tenant = param(request, 'tenant')
+  const info = await request.backend.namespaces.tenancy.tenant(tenant)
+  const refused = clusters.find(cluster => info !== undefined && !info.allowedClusters.includes(cluster))
+  if (refused !== undefined) {
+    refuse(403, `Cluster [${refused}] is not in the list of allowed clusters list for tenant [${tenant}]`)
+  }
 }
 
 export async function deleteNamespace(request: AdminRequest): Promise<AdminReply> {
@@ -166,6 +177,7 @@ export async function getNamespacePolicies(request: AdminRequest): Promise<Admin
     offload_threshold_in_seconds: -1,
     schema_compatibility_strategy: 'UNDEFINED',
     is_allow_auto_update_schema: true,
+    is_allow_auto_update_schema_with_replicator: true,
     schema_validation_enforced: false,
     subscription_types_enabled: [],
     properties: {},

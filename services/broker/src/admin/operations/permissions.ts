@@ -23,7 +23,7 @@ import {
   type AdminRequest
 } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
-import { requiredNamespace, topicOf } from './names.ts'
+import { requiredNamespace, requiredRecord, topicNotFound, topicOf } from './names.ts'
 
 /*
   Grants: who may produce to, consume from and look after what. They are kept whether or not authorization is on.
@@ -41,7 +41,8 @@ export async function getNamespacePermissions(request: AdminRequest): Promise<Ad
 
 export async function grantOnNamespace(request: AdminRequest): Promise<AdminReply> {
   const { name: namespace } = await requiredNamespace(request)
-  await grant(request, { kind: 'namespace', namespace }, { role: roleOf(request), actions: actionsOf(bodyOf(request)) })
+  const actions = actionsOf(bodyOf(request) ?? refuse(400, 'Actions should not be null'))
+  await grant(request, { kind: 'namespace', namespace }, { role: roleOf(request), actions })
   return done()
 }
 
@@ -90,7 +91,7 @@ function rolesBySubscription(subscriptions: ReadonlyMap<string, ReadonlySet<stri
 /** Of the namespace and of the topic, as tools of Apache Pulsar expect to see them in one. */
 export async function getTopicPermissions(request: AdminRequest): Promise<AdminReply> {
   const topic = topicOf(request)
-  await requiredNamespace(request)
+  await requiredRecord(request, topic)
   const { namespace, topics } = await grantsOf(request).of(topic.namespace)
   const roles = shown(namespace)
   for (const own of resourceOf(topic).topics ?? []) {
@@ -102,18 +103,17 @@ export async function getTopicPermissions(request: AdminRequest): Promise<AdminR
 
 export async function grantOnTopic(request: AdminRequest): Promise<AdminReply> {
   const topic = topicOf(request)
-  await requiredNamespace(request)
+  await requiredRecord(request, topic)
   await grant(request, scopeOf(topic), { role: roleOf(request), actions: actionsOf(bodyOf(request)) })
   return done()
 }
 
 export async function revokeOnTopic(request: AdminRequest): Promise<AdminReply> {
   const topic = topicOf(request)
-  await requiredNamespace(request)
+  await requiredRecord(request, topic)
   const role = roleOf(request)
   const { topics } = await grantsOf(request).of(topic.namespace)
-  if (topics.get(topic.toString())?.has(role) !== true) refuse(412, 'Permissions are not set at the topic level')
-  await grantsOf(request).revoke(scopeOf(topic), role)
+  if (topics.get(topic.toString())?.has(role) === true) await grantsOf(request).revoke(scopeOf(topic), role)
   return done()
 }
 
@@ -148,7 +148,12 @@ async function entriesOf(request: AdminRequest): Promise<Entry[]> {
     role: checkedRole(textOf(role)),
     actions: actionsOf(actions)
   }))
+  // who may not ask learns of none whether it exists
   for (const { topic } of entries) await requireFor(request, 'tenant-admin', resourceOf(topic))
+  for (const { topic } of entries) {
+    const record = await request.backend.namespaces.topics.find(topic)
+    if (record === undefined || record.isDeleting) topicNotFound(topic)
+  }
   return entries
 }
 

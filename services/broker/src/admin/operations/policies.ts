@@ -7,6 +7,7 @@ import {
   done,
   flag,
   json,
+  jsonOrEmpty,
   jsonOrNothing,
   param,
   type AdminReply,
@@ -14,7 +15,8 @@ import {
   type Operation
 } from '../operation.ts'
 import { namespaceChecks, topicChecks } from './policy-checks.ts'
-import { reachOf, requiredNamespace, requiredTopicRecord } from './names.ts'
+import { reachOf, requiredNamespace, requiredTopicRecord, topicOf } from './names.ts'
+import { answerOfNamespace, answerOfTopic, inItsWords, valueOf } from './policy-answers.ts'
 
 /*
   Policies of namespaces and of topics, all alike. They are rows: whoever is asked reads and writes them, and the broker that
@@ -25,21 +27,22 @@ export function getPolicy(policy: PolicyName, level: PolicyLevel): Operation {
   return async request => {
     const { name } = await requiredNamespace(request)
     const { policies } = request.backend.namespaces
-    return jsonOrNothing((await policies.get(name, policy)) ?? level.unset?.(request.backend.settings))
+    return jsonOrEmpty((await policies.get(name, policy)) ?? level.unset?.(request.backend.settings))
   }
 }
 
 export function setPolicy(policy: PolicyName, level: PolicyLevel): Operation {
+  const answer = answerOfNamespace(level)
   return async request => {
+    const value = valueOf(request, answer)
     const { name } = await requiredNamespace(request)
     const { policies } = request.backend.namespaces
-    const value = bodyOf(request)
     await namespaceChecks[policy]?.(request, { namespace: name, value })
     if (value === undefined) {
       await policies.remove(name, policy)
       return done()
     }
-    await policies.set(name, policy, value)
+    await inItsWords(answer, () => policies.set(name, policy, value))
     warnIfStoredOnly(request, { policy, value, of: name })
     return done(level.setStatus)
   }
@@ -54,27 +57,30 @@ export function removePolicy(policy: PolicyName): Operation {
 }
 
 /** `?applied=true`: what holds, whoever set it. `?isGlobal=true`: what was set for all clusters of the topic. */
-export function getTopicPolicy(policy: PolicyName): Operation {
+export function getTopicPolicy(policy: PolicyName, level: PolicyLevel): Operation {
+  const { isOwnOnly = false, unset } = answerOfTopic(level)
   return async request => {
     const topic = await requiredTopicRecord(request)
     const { policies } = request.backend.namespaces
     const stored = await policies.storedOfTopic(topic, reachOf(request))
-    if (stored[policy] !== undefined || !flag(request, 'applied')) return jsonOrNothing(stored[policy])
-    return jsonOrNothing(appliedValue(policy, await policies.layersOf(topic), request.backend.settings))
+    if (isOwnOnly) return jsonOrNothing(stored[policy])
+    if (stored[policy] !== undefined || !flag(request, 'applied')) return jsonOrEmpty(stored[policy] ?? unset)
+    return jsonOrEmpty(appliedValue(policy, await policies.layersOf(topic), request.backend.settings))
   }
 }
 
-export function setTopicPolicy(policy: PolicyName): Operation {
+export function setTopicPolicy(policy: PolicyName, level: PolicyLevel): Operation {
+  const answer = answerOfTopic(level)
   return async request => {
+    const value = valueOf(request, answer)
     const { name } = await requiredTopicRecord(request)
     const { policies } = request.backend.namespaces
-    const value = bodyOf(request)
     await topicChecks[policy]?.(request, { namespace: name.namespace, value })
     if (value === undefined) {
       await policies.removeOfTopic(name, reachOf(request), policy)
       return done()
     }
-    await policies.setOfTopic(name, reachOf(request), policy, value)
+    await inItsWords(answer, () => policies.setOfTopic(name, reachOf(request), policy, value))
     warnIfStoredOnly(request, { policy, value, of: name.toString() })
     return done()
   }
@@ -94,10 +100,8 @@ export async function getSubscriptionDispatchRate(request: AdminRequest): Promis
   const { policies } = request.backend.namespaces
   const stored = await policies.storedOfTopic(topic, reachOf(request))
   const own = stored.dispatchRateOfSubscription?.[param(request, 'subscription')]
-  if (own !== undefined || !flag(request, 'applied')) return jsonOrNothing(own)
-  return jsonOrNothing(
-    appliedValue('subscriptionDispatchRate', await policies.layersOf(topic), request.backend.settings)
-  )
+  if (own !== undefined || !flag(request, 'applied')) return jsonOrEmpty(own)
+  return jsonOrEmpty(appliedValue('subscriptionDispatchRate', await policies.layersOf(topic), request.backend.settings))
 }
 
 export async function setSubscriptionDispatchRate(request: AdminRequest): Promise<AdminReply> {
@@ -115,8 +119,10 @@ export async function removeSubscriptionDispatchRate(request: AdminRequest): Pro
 }
 
 export async function removeAllTopicPolicies(request: AdminRequest): Promise<AdminReply> {
-  const { name } = await requiredTopicRecord(request)
-  await request.backend.namespaces.policies.removeAllOfTopic(name)
+  const { policies, topics } = request.backend.namespaces
+  const record = await topics.find(topicOf(request))
+  if (record !== undefined && !record.isDeleting)
+    await policies.removeAllOfTopic((await requiredTopicRecord(request)).name)
   return done()
 }
 

@@ -20,10 +20,10 @@ import {
   type AdminRequest
 } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
-import { topicOf } from './names.ts'
+import { requiredNamespace, topicOf } from './names.ts'
 
 /** Where Apache Pulsar tells ledgers of schemas: here they are rows. */
-const NO_LEDGER = { ledgerId: -1, entryId: -1 } as const
+const NO_LEDGER = { ledgerId: -1, entryId: 0 } as const
 /** What is answered for a deletion that leaves no trace, numbering included. */
 const FORGOTTEN = -1
 
@@ -93,8 +93,7 @@ export async function findVersion(request: AdminRequest): Promise<AdminReply> {
 /** Schemas may come before their topic, but not before its namespace. */
 async function namedTopic(request: AdminRequest): Promise<TopicName> {
   const name = topicOf(request)
-  const info = await request.backend.namespaces.tenancy.namespace(name.namespace)
-  if (info === undefined) refuse(404, 'Namespace does not exist')
+  await requiredNamespace(request)
   return name
 }
 

@@ -114,26 +114,43 @@ export async function skipAllMessages(request: AdminRequest): Promise<AdminReply
 
 export async function expireMessages(request: AdminRequest): Promise<AdminReply> {
   const before = expiryOf(request)
-  await onSubscription(request, async ({ subscription }) => {
-    await subscription.expireBefore(before)
+  const idle: TopicName[] = []
+  await onSubscription(request, async ({ topic, subscription }) => {
+    if (hasBacklog(subscription)) await subscription.expireBefore(before)
+    else idle.push(topic.name)
   })
-  return done()
+  const [first] = idle
+  return first === undefined ? done() : nothingToExpire(first, param(request, 'subscription'))
 }
 
 export async function expireAllSubscriptions(request: AdminRequest): Promise<AdminReply> {
   const before = expiryOf(request)
   const here = async (part: TopicName): Promise<void> => {
     const topic = await requiredPersistent(request, part, 'Expire messages')
-    for (const subscription of topic.subscriptions.values()) await subscription.expireBefore(before)
+    const all = [...topic.subscriptions.values()]
+    const idle = all.find(subscription => !hasBacklog(subscription))
+    for (const subscription of all) await subscription.expireBefore(before)
+    if (idle !== undefined) nothingToExpire(part, idle.name)
   }
   allOf(await onParts(request, await partsOfTopic(request, topicOf(request)), { here, there: requireDone }))
   return done()
 }
 
+function hasBacklog({ cursor }: Subscription): boolean {
+  return (cursor?.backlogEntries() ?? 0) > 0
+}
+
+/** In Pulsar's words, which tools know. */
+function nothingToExpire(topic: TopicName, subscription: string): never {
+  return refuse(
+    409,
+    `Expire message by timestamp not issued on topic ${topic.toString()} for subscription ${subscription} due to ongoing message expiration not finished or subscription almost catch  up. If it's performed on a partitioned topic operation might succeeded on other partitions, please check stats of individual partition.`
+  )
+}
+
 function expiryOf(request: AdminRequest): number {
-  const seconds = numberParam(request, 'expireTimeInSeconds')
-  if (seconds < 0) refuse(412, 'The time must be 0 or more')
-  return request.backend.clock.wallMs() - seconds * 1000
+  // a time below zero is after now: all of them
+  return request.backend.clock.wallMs() - numberParam(request, 'expireTimeInSeconds') * 1000
 }
 
 // ---------------------------------------------------------------- moving

@@ -4,7 +4,7 @@ import type { TopicName } from '../../namespace/topic-name.ts'
 import type { TopicRecord } from '../../namespace/topic-records.ts'
 import type { Topic } from '../../topic/topic.ts'
 import { allOf, failuresOf, jsonOf, onParts, type Outcome } from '../on-parts.ts'
-import { bodyOf, flag, json, type AdminReply, type AdminRequest } from '../operation.ts'
+import { bodyOf, flag, isObject, json, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { brokerIdOf } from './brokers.ts'
 import { requiredPersistent, requiredRecord, requiredTopic, requireNamespaceOfTopic, topicOf } from './names.ts'
@@ -16,7 +16,10 @@ export async function getStats(request: AdminRequest): Promise<AdminReply> {
 }
 
 export async function getInternalStats(request: AdminRequest): Promise<AdminReply> {
-  return json((await requiredTopic(request, topicOf(request))).internalStats())
+  const name = topicOf(request)
+  if (!name.isPersistent) await requireTopicInWords(request, name)
+  const topic = await requiredTopic(request, name)
+  return json(shownInternally(request, topic))
 }
 
 export async function getPartitionedStats(request: AdminRequest): Promise<AdminReply> {
@@ -32,13 +35,16 @@ export async function getPartitionedStats(request: AdminRequest): Promise<AdminR
     sum = addStats(sum, value ?? {})
     if (flag(request, 'perPartition', true)) partitions[about] = value
   }
+  // each of them has its own
+  delete sum.ownerBroker
+  delete sum.deduplicationStatus
   return json({ ...sum, ...described(record, partitions), ...missing(all) })
 }
 
 export async function getPartitionedInternalStats(request: AdminRequest): Promise<AdminReply> {
   const { record, parts } = await partsForStats(request)
   const all = await onParts<Record<string, unknown>>(request, parts, {
-    here: async part => (await requiredTopic(request, part)).internalStats(),
+    here: async part => shownInternally(request, await requiredTopic(request, part)),
     there: answer => jsonOf(answer) as Record<string, unknown>,
     rest: '/internalStats'
   })
@@ -54,7 +60,9 @@ function known<Value>(all: readonly Outcome<Value>[]): readonly Outcome<Value>[]
 }
 
 function described(record: TopicRecord, partitions: object): Record<string, unknown> {
-  return { metadata: { partitions: record.partitions, deleted: false, properties: record.properties }, partitions }
+  const { partitions: count, properties } = record
+  const hasSome = record.name.isPersistent || Object.keys(properties).length > 0
+  return { metadata: { partitions: count, deleted: false, ...(hasSome ? { properties } : {}) }, partitions }
 }
 
 /** Partitions whose brokers did not answer, and why: the sums are without them. */
@@ -145,8 +153,9 @@ export async function terminatePartitions(request: AdminRequest): Promise<AdminR
   }
   const parts = Array.from({ length: record.partitions }, (_, index) => name.partition(index))
   const work = { here: (part: TopicName): Promise<unknown> => terminate(request, part), there: jsonOf }
-  const ends = allOf(await onParts(request, parts, { ...work, rest: '/terminate' }))
-  return json(Object.fromEntries(ends.entries()))
+  const ends = allOf(await onParts(request, parts, { ...work, rest: '/terminate' })) as object[]
+  // the key says which partition it is of
+  return json(Object.fromEntries(ends.map((end, index) => [index, { ...end, partitionIndex: -1 }])))
 }
 
 /** A second time gives the same end. */
@@ -161,13 +170,63 @@ async function partsForStats(request: AdminRequest): Promise<{ record: TopicReco
   const record = await request.backend.namespaces.topics.get(name)
   if (record === undefined || record.partitions === 0 || record.isDeleting) {
     if (record === undefined) await requireNamespaceOfTopic(request)
-    return refuse(404, `Partitioned Topic ${name.toString()} not found`)
+    const reason = name.isPersistent
+      ? `Partitioned Topic ${name.toString()} not found`
+      : `Partitioned topic not found ${name.toString()}`
+    return refuse(404, reason)
   }
   return { record, parts: Array.from({ length: record.partitions }, (_, index) => name.partition(index)) }
 }
 
+/** Its own words, whatever is missing. @throws RestError 404 */
+async function requireTopicInWords({ backend }: AdminRequest, name: TopicName): Promise<void> {
+  const record = await backend.namespaces.topics.find(name)
+  if (record === undefined || record.isDeleting) refuse(404, 'Topic not found')
+}
+
+/** Without what says nothing, as Pulsar leaves it out; ledgers are described where that is asked for. */
+function shownInternally(request: AdminRequest, topic: Topic): Record<string, unknown> {
+  const { lastLedgerCreationFailureTimestamp: failedAt, properties, ledgers, ...stats } = topic.internalStats()
+  const described = flag(request, 'metadata')
+  const all = Array.isArray(ledgers) ? (ledgers as Record<string, unknown>[]) : undefined
+  return {
+    ...stats,
+    ...(topic.name.isPersistent ? {} : NO_LEDGERS),
+    ...(all === undefined
+      ? {}
+      : { ledgers: described ? all : all.map(({ metadata: _metadata, ...ledger }) => ledger) }),
+    ...(failedAt === undefined || failedAt === '' ? {} : { lastLedgerCreationFailureTimestamp: failedAt }),
+    ...(isObject(properties) && Object.keys(properties).length > 0 ? { properties } : {})
+  }
+}
+
+const NO_LEDGERS = { currentLedgerEntries: 0, currentLedgerSize: 0, pendingAddEntriesCount: 0, waitingCursorsCount: 0 }
+
+/** What Pulsar leaves out where it says nothing. */
+function spoken(subscriptions: unknown): Record<string, unknown> {
+  const all = Object.entries(subscriptions as Record<string, Record<string, unknown>>)
+  return Object.fromEntries(
+    all.map(([name, { activeConsumerName, keySharedMode, bucketDelayedIndexStats: _unused, ...stats }]) => [
+      name,
+      {
+        ...stats,
+        ...(activeConsumerName === '' ? {} : { activeConsumerName }),
+        ...(keySharedMode === null || keySharedMode === undefined ? {} : { keySharedMode })
+      }
+    ])
+  )
+}
+
 function shown(request: AdminRequest, topic: Topic): Record<string, unknown> {
-  const stats = { ...topic.stats() }
+  const stats: Record<string, unknown> = { ...topic.stats() }
+  stats.subscriptions = spoken(stats.subscriptions)
+  if (!topic.name.isPersistent) {
+    delete stats.deduplicationStatus
+    stats.msgDropRate = Object.values(stats.subscriptions as Record<string, { msgDropRate?: number }>).reduce(
+      (sum, { msgDropRate = 0 }) => sum + msgDropRate,
+      0
+    )
+  }
   if (flag(request, 'excludePublishers')) stats.publishers = []
   if (flag(request, 'excludeConsumers')) {
     const subscriptions = stats.subscriptions as Record<string, Record<string, unknown>>

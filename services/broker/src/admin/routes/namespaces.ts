@@ -137,6 +137,15 @@ export const namespacesRoutes: readonly Route[] = [
     permission: 'consume'
   },
   {
+    method: 'GET',
+    path: '/admin/v2/non-persistent/:tenant/:namespace/:bundle',
+    name: 'getListFromBundle',
+    operation: bundles.topicsOfBundle,
+    scope: 'bundle',
+    permission: 'tenant-admin',
+    reply: TEXTS
+  },
+  {
     method: 'DELETE',
     path: RANGE,
     name: 'deleteNamespaceBundle',

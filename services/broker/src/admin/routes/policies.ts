@@ -99,8 +99,8 @@ function ofTopic(policy: PolicyName): Route[] {
   const level = specOf(policy).onTopic
   if (level === undefined) return []
   const operations = {
-    get: policies.getTopicPolicy(policy),
-    set: policies.setTopicPolicy(policy),
+    get: policies.getTopicPolicy(policy, level),
+    set: policies.setTopicPolicy(policy, level),
     remove: policies.removeTopicPolicy(policy)
   }
   return routesOf(`${TOPIC}/${level.path}`, `Topic${capital(level.path)}`, operations, level)

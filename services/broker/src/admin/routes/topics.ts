@@ -262,6 +262,24 @@ export const topicsRoutes: readonly Route[] = [
     reply: OBJECT
   },
   {
+    method: 'PUT',
+    path: `${TOPIC}/offload`,
+    name: 'triggerOffload',
+    operation: backlog.startOffload,
+    scope: 'topic',
+    permission: 'tenant-admin',
+    body: MESSAGE_ID
+  },
+  {
+    method: 'GET',
+    path: `${TOPIC}/backlog`,
+    name: 'getBacklog',
+    operation: backlog.backlogOfTopic,
+    scope: 'topic',
+    permission: 'tenant-admin',
+    reply: OBJECT
+  },
+  {
     method: 'GET',
     path: `${TOPIC}/offload`,
     name: 'offloadStatus',

@@ -1,0 +1,121 @@
+import { isNamespaceError } from '../../namespace/errors.ts'
+import type { PolicyLevel } from '../../namespace/policy-spec.ts'
+import { bodyOf, isObject, missingBody, unreadable, type AdminRequest } from '../operation.ts'
+import { refuse } from '../rest-error.ts'
+
+/*
+  What Pulsar's own handlers have of their own, by policy and level: which JSON they take, and how they put it.
+*/
+
+/** `word`: a text, which the policy itself takes or not. */
+type BodyKind = 'number' | 'flag' | 'texts' | 'word' | 'object'
+
+interface PolicyAnswer {
+  /** Pulsar's parser refuses any other before it looks for what it is about. */
+  readonly body: BodyKind
+  /** A body that says nothing is refused; of others it removes what was set. */
+  readonly isNeeded?: true
+  /** The value is a query of this name; a body is taken too. */
+  readonly query?: string
+  /** It shows what was set here and nothing else, and 204 where nothing was. */
+  readonly isOwnOnly?: true
+  /** Words for a value that it does not take. */
+  readonly problem?: string
+  /** What is shown where nobody set it. */
+  readonly unset?: unknown
+}
+
+const OBJECT: PolicyAnswer = { body: 'object' }
+const TEXTS: PolicyAnswer = { body: 'texts' }
+const WORD: PolicyAnswer = { body: 'word' }
+const COUNT: PolicyAnswer = { body: 'number', isNeeded: true }
+const FLAG: PolicyAnswer = { body: 'flag', isNeeded: true }
+
+const OF_NAMESPACE: Readonly<Record<string, PolicyAnswer>> = {
+  allowedClusters: TEXTS,
+  allowedTopicPropertyKeysForMetrics: TEXTS,
+  compactionThreshold: COUNT,
+  deduplication: FLAG,
+  deduplicationSnapshotInterval: { body: 'number' },
+  encryptionRequired: FLAG,
+  entryFilters: WORD,
+  isAllowAutoUpdateSchema: FLAG,
+  maxConsumersPerSubscription: COUNT,
+  maxConsumersPerTopic: COUNT,
+  maxProducersPerTopic: COUNT,
+  maxSubscriptionsPerTopic: COUNT,
+  maxTopicsPerNamespace: COUNT,
+  maxUnackedMessagesPerConsumer: COUNT,
+  maxUnackedMessagesPerSubscription: COUNT,
+  messageTTL: { ...COUNT, problem: 'Invalid value for message TTL, message TTL must >= 0' },
+  offloadDeletionLagMs: COUNT,
+  offloadThreshold: COUNT,
+  offloadThresholdInSeconds: COUNT,
+  replication: TEXTS,
+  schemaAutoUpdateCompatibilityStrategy: WORD,
+  schemaCompatibilityStrategy: WORD,
+  schemaValidationEnforced: FLAG,
+  subscriptionAuthMode: WORD,
+  subscriptionExpirationTime: COUNT,
+  subscriptionTypesEnabled: TEXTS
+}
+
+const OWN_COUNT: PolicyAnswer = { body: 'number', isOwnOnly: true }
+
+const OF_TOPIC: Readonly<Record<string, PolicyAnswer>> = {
+  compactionThreshold: { body: 'number' },
+  deduplicationEnabled: { body: 'flag' },
+  deduplicationSnapshotInterval: { body: 'number', problem: 'interval must be 0 or more' },
+  entryFilters: WORD,
+  maxConsumers: { body: 'number', problem: 'maxConsumers must be 0 or more' },
+  maxConsumersPerSubscription: { ...OWN_COUNT, problem: 'Invalid value for maxConsumersPerSubscription' },
+  maxMessageSize: OWN_COUNT,
+  maxProducers: { body: 'number', problem: 'maxProducers must be 0 or more' },
+  maxSubscriptionsPerTopic: OWN_COUNT,
+  maxUnackedMessagesOnConsumer: { body: 'number', problem: 'maxUnackedNum must be 0 or more' },
+  maxUnackedMessagesOnSubscription: { body: 'number', problem: 'maxUnackedNum must be 0 or more' },
+  messageTTL: { body: 'number', query: 'messageTTL' },
+  publishRate: { body: 'object', isOwnOnly: true },
+  replication: TEXTS,
+  schemaCompatibilityStrategy: WORD,
+  schemaValidationEnforced: { body: 'flag', unset: false },
+  shadowTopics: TEXTS,
+  subscriptionExpirationTime: { body: 'number', query: 'subscriptionExpirationTime' },
+  subscriptionTypesEnabled: { body: 'texts', isOwnOnly: true }
+}
+
+export function answerOfNamespace({ path }: PolicyLevel): PolicyAnswer {
+  return OF_NAMESPACE[path] ?? OBJECT
+}
+
+export function answerOfTopic({ path }: PolicyLevel): PolicyAnswer {
+  return OF_TOPIC[path] ?? OBJECT
+}
+
+/** What the client sent, undefined where it says nothing. @throws PlainAnswer 400 */
+export function valueOf(request: AdminRequest, answer: PolicyAnswer): unknown {
+  const asked = answer.query === undefined ? undefined : request.query[answer.query]
+  if (asked !== undefined) return asked
+  const value = bodyOf(request)
+  if (value === undefined) return answer.isNeeded === true ? missingBody() : undefined
+  return TAKES[answer.body](value) ? value : unreadable('The value is not of the type that is needed')
+}
+
+const TAKES: Readonly<Record<BodyKind, (value: unknown) => boolean>> = {
+  // numbers as text are numbers to it
+  number: value => typeof value === 'number' || (typeof value === 'string' && /^-?\d+$/.test(value)),
+  flag: value => typeof value === 'boolean',
+  texts: value => Array.isArray(value) && value.every(item => typeof item === 'string'),
+  word: () => true,
+  object: isObject
+}
+
+/** The words of this level for a value that the policy does not take. @throws RestError 412, or what was thrown */
+export async function inItsWords(answer: PolicyAnswer, set: () => Promise<void>): Promise<void> {
+  try {
+    await set()
+  } catch (error) {
+    if (answer.problem !== undefined && isNamespaceError(error, 'NAME_INVALID')) refuse(412, answer.problem)
+    throw error
+  }
+}
