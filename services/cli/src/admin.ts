@@ -13,10 +13,13 @@ export interface AdminClient {
    * The answer's body as JSON; undefined where it has none.
    * @throws AdminRefusal with the server's reason
    */
-  call(method: Method, path: string, body?: unknown): Promise<unknown>
+  call(method: Method, path: string, body?: unknown, contentType?: string): Promise<unknown>
   /** What is there; undefined where nothing is. @throws AdminRefusal */
   find(path: string): Promise<unknown>
 }
+
+/** With it a partitioned topic comes with properties; Apache Pulsar takes their body as no other type. */
+export const PARTITIONED_TOPIC_TYPE = 'application/vnd.partitioned-topic-metadata+json'
 
 /** The server said no. */
 export class AdminRefusal extends CommandFailure {
@@ -42,9 +45,9 @@ export async function withAdmin<T>(flags: AdminFlags, run: (admin: AdminClient) 
   const { token } = await credentialsOf(flags)
   const { Agent, request } = await import('undici')
   const agent = new Agent({ headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
-  const call = async (method: Method, path: string, body?: unknown): Promise<unknown> => {
+  const call: AdminClient['call'] = async (method, path, body, contentType = 'application/json') => {
     const sent = body === undefined ? {} : { body: JSON.stringify(body) }
-    const type = body === undefined ? {} : { 'content-type': 'application/json' }
+    const type = body === undefined ? {} : { 'content-type': contentType }
     try {
       let url = `${base}/admin/v2/${path}`
       for (let redirects = 0; ; redirects++) {
@@ -65,7 +68,8 @@ export async function withAdmin<T>(flags: AdminFlags, run: (admin: AdminClient) 
     try {
       return await call('GET', path)
     } catch (error) {
-      if (isRefusal(error, 404)) return undefined
+      // 405: another server has something else of this path
+      if (isRefusal(error, 404, 405)) return undefined
       throw error
     }
   }

@@ -1,4 +1,12 @@
-import { isRecord, numberOf, textsOf, withAdmin, type AdminClient, type AdminFlags } from './admin.ts'
+import {
+  isRecord,
+  numberOf,
+  PARTITIONED_TOPIC_TYPE,
+  textsOf,
+  withAdmin,
+  type AdminClient,
+  type AdminFlags
+} from './admin.ts'
 import { destroy, type DestroyFlags, type Loss } from './destruction.ts'
 import { lossOfTopics } from './loss.ts'
 import { printFields, printJson, printLine } from './output.ts'
@@ -48,8 +56,8 @@ export async function createTopic(name: string, flags: CreateFlags): Promise<voi
   await withAdmin(flags, async admin => {
     const hasProperties = Object.keys(property).length > 0
     if (partitions === undefined) await admin.call('PUT', path, hasProperties ? property : undefined)
-    else
-      await admin.call('PUT', `${path}/partitions`, hasProperties ? { partitions, properties: property } : partitions)
+    else if (!hasProperties) await admin.call('PUT', `${path}/partitions`, partitions)
+    else await admin.call('PUT', `${path}/partitions`, { partitions, properties: property }, PARTITIONED_TOPIC_TYPE)
   })
   const count = partitions === undefined ? '' : ` with ${partitions} partitions`
   await say(flags, { topic: full, created: true, partitions: partitions ?? 0 }, `created ${full}${count}`)

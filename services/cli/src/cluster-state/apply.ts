@@ -1,4 +1,4 @@
-import { isRecord, isRefusal, textsOf, type AdminClient } from '../admin.ts'
+import { isRecord, isRefusal, PARTITIONED_TOPIC_TYPE, textsOf, type AdminClient } from '../admin.ts'
 import { CommandFailure } from '../failure.ts'
 import { accessAt } from '../policies/catalog.ts'
 import { namespacePath, topicPath } from '../topic-path.ts'
@@ -126,8 +126,8 @@ async function deleteTopic(admin: AdminClient, path: string): Promise<void> {
 async function createTopic(admin: AdminClient, path: string, { partitions, properties }: Thing): Promise<void> {
   try {
     if (partitions === undefined) await admin.call('PUT', path, properties ?? {})
-    else
-      await admin.call('PUT', `${path}/partitions`, properties === undefined ? partitions : { partitions, properties })
+    else if (properties === undefined) await admin.call('PUT', `${path}/partitions`, partitions)
+    else await admin.call('PUT', `${path}/partitions`, { partitions, properties }, PARTITIONED_TOPIC_TYPE)
   } catch (error) {
     // it was made meanwhile, by use or by a run that was broken off
     if (!isRefusal(error, 409)) throw error

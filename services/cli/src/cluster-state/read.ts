@@ -68,7 +68,8 @@ export class ClusterReader {
     const secrets = Object.keys(info).filter(isSecret)
     for (const field of secrets) if (info[field] !== '') this.#onOmission(`${field} of cluster ${name}: it is a secret`)
     const shown = Object.entries(info).filter(
-      ([field, value]) => !isSecret(field) && value !== false && value !== '' && value !== null
+      ([field, value]) =>
+        !isSecret(field) && value !== false && value !== '' && value !== null && !CLUSTER_DEFAULTS.has(value)
     )
     return withoutEmpty({
       ...Object.fromEntries(shown),
@@ -235,12 +236,20 @@ export class ClusterReader {
 
 const SYSTEM_TENANT = 'pulsar'
 
+/** What Apache Pulsar shows in every cluster's row, whoever made it. */
+const CLUSTER_DEFAULTS: ReadonlySet<unknown> = new Set(['JKS', 'org.apache.pulsar.common.util.DefaultPulsarSslFactory'])
+
 /** Fields of the document of a namespace that are no policies, or are told elsewhere, or are of features that are no more. */
 const HANDLED: ReadonlySet<string> = new Set([
   'auth_policies',
   'replication_clusters',
   'bundles',
   'clusterDispatchRate',
+  'clusterThatCanDeleteNamespace',
+  // parts of the offload policies
+  'offload_threshold',
+  'offload_threshold_in_seconds',
+  'offload_deletion_lag_ms',
   'latency_stats_sample_rate',
   'deleted',
   'migrated',

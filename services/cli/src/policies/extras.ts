@@ -37,6 +37,7 @@ export const ODD_POLICIES: readonly PolicyAccess[] = [
   {
     name: 'dispatcherPauseOnAckStatePersistent',
     field: 'dispatcherPauseOnAckStatePersistentEnabled',
+    unset: false,
     onNamespace: switchLevel('dispatcherPauseOnAckStatePersistent'),
     onTopic: switchLevel('dispatcherPauseOnAckStatePersistent')
   },
