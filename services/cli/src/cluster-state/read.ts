@@ -246,6 +246,7 @@ const HANDLED: ReadonlySet<string> = new Set([
   'bundles',
   'clusterDispatchRate',
   'clusterThatCanDeleteNamespace',
+  'is_allow_auto_update_schema_with_replicator',
   // parts of the offload policies
   'offload_threshold',
   'offload_threshold_in_seconds',
