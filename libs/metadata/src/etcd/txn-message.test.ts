@@ -5,7 +5,7 @@ import { test } from 'vitest'
 import { CompareResult, CompareTarget, SortOrder, SortTarget, TxnRequestSchema } from '../generated/etcd_pb.ts'
 import { encodeTxn } from './txn-message.ts'
 
-const OPTIONS = { requiredKeys: [], noNullPrototype: true } as const
+const OPTIONS: { requiredKeys: never[]; noNullPrototype: true } = { requiredKeys: [], noNullPrototype: true }
 const bytesArb = fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ minLength: 120, maxLength: 300 }))
 const int64Arb = fc.oneof(fc.bigInt(0n, 300n), fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n), fc.bigInt(-9n, 9n))
 const compareArb = fc.record(
@@ -24,7 +24,7 @@ const rangeArb = fc.record(
     rangeEnd: bytesArb,
     limit: int64Arb,
     revision: int64Arb,
-    sortOrder: fc.constantFrom(SortOrder.NONE, SortOrder.ASCENDING),
+    sortOrder: fc.constantFrom(SortOrder.UNSPECIFIED, SortOrder.ASCENDING),
     sortTarget: fc.constantFrom(SortTarget.KEY, SortTarget.MOD),
     keysOnly: fc.boolean(),
     countOnly: fc.boolean()
