@@ -113,7 +113,7 @@ describe('clusters, tenants and namespaces', () => {
         '400 Invalid retention policy: time limit must be >= -1',
         { retentionTimeInMinutes: -2, retentionSizeInMB: 1 }
       ],
-      ['GET', 'namespaces/t1/n1/backlogQuotaMap', '404']
+      ['GET', 'namespaces/t1/n1/noSuchPolicy', '404']
     ])
   })
 })

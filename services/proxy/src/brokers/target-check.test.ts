@@ -75,8 +75,10 @@ describe('where clients may be connected to', () => {
       brokerProxyAllowedHostNames: '*.brokers.svc, metadata.internal',
       brokerProxyAllowedIPAddresses: '10.0.0.0/8,fd00::/16'
     })
-    assert.deepEqual(await check.resolve('Broker-1.brokers.svc:6650'), { host: '10.1.2.3', port: 6650 })
-    assert.deepEqual(await check.resolve('broker-6.brokers.svc:6651'), { host: 'fd00::7', port: 6651 })
+    // the name goes along: it is what a certificate is held against
+    const [first, sixth] = ['broker-1.brokers.svc', 'broker-6.brokers.svc']
+    assert.deepEqual(await check.resolve('Broker-1.brokers.svc:6650'), { host: '10.1.2.3', port: 6650, name: first })
+    assert.deepEqual(await check.resolve(`${sixth}:6651`), { host: 'fd00::7', port: 6651, name: sixth })
     // a port, a host and an address that are not
     await assertDenied(check, 'broker-1.brokers.svc:22', 'elsewhere:6650', 'metadata.internal:6650')
     await assert.rejects(check.resolve('broker-9.brokers.svc:6650'), error =>
@@ -95,7 +97,8 @@ describe('where clients may be connected to', () => {
     assert.deepEqual(await strict.resolveWeb('fixed:8080'), { host: 'fixed', port: 8080 })
     await assert.rejects(strict.resolveWeb('fixed:6650'), error => proxyErrors.is(error, 'TARGET_DENIED'))
     const open = await checkOf({ brokerProxyAllowedHostNames: '*.svc', brokerProxyAllowedIPAddresses: '10.0.0.0/8' })
-    assert.deepEqual(await open.resolveWeb('broker-1.brokers.svc:8080'), { host: '10.1.2.3', port: 8080 })
+    const name = 'broker-1.brokers.svc'
+    assert.deepEqual(await open.resolveWeb(`${name}:8080`), { host: '10.1.2.3', port: 8080, name })
     await assert.rejects(open.resolveWeb('metadata.internal:80'), error => proxyErrors.is(error, 'TARGET_DENIED'))
   })
 
