@@ -114,6 +114,22 @@ describe('the machine', () => {
     ])
   })
 
+  test('waits before it takes again what its namespace is said not to have: the division may be older than the row', () => {
+    const taking = row(rowOf('', 'a.1'))
+    assert.equal(rowIn(taking), 'a.1>')
+    const refused = answer(taking, { kind: 'obsolete' })
+    assert.equal(
+      refused.some(({ kind }) => kind === 'transact'),
+      false
+    )
+    assert.equal(machine.wakeMs, 50)
+    nowMs = 50
+    const again = step({ kind: 'tick' })
+    answer(again, { kind: 'committed', revision: ++version })
+    const located = locate(1).find(({ kind }) => kind === 'located')
+    assert.deepEqual(located, { kind: 'located', id: 1, answer: { kind: 'here' } })
+  })
+
   test('answers questions in time, whatever happens', () => {
     answer(locate(1), { kind: 'failed' })
     locate(2)

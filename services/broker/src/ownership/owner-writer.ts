@@ -49,6 +49,7 @@ export class OwnerWriter {
         if (outcome.kind === 'committed') {
           this.#context.decided(local.key, `${this.#describe(row)}: ${row.reason}`)
           this.apply(local.name, { row, version: outcome.revision })
+          if (isGiving) local.isObsolete = false // the namespace was compared
         }
         this.#settle(local, outcome, judgedVersion)
       }
@@ -113,7 +114,9 @@ export class OwnerWriter {
     const { nowMs } = this.#context
     const hasNews = this.#versionOf(local) !== judgedVersion
     local.pending = 'no'
-    if (outcome.kind === 'conflict' && !hasNews) local.pausedUntilMs = nowMs + CONFLICT_PAUSE_MS
+    // a division that is remembered may be older than a row that was given by it: the news of it must have time to come
+    if ((outcome.kind === 'conflict' || outcome.kind === 'obsolete') && !hasNews)
+      local.pausedUntilMs = nowMs + CONFLICT_PAUSE_MS
     if (outcome.kind === 'failed') local.pausedUntilMs = nowMs + FAILURE_PAUSE_MS
     this.#onSettled(local, outcome)
   }

@@ -71,6 +71,7 @@ export class Transactions {
     try {
       const division = within === undefined ? undefined : await bundles.of(within.namespace)
       if (within !== undefined && division?.bundles.some(({ range }) => range === within.range) !== true) {
+        bundles.forget(within.namespace) // should it be older than the row that it is held against
         return { kind: 'obsolete' }
       }
       const lease = registration.lease()
