@@ -190,7 +190,7 @@ test('settings that say too little, too much or nothing sensible stop the start 
   }
   const brokers = { brokerServiceURL: 'pulsar://a:6650', brokerWebServiceURL: 'http://a:8080' }
   assert.match(refused({}), /metadataStoreUrl/)
-  assert.match(refused({ ...brokers, tlsEnabledWithBroker: true }), /tlsEnabledWithBroker/)
-  assert.match(refused({ ...brokers, servicePortTls: 6651 }), /servicePortTls.*TLS is not available/)
+  assert.match(refused({ ...brokers, tlsEnabledWithBroker: true }), /brokerServiceURLTLS/)
+  assert.match(refused({ ...brokers, servicePortTls: 6651 }), /TLS needs tlsCertificateFilePath/)
   assert.match(refused({ ...brokers, brokerProxyAllowedIPAddresses: 'x' }), /brokerProxyAllowedIPAddresses/)
 })
