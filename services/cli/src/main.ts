@@ -42,7 +42,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
 const NEEDS_ALL = new Set(['completion', 'help'])
 
 const USAGE_CODES = new Set(['INVALID_OPTIONS', 'INVALID_SERVICE_URL', 'INVALID_TOPIC'])
-const CONFIG_CODES = new Set(['BAD_SETTING', 'BAD_CONFIG_FILE'])
+const CONFIG_CODES = new Set(['BAD_SETTING', 'BAD_CONFIG_FILE', 'AUTH_SETTING_INVALID'])
 
 /** Runs one command line and returns its exit code. Errors are one clear line each on standard error. */
 export async function main(argv: readonly string[]): Promise<number> {
