@@ -66,7 +66,12 @@ export class Intake implements ShareWaiter {
   }
 
   onRoom(): void {
-    if (!this.#isPaused || this.#isOver(0.5)) return
+    if (!this.#isPaused) return
+    if (this.#isOver(0.5)) {
+      // who was called waits no more, and this one may hold nothing by the time that its share has room again
+      this.#share?.wait(this)
+      return
+    }
     this.#isPaused = false
     this.#host.resume()
   }

@@ -29,6 +29,8 @@ export class TenantShares {
   #activeBefore = new Set<TenantShare>()
   #isTimed = false
   heldBytes = 0
+  /** Rises with time while anybody publishes. */
+  period = 0
 
   /** `contendedBytes`: asked each time; 0: nobody is held back. */
   constructor(options: { clock: Clock; contendedBytes: () => number }) {
@@ -55,7 +57,6 @@ export class TenantShares {
 
   /** It published. */
   note(share: TenantShare): void {
-    if (this.#active.has(share)) return
     this.#activeBefore.delete(share)
     this.#active.add(share)
     this.#time()
@@ -66,6 +67,7 @@ export class TenantShares {
     this.#isTimed = true
     this.#clock.after(PERIOD_MS, () => {
       this.#isTimed = false
+      this.period += 1
       this.#activeBefore = this.#active
       this.#active = new Set()
       if (this.#activeBefore.size > 0) this.#time()
@@ -77,6 +79,7 @@ export class TenantShares {
 export class TenantShare {
   readonly #shares: TenantShares
   #heldBytes = 0
+  #notedIn = -1
   #waiting = new Set<ShareWaiter>()
 
   constructor(shares: TenantShares) {
@@ -86,6 +89,8 @@ export class TenantShare {
   take(bytes: number): void {
     this.#heldBytes += bytes
     this.#shares.heldBytes += bytes
+    if (this.#notedIn === this.#shares.period) return
+    this.#notedIn = this.#shares.period
     this.#shares.note(this)
   }
 
