@@ -1,19 +1,11 @@
 import type { Clock } from '@strata/base'
-import { TokenBucket } from './token-bucket.ts'
-
-/** 0: no limit. */
-export interface DispatchRate {
-  readonly messagesPerSecond: number
-  readonly bytesPerSecond: number
-}
+import { RatePair, type Rate } from './rate-pair.ts'
 
 /** A subscription that has something to send and may not. */
 export interface WaitingDispatch {
   /** It is its turn: it sends until the limit is used up, and waits again. */
   onTurn(): void
 }
-
-const NO_RATE: DispatchRate = { messagesPerSecond: 0, bytesPerSecond: 0 }
 
 /** Timers are no finer: what may pass meanwhile passes together. */
 const WAIT_MS_MIN = 2
@@ -31,29 +23,23 @@ const TURNS_AT_ONCE = 16
  */
 export class DispatchLimit {
   readonly #clock: Clock
-  #rate = NO_RATE
-  #messages: TokenBucket | undefined
-  #bytes: TokenBucket | undefined
+  readonly #rates: RatePair
   readonly #waiting = new Set<WaitingDispatch>()
   readonly #turns = new Set<WaitingDispatch>()
   #cancel: (() => void) | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#rates = new RatePair(clock)
   }
 
   get isOn(): boolean {
-    return this.#messages !== undefined || this.#bytes !== undefined
+    return this.#rates.isOn
   }
 
   /** What waits goes by the new rate at once. */
-  setRate(rate: DispatchRate): void {
-    const { messagesPerSecond, bytesPerSecond } = rate
-    if (messagesPerSecond === this.#rate.messagesPerSecond && bytesPerSecond === this.#rate.bytesPerSecond) return
-    this.#rate = rate
-    const nowMs = this.#clock.nowMs()
-    this.#messages = messagesPerSecond > 0 ? new TokenBucket(messagesPerSecond, nowMs) : undefined
-    this.#bytes = bytesPerSecond > 0 ? new TokenBucket(bytesPerSecond, nowMs) : undefined
+  setRate(rate: Rate): void {
+    if (!this.#rates.set(rate)) return
     this.#cancel?.()
     this.#cancel = undefined
     this.#wake()
@@ -61,19 +47,16 @@ export class DispatchLimit {
 
   isOpenTo(one: WaitingDispatch): boolean {
     if (this.#waiting.size > 0 && !this.#turns.has(one)) return false
-    return this.#waitMs() === 0
+    return this.#rates.waitMs() === 0
   }
 
   /** Which of its two rates is used up; `undefined`: somebody else is first. */
   get usedUp(): 'messages' | 'bytes' | undefined {
-    const nowMs = this.#clock.nowMs()
-    if ((this.#messages?.waitMs(nowMs) ?? 0) > 0) return 'messages'
-    return (this.#bytes?.waitMs(nowMs) ?? 0) > 0 ? 'bytes' : undefined
+    return this.#rates.usedUp
   }
 
   spend(one: WaitingDispatch, messages: number, bytes: number): void {
-    this.#messages?.spend(messages)
-    this.#bytes?.spend(bytes)
+    this.#rates.spend(messages, bytes)
     if (this.#turns.size > 0) this.#turns.delete(one)
   }
 
@@ -92,21 +75,16 @@ export class DispatchLimit {
     this.#cancel = undefined
   }
 
-  #waitMs(): number {
-    const nowMs = this.#clock.nowMs()
-    return Math.max(this.#messages?.waitMs(nowMs) ?? 0, this.#bytes?.waitMs(nowMs) ?? 0)
-  }
-
   #waitIfNeeded(): void {
     if (this.#cancel !== undefined || this.#waiting.size === 0) return
-    this.#cancel = this.#clock.after(Math.max(WAIT_MS_MIN, this.#waitMs()), () => {
+    this.#cancel = this.#clock.after(Math.max(WAIT_MS_MIN, this.#rates.waitMs()), () => {
       this.#cancel = undefined
       this.#wake()
     })
   }
 
   #wake(): void {
-    for (let left = Math.min(TURNS_AT_ONCE, this.#waiting.size); left > 0 && this.#waitMs() === 0; left--) {
+    for (let left = Math.min(TURNS_AT_ONCE, this.#waiting.size); left > 0 && this.#rates.waitMs() === 0; left--) {
       const [next] = this.#waiting
       if (next === undefined) break
       this.#waiting.delete(next)

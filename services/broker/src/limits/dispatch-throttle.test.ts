@@ -1,8 +1,9 @@
 import { ManualClock } from '@strata/base/testing'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { DispatchLimit, type DispatchRate } from './dispatch-limit.ts'
+import { DispatchLimit } from './dispatch-limit.ts'
 import { DispatchThrottle, type DispatchLimits } from './dispatch-throttle.ts'
+import type { Rate } from './rate-pair.ts'
 
 const MIB = 1024 * 1024
 
@@ -30,7 +31,7 @@ class Eager {
   }
 }
 
-function shared(clock: ManualClock, rate: DispatchRate): DispatchLimit {
+function shared(clock: ManualClock, rate: Rate): DispatchLimit {
   const limit = new DispatchLimit(clock)
   limit.setRate(rate)
   return limit

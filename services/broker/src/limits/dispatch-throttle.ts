@@ -1,11 +1,12 @@
 import type { Clock } from '@strata/base'
-import { DispatchLimit, type DispatchRate, type WaitingDispatch } from './dispatch-limit.ts'
+import { DispatchLimit, type WaitingDispatch } from './dispatch-limit.ts'
+import type { Rate } from './rate-pair.ts'
 
 /** What holds a subscription back: limits that it shares, and a rate of its own. */
 export interface DispatchLimits {
   readonly broker: DispatchLimit | undefined
   readonly topic: DispatchLimit | undefined
-  readonly subscription: DispatchRate | undefined
+  readonly subscription: Rate | undefined
 }
 
 /** How often a subscription had to wait, by whose limit and which of its rates: fields of Pulsar's stats. */

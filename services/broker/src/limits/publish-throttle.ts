@@ -1,11 +1,5 @@
 import type { Clock } from '@strata/base'
-import { TokenBucket } from './token-bucket.ts'
-
-/** 0: no limit. */
-export interface PublishRate {
-  readonly messagesPerSecond: number
-  readonly bytesPerSecond: number
-}
+import { RatePair, type Rate } from './rate-pair.ts'
 
 /** Frames of one producer that wait for their turn, in order. */
 export interface ParkedSends {
@@ -26,24 +20,18 @@ const WAIT_MS_MIN = 2
  */
 export class PublishThrottle {
   readonly #clock: Clock
-  #rate: PublishRate = { messagesPerSecond: 0, bytesPerSecond: 0 }
-  #messages: TokenBucket | undefined
-  #bytes: TokenBucket | undefined
+  readonly #rates: RatePair
   #waiting: ParkedSends[] = []
   #cancel: (() => void) | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#rates = new RatePair(clock)
   }
 
   /** What waits goes by the new rate at once. */
-  setRate(rate: PublishRate): void {
-    const { messagesPerSecond, bytesPerSecond } = rate
-    if (messagesPerSecond === this.#rate.messagesPerSecond && bytesPerSecond === this.#rate.bytesPerSecond) return
-    this.#rate = rate
-    const nowMs = this.#clock.nowMs()
-    this.#messages = messagesPerSecond > 0 ? new TokenBucket(messagesPerSecond, nowMs) : undefined
-    this.#bytes = bytesPerSecond > 0 ? new TokenBucket(bytesPerSecond, nowMs) : undefined
+  setRate(rate: Rate): void {
+    if (!this.#rates.set(rate)) return
     this.#cancel?.()
     this.#cancel = undefined
     this.#release()
@@ -51,12 +39,11 @@ export class PublishThrottle {
 
   /** May a message pass? If so, `spend` follows; if not, it is parked. */
   isOpen(): boolean {
-    return this.#waiting.length === 0 && this.#waitMs() === 0
+    return this.#waiting.length === 0 && this.#rates.waitMs() === 0
   }
 
   spend(messages: number, bytes: number): void {
-    this.#messages?.spend(messages)
-    this.#bytes?.spend(bytes)
+    this.#rates.spend(messages, bytes)
   }
 
   /** Once for each producer that has something parked and is not waiting yet. */
@@ -65,22 +52,16 @@ export class PublishThrottle {
     this.#waitIfNeeded()
   }
 
-  #waitMs(): number {
-    if (this.#messages === undefined && this.#bytes === undefined) return 0
-    const nowMs = this.#clock.nowMs()
-    return Math.max(this.#messages?.waitMs(nowMs) ?? 0, this.#bytes?.waitMs(nowMs) ?? 0)
-  }
-
   #waitIfNeeded(): void {
     if (this.#cancel !== undefined || this.#waiting.length === 0) return
-    this.#cancel = this.#clock.after(Math.max(WAIT_MS_MIN, this.#waitMs()), () => {
+    this.#cancel = this.#clock.after(Math.max(WAIT_MS_MIN, this.#rates.waitMs()), () => {
       this.#cancel = undefined
       this.#release()
     })
   }
 
   #release(): void {
-    while (this.#waiting.length > 0 && this.#waitMs() === 0) {
+    while (this.#waiting.length > 0 && this.#rates.waitMs() === 0) {
       const next = this.#waiting.shift()
       if (next?.publishNext() === true) this.#waiting.push(next)
     }

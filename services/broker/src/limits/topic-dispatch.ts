@@ -1,7 +1,8 @@
 import type { Clock } from '@strata/base'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { EffectivePolicies, PolicyDispatchRate } from '../namespace/effective-policies.ts'
-import { DispatchLimit, type DispatchRate } from './dispatch-limit.ts'
+import { DispatchLimit } from './dispatch-limit.ts'
+import type { Rate } from './rate-pair.ts'
 import type { DispatchLimits } from './dispatch-throttle.ts'
 
 /** What is published to the topic lately, which a rate may be relative to. */
@@ -66,7 +67,7 @@ export class TopicDispatch {
     this.#topic?.setRate(rate ?? { messagesPerSecond: 0, bytesPerSecond: 0 })
   }
 
-  #rateOf({ messagesPerSecond, bytesPerSecond, isRelative }: PolicyDispatchRate): DispatchRate | undefined {
+  #rateOf({ messagesPerSecond, bytesPerSecond, isRelative }: PolicyDispatchRate): Rate | undefined {
     if (messagesPerSecond <= 0 && bytesPerSecond <= 0) return undefined
     if (!isRelative) return { messagesPerSecond, bytesPerSecond }
     const { messages, bytes } = this.#traffic

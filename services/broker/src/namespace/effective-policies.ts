@@ -1,8 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { LogPersistence, RetentionPolicy } from '@strata/managed-ledger'
 import type { BrokerSettings } from '../config/settings.ts'
-import type { DispatchRate } from '../limits/dispatch-limit.ts'
-import type { PublishRate } from '../limits/publish-throttle.ts'
+import type { Rate } from '../limits/rate-pair.ts'
 import type { QuotaAction } from './policy-quotas.ts'
 import type { DispatchRateValue } from './policy-rates.ts'
 import { strategyOfAutoUpdate } from './policy-schemas.ts'
@@ -15,7 +14,7 @@ import {
   type SetPolicies
 } from './policy-table.ts'
 
-export interface PolicyDispatchRate extends DispatchRate {
+export interface PolicyDispatchRate extends Rate {
   /** Besides what is published meanwhile. */
   readonly isRelative: boolean
 }
@@ -59,7 +58,7 @@ export interface EffectivePolicies {
   readonly subscriptionTypes: readonly string[] | undefined
   readonly backlog: BacklogLimits
   readonly persistence: LogPersistence
-  readonly publishRate: PublishRate
+  readonly publishRate: Rate
   /** Of all subscriptions together. */
   readonly dispatchRate: PolicyDispatchRate
   /** Of each subscription that `dispatchRateOf` says nothing of. */
