@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -12,6 +12,8 @@ const work = mkdtempSync(join(tmpdir(), 'strata-test-'))
 const totals = { passed: 0, failed: 0 }
 const notRun = []
 const times = []
+/** What failed, with the first lines of why: told again at the end, where the end of a long log is all that is kept. */
+const failures = []
 
 const bin = name => join(root, 'node_modules', '.bin', name)
 const has = (command, args = ['--version']) => spawnSync(command, args, { stdio: 'ignore' }).status === 0
@@ -82,11 +84,21 @@ async function vitest(folders) {
     `--outputFile=${report}`
   ])
   if (!existsSync(report)) return { passed: 0, failed: 1 }
-  const { numPassedTests, numFailedTests, numTotalTests } = JSON.parse(readFileSync(report, 'utf8'))
+  const { numPassedTests, numFailedTests, numTotalTests, testResults } = JSON.parse(readFileSync(report, 'utf8'))
+  testResults.forEach(file => failures.push(...failuresOf(file)))
   // A file that does not load has no tests of its own: the exit code tells.
   const failed = numFailedTests + (code !== 0 && numFailedTests === 0 ? 1 : 0) + (numTotalTests === 0 ? 1 : 0)
   return { passed: numPassedTests, failed }
 }
+
+function failuresOf({ name, status, message, assertionResults }) {
+  const file = relative(root, name)
+  const failed = assertionResults.filter(test => test.status === 'failed')
+  if (failed.length === 0) return status === 'failed' ? [`${file}\n${firstLines(message)}`] : []
+  return failed.map(test => `${file} > ${test.fullName}\n${firstLines(test.failureMessages.join('\n'))}`)
+}
+
+const firstLines = text => text.split('\n', 12).join('\n')
 
 async function conformance(driver, against = ['strata']) {
   const report = join(work, `conformance-${driver}-${against[0]}.json`)
@@ -143,6 +155,7 @@ process.stdout.write('\n')
 for (const { name, seconds, passed, failed } of times) {
   process.stdout.write(`${name.padEnd(28)} ${seconds.padStart(7)} s  ${passed} passed, ${failed} failed\n`)
 }
+for (const failure of failures) process.stdout.write(`failed: ${failure}\n`)
 for (const line of notRun) process.stdout.write(`not run: ${line}\n`)
 if (requireAll) totals.failed += notRun.length
 process.stdout.write(`${totals.passed} passed, ${totals.failed} failed\n`)
