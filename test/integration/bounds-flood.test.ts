@@ -16,10 +16,11 @@ const SET = { strataMemoryBudgetMB: 64, managedLedgerCacheSizeMB: 16, strataLogL
  * what the collector has not come to (100). Without a charge for what a message takes beside its bytes it was 660.
  */
 const RESIDENT_BYTES_MAX = 480 * MIB
-const HEALTH_MS_MAX = 20_000
-const PUBLISH = { messages: 100, deadlineSeconds: 40 }
+/** Far above what is seen (2 to 3 s; 7 on a machine with other work): they tell slow from stuck. */
+const HEALTH_MS_MAX = 45_000
+const PUBLISH = { messages: 100, deadlineSeconds: 50 }
 /** Behind all that is in memory: a quarter of the budget, and what became due meanwhile. */
-const NEIGHBOUR_P99_MS_MAX = 10_000
+const NEIGHBOUR_P99_MS_MAX = 20_000
 
 test(`${PRODUCERS} producers that never wait: bounded memory, every receipt, neighbours go on`, () =>
   withDirectory(async data => {
@@ -35,6 +36,8 @@ test(`${PRODUCERS} producers that never wait: bounded memory, every receipt, nei
       const before = residentBytes(strata.pid)
       const startedAt = performance.now()
       const flood = Promise.all(flooders.map(flooder => flooder.run()))
+      // told by who awaits it, unless another check fails first
+      flood.catch(() => undefined)
       const [healthMs, { p99Ms }] = await Promise.all([
         assertHealthy(strata, HEALTH_MS_MAX),
         publishSome(strata, 'neighbour', PUBLISH)
