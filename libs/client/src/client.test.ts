@@ -245,6 +245,22 @@ describe('connection', () => {
     expect(producer.isConnected).toBe(false)
   })
 
+  test('many that find a host of the service URL silent go to the next one, each after one wait', async () => {
+    const clock = new ManualClock()
+    const silent = await broker({ onCommand: command => command.case === 'connect' })
+    const other = await broker()
+    const hosts = [silent, other].map(({ url }) => new URL(url).host).join(',')
+    const client = clientOf(silent, { clock, serviceUrl: `pulsar://${hosts}`, connectTimeoutMs: 5000 })
+    const producers = Promise.all(
+      [1, 2, 3, 4].map(n => client.createProducer({ ...unbatched, topic: `${TOPIC}-${n}` }))
+    )
+    await silent.until(() => silent.received('connect').length === 1)
+    clock.advance(5000)
+    await producers
+    expect(silent.received('connect')).toHaveLength(1)
+    expect(other.received('connect')).toHaveLength(1)
+  })
+
   test('credentials are shown, and shown again when asked', async () => {
     let token = 0
     const server = await broker()

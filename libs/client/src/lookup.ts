@@ -70,19 +70,24 @@ export class Lookup {
     })
   }
 
-  /** Runs `ask` on a connection to one of the hosts; only a host that cannot be reached makes it try the next one. */
+  /**
+   * Runs `ask` on a connection to one of the hosts; only a host that cannot be reached makes it try the next one. Many may find
+   * at once that a host cannot be reached, and move on from it once.
+   */
   async #onSomeHost<Answer>(ask: (host: HostPort, connection: Connection) => Promise<Answer>): Promise<Answer> {
     const { hosts } = this.#service
+    const first = this.#nextHost
     let failure: unknown
     for (let tries = 0; tries < hosts.length; tries++) {
-      const host = hosts[this.#nextHost % hosts.length] as HostPort
+      const next = (first + tries) % hosts.length
+      const host = hosts[next] as HostPort
       let connection: Connection
       try {
         connection = await this.#options.pool.get(host)
       } catch (error) {
         if (!isRetryable(error)) throw error
         failure = error
-        this.#nextHost++
+        if (this.#nextHost === next) this.#nextHost = (next + 1) % hosts.length
         continue
       }
       return await ask(host, connection)
