@@ -67,7 +67,7 @@ export type Capability =
   | 'transactions'
 
 /** How the broker is configured for a row; a broker is started for each that is asked for. */
-export type Profile = 'default' | 'tuned' | 'strict'
+export type Profile = 'default' | 'tuned' | 'strict' | 'standalone'
 
 export interface Row {
   readonly name: string

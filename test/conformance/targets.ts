@@ -53,6 +53,9 @@ function settingsOf(profile: Profile, { broker, mapped }: { broker: number; mapp
         ].join(','),
         internalListenerName: 'inside'
       }
+    // what differs between Apache Pulsar's file for a standalone and the one for a cluster, whose defaults Strata has
+    case 'standalone':
+      return { backlogQuotaDefaultLimitGB: '10', managedLedgerDefaultMarkDeleteRateLimit: '0.1' }
     case 'strict':
       return { allowAutoTopicCreation: 'false', allowAutoSubscriptionCreation: 'false' }
   }

@@ -84,7 +84,7 @@ async function ask(name: string, { only, testFolder, onAnswers }: Asking): Promi
     ...running
   })
   if (target === undefined) throw new Error(`there is no server ${name}`)
-  const server = await target.start('default')
+  const server = await target.start('standalone')
   try {
     const settleMs = name === 'strata' ? STRATA_SETTLE_MS : PULSAR_SETTLE_MS
     const asked = { ...server, settleMs }

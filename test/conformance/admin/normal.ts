@@ -18,6 +18,7 @@ const VOLATILE: ReadonlySet<string> = new Set([
     'avgMessagesPerEntry',
     'backlogSize',
     'brokerId',
+    'brokerName',
     'bytesInCounter',
     'bytesOutCounter'
   ],

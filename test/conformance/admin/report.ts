@@ -63,7 +63,7 @@ function differenceOf(request: string, expected: Answer | undefined, found: Answ
 function isFailure(answer: Answer | undefined): boolean {
   if (answer === undefined || answer.status === 0) return true
   const { status, body } = answer
-  return status === 500 && /<stack trace>|"message":"Request failed\."/.test(JSON.stringify(body ?? ''))
+  return status === 500 && /<stack trace>|"message":"(Request failed\.|<string>)"/.test(JSON.stringify(body ?? ''))
 }
 
 function holds(decision: Decision, pair: string, difference: Difference): boolean {

@@ -123,7 +123,11 @@ test('bookie affinity and racks', async () => {
   const groups = { bookkeeperAffinityGroupPrimary: 'fast', bookkeeperAffinityGroupSecondary: 'slow,old' }
   await script([
     ['GET', `${N}/persistence/bookieAffinity`, '200'],
-    ['POST', `${N}/persistence/bookieAffinity`, '412 A primary bookie affinity group is needed', { x: 1 }],
+    [
+      ...(['POST', `${N}/persistence/bookieAffinity`, '412 A primary bookie affinity group is needed'] as const),
+      { bookkeeperAffinityGroupSecondary: 'slow' }
+    ],
+    ['POST', `${N}/persistence/bookieAffinity`, '204', { x: 1 }],
     ['POST', `${N}/persistence/bookieAffinity`, '204', groups]
   ])
   expect((await admin.call('GET', `${N}/persistence/bookieAffinity`)).body).toEqual(groups)

@@ -3,7 +3,7 @@ import type { BookieRack } from './rows.ts'
 
 /** Groups of storage nodes that a namespace's ledgers go to, as the admin API takes them: names with commas between. */
 export interface BookieAffinity {
-  readonly bookkeeperAffinityGroupPrimary: string
+  readonly bookkeeperAffinityGroupPrimary?: string
   readonly bookkeeperAffinityGroupSecondary?: string
 }
 
@@ -22,7 +22,7 @@ export function chooseBookies(
 ): readonly BookieDescription[] {
   const { needed, affinity, racks } = options
   const placed = racks.size === 0 ? writable : writable.map(node => placedNode(node, racks.get(node.bookieId)))
-  if (affinity === undefined) return placed
+  if (affinity?.bookkeeperAffinityGroupPrimary === undefined) return placed
   const isIn = (groups: readonly string[], { bookieId }: BookieDescription): boolean =>
     groups.includes(racks.get(bookieId)?.group ?? '')
   const first = groupsOf(affinity.bookkeeperAffinityGroupPrimary)

@@ -229,7 +229,7 @@ test('values that are refused, and what retention must be above', async () => {
   expect((await admin.call('DELETE', retained)).status).toBe(204)
   expect((await admin.call('POST', set, { ...value, limitSize: 1024 * 1024 })).status).toBe(204)
   expect(await admin.told('POST', retained, retention)).toBe(
-    '412 Retention Quota must exceed configured backlog quota for topic.'
+    '412 Retention Quota must exceed configured backlog quota for topic. Please increase retention quota and retry'
   )
 })
 

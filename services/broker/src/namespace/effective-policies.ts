@@ -211,7 +211,7 @@ function autoTopicCreation(
 function inactiveTopics(policy: PolicyValues['inactiveTopicPolicies']): EffectivePolicies['inactiveTopics'] {
   const { inactiveTopicDeleteMode: mode, deleteWhileInactive, maxInactiveDurationSeconds } = policy
   return {
-    delete: deleteWhileInactive,
+    delete: deleteWhileInactive && mode !== undefined,
     mode: mode === 'delete_when_subscriptions_caught_up' ? mode : 'delete_when_no_subscriptions',
     maxInactiveSeconds: maxInactiveDurationSeconds
   }

@@ -6,7 +6,8 @@ export interface LifetimePolicies {
   messageTTL: number
   subscriptionExpirationTime: number
   inactiveTopicPolicies: {
-    inactiveTopicDeleteMode: string
+    /** Absent: none of those there are, so nothing is deleted. */
+    inactiveTopicDeleteMode?: string
     maxInactiveDurationSeconds: number
     deleteWhileInactive: boolean
   }
@@ -85,15 +86,22 @@ function parseRetention(value: unknown): LifetimePolicies['retention'] | Problem
   return { retentionTimeInMinutes: Math.trunc(time), retentionSizeInMB: Math.trunc(size) }
 }
 
+const INACTIVE_MODES = ['delete_when_no_subscriptions', 'delete_when_subscriptions_caught_up'] as const
+
 function parseInactiveTopicPolicies(value: unknown): LifetimePolicies['inactiveTopicPolicies'] | Problem {
-  const { inactiveTopicDeleteMode: mode, maxInactiveDurationSeconds: seconds, deleteWhileInactive } = fields(value)
-  if (mode !== 'delete_when_no_subscriptions' && mode !== 'delete_when_subscriptions_caught_up') {
-    return { problem: 'There is no such inactiveTopicDeleteMode' }
-  }
-  if (!Number.isSafeInteger(seconds) || (seconds as number) < 1 || typeof deleteWhileInactive !== 'boolean') {
+  const {
+    inactiveTopicDeleteMode: mode,
+    maxInactiveDurationSeconds: seconds = 0,
+    deleteWhileInactive = false
+  } = fields(value)
+  if (!Number.isSafeInteger(seconds) || typeof deleteWhileInactive !== 'boolean') {
     return { problem: 'Invalid inactive topic policies' }
   }
-  return { inactiveTopicDeleteMode: mode, maxInactiveDurationSeconds: seconds as number, deleteWhileInactive }
+  return {
+    ...(INACTIVE_MODES.some(known => known === mode) ? { inactiveTopicDeleteMode: mode as string } : {}),
+    maxInactiveDurationSeconds: seconds as number,
+    deleteWhileInactive
+  }
 }
 
 const AUTO_TOPIC_CREATION = 'Invalid configuration for autoTopicCreationOverride.'

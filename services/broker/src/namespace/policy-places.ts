@@ -4,8 +4,8 @@ import { fields, type PolicySpecs, type Problem } from './policy-spec.ts'
 export interface PlacePolicies {
   /** A group whose namespaces are kept apart. */
   antiAffinity: string
-  /** Groups of storage nodes, names with commas between. */
-  bookieAffinity: { bookkeeperAffinityGroupPrimary: string; bookkeeperAffinityGroupSecondary?: string }
+  /** Groups of storage nodes, names with commas between; without any, all nodes may hold its data. */
+  bookieAffinity: { bookkeeperAffinityGroupPrimary?: string; bookkeeperAffinityGroupSecondary?: string }
 }
 
 export const placePolicies: PolicySpecs<PlacePolicies> = {
@@ -21,10 +21,11 @@ function parseAntiAffinity(value: unknown): string | Problem {
 
 function parseBookieAffinity(value: unknown): PlacePolicies['bookieAffinity'] | Problem {
   const { bookkeeperAffinityGroupPrimary: primary, bookkeeperAffinityGroupSecondary: secondary } = fields(value)
+  const isNone = (group: unknown): boolean => group === undefined || group === null || group === ''
+  if (isNone(primary) && isNone(secondary)) return {}
   if (typeof primary !== 'string' || primary.trim() === '')
     return { problem: 'A primary bookie affinity group is needed' }
-  if (secondary === undefined || secondary === null || secondary === '')
-    return { bookkeeperAffinityGroupPrimary: primary }
+  if (isNone(secondary)) return { bookkeeperAffinityGroupPrimary: primary }
   if (typeof secondary !== 'string') return { problem: 'The secondary bookie affinity group must be a text' }
   return { bookkeeperAffinityGroupPrimary: primary, bookkeeperAffinityGroupSecondary: secondary }
 }

@@ -37,6 +37,8 @@ export async function setNamespaceQuota(request: AdminRequest): Promise<AdminRep
 }
 
 export async function removeNamespaceQuota(request: AdminRequest): Promise<AdminReply> {
+  // Pulsar has no words for a kind that is none here, unlike everywhere else
+  if (kindOf(request) === undefined) return done(404)
   const policy = policyOf(request)
   const { name } = await requiredNamespace(request)
   await request.backend.namespaces.policies.remove(name, policy)
@@ -85,9 +87,11 @@ export function requireRetentionAbove(
   { settings, of }: { settings: BrokerSettings; of: 'namespace' | 'topic' }
 ): void {
   const { backlogQuotaSize, backlogQuotaAge } = stored
-  if (backlogQuotaSize === undefined && backlogQuotaAge === undefined) return
+  // what the broker allows counts for a topic, but not for a namespace on which nothing is set
+  if (of === 'namespace' && backlogQuotaSize === undefined && backlogQuotaAge === undefined) return
   if (isBelow(backlogQuotaSize ?? defaultQuota(settings), retention)) return
-  refuse(412, `Retention Quota must exceed configured backlog quota for ${of}.`)
+  const advice = of === 'topic' ? ' Please increase retention quota and retry' : ''
+  refuse(412, `Retention Quota must exceed configured backlog quota for ${of}.${advice}`)
 }
 
 function requireBelow(
@@ -125,9 +129,12 @@ function mapOf(valueOf: (kind: Kind) => BacklogQuotaValue | undefined): Record<s
 
 /** @throws PlainAnswer 404: there is no such kind */
 function policyOf(request: AdminRequest): keyof QuotaPolicies {
-  const asked = request.query.backlogQuotaType ?? 'destination_storage'
-  const kind = KINDS.find(known => known === asked) ?? noSuchPath(request)
-  return QUOTA_KINDS[kind]
+  return QUOTA_KINDS[kindOf(request) ?? noSuchPath(request)]
+}
+
+function kindOf({ query }: AdminRequest): Kind | undefined {
+  const asked = query.backlogQuotaType ?? 'destination_storage'
+  return KINDS.find(known => known === asked)
 }
 
 /** @throws RestError 400 */

@@ -1,6 +1,6 @@
 import { POLICY_NAMES, specOf } from '../../namespace/policy-table.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
-import { HASH_MAX, hash32, isInBundle, parseBundle } from '../../ownership/bundle-name.ts'
+import { HASH_MAX, hash32, isInBundle } from '../../ownership/bundle-name.ts'
 import type { TopicListMode } from '../../namespace/topic-lists.ts'
 import type { AdminBackend } from '../backend.ts'
 import {
@@ -121,7 +121,8 @@ export async function listTopicsOfDomain(request: AdminRequest): Promise<AdminRe
   const topics = await request.backend.namespaces.lists.list(name, { mode, includeSystemTopics })
   const { bundle } = request.query
   if (bundle === undefined || bundle === '') return json(topics)
-  const asked = parseBundle(name, bundle)
+  const all = await request.backend.homes.ownership.bundlesOf(name)
+  const asked = all.find(({ range }) => range === bundle.toLowerCase())
   return json(topics.filter(topic => asked !== undefined && isInBundle(asked, TopicName.parse(topic))))
 }
 
@@ -157,6 +158,8 @@ export async function getNamespacePolicies(request: AdminRequest): Promise<Admin
     const others = own[field]
     own[field] = mapKey === undefined ? value : { ...(isObject(others) ? others : {}), [mapKey]: value }
   }
+  // by this name, too
+  if (own.topicDispatchRate !== undefined) own.clusterDispatchRate = own.topicDispatchRate
   return json({
     auth_policies: await authPoliciesOf(request, name),
     replication_clusters: info.replicationClusters,

@@ -1,5 +1,5 @@
 import { offloadSettingsWith } from '../../namespace/policy-offload.ts'
-import { bodyOf, done, jsonOrNothing, missingBody, unreadable, type Operation } from '../operation.ts'
+import { bodyOf, done, jsonOrEmpty, missingBody, unreadable, type Operation } from '../operation.ts'
 import { requiredNamespace } from './names.ts'
 import { warnIfStoredOnly } from './policies.ts'
 
@@ -21,7 +21,7 @@ export function offloadNumberOperations({
     get: async request => {
       const { name } = await requiredNamespace(request)
       const settings = await request.backend.namespaces.policies.get(name, policy)
-      return jsonOrNothing(settings?.[field] ?? unset)
+      return jsonOrEmpty(settings?.[field] ?? unset)
     },
     set: async request => {
       const { name } = await requiredNamespace(request)

@@ -24,9 +24,11 @@ import { answerOfNamespace, answerOfTopic, inItsWords, valueOf } from './policy-
 */
 
 export function getPolicy(policy: PolicyName, level: PolicyLevel): Operation {
+  const { isOwnOnly = false } = answerOfNamespace(level)
   return async request => {
     const { name } = await requiredNamespace(request)
     const { policies } = request.backend.namespaces
+    if (isOwnOnly) return jsonOrNothing(await policies.get(name, policy))
     return jsonOrEmpty((await policies.get(name, policy)) ?? level.unset?.(request.backend.settings))
   }
 }
@@ -86,10 +88,13 @@ export function setTopicPolicy(policy: PolicyName, level: PolicyLevel): Operatio
   }
 }
 
-export function removeTopicPolicy(policy: PolicyName): Operation {
+export function removeTopicPolicy(policy: PolicyName, level: PolicyLevel): Operation {
+  const { removed } = answerOfTopic(level)
   return async request => {
     const { name } = await requiredTopicRecord(request)
-    await request.backend.namespaces.policies.removeOfTopic(name, reachOf(request), policy)
+    const { policies } = request.backend.namespaces
+    if (removed === undefined) await policies.removeOfTopic(name, reachOf(request), policy)
+    else await policies.setOfTopic(name, reachOf(request), policy, removed)
     return done()
   }
 }

@@ -17,8 +17,12 @@ interface PolicyAnswer {
   readonly isNeeded?: true
   /** The value is a query of this name; a body is taken too. */
   readonly query?: string
+  /** Of those: Pulsar does not look at a body. One that says how much is taken, any other says nothing. */
+  readonly isBodyIgnored?: true
   /** It shows what was set here and nothing else, and 204 where nothing was. */
   readonly isOwnOnly?: true
+  /** Removing sets this, which leaves it to the level above and is shown all the same. */
+  readonly removed?: unknown
   /** Words for a value that it does not take. */
   readonly problem?: string
   /** What is shown where nobody set it. */
@@ -52,18 +56,18 @@ const OF_NAMESPACE: Readonly<Record<string, PolicyAnswer>> = {
   offloadThreshold: COUNT,
   offloadThresholdInSeconds: COUNT,
   replication: TEXTS,
-  schemaAutoUpdateCompatibilityStrategy: WORD,
+  schemaAutoUpdateCompatibilityStrategy: { ...WORD, isOwnOnly: true },
   schemaCompatibilityStrategy: WORD,
   schemaValidationEnforced: FLAG,
   subscriptionAuthMode: WORD,
   subscriptionExpirationTime: COUNT,
-  subscriptionTypesEnabled: TEXTS
+  subscriptionTypesEnabled: { ...TEXTS, isNeeded: true }
 }
 
 const OWN_COUNT: PolicyAnswer = { body: 'number', isOwnOnly: true }
 
 const OF_TOPIC: Readonly<Record<string, PolicyAnswer>> = {
-  compactionThreshold: { body: 'number' },
+  compactionThreshold: { body: 'number', problem: 'Invalid value for compactionThreshold' },
   deduplicationEnabled: { body: 'flag' },
   deduplicationSnapshotInterval: { body: 'number', problem: 'interval must be 0 or more' },
   entryFilters: WORD,
@@ -80,8 +84,8 @@ const OF_TOPIC: Readonly<Record<string, PolicyAnswer>> = {
   schemaCompatibilityStrategy: WORD,
   schemaValidationEnforced: { body: 'flag', unset: false },
   shadowTopics: TEXTS,
-  subscriptionExpirationTime: { body: 'number', query: 'subscriptionExpirationTime' },
-  subscriptionTypesEnabled: { body: 'texts', isOwnOnly: true }
+  subscriptionExpirationTime: { body: 'number', query: 'subscriptionExpirationTime', isBodyIgnored: true },
+  subscriptionTypesEnabled: { body: 'texts', isOwnOnly: true, removed: [] }
 }
 
 export function answerOfNamespace({ path }: PolicyLevel): PolicyAnswer {
@@ -96,9 +100,15 @@ export function answerOfTopic({ path }: PolicyLevel): PolicyAnswer {
 export function valueOf(request: AdminRequest, answer: PolicyAnswer): unknown {
   const asked = answer.query === undefined ? undefined : request.query[answer.query]
   if (asked !== undefined) return asked
+  if (answer.isBodyIgnored === true) return countIn(request)
   const value = bodyOf(request)
   if (value === undefined) return answer.isNeeded === true ? missingBody() : undefined
   return TAKES[answer.body](value) ? value : unreadable('The value is not of the type that is needed')
+}
+
+function countIn({ body }: AdminRequest): number | undefined {
+  const text = body.toString('utf8').trim()
+  return /^\d{1,10}$/.test(text) ? Number(text) : undefined
 }
 
 const TAKES: Readonly<Record<BodyKind, (value: unknown) => boolean>> = {

@@ -243,7 +243,7 @@ export async function trimTopic(request: AdminRequest): Promise<AdminReply> {
   }
   const parts = await partsOfTopic(request, topicOf(request))
   allOf(await onParts(request, parts, { here, there: requireDone }))
-  return done()
+  return done(200)
 }
 
 // ---------------------------------------------------------------- properties

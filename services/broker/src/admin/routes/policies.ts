@@ -101,7 +101,7 @@ function ofTopic(policy: PolicyName): Route[] {
   const operations = {
     get: policies.getTopicPolicy(policy, level),
     set: policies.setTopicPolicy(policy, level),
-    remove: policies.removeTopicPolicy(policy)
+    remove: policies.removeTopicPolicy(policy, level)
   }
   return routesOf(`${TOPIC}/${level.path}`, `Topic${capital(level.path)}`, operations, level)
 }
