@@ -25,7 +25,7 @@ const NAMESPACE = 'public/default'
 const LEASE_MS = 3_000
 /** Nobody waits for this one to end. */
 const LONG_LEASE_MS = 60_000
-const soon = (what: string, isTrue: () => boolean): Promise<number> => until(what, 30_000, isTrue)
+const soon = (what: string, isTrue: () => boolean): Promise<number> => until(what, 60_000, isTrue)
 
 let etcd: EtcdPeers
 beforeAll(async () => {

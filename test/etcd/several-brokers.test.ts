@@ -161,11 +161,11 @@ describe('several brokers share the topics of a cluster', () => {
     await load.flows(50)
     load.takePauses()
     a.signal('SIGSTOP')
-    await until('its bundles are taken', 30_000, async () => (await bundlesOf(b)).length === 4)
+    await until('its bundles are taken', 60_000, async () => (await bundlesOf(b)).length === 4)
     await load.flows(50)
     print('SIGSTOP', load.takePauses())
     a.signal('SIGCONT')
-    await until('it is back', 20_000, async () => {
+    await until('it is back', 60_000, async () => {
       const { body } = await admin(b, 'GET', 'brokers/standalone')
       return (body as string[]).includes(idOf(a)) && (await admin(a, 'GET', 'brokers/ready')).status === 200
     })
@@ -183,14 +183,14 @@ describe('several brokers share the topics of a cluster', () => {
     await load.flows(50)
     load.takePauses()
     proxy?.silence()
-    await until('it is not ready', 30_000, async () => (await admin(a, 'GET', 'brokers/ready')).status === 503)
-    await until('its bundles are taken', 30_000, async () => (await bundlesOf(b)).length === 4)
+    await until('it is not ready', 60_000, async () => (await admin(a, 'GET', 'brokers/ready')).status === 503)
+    await until('its bundles are taken', 60_000, async () => (await bundlesOf(b)).length === 4)
     await load.flows(50)
     print('cut off', load.takePauses())
     // consumers, too, are where the topics are
     await load.catchesUp()
     proxy?.heal()
-    await until('it is ready', 30_000, async () => (await admin(a, 'GET', 'brokers/ready')).status === 200)
+    await until('it is ready', 60_000, async () => (await admin(a, 'GET', 'brokers/ready')).status === 200)
     await load.stop()
     await load.assertWhole(b.ready.brokerUrl)
   }, 120_000)

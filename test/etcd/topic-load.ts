@@ -74,7 +74,7 @@ export class TopicLoad {
 
   /** Waits until everything that is acknowledged by now is delivered. */
   async catchesUp(): Promise<void> {
-    const deadlineMs = performance.now() + 30_000
+    const deadlineMs = performance.now() + 60_000
     const wanted = new Set(this.acknowledged)
     for (;;) {
       for (const id of wanted) if (this.delivered.has(id)) wanted.delete(id)

@@ -20,10 +20,7 @@ import { openMetadataStore } from './metadata-door.ts'
 import { loadSettings } from './settings.ts'
 import { stopRequest } from './stop-request.ts'
 import { StoreStanding } from './store-standing.ts'
-import { Watchdog } from './watchdog.ts'
-
-/** Beyond the lease: a broker that comes back just in time is let be. */
-const WATCHDOG_MS = 250
+import { BEAT_MS, Watchdog } from './watchdog.ts'
 
 export interface BrokerFlags {
   readonly conf?: string
@@ -103,9 +100,8 @@ async function serve({ settings, metadata, logger, json, stopped, standing }: Pa
       signal: starting.signal
     })
     const leaseMs = settings.metadataStoreSessionTimeoutMillis
-    const watchdog = settings.strataWatchdogEnabled
-      ? new Watchdog({ limitMs: leaseMs + WATCHDOG_MS, logger })
-      : undefined
+    // a beat beyond the lease: a broker that comes back just in time is let be
+    const watchdog = settings.strataWatchdogEnabled ? new Watchdog({ limitMs: leaseMs + BEAT_MS, logger }) : undefined
     try {
       print(serving, { clusterId, json, directory })
       await Promise.race([stopped, standing.over.then(error => Promise.reject(error))])

@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { reasonOf, type Logger } from '@strata/base'
 
-const BEAT_MS = 500
+/** What `limitMs` is counted from is as much older than the last sign of life at most. */
+export const BEAT_MS = 250
 /** A child that does nothing but wait needs next to nothing. */
 const NODE_FLAGS = ['--max-old-space-size=16', '--max-semi-space-size=1']
 
