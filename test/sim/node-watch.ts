@@ -83,17 +83,31 @@ export class NodeWatch {
 
   wrap(node: BookieNode): BookieNode {
     const sinks = new WeakMap<AddSink, WatchedSink>()
+    const watchedOf = (sink: AddSink): WatchedSink => {
+      let watched = sinks.get(sink)
+      if (watched === undefined) {
+        watched = new WatchedSink(this, sink)
+        sinks.set(sink, watched)
+      }
+      return watched
+    }
     const wrapped: BookieNode = {
       bookieId: node.bookieId,
       add: (request, sink) => {
-        let watched = sinks.get(sink)
-        if (watched === undefined) {
-          watched = new WatchedSink(this, sink)
-          sinks.set(sink, watched)
-        }
+        const watched = watchedOf(sink)
         this.#admit(request)
         watched.admit(request)
         node.add(request, watched)
+      },
+      addStretch: (stretch, sink) => {
+        const watched = watchedOf(sink)
+        for (let i = 0; i < stretch.count; i++) {
+          const request = stretch.requestAt(i)
+          this.#admit(request)
+          watched.admit(request)
+        }
+        if (node.addStretch !== undefined) node.addStretch(stretch, watched)
+        else for (let i = 0; i < stretch.count; i++) node.add(stretch.requestAt(i), watched)
       },
       read: async options => {
         const answersBefore = this.#answers

@@ -1,6 +1,7 @@
 import type { BookieId, EntryId, LedgerId } from '@strata/base'
 import type { AddFailure, EntryAdd, EntryRange, LedgerEnd, QuorumConfig, StoredEntry } from '@strata/ledger-protocol'
 import type { Transaction, TransactionResult } from '@strata/metadata'
+import type { AddStretch } from './add-stretch.ts'
 
 export type { AddFailure, EntryRange, LedgerEnd, QuorumConfig, StoredEntry }
 /** One entry as a writer sends it. */
@@ -142,6 +143,8 @@ export interface BookieNode {
   readonly bookieId: BookieId
   /** Never throws; the answer comes to the sink, in order per ledger. */
   add(request: AddRequest, sink: AddSink): void
+  /** `add` of each of them, in their order. Who has none is given them one by one. */
+  addStretch?(stretch: AddStretch, sink: AddSink): void
   /**
    * Entries from `first` on, each the next one or (`every`) so many ids behind the one before.
    * With `fence`, the fence is durable, and stands behind all adds admitted before, before this resolves.

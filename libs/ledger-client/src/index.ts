@@ -1,3 +1,4 @@
+export { AddStretch, ENTRY_ALIGNMENT, ENTRY_GAP_BYTES, STRETCH_STRIDE } from './add-stretch.ts'
 export type * from './contract.ts'
 export { addRunTo, goodPartOf, readRunOf } from './entry-run.ts'
 export { LedgerError } from './errors.ts'

@@ -1,5 +1,5 @@
 import type { BookieId, EntryId, LedgerId } from '@strata/base'
-import type { AddFailure, AddRequest, AddSink } from '@strata/ledger-client'
+import { AddStretch, type AddFailure, type AddRequest, type AddSink, type BookieNode } from '@strata/ledger-client'
 import type { SimNetwork } from './sim-network.ts'
 import type { SimProcess } from './sim-process.ts'
 
@@ -163,20 +163,31 @@ export class AddStream {
   }
 }
 
+type AddDoor = Pick<BookieNode, 'add' | 'addStretch'>
+
+/** The end of the adds from `from` on that can be handed over together. */
+function endOfStretch(batch: readonly Sent[], from: number): number {
+  let to = from + 1
+  for (; to < batch.length; to++) {
+    const before = batch[to - 1]
+    const next = batch[to]
+    const isNext = before?.channel === next?.channel && (before?.request.entryId ?? 0) < (next?.request.entryId ?? 0)
+    if (!isNext || before?.request.recovery === true || next?.request.recovery === true) break
+  }
+  return to
+}
+
 /** The node's end: hands adds over in order, and answers back in order. */
 class ServerEnd {
   readonly process: SimProcess
   readonly #network: SimNetwork
   readonly #stream: AddStream
-  readonly #node: { add(request: AddRequest, sink: AddSink): void }
+  readonly #node: AddDoor
   readonly #sinks = new Map<number, AddSink>()
   #answers: Answer[] = []
   #lastArrivalMs = 0
 
-  constructor(
-    network: SimNetwork,
-    options: { stream: AddStream; process: SimProcess; node: { add(request: AddRequest, sink: AddSink): void } }
-  ) {
+  constructor(network: SimNetwork, options: { stream: AddStream; process: SimProcess; node: AddDoor }) {
     this.#network = network
     this.#stream = options.stream
     this.process = options.process
@@ -185,8 +196,26 @@ class ServerEnd {
 
   receive(batch: readonly Sent[], link: { client: SimProcess; bookieId: BookieId }): void {
     this.process.enter(() => {
-      for (const { channel, request } of batch) this.#node.add(request, this.#sinkOf(channel, link))
+      for (let from = 0; from < batch.length;) {
+        const to = endOfStretch(batch, from)
+        this.#hand(batch, { from, to }, link)
+        from = to
+      }
     })
+  }
+
+  /** Those of one channel that follow each other go together, as they do over gRPC. */
+  #hand(
+    batch: readonly Sent[],
+    { from, to }: { from: number; to: number },
+    link: { client: SimProcess; bookieId: BookieId }
+  ): void {
+    const first = batch[from]
+    if (first === undefined) return
+    const sink = this.#sinkOf(first.channel, link)
+    if (to - from === 1 || this.#node.addStretch === undefined) {
+      for (let i = from; i < to; i++) this.#node.add((batch[i] ?? first).request, sink)
+    } else this.#node.addStretch(AddStretch.of(batch.slice(from, to).map(({ request }) => request)), sink)
   }
 
   #sinkOf(channel: number, link: { client: SimProcess; bookieId: BookieId }): AddSink {

@@ -1,5 +1,5 @@
 import type { BookieId, Clock, Logger } from '@strata/base'
-import type { BookieNode } from '@strata/ledger-client'
+import type { AddSink, AddStretch, BookieNode } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import { join } from 'node:path'
 import type { Disk } from './disk/disk.ts'
@@ -92,6 +92,7 @@ export interface BookieStats {
 }
 
 export interface Bookie extends BookieNode {
+  addStretch(stretch: AddStretch, sink: AddSink): void
   health(): BookieHealth
   /** Refuses adds until it is said otherwise or the process ends; reads and deletes go on. */
   setReadOnly(isReadOnly: boolean): void

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { EntryId, LedgerId } from '@strata/base'
-import type { AddSink } from '@strata/ledger-client'
+import { AddStretch, type AddSink } from '@strata/ledger-client'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { expect, test } from 'vitest'
 import type { Bookie } from './bookie-types.ts'
@@ -65,11 +65,12 @@ async function work(
   const rounds: Promise<void>[] = []
   for (let step = 0; step < 30; step++) {
     const ledger = LEDGERS[Math.floor(random() * LEDGERS.length)] ?? 1
-    for (let i = Math.floor(random() ** 2 * 40); i >= 0; i--) {
-      const entry = promises.next.get(ledger) ?? 0
-      promises.next.set(ledger, entry + 1)
-      bookie.add(addOf(ledger, entry, payloadOf(ledger, entry)), sink)
-    }
+    const from = promises.next.get(ledger) ?? 0
+    const count = 1 + Math.floor(random() ** 2 * 40)
+    const adds = Array.from({ length: count }, (_, i) => addOf(ledger, from + i, payloadOf(ledger, from + i)))
+    promises.next.set(ledger, from + count)
+    if (step % 2 === 0) for (const add of adds) bookie.add(add, sink)
+    else bookie.addStretch(AddStretch.of(adds), sink)
     const dice = random()
     if (dice < 0.1) await bookie.housekeep()
     else if (dice < 0.25) rounds.push(bookie.housekeep())

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { EntryId, LedgerId } from '@strata/base'
+import { AddStretch } from '@strata/ledger-client'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { afterEach, beforeEach, test } from 'vitest'
 import type { Bookie } from './bookie-types.ts'
@@ -25,16 +26,24 @@ afterEach(() => bookie.close())
 
 const payload = (entry: number): Buffer => Buffer.alloc(500, `${entry};`)
 
+/** The first half one by one, the others together. */
+function give(sink: WaitingSink, { ledger, from, to }: { ledger: number; from: number; to: number }): void {
+  const adds = Array.from({ length: to - from + 1 }, (_, i) => addOf(ledger, from + i, payload(from + i)))
+  const half = Math.floor(adds.length / 2)
+  for (const each of adds.slice(0, half)) bookie.add(each, sink)
+  bookie.addStretch(AddStretch.of(adds.slice(half)), sink)
+}
+
 async function add(ledger: number, from: number, to: number): Promise<void> {
   const sink = new WaitingSink()
-  for (let entry = from; entry <= to; entry++) bookie.add(addOf(ledger, entry, payload(entry)), sink)
+  give(sink, { ledger, from, to })
   await sink.acknowledgedUpTo(ledger, to)
   assert.deepEqual(sink.failures, [])
 }
 
 async function refused(ledger: number, from: number, to: number): Promise<Set<string>> {
   const sink = new WaitingSink()
-  for (let entry = from; entry <= to; entry++) bookie.add(addOf(ledger, entry, payload(entry)), sink)
+  give(sink, { ledger, from, to })
   await sink.failed(to - from + 1)
   assert.equal(sink.acknowledged.size, 0, 'no false receipt')
   return new Set(sink.failures.map(({ failure }) => failure))

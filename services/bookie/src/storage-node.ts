@@ -8,6 +8,7 @@ import {
   type AddFailure,
   type AddRequest,
   type AddSink,
+  type AddStretch,
   type DamagedPage,
   type DamagedStretch,
   type EntryRun,
@@ -28,7 +29,7 @@ import { PAYLOAD_BYTES_MAX } from './format/record.ts'
 import type { EntryIndex } from './index/entry-index.ts'
 import type { IndexStore } from './index/index-store.ts'
 import type { IndexWriter } from './index/index-writer.ts'
-import { LedgerState } from './index/ledger-state.ts'
+import { EntryTail, LedgerState } from './index/ledger-state.ts'
 import type { Checkpoint } from './index/rows.ts'
 import { Housekeeper } from './housekeeper.ts'
 import type { JournalFile } from './journal/journal-files.ts'
@@ -36,7 +37,7 @@ import { JournalSet } from './journal/journal-set.ts'
 import type { Journal } from './journal/journal.ts'
 import { RecentWrites } from './journal/recent-writes.ts'
 import { RECORD_STRIDE, type WriteBatch } from './journal/write-batch.ts'
-import { noteEntry, type Recovered } from './recovery.ts'
+import type { Recovered } from './recovery.ts'
 import type { BookieSettings } from './settings.ts'
 import { EntryReader } from './storage/entry-reader.ts'
 import type { DamagedRange } from './storage/damage.ts'
@@ -159,6 +160,15 @@ export class StorageNode implements Bookie {
       const refused = ledger ?? new LedgerState(ledgerId)
       journal.refuse({ ledger: refused, entryId, failure: failure ?? 'STORAGE_FAILED', sink })
     }
+  }
+
+  addStretch(stretch: AddStretch, sink: AddSink): void {
+    const ledger = this.#ledgerOf(stretch.ledgerId)
+    const journal = this.#journals.of(stretch.ledgerId)
+    // What one of them is refused for, all are.
+    if (ledger !== undefined && this.#refusalOf(stretch.requestAt(0), ledger, journal) === undefined) {
+      journal.addStretch(ledger, stretch, sink)
+    } else for (let i = 0; i < stretch.count; i++) this.add(stretch.requestAt(i), sink)
   }
 
   async read(options: {
@@ -379,23 +389,19 @@ export class StorageNode implements Bookie {
 
   #onSynced(batch: WriteBatch): void {
     const { files, writer } = this.#parts
-    const { ledgers, numbers, file } = batch
+    const { ledgers, counts, entryCount, numbers, file } = batch
     const stored = files.get(file.number)
     assert(stored !== undefined)
     stored.end = file.syncedEnd
     stored.totalBytes = stored.end - FILE_HEADER_BYTES
+    let at = 0
     for (let i = 0; i < ledgers.length; i++) {
       const ledger = ledgers[i] as LedgerState // within bounds
-      const at = i * RECORD_STRIDE
-      const entryId = numbers[at] as EntryId
-      ledger.pendingRecords--
+      const count = counts[i] ?? 0
+      ledger.pendingRecords -= count
       if (ledger.tail === undefined) writer.noteDirty(ledger)
-      noteEntry(ledger, {
-        entryId,
-        file: file.number,
-        offset: numbers[at + 1] ?? 0,
-        payloadBytes: numbers[at + 2] ?? 0
-      })
+      noteRecords(ledger, file.number, numbers.subarray(at, at + count * RECORD_STRIDE))
+      at += count * RECORD_STRIDE
     }
     for (const { ledger, lac, failure } of batch.receipts) {
       if (failure !== undefined || lac <= ledger.lac) continue
@@ -407,9 +413,9 @@ export class StorageNode implements Bookie {
       ledger.isRowStale = true
       writer.noteDirty(ledger)
     }
-    writer.unflushedEntries += ledgers.length
+    writer.unflushedEntries += entryCount
     // A mark of the journal is nothing to the index.
-    this.#housekeeper.noteSynced(ledgers.length + batch.fenced.length > 0 ? batch.bytes : 0)
+    this.#housekeeper.noteSynced(entryCount + batch.fenced.length > 0 ? batch.bytes : 0)
   }
 
   #checkpoint(): Checkpoint {
@@ -427,6 +433,19 @@ interface NumberSource {
 function numbersFrom(first: number): NumberSource {
   let next = first
   return { take: () => next++, peek: () => next }
+}
+
+/** Synced entries, `RECORD_STRIDE` numbers each, into the ledger's tail. */
+function noteRecords(ledger: LedgerState, file: number, numbers: Float64Array): void {
+  const tail = (ledger.tail ??= new EntryTail())
+  tail.reserve(numbers.length / RECORD_STRIDE)
+  let last: number = ledger.lastEntry
+  for (let at = 0; at < numbers.length; at += RECORD_STRIDE) {
+    const entryId = numbers[at] ?? 0
+    tail.append(entryId, file, numbers[at + 1] ?? 0, numbers[at + 2] ?? 0)
+    if (entryId > last) last = entryId
+  }
+  ledger.lastEntry = last as EntryId
 }
 
 function registerJournalFile(files: FileTable, file: JournalFile, directory: string): void {

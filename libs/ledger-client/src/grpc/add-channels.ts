@@ -1,4 +1,4 @@
-import type { EntryId, LedgerId } from '@strata/base'
+import type { Clock, EntryId, LedgerId } from '@strata/base'
 import type { AddFailure, AddSink } from '../contract.ts'
 import type { AddAnswer } from './node-messages.ts'
 
@@ -25,17 +25,29 @@ export class AddChannels {
   readonly #byNumber = new Map<number, Channel>()
   readonly #byLedger = new Map<LedgerId, Channel[]>()
   #next = 0
+  /** What was sent last is mostly followed by more of it. */
+  #last: Channel | undefined
 
   get isEmpty(): boolean {
     return this.#byNumber.size === 0
   }
 
   /** The channel for an add that is handed over now. */
-  send(sink: AddSink, add: { ledgerId: LedgerId; entryId: EntryId; recovery: boolean }, nowMs: number): ChannelOfAdds {
+  send(
+    sink: AddSink,
+    add: { ledgerId: LedgerId; entryId: EntryId; recovery: boolean },
+    clock: Pick<Clock, 'nowMs'>
+  ): ChannelOfAdds {
+    const last = this.#last
+    if (last?.sink === sink && last.ledgerId === add.ledgerId) {
+      last.lastSent = add.entryId
+      return last
+    }
     const channels = this.#byLedger.get(add.ledgerId)
     const open = channels?.find(channel => channel.sink === sink)
     if (open !== undefined) {
       open.lastSent = add.entryId
+      this.#last = open
       return open
     }
     this.#next = (this.#next + 1) >>> 0
@@ -45,8 +57,9 @@ export class AddChannels {
       ledgerId: add.ledgerId,
       sink,
       lastSent: add.entryId,
-      waitingSinceMs: nowMs
+      waitingSinceMs: clock.nowMs()
     }
+    this.#last = channel
     this.#byNumber.set(channel.number, channel)
     if (channels === undefined) this.#byLedger.set(add.ledgerId, [channel])
     else channels.push(channel)
@@ -76,11 +89,13 @@ export class AddChannels {
     const channels = [...this.#byNumber.values()]
     this.#byNumber.clear()
     this.#byLedger.clear()
+    this.#last = undefined
     for (const { sink, ledgerId, lastSent } of channels) sink.onAddFailed(ledgerId, lastSent, failure)
   }
 
   #remove(channel: Channel): void {
     this.#byNumber.delete(channel.number)
+    if (this.#last === channel) this.#last = undefined
     const left = (this.#byLedger.get(channel.ledgerId) ?? []).filter(other => other !== channel)
     if (left.length === 0) this.#byLedger.delete(channel.ledgerId)
     else this.#byLedger.set(channel.ledgerId, left)

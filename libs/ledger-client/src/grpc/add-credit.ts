@@ -81,9 +81,9 @@ export class StreamCredit {
     this.onRoom = onRoom
   }
 
-  /** False: the peer sent what it was not allowed to. */
-  receive(bytes: number): boolean {
-    if (this.#receivedBytes >= this.#grantedBytes) return false
+  /** Of adds that came together, the last one of `lastBytes`. False: the peer sent what it was not allowed to. */
+  receive(bytes: number, lastBytes = bytes): boolean {
+    if (this.#receivedBytes + bytes - lastBytes >= this.#grantedBytes) return false
     this.#receivedBytes += bytes
     this.#node.hold(bytes)
     return true

@@ -10,7 +10,8 @@ import { testRun } from '../testing/run-conformance.ts'
 import { NodeCredit } from './add-credit.ts'
 import { AddQueue } from './add-queue.ts'
 import { GrpcBookieNode } from './grpc-bookie-node.ts'
-import { addBytes, decodeAddAnswers } from './node-messages.ts'
+import { addBytes } from './add-batch.ts'
+import { decodeAddAnswers } from './node-messages.ts'
 import { serveBookieNode, type ServedBookieNode } from './serve-bookie-node.ts'
 import { asBuffer, PATHS } from './service.ts'
 
@@ -38,7 +39,7 @@ class CountingNode extends MemoryBookieNode {
   }
 
   get givenBytes(): number {
-    return this.given.reduce((sum, request) => sum + addBytes(request), 0)
+    return this.given.reduce((sum, request) => sum + addBytes(request.payload.length), 0)
   }
 }
 
@@ -107,7 +108,7 @@ describe('the flow of adds', () => {
     for (let i = 0; i < 500; i++) writer.add(Buffer.alloc(KIB, i))
     while (behind.givenBytes < ADD_BYTES_MAX) await roundTrip(node)
     for (let i = 0; i < 20; i++) await roundTrip(node)
-    const one = addBytes(addOf(0))
+    const one = addBytes(addOf(0).payload.length)
     assert(behind.givenBytes < ADD_BYTES_MAX + one, `${behind.givenBytes} bytes`)
     assert.equal(served.stats().heldAddBytes, behind.givenBytes)
     behind.releaseSyncs()
@@ -165,7 +166,7 @@ describe('the flow of adds', () => {
     })
     send(Array.from({ length: 200 }, (_, i) => addOf(i)))
     assert.match((await ended).message, /past the credit/)
-    assert(behind.givenBytes < ADD_BYTES_MAX + addBytes(addOf(0)))
+    assert(behind.givenBytes < ADD_BYTES_MAX + addBytes(addOf(0).payload.length))
     behind.releaseSyncs()
     const right = new TestWriter(open(), 9)
     await right.append(Buffer.from('a'))
@@ -195,7 +196,7 @@ describe('the flow of adds', () => {
     })
     const oneMore = (): void => {
       const add = addOf(entry++, { payload: Buffer.alloc(1) })
-      sent += addBytes(add)
+      sent += addBytes(add.payload.length)
       send([add])
     }
     send([])

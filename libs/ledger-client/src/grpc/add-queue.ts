@@ -1,6 +1,7 @@
 import type { AddRequest } from '../contract.ts'
+import { addBytes, type ChannelAdd } from './add-batch.ts'
 import type { ChannelOfAdds } from './add-channels.ts'
-import { addBytes, type AddAnswer, type ChannelAdd } from './node-messages.ts'
+import type { AddAnswer } from './node-messages.ts'
 
 /**
  * Adds of recovery on their way at a time, and as a part of the first grant: most of the credit is left to writers. Enough
@@ -37,7 +38,7 @@ export class AddQueue {
 
   push(channel: ChannelOfAdds, request: AddRequest): void {
     const queue = channel.isRecovery ? this.#recoveries : this.#writes
-    const bytes = addBytes(request)
+    const bytes = addBytes(request.payload.length)
     queue.push({ channel: channel.number, request, bytes })
     this.#bytes += bytes
   }

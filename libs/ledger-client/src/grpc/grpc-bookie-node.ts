@@ -28,9 +28,10 @@ import type {
 } from '../contract.ts'
 import { addRunTo } from '../entry-run.ts'
 import { LedgerError } from '../errors.ts'
+import { AddBatch, type ChannelAdd } from './add-batch.ts'
 import { AddChannels } from './add-channels.ts'
 import { AddQueue } from './add-queue.ts'
-import { AddBatch, decodeAddAnswers, decodeReadReply, type Address, type ChannelAdd } from './node-messages.ts'
+import { decodeAddAnswers, decodeReadReply, type Address } from './node-messages.ts'
 import { callMetadata, clientCredentials, NO_SECURITY, type NodeSecurity } from './node-security.ts'
 import { RecoveryCalls } from './recovery-calls.ts'
 import { encodeRecoverRequest, type RecoveryOrder } from './recovery-messages.ts'
@@ -149,7 +150,7 @@ export class GrpcBookieNode implements BookieNode {
   }
 
   add(request: AddRequest, sink: AddSink): void {
-    const channel = this.#channels.send(sink, request, this.#clock.nowMs())
+    const channel = this.#channels.send(sink, request, this.#clock)
     this.#queue.push(channel, request)
     this.#pushedBytes += request.payload.length
     if (this.#pushedBytes >= BATCH_BYTES_MAX) this.#flush()

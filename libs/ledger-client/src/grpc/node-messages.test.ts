@@ -7,14 +7,13 @@ import type { AddRequest, StoredEntry } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 import { AddAnswersSchema, AddBatchSchema, ReadReplySchema } from '../generated/bookie_node_pb.ts'
 import { encodedAddBatch } from '../testing/encoded-add-batch.ts'
+import { decodeAddBatch, type ChannelAdd } from './add-batch.ts'
 import {
   decodeAddAnswers,
-  decodeAddBatch,
   decodeReadReply,
   encodeAddAnswers,
   encodeReadReply,
-  type AddAnswer,
-  type ChannelAdd
+  type AddAnswer
 } from './node-messages.ts'
 
 const idArb = fc.oneof(fc.nat(200), fc.nat(2 ** 31 - 1), fc.maxSafeNat()).filter(id => id < Number.MAX_SAFE_INTEGER)
@@ -59,6 +58,9 @@ function decodeBatch(message: Buffer): { names: string[]; adds: ChannelAdd[]; ta
   decodeAddBatch(message, {
     onAddress: ({ clusterId, nodeId }) => names.push(clusterId.toString(), nodeId.toString()),
     onAdd: (channel: number, request: AddRequest) => adds.push({ channel, request }),
+    onStretch: (channel, stretch) => {
+      for (let i = 0; i < stretch.count; i++) adds.push({ channel, request: stretch.requestAt(i) })
+    },
     onAnswersTaken: count => (taken = count)
   })
   return { names, adds, taken }

@@ -1,137 +1,16 @@
-import { NO_ENTRY, type EntryId, type LedgerId } from '@strata/base'
-import type { AddFailure, AddRequest, ReadAnswer, StoredEntry } from '../contract.ts'
-import { LedgerError } from '../errors.ts'
-import {
-  BOOL_FIELD_BYTES,
-  FIXED32_FIELD_BYTES,
-  FIXED64_FIELD_BYTES,
-  lengthPrefixedBytes,
-  WireReader,
-  WireWriter
-} from './wire-buffer.ts'
+import type { EntryId } from '@strata/base'
+import type { AddFailure, ReadAnswer, StoredEntry } from '../contract.ts'
+import { FIXED32_FIELD_BYTES, FIXED64_FIELD_BYTES, lengthPrefixedBytes, WireReader, WireWriter } from './wire-buffer.ts'
 
 /*
-  The messages of proto/ledger/bookie_node.proto that carry entries and their acknowledgements, by hand: one allocation and
-  one copy of each payload to encode, slices of the message to decode. Tags are written as field * 8 + wire type.
+  The messages of proto/ledger/bookie_node.proto that carry entries to readers, and acknowledgements, by hand: one allocation
+  and one copy of each payload to encode, slices of the message to decode. Tags are written as field * 8 + wire type.
 */
-
-/** Of the sender's side of an `Add` stream. */
-export interface ChannelAdd {
-  readonly channel: number
-  readonly request: AddRequest
-}
-
-const ADD_HEADER_BYTES = 2 * FIXED32_FIELD_BYTES + 4 * FIXED64_FIELD_BYTES + BOOL_FIELD_BYTES
-
-const itemBytes = (request: AddRequest): number => ADD_HEADER_BYTES + lengthPrefixedBytes(request.payload.length)
-
-/** What an add takes of a batch, and of the credit on both sides. */
-export const addBytes = (request: AddRequest): number => lengthPrefixedBytes(itemBytes(request))
 
 /** Whom a request is for. */
 export interface Address {
   readonly clusterId: Buffer
   readonly nodeId: Buffer
-}
-
-/**
- * Adds that are put into bytes where gRPC frames its messages, not before: payloads are copied once on their way. What it needs of
- * a message that it does not compress is how long it is, and to copy it; both as a `Buffer` has them.
- */
-export class AddBatch {
-  readonly length: number
-  readonly #address: Address
-  readonly #adds: readonly ChannelAdd[]
-  readonly #answersTaken: number
-
-  /** `answersTaken`: messages of answers so far. */
-  constructor(address: Address, adds: readonly ChannelAdd[], answersTaken: number) {
-    let bytes = lengthPrefixedBytes(address.clusterId.length) + lengthPrefixedBytes(address.nodeId.length)
-    bytes += FIXED64_FIELD_BYTES
-    for (const { request } of adds) bytes += addBytes(request)
-    this.length = bytes
-    this.#address = address
-    this.#adds = adds
-    this.#answersTaken = answersTaken
-  }
-
-  /** @returns the bytes that were written */
-  copy(buffer: Buffer, at = 0): number {
-    const writer = new WireWriter(this.length, { buffer, at })
-    writer.bytes(1, this.#address.clusterId)
-    writer.bytes(2, this.#address.nodeId)
-    for (const { channel, request } of this.#adds) {
-      writer.open(3, itemBytes(request))
-      writer.fixed32(1, channel)
-      writer.fixed64(2, request.ledgerId)
-      writer.fixed64(3, request.entryId)
-      writer.fixed64(4, request.lac + 1)
-      writer.fixed64(5, request.lengthBytes)
-      writer.fixed32(6, request.crc32c)
-      writer.small(7, request.recovery ? 1 : 0)
-      writer.bytes(8, request.payload)
-    }
-    writer.fixed64(4, this.#answersTaken)
-    writer.finish()
-    return this.length
-  }
-}
-
-export interface AddBatchHandler {
-  onAddress(address: Address): void
-  onAdd(channel: number, request: AddRequest): void
-  onAnswersTaken(count: number): void
-}
-
-/** Calls `onAdd` for each add, in order, after `onAddress`. @throws LedgerError MALFORMED_MESSAGE */
-export function decodeAddBatch(message: Buffer, to: AddBatchHandler): void {
-  const reader = new WireReader(message)
-  let clusterId: Buffer = EMPTY
-  let nodeId: Buffer = EMPTY
-  let isAddressed = false
-  let answersTaken = 0
-  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-    if (tag === 10) clusterId = reader.bytes()
-    else if (tag === 18) nodeId = reader.bytes()
-    else if (tag === 26) {
-      if (!isAddressed) to.onAddress({ clusterId, nodeId })
-      isAddressed = true
-      decodeAdd(reader, to)
-    } else if (tag === 33) answersTaken = reader.fixed64()
-    else reader.skip(tag)
-  }
-  if (!isAddressed) to.onAddress({ clusterId, nodeId })
-  to.onAnswersTaken(answersTaken)
-}
-
-function decodeAdd(reader: WireReader, to: AddBatchHandler): void {
-  const outer = reader.enter()
-  let channel = 0
-  let ledger = 0
-  let entry = 0
-  let confirmedCount = 0
-  let lengthBytes = 0
-  let crc32c = 0
-  let recovery = false
-  let payload: Buffer = EMPTY
-  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-    if (tag === 13) channel = reader.fixed32()
-    else if (tag === 17) ledger = reader.fixed64()
-    else if (tag === 25) entry = reader.fixed64()
-    else if (tag === 33) confirmedCount = reader.fixed64()
-    else if (tag === 41) lengthBytes = reader.fixed64()
-    else if (tag === 53) crc32c = reader.fixed32()
-    else if (tag === 56) recovery = reader.varint() !== 0
-    else if (tag === 66) payload = reader.bytes()
-    else reader.skip(tag)
-  }
-  reader.leave(outer)
-  const lac = confirmedCount + NO_ENTRY
-  if (lac >= entry) refuse('an entry that is confirmed before it is written')
-  const ledgerId = ledger as LedgerId
-  const entryId = entry as EntryId
-  // field by field: a spread is a call into the runtime for each entry
-  to.onAdd(channel, { ledgerId, entryId, lac: lac as EntryId, lengthBytes, crc32c, payload, recovery })
 }
 
 /** What a node says of the adds of a stream. */
@@ -252,7 +131,3 @@ function decodeEntry(reader: WireReader): StoredEntry {
 }
 
 const EMPTY: Buffer = Buffer.alloc(0)
-
-function refuse(reason: string): never {
-  throw LedgerError.create('MALFORMED_MESSAGE', { reason })
-}

@@ -1,16 +1,11 @@
 import type { ServerDuplexStream, status } from '@grpc/grpc-js'
 import type { EntryId, LedgerId, Logger } from '@strata/base'
+import type { AddStretch } from '../add-stretch.ts'
 import type { AddFailure, AddRequest, AddSink, BookieNode } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
+import { addBytes, decodeAddBatch, type AddBatchHandler } from './add-batch.ts'
 import type { NodeCredit, StreamCredit } from './add-credit.ts'
-import {
-  addBytes,
-  decodeAddBatch,
-  encodeAddAnswers,
-  type AddAnswer,
-  type AddBatchHandler,
-  type Address
-} from './node-messages.ts'
+import { encodeAddAnswers, type AddAnswer, type Address } from './node-messages.ts'
 import type { RecoveryLane } from './recovery-lane.ts'
 
 export type AddCall = ServerDuplexStream<Buffer, Buffer>
@@ -32,6 +27,9 @@ export interface AddCounts {
   addBytes: number
   failedAdds: number
 }
+
+/** Of adds that came together, so many are settled at a time. */
+const SETTLED_BYTES = 32 * 1024
 
 /** Messages of answers that a peer may be behind with. */
 const ANSWERS_AHEAD_MAX = 256
@@ -87,18 +85,10 @@ export class ServerAddStream implements AddBatchHandler {
   }
 
   onAdd(number: number, request: AddRequest): void {
-    const bytes = addBytes(request)
-    if (this.#credit?.receive(bytes) !== true) {
-      throw LedgerError.create('MALFORMED_MESSAGE', { reason: 'an add past the credit' })
-    }
-    const { counts, node, recoveryLane } = this.#options
-    counts.adds += 1
-    counts.addBytes += bytes
-    let channel = this.#channels.get(number)
-    if (channel === undefined) {
-      channel = new ServerChannel(this, number, request.recovery)
-      this.#channels.set(number, channel)
-    }
+    const bytes = addBytes(request.payload.length)
+    this.#receive(1, bytes)
+    const { node, recoveryLane } = this.#options
+    const channel = this.#channelOf(number, request.recovery)
     channel.admit(request.entryId, bytes)
     if (channel.isRecovery) {
       const isWanted = (): boolean => !this.#isGone
@@ -108,6 +98,28 @@ export class ServerAddStream implements AddBatchHandler {
     }
     this.#writersBytes += bytes
     node.add(request, channel)
+  }
+
+  onStretch(number: number, stretch: AddStretch): void {
+    const { node } = this.#options
+    const channel = this.#channelOf(number, false)
+    if (node.addStretch === undefined || channel.isRecovery) {
+      for (let i = 0; i < stretch.count; i++) this.onAdd(number, stretch.requestAt(i))
+      return
+    }
+    let bytes = 0
+    let pieceBytes = 0
+    const last = stretch.count - 1
+    for (let i = 0; i <= last; i++) {
+      pieceBytes += addBytes(stretch.payloadBytesAt(i))
+      if (pieceBytes < SETTLED_BYTES && i < last) continue
+      channel.admit(stretch.entryIdAt(i), pieceBytes)
+      bytes += pieceBytes
+      pieceBytes = 0
+    }
+    this.#receive(stretch.count, bytes, addBytes(stretch.payloadBytesAt(last)))
+    this.#writersBytes += bytes
+    node.addStretch(stretch, channel)
   }
 
   onAnswersTaken(count: number): void {
@@ -134,6 +146,25 @@ export class ServerAddStream implements AddBatchHandler {
     if (isCovered) this.#answers[this.#answers.length - 1] = answer
     else this.#answers.push(answer)
     this.#flushLater()
+  }
+
+  /** `lastBytes`: of the last one, which alone may lie across the end of the credit. */
+  #receive(count: number, bytes: number, lastBytes = bytes): void {
+    if (this.#credit?.receive(bytes, lastBytes) !== true) {
+      throw LedgerError.create('MALFORMED_MESSAGE', { reason: 'an add past the credit' })
+    }
+    const { counts } = this.#options
+    counts.adds += count
+    counts.addBytes += bytes
+  }
+
+  #channelOf(number: number, isRecovery: boolean): ServerChannel {
+    let channel = this.#channels.get(number)
+    if (channel === undefined) {
+      channel = new ServerChannel(this, number, isRecovery)
+      this.#channels.set(number, channel)
+    }
+    return channel
   }
 
   #onBatch(message: Buffer): void {

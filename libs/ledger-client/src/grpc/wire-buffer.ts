@@ -12,9 +12,11 @@ const FIXED32 = 5
 
 const TWO_32 = 0x1_0000_0000
 
-function varintBytes(value: number): number {
-  let bytes = 1
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += 1
+export function varintBytes(value: number): number {
+  if (value < 0x80) return 1
+  if (value < 0x4000) return 2
+  let bytes = 3
+  for (let rest = Math.floor(value / 0x20_0000); rest > 0; rest = Math.floor(rest / 0x80)) bytes += 1
   return bytes
 }
 
@@ -30,12 +32,15 @@ export const BOOL_FIELD_BYTES = 2
 /** Fills exactly the bytes that were worked out before. */
 export class WireWriter {
   readonly buffer: Buffer
+  readonly #view: DataView
   readonly #end: number
   #at: number
 
   /** Into a buffer of its own, or `into` a part of one that there is. */
   constructor(bytes: number, into?: { readonly buffer: Buffer; readonly at: number }) {
-    this.buffer = into?.buffer ?? Buffer.allocUnsafe(bytes)
+    const buffer = into?.buffer ?? Buffer.allocUnsafe(bytes)
+    this.buffer = buffer
+    this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
     this.#at = into?.at ?? 0
     this.#end = this.#at + bytes
   }
@@ -48,15 +53,16 @@ export class WireWriter {
 
   fixed32(field: number, value: number): void {
     this.buffer[this.#at] = (field << 3) | FIXED32
-    this.buffer.writeUInt32LE(value, this.#at + 1)
+    this.#view.setUint32(this.#at + 1, value, true)
     this.#at += FIXED32_FIELD_BYTES
   }
 
   /** A safe integer that is not negative. */
   fixed64(field: number, value: number): void {
+    const high = Math.floor(value / TWO_32)
     this.buffer[this.#at] = (field << 3) | FIXED64
-    this.buffer.writeUInt32LE(value % TWO_32, this.#at + 1)
-    this.buffer.writeUInt32LE(Math.floor(value / TWO_32), this.#at + 5)
+    this.#view.setUint32(this.#at + 1, value - high * TWO_32, true)
+    this.#view.setUint32(this.#at + 5, high, true)
     this.#at += FIXED64_FIELD_BYTES
   }
 
@@ -72,6 +78,12 @@ export class WireWriter {
     let rest = contentBytes
     for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.buffer[this.#at++] = (rest & 0x7f) | 0x80
     this.buffer[this.#at++] = rest
+  }
+
+  /** `count` bytes that mean nothing. */
+  zeros(field: number, count: number): void {
+    this.open(field, count)
+    for (const end = this.#at + count; this.#at < end; this.#at++) this.buffer[this.#at] = 0
   }
 
   bytes(field: number, content: Buffer): void {
@@ -126,6 +138,12 @@ export class WireReader {
   /** Where the next field begins. */
   get offset(): number {
     return this.#at
+  }
+
+  /** To where a field is known to begin, or to the end. */
+  moveTo(offset: number): void {
+    assert(offset >= this.#at && offset <= this.#end)
+    this.#at = offset
   }
 
   /** Passes over them. Returns how many they are. */

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { AddBatch } from '../grpc/node-messages.ts'
+import { AddBatch } from '../grpc/add-batch.ts'
 
 const FRAME_BYTES = 5
 

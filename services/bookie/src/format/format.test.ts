@@ -2,11 +2,22 @@ import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { test } from 'vitest'
 import type { EntryId, LedgerId } from '@strata/base'
+import { AddStretch, ENTRY_ALIGNMENT, ENTRY_GAP_BYTES, STRETCH_STRIDE, type AddRequest } from '@strata/ledger-client'
 import { crc32c } from '@node-rs/crc32'
+import { addOf } from '../testing/fixtures.ts'
 import { headerCrc } from './crc32c.ts'
 import { decodeFileHeader, encodeFileHeader, fileName, numberOfName } from './file-header.ts'
 import { IndexPage, PAGE_SLOTS } from './page.ts'
-import { decodeRecordHeader, encodeRecord, HEADER_BYTES, RECORD_KIND, recordBytes, recordMemory } from './record.ts'
+import {
+  decodeRecordHeader,
+  encodeRecord,
+  encodeRecords,
+  HEADER_BYTES,
+  RECORD_ALIGNMENT,
+  RECORD_KIND,
+  recordBytes,
+  recordMemory
+} from './record.ts'
 
 const safe = fc.nat().chain(high => fc.nat().map(low => (high % 2 ** 21) * 2 ** 32 + low))
 const bodies = fc.record({
@@ -52,6 +63,51 @@ test('a record is read as it was written, wherever it stands', () => {
     })
   )
 })
+
+test('records that are written together are those written one by one, wherever their payloads stand', () => {
+  const entries = fc.array(fc.record({ gap: fc.nat(3), payload: fc.uint8Array({ maxLength: 1_200 }) }), {
+    minLength: 1
+  })
+  fc.assert(
+    fc.property(entries, fc.nat(7), fc.boolean(), (given, place, isRegular) => {
+      const adds = given.map(({ payload }, i) => addOf(7, i * 3, Buffer.from(payload)))
+      const stretch = isRegular ? AddStretch.of(adds) : scattered(adds, given)
+      const bytes = adds.reduce((sum, { payload }) => sum + recordBytes(payload.length), 0)
+      const [one, together] = [0, 1].map(() => recordMemory(Buffer.alloc(place * 8 + bytes, 0xb7)))
+      assert(one !== undefined && together !== undefined)
+      const stamp = { kind: RECORD_KIND.entry, generation: 3, sequence: 2 ** 33, unsynced: 5 }
+      let at = place * 8
+      for (const [i, add] of adds.entries()) {
+        at += encodeRecord(one, at, add, { ...stamp, sequence: stamp.sequence + i, unsynced: 5 + i })
+      }
+      const middle = Math.floor(adds.length / 2)
+      const first = encodeRecords(together, place * 8, stretch, { from: 0, to: middle, stamp })
+      const rest = encodeRecords(together, place * 8 + first, stretch, { from: middle, to: adds.length, stamp })
+      assert.equal(first + rest, bytes)
+      assert.equal(stamp.sequence, 2 ** 33 + adds.length)
+      assert.ok(one.bytes.equals(together.bytes))
+    })
+  )
+})
+
+test('entries come over the wire as far apart as they are written', () => {
+  assert.equal(ENTRY_GAP_BYTES, HEADER_BYTES)
+  assert.equal(ENTRY_ALIGNMENT, RECORD_ALIGNMENT)
+})
+
+/** Payloads with other bytes between them than records have. */
+function scattered(adds: readonly AddRequest[], gaps: readonly { readonly gap: number }[]): AddStretch {
+  const { numbers, count, ledgerId } = AddStretch.of(adds)
+  const parts: Buffer[] = []
+  let at = 0
+  for (const [i, { payload }] of adds.entries()) {
+    const gap = Buffer.alloc(60 + (gaps[i]?.gap ?? 0), 0xff)
+    parts.push(gap, payload)
+    numbers[i * STRETCH_STRIDE + 4] = at + gap.length
+    at += gap.length + payload.length
+  }
+  return new AddStretch(ledgerId, { bytes: Buffer.concat(parts), numbers, count })
+}
 
 test('no header with a bit changed is a header, and neither is anything random', () => {
   const memory = recordMemory(Buffer.alloc(200))

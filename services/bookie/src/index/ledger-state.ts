@@ -13,13 +13,18 @@ export class EntryTail {
   #isAscending = true
   #highest = -1
 
+  /** Before so many are appended, which would else make room for themselves again and again. */
+  reserve(count: number): void {
+    const needed = (this.count + count) * TAIL_STRIDE
+    if (needed <= this.numbers.length) return
+    const grown = new Float64Array(Math.max(needed, this.numbers.length * 2))
+    grown.set(this.numbers)
+    this.numbers = grown
+  }
+
   append(entryId: number, file: number, offset: number, payloadBytes: number): void {
     const at = this.count * TAIL_STRIDE
-    if (at === this.numbers.length) {
-      const grown = new Float64Array(at * 2)
-      grown.set(this.numbers)
-      this.numbers = grown
-    }
+    if (at === this.numbers.length) this.reserve(1)
     const numbers = this.numbers
     numbers[at] = entryId
     numbers[at + 1] = file

@@ -1,12 +1,13 @@
 import { strict as assert } from 'node:assert'
 import { NO_ENTRY, type Clock, type EntryId } from '@strata/base'
-import type { AddFailure, AddRequest, AddSink } from '@strata/ledger-client'
+import { STRETCH_STRIDE, type AddRequest, type AddSink, type AddStretch } from '@strata/ledger-client'
 import { toBlocks } from '../disk/block-memory.ts'
 import type { DiskLane } from '../disk/disk.ts'
 import { bookieErrors } from '../errors.ts'
 import { FILE_HEADER_BYTES } from '../format/file-header.ts'
 import {
   encodeRecord,
+  encodeRecords,
   RECORD_KIND,
   recordBytes,
   recordMemory,
@@ -15,22 +16,11 @@ import {
   type RecordStamp
 } from '../format/record.ts'
 import type { LedgerState } from '../index/ledger-state.ts'
+import { failBatch, failItem, type Item } from './backlog.ts'
 import { GroupWait } from './group-wait.ts'
 import type { JournalFile, JournalFiles } from './journal-files.ts'
 import type { RecentWrites } from './recent-writes.ts'
-import { RECORD_STRIDE, WriteBatch } from './write-batch.ts'
-
-/** What waits because both buffers are full (or the batch must end). */
-type Item =
-  | { readonly kind: 'add'; readonly ledger: LedgerState; readonly request: AddRequest; readonly sink: AddSink }
-  | { readonly kind: 'fence'; readonly ledger: LedgerState; readonly done: (error: Error | undefined) => void }
-  | {
-      readonly kind: 'refuse'
-      readonly ledger: LedgerState
-      readonly entryId: EntryId
-      readonly failure: AddFailure
-      readonly sink: AddSink
-    }
+import { WriteBatch } from './write-batch.ts'
 
 export interface JournalOptions {
   readonly lane: DiskLane
@@ -152,6 +142,14 @@ export class Journal {
     if (this.#backlog.length > 0 || !this.#putAdd(ledger, request, sink)) {
       this.#backlog.push({ kind: 'add', ledger, request, sink })
     }
+    if (this.#writing === undefined && (!this.#isScheduled || this.#endWait !== undefined)) this.#schedule()
+  }
+
+  /** `add` of each. Must be running. */
+  addStretch(ledger: LedgerState, stretch: AddStretch, sink: AddSink): void {
+    ledger.pendingRecords += stretch.count
+    const item = { kind: 'stretch' as const, ledger, stretch, sink, from: 0 }
+    if (this.#backlog.length > 0 || !this.#putStretch(item)) this.#backlog.push(item)
     if (this.#writing === undefined && (!this.#isScheduled || this.#endWait !== undefined)) this.#schedule()
   }
 
@@ -279,6 +277,38 @@ export class Journal {
     return true
   }
 
+  /** As many as there is room for. True: all of them are in. */
+  #putStretch(item: Item & { kind: 'stretch' }): boolean {
+    const { ledger, stretch, sink } = item
+    const batch = this.#filling
+    while (item.from < stretch.count) {
+      const { from } = item
+      if (!this.#hasRoom(stretch.payloadBytesAt(from))) return false
+      const { to, lac } = this.#fitting(stretch, from)
+      batch.noteEntries(ledger, stretch, { from, to })
+      batch.noteReceipt(ledger, sink, stretch.entryIdAt(from), lac)
+      batch.noteReceipt(ledger, sink, stretch.entryIdAt(to - 1), lac)
+      const stamp = this.#stampNext(RECORD_KIND.entry)
+      batch.bytes += encodeRecords(this.#memory, batch.head + batch.bytes, stretch, { from, to, stamp })
+      batch.recordCount += to - from
+      item.from = to
+    }
+    return true
+  }
+
+  /** Where the entries end that there is room for, and the highest LAC of those up to there. */
+  #fitting({ numbers, count }: AddStretch, from: number): { to: number; lac: EntryId } {
+    let room = this.#memory.bytes.length - this.#filling.head - this.#filling.bytes
+    let lac: number = NO_ENTRY
+    let to = from
+    for (; to < count; to++) {
+      room -= recordBytes(numbers[to * STRETCH_STRIDE + 5] ?? 0)
+      if (room < 0) break
+      lac = Math.max(lac, numbers[to * STRETCH_STRIDE + 1] ?? NO_ENTRY)
+    }
+    return { to, lac: lac as EntryId }
+  }
+
   #putFence(ledger: LedgerState, done: (error: Error | undefined) => void): boolean {
     if (!this.#hasRoom(0)) return false
     this.#filling.fenced.push({ ledger, done })
@@ -293,12 +323,17 @@ export class Journal {
 
   #putRecord(body: RecordBody, kind: RecordStamp['kind']): void {
     const batch = this.#filling
-    const stamp = this.#stamp
-    stamp.kind = kind
-    stamp.sequence = batch.endSequence
-    stamp.unsynced = stamp.sequence - this.#syncedSequence
+    const stamp = this.#stampNext(kind)
     batch.bytes += encodeRecord(this.#memory, batch.head + batch.bytes, body, stamp)
     batch.recordCount++
+  }
+
+  #stampNext(kind: RecordStamp['kind']): RecordStamp {
+    const stamp = this.#stamp
+    stamp.kind = kind
+    stamp.sequence = this.#filling.endSequence
+    stamp.unsynced = stamp.sequence - this.#syncedSequence
+    return stamp
   }
 
   #hasRoom(payloadBytes: number): boolean {
@@ -371,6 +406,7 @@ export class Journal {
   }
 
   #put(item: Item): boolean {
+    if (item.kind === 'stretch') return this.#putStretch(item)
     if (item.kind === 'add') return this.#putAdd(item.ledger, item.request, item.sink)
     if (item.kind === 'fence') return this.#putFence(item.ledger, item.done)
     this.#putRefusal(item)
@@ -450,32 +486,4 @@ const SEAL_BODY: RecordBody = {
   lengthBytes: 0,
   crc32c: 0,
   payload: Buffer.alloc(0)
-}
-
-/** Tells every entry of the batch, since any of them may have someone waiting for it. */
-function failBatch(batch: WriteBatch, error: Error): void {
-  const sinks = new Map<LedgerState, Set<AddSink>>()
-  for (const { ledger, sink, failure, highest } of batch.receipts) {
-    if (failure !== undefined) sink.onAddFailed(ledger.ledgerId, highest, failure)
-    else sinks.set(ledger, (sinks.get(ledger) ?? new Set()).add(sink))
-  }
-  batch.ledgers.forEach((ledger, i) => {
-    ledger.pendingRecords--
-    const entryId = batch.numbers[i * RECORD_STRIDE] as EntryId
-    for (const sink of sinks.get(ledger) ?? []) sink.onAddFailed(ledger.ledgerId, entryId, 'STORAGE_FAILED')
-  })
-  for (const { ledger, done } of batch.fenced) {
-    ledger.pendingRecords--
-    done(error)
-  }
-}
-
-function failItem(item: Item, error: Error): void {
-  if (item.kind === 'refuse') {
-    item.sink.onAddFailed(item.ledger.ledgerId, item.entryId, item.failure)
-    return
-  }
-  item.ledger.pendingRecords--
-  if (item.kind === 'fence') item.done(error)
-  else item.sink.onAddFailed(item.ledger.ledgerId, item.request.entryId, 'STORAGE_FAILED')
 }

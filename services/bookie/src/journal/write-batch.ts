@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert'
 import type { EntryId } from '@strata/base'
-import type { AddFailure, AddSink } from '@strata/ledger-client'
+import { STRETCH_STRIDE, type AddFailure, type AddSink, type AddStretch } from '@strata/ledger-client'
 import { BLOCK_BYTES } from '../disk/block-memory.ts'
+import { recordBytes } from '../format/record.ts'
 import type { LedgerState } from '../index/ledger-state.ts'
 import type { JournalFile } from './journal-files.ts'
 
@@ -37,8 +38,10 @@ export class WriteBatch {
   bytes = 0
   payloadBytes = 0
   recordCount = 0
-  /** Entries only; fences are in `fenced`. */
+  /** Entries only; fences are in `fenced`. Of those that follow each other: whose they are, and how many. */
   readonly ledgers: LedgerState[] = []
+  readonly counts: number[] = []
+  entryCount = 0
   numbers = new Float64Array(64 * RECORD_STRIDE)
   readonly receipts: Receipt[] = []
   readonly fenced: { readonly ledger: LedgerState; readonly done: (error: Error | undefined) => void }[] = []
@@ -59,6 +62,8 @@ export class WriteBatch {
     this.payloadBytes = 0
     this.recordCount = 0
     this.ledgers.length = 0
+    this.counts.length = 0
+    this.entryCount = 0
     this.receipts.length = 0
     this.fenced.length = 0
     if (this.numbers.length > NUMBERS_KEPT_MAX) this.numbers = new Float64Array(64 * RECORD_STRIDE)
@@ -74,17 +79,46 @@ export class WriteBatch {
   }
 
   noteEntry(ledger: LedgerState, entryId: EntryId, payloadBytes: number): void {
-    const at = this.ledgers.length * RECORD_STRIDE
-    if (at === this.numbers.length) {
-      const grown = new Float64Array(at * 2)
-      grown.set(this.numbers)
-      this.numbers = grown
+    this.#makeRoom(1)
+    this.#put(entryId, this.fileOffset + this.bytes, payloadBytes)
+    this.#noteCount(ledger, 1)
+  }
+
+  /** Entries `from` to before `to`, whose records follow each other. */
+  noteEntries(ledger: LedgerState, { numbers }: AddStretch, { from, to }: { from: number; to: number }): void {
+    this.#makeRoom(to - from)
+    let offset = this.fileOffset + this.bytes
+    for (let i = from * STRETCH_STRIDE; i < to * STRETCH_STRIDE; i += STRETCH_STRIDE) {
+      const payloadBytes = numbers[i + 5] ?? 0
+      this.#put(numbers[i] ?? 0, offset, payloadBytes)
+      offset += recordBytes(payloadBytes)
     }
+    this.#noteCount(ledger, to - from)
+  }
+
+  #put(entryId: number, offset: number, payloadBytes: number): void {
+    const at = this.entryCount++ * RECORD_STRIDE
     this.numbers[at] = entryId
-    this.numbers[at + 1] = this.fileOffset + this.bytes
+    this.numbers[at + 1] = offset
     this.numbers[at + 2] = payloadBytes
     this.payloadBytes += payloadBytes
-    this.ledgers.push(ledger)
+  }
+
+  #makeRoom(count: number): void {
+    const needed = (this.entryCount + count) * RECORD_STRIDE
+    if (needed <= this.numbers.length) return
+    const grown = new Float64Array(Math.max(needed, this.numbers.length * 2))
+    grown.set(this.numbers)
+    this.numbers = grown
+  }
+
+  #noteCount(ledger: LedgerState, count: number): void {
+    const last = this.ledgers.length - 1
+    if (this.ledgers[last] === ledger) this.counts[last] = (this.counts[last] ?? 0) + count
+    else {
+      this.ledgers.push(ledger)
+      this.counts.push(count)
+    }
   }
 
   noteReceipt(ledger: LedgerState, sink: AddSink, entryId: EntryId, lac: EntryId): void {
