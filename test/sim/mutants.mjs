@@ -59,6 +59,11 @@ const protocolMutants = [
         file: `${BOOKIE}journal/journal.js`,
         from: 'batch.noteReceipt(ledger, sink, request.entryId, request.lac);',
         to: 'batch.noteReceipt(ledger, sink, request.entryId, request.lac); setImmediate(() => sink.onAdded(request.ledgerId, request.entryId));'
+      },
+      {
+        file: `${BOOKIE}journal/journal.js`,
+        from: 'batch.noteReceipt(ledger, sink, stretch.entryIdAt(to - 1), lac);',
+        to: 'batch.noteReceipt(ledger, sink, stretch.entryIdAt(to - 1), lac); setImmediate(() => sink.onAdded(ledger.ledgerId, stretch.entryIdAt(to - 1)));'
       }
     ],
     diesBy: ['node-keeps', 'node-no-lie']
