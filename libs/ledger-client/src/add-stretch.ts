@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { EntryId, LedgerId } from '@strata/base'
-import type { AddRequest } from './contract.ts'
+import type { EntryAdd } from '@strata/ledger-protocol'
 
 /**
  * Bytes between the payloads of a stretch, besides what brings each to a multiple of `ENTRY_ALIGNMENT`: as many as a node's
@@ -38,7 +38,7 @@ export class AddStretch {
   }
 
   /** Of one writer and ledger, with ascending ids, put into memory as they come over the wire. */
-  static of(requests: readonly AddRequest[]): AddStretch {
+  static of(requests: readonly EntryAdd[]): AddStretch {
     let bytes = 0
     for (const { payload } of requests) bytes += entryPitch(payload.length)
     const memory = Buffer.alloc(bytes)
@@ -63,7 +63,7 @@ export class AddStretch {
   }
 
   /** One of them by itself; its payload is a slice. */
-  requestAt(i: number): AddRequest {
+  requestAt(i: number): EntryAdd {
     const { ledgerId, numbers } = this
     const at = i * STRETCH_STRIDE
     const from = numbers[at + 4] ?? 0
