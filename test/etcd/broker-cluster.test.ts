@@ -65,7 +65,7 @@ async function start(set: Settings = {}): Promise<BrokerProcess> {
 }
 
 async function health({ ready }: BrokerProcess): Promise<{ status: number; text: string }> {
-  const answer = await fetch(`${ready.webUrl}/admin/v2/brokers/health`, { signal: AbortSignal.timeout(20_000) })
+  const answer = await fetch(`${ready.webUrl}/admin/v2/brokers/health`, { signal: AbortSignal.timeout(45_000) })
   return { status: answer.status, text: await answer.text() }
 }
 

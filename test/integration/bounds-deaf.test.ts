@@ -28,7 +28,7 @@ const SET = {
  * every subscription kept its last read alive.
  */
 const RESIDENT_BYTES_MAX = 512 * MIB
-const HEALTH_MS_MAX = 20_000
+const HEALTH_MS_MAX = 45_000
 /** Kernels take megabytes for each deaf socket, and the reader gets its share beside them. Below two keep-alive intervals, when they are closed. */
 const READER_MS_MAX = 100_000
 const PUBLISH = { messages: 100, deadlineSeconds: 90 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { reasonOf } from '@strata/base'
+import { every, reasonOf } from '@strata/base'
 import { CHECKSUM_MAGIC, crc32c, lowHalf, highHalf, WriteBuffer, writeMessageMetadata } from '@strata/wire'
 import type { ConsumerConnection, Delivery } from '../contract.ts'
 import { isNamespaceError } from '../namespace/errors.ts'
@@ -14,6 +14,8 @@ import { refuse } from './rest-error.ts'
  * to know earlier has a deadline of its own.
  */
 const DEADLINE_MS = 30_000
+/** How often storage is asked meanwhile whether it has come to refuse. */
+const LOOK_MS = 1_000
 
 /**
  * A message through the broker and back: published, stored durably, read and delivered to a consumer, as a client's is,
@@ -22,13 +24,21 @@ const DEADLINE_MS = 30_000
  * @throws RestError 503; BrokerError ServiceNotReady
  */
 export async function checkHealth(backend: AdminBackend): Promise<void> {
-  const troubles = backend.storageTroubles()
-  if (troubles.length > 0) refuse(503, `Storage takes no messages: ${troubles.join('; ')}`)
+  const refusal = (): string | undefined => {
+    const troubles = backend.storageTroubles()
+    return troubles.length === 0 ? undefined : `Storage takes no messages: ${troubles.join('; ')}`
+  }
+  const reason = refusal()
+  if (reason !== undefined) refuse(503, reason)
   const name = backend.ownTopic()
   const token = randomUUID()
   const peer = new HealthPeer(token)
   const cancel = backend.clock.after(DEADLINE_MS, () => {
     peer.fail(new Error('the message did not come back in time'))
+  })
+  const cancelLooking = every(backend.clock, LOOK_MS, () => {
+    const became = refusal()
+    if (became !== undefined) peer.fail(new Error(became))
   })
   try {
     await Promise.race([exchange(backend, name, peer, token), peer.received])
@@ -39,6 +49,7 @@ export async function checkHealth(backend: AdminBackend): Promise<void> {
     refuse(503, `The broker is not healthy: ${reason}`)
   } finally {
     cancel()
+    cancelLooking()
     peer.leave()
   }
 }
