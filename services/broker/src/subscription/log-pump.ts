@@ -247,7 +247,8 @@ export class LogPump {
 
   /** @returns Entries moved. */
   #pumpNew(dispatcher: Dispatcher): number {
-    if (this.#isReading) return 0
+    // credit is a sum over consumers: with nothing to deliver nobody asks for it
+    if (this.#isReading || this.#isAtTail()) return 0
     const credit = dispatcher.credit()
     if (credit <= 0) return 0
     this.#skipAcknowledged()

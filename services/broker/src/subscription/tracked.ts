@@ -15,7 +15,8 @@ const LOOK_AHEAD_ENTRIES_MAX = 20_000
  * either with its consumer or pending.
  *
  * Invariants
- *   T1  A member's `unacked` is the sum of MESSAGES over the cells it owns.
+ *   T1  A member's `unacked` is the sum of MESSAGES over the cells it owns, `unackedMessages` is the sum over all members: a turn asks
+ *       for it, and there may be thousands of them.
  *   T2  `pendingEntries` is the number of cells whose OWNER is PENDING; each is queued in exactly one place, or popped.
  *   T3  A redelivery count rises by REDELIVER alone and is forgotten with the last consumer.
  */
@@ -26,6 +27,7 @@ export abstract class TrackedDispatcher implements Dispatcher {
   readonly activeConsumer = undefined
   messagesPerEntry = 1
   pendingEntries = 0
+  unackedMessages = 0
   protected readonly context: DispatchContext
   protected readonly table = new EntryTable()
   protected readonly retained: RetainedEntries
@@ -74,12 +76,6 @@ export abstract class TrackedDispatcher implements Dispatcher {
       })
     }
     this.#bySerial.delete(member.serial)
-  }
-
-  get unackedMessages(): number {
-    let sum = 0
-    for (const member of this.members) sum += member.unacked
-    return sum
   }
 
   get draining(): Draining | undefined {
@@ -180,6 +176,7 @@ export abstract class TrackedDispatcher implements Dispatcher {
   reset(): void {
     this.table.clear()
     this.pendingEntries = 0
+    this.unackedMessages = 0
     for (const member of this.members) {
       member.unacked = 0
       member.isBlocked = false
@@ -204,6 +201,7 @@ export abstract class TrackedDispatcher implements Dispatcher {
     const messages = this.context.send(member, entry, info, { redeliveries, withEpoch: false })
     cells[at + MESSAGES] = messages
     member.unacked += messages
+    this.unackedMessages += messages
     this.#room -= messages
     const max = settings.maxUnackedMessagesPerConsumer
     if (max > 0 && member.unacked >= max) member.isBlocked = true
@@ -259,6 +257,7 @@ export abstract class TrackedDispatcher implements Dispatcher {
   #giveBack(owner: Member, messages: number): void {
     const max = this.context.settings.maxUnackedMessagesPerConsumer
     owner.unacked -= messages
+    this.unackedMessages -= messages
     if (owner.isBlocked && (max <= 0 || owner.unacked <= max / 2)) owner.isBlocked = false
   }
 

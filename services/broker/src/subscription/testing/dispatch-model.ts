@@ -181,6 +181,10 @@ export class DispatchModel {
       const unacked = this.unacked(consumer)
       law('sum', unackedMessages === unacked, () => `${consumer.name} unacked ${unackedMessages}, not ${unacked}`)
     }
+    if (this.isTracked) {
+      const { allUnacked } = this
+      law('sum', stats.unackedMessages === allUnacked, () => `unacked ${String(stats.unackedMessages)}, not ${allUnacked}`)
+    }
     const backlog = this.entries.filter(entry => entry.remaining !== 0).length
     law('sum', stats.msgBacklog === backlog, () => `backlog ${stats.msgBacklog}, not ${backlog}`)
     if (!isServing) return
