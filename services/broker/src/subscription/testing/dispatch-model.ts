@@ -183,7 +183,11 @@ export class DispatchModel {
     }
     if (this.isTracked) {
       const { allUnacked } = this
-      law('sum', stats.unackedMessages === allUnacked, () => `unacked ${String(stats.unackedMessages)}, not ${allUnacked}`)
+      law(
+        'sum',
+        stats.unackedMessages === allUnacked,
+        () => `unacked ${String(stats.unackedMessages)}, not ${allUnacked}`
+      )
     }
     const backlog = this.entries.filter(entry => entry.remaining !== 0).length
     law('sum', stats.msgBacklog === backlog, () => `backlog ${stats.msgBacklog}, not ${backlog}`)
