@@ -20,6 +20,7 @@ import { ConnectionServer } from './connection/server.ts'
 import { TenantShares } from './limits/tenant-shares.ts'
 import { BrokerMeters } from './metrics/broker-meters.ts'
 import { DispatchLimit } from './limits/dispatch-limit.ts'
+import { ResourceGroups } from './resource-groups/resource-groups.ts'
 import { NamespaceService } from './namespace/namespace-service.ts'
 import { TopicSchemas } from './namespace/schemas.ts'
 import type { ClusterInfo } from './namespace/tenancy.ts'
@@ -66,6 +67,7 @@ interface BrokerParts {
   readonly namespaces: NamespaceService
   readonly schemas: TopicSchemas
   readonly dynamicSettings: DynamicSettings
+  readonly resourceGroups: ResourceGroups
   readonly instance: number
   readonly guard: Guard | undefined
   readonly grants: GrantStore
@@ -79,6 +81,7 @@ export class Broker {
   readonly namespaces: NamespaceService
   readonly schemas: TopicSchemas
   readonly dynamicSettings: DynamicSettings
+  readonly resourceGroups: ResourceGroups
   readonly listeners: Listeners
   readonly ingestPool: BytePool
   readonly dispatchPool: BytePool
@@ -113,6 +116,7 @@ export class Broker {
     this.namespaces = parts.namespaces
     this.schemas = parts.schemas
     this.dynamicSettings = parts.dynamicSettings
+    this.resourceGroups = parts.resourceGroups
     this.guard = parts.guard
     this.grants = parts.grants
     this.tls = parts.tls
@@ -142,7 +146,8 @@ export class Broker {
       env: environmentOf(options, {
         dispatchPool: this.dispatchPool,
         suspension: this.#suspension,
-        meters: this.meters
+        meters: this.meters,
+        resourceGroups: this.resourceGroups
       }),
       homes: this.homes,
       remote: this.peers,
@@ -227,7 +232,10 @@ export class Broker {
     await this.#ownership.start({ self: this.#address(), topics: this.topics })
     if (this.#closing !== undefined) return // it was closed meanwhile
     this.homes.open(this.#ownership)
-    if (!this.isAlone) this.balance.start()
+    if (!this.isAlone) {
+      this.balance.start()
+      this.resourceGroups.start(() => this.#ownership.self.instance)
+    }
     this.sweeper.start()
     this.meters.start()
     this.topics.resumeDeletions().catch((error: unknown) => {
@@ -253,7 +261,7 @@ export class Broker {
     this.meters.stop()
     const { brokerShutdownTimeoutMs: timeoutMs } = this.settings
     const sinceMs = this.#clock.nowMs()
-    const unbalanced = this.balance.stop()
+    const unbalanced = Promise.all([this.balance.stop(), this.resourceGroups.stop()])
     this.topics.stopLoading()
     if (this.homes.isOpen) await this.#within(timeoutMs * DRAIN_PART, this.#drain())
     this.#server.stopListening()
@@ -264,6 +272,7 @@ export class Broker {
     this.peers.close()
     this.blocks.close()
     this.balance.close()
+    this.resourceGroups.close()
     this.dynamicSettings.close()
     this.#revocations?.close()
     this.guard?.close()
@@ -354,13 +363,14 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const schemas = new TopicSchemas({ registry, policies, topics, settings })
   const dynamicSettings = new DynamicSettings({ store: metadata, settings, logger: options.logger })
   await dynamicSettings.start()
+  const resourceGroups = await ResourceGroups.open({ store: metadata, clock, logger: options.logger, settings })
   const grants = new GrantStore(metadata)
   await grants.start()
   const guard = await Guard.open({ settings, store: metadata, grants, namespaces, clock })
   const doors = { clock, logger: options.logger }
   const tls = listensWithTls(settings) ? await ServerTls.open(settings, doors) : undefined
   const instance = await takeInstance(metadata)
-  return new Broker(options, { namespaces, schemas, dynamicSettings, instance, guard, grants, tls })
+  return new Broker(options, { namespaces, schemas, dynamicSettings, resourceGroups, instance, guard, grants, tls })
 }
 
 /** How other clusters would reach this one, as far as the settings say. */
@@ -396,7 +406,7 @@ async function forgetTopic({ namespaces, schemas, grants }: BrokerParts, name: T
 
 function environmentOf(
   options: BrokerOptions,
-  shared: Pick<TopicEnvironment, 'dispatchPool' | 'suspension' | 'meters'>
+  shared: Pick<TopicEnvironment, 'dispatchPool' | 'suspension' | 'meters' | 'resourceGroups'>
 ): TopicEnvironment {
   return {
     clock: options.clock,

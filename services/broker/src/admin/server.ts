@@ -78,6 +78,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     blocks: broker.blocks,
     sweeper: broker.sweeper,
     balance: broker.balance,
+    resourceGroups: broker.resourceGroups,
     bookies,
     isSuspended: () => broker.isSuspended,
     hasLease: () => broker.hasLease,

@@ -61,5 +61,11 @@ export const rateSettings = {
     unit: 's',
     dynamic: true,
     doc: 'Length of that period.'
+  }),
+  resourceUsageTransportPublishIntervalInSecs: number({
+    default: 1,
+    min: 1,
+    unit: 's',
+    doc: 'How often brokers tell each other what they use of resource groups, whose rates they share by it.'
   })
 } as const

@@ -1,4 +1,5 @@
 import type { Clock } from '@strata/base'
+import { LimitUse, type UsedLimit } from './limit-use.ts'
 import { RatePair, type Rate } from './rate-pair.ts'
 
 /** A subscription that has something to send and may not. */
@@ -24,6 +25,7 @@ const TURNS_AT_ONCE = 16
 export class DispatchLimit {
   readonly #clock: Clock
   readonly #rates: RatePair
+  readonly #use = new LimitUse()
   readonly #waiting = new Set<WaitingDispatch>()
   readonly #turns = new Set<WaitingDispatch>()
   #cancel: (() => void) | undefined
@@ -39,7 +41,15 @@ export class DispatchLimit {
 
   /** What waits goes by the new rate at once. */
   setRate(rate: Rate): void {
-    if (!this.#rates.set(rate)) return
+    if (this.#rates.set(rate)) this.#onRate()
+  }
+
+  /** The same, and what was spent of the old rate stays spent. */
+  adjustRate(rate: Rate): void {
+    if (this.#rates.adjust(rate)) this.#onRate()
+  }
+
+  #onRate(): void {
     this.#cancel?.()
     this.#cancel = undefined
     this.#wake()
@@ -57,12 +67,20 @@ export class DispatchLimit {
 
   spend(one: WaitingDispatch, messages: number, bytes: number): void {
     this.#rates.spend(messages, bytes)
+    this.#use.onSpent(messages, bytes)
     if (this.#turns.size > 0) this.#turns.delete(one)
+  }
+
+  /** What was made of it since this was asked last. */
+  takeUse(): UsedLimit {
+    if (this.#waiting.size > 0) this.#use.onHeldBack(this.usedUp)
+    return this.#use.take()
   }
 
   wait(one: WaitingDispatch): void {
     this.#turns.delete(one)
     this.#waiting.add(one)
+    this.#use.onHeldBack(this.usedUp)
     this.#waitIfNeeded()
   }
 

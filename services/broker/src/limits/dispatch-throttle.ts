@@ -5,6 +5,8 @@ import type { Rate } from './rate-pair.ts'
 /** What holds a subscription back: limits that it shares, and a rate of its own. */
 export interface DispatchLimits {
   readonly broker: DispatchLimit | undefined
+  /** Of its resource group. It is asked even while it is off: it is switched without a word to its topics. */
+  readonly group?: DispatchLimit | undefined
   readonly topic: DispatchLimit | undefined
   readonly subscription: Rate | undefined
 }
@@ -28,7 +30,8 @@ export const NEVER_THROTTLED: Readonly<ThrottledEvents> = {
   dispatchThrottledBytesEventsByBrokerLimit: 0
 }
 
-type Level = 'Subscription' | 'Topic' | 'Broker'
+/** What a resource group holds back is in none of Pulsar's counters. */
+type Level = 'Subscription' | 'Topic' | 'Broker' | 'Group'
 
 /** The dispatch rates of one subscription, all of which must have something left. It waits for one of them at a time. */
 export class DispatchThrottle implements WaitingDispatch {
@@ -51,15 +54,18 @@ export class DispatchThrottle implements WaitingDispatch {
   }
 
   /** Whoever waits looks at the new ones at once. */
-  setLimits({ broker, topic, subscription }: DispatchLimits): void {
+  setLimits({ broker, group, topic, subscription }: DispatchLimits): void {
     this.leave()
     this.#own.setRate(subscription ?? { messagesPerSecond: 0, bytesPerSecond: 0 })
     const all = [
       ['Subscription', this.#own],
       ['Topic', topic],
-      ['Broker', broker]
+      ['Broker', broker],
+      ['Group', group]
     ] as const
-    this.#limits = all.flatMap(([level, limit]) => (limit?.isOn === true ? [[level, limit] as const] : []))
+    this.#limits = all.flatMap(([level, limit]) =>
+      limit !== undefined && (limit.isOn || level === 'Group') ? [[level, limit] as const] : []
+    )
   }
 
   /** May an entry be sent? If so, `spend` follows. */
@@ -80,7 +86,7 @@ export class DispatchThrottle implements WaitingDispatch {
     if (closed === undefined) return
     const [level, limit] = closed
     const unit = limit.usedUp === 'bytes' ? 'Bytes' : 'Msg'
-    this.events[`dispatchThrottled${unit}EventsBy${level}Limit`]++
+    if (level !== 'Group') this.events[`dispatchThrottled${unit}EventsBy${level}Limit`]++
     this.#waitsFor = limit
     limit.wait(this)
   }

@@ -1,5 +1,6 @@
 import type { Clock } from '@strata/base'
 import { RatePair, type Rate } from './rate-pair.ts'
+import type { SharedPublishLimit, WaitingPublishes } from './shared-publish-limit.ts'
 
 /** Frames of one producer that wait for their turn, in order. */
 export interface ParkedSends {
@@ -11,16 +12,17 @@ export interface ParkedSends {
 const WAIT_MS_MIN = 2
 
 /**
- * The publish rate of one topic.
+ * The publish rate of one topic, and one that it shares with others.
  *
  * Invariants
  *   L1  Nothing passes while somebody waits: who came first goes first.
- *   L2  While somebody waits a timer runs, one a topic however many wait; then each producer in turn publishes one message
- *       until the rate is used up again.
+ *   L2  While somebody waits either a timer runs, one a topic however many wait, or the shared limit has the topic in its
+ *       queue; then each producer in turn publishes one message until a rate is used up again.
  */
-export class PublishThrottle {
+export class PublishThrottle implements WaitingPublishes {
   readonly #clock: Clock
   readonly #rates: RatePair
+  #shared: SharedPublishLimit | undefined
   #waiting: ParkedSends[] = []
   #cancel: (() => void) | undefined
 
@@ -37,13 +39,22 @@ export class PublishThrottle {
     this.#release()
   }
 
+  /** What waits goes by it at once; undefined: it shares none. */
+  setShared(shared: SharedPublishLimit | undefined): void {
+    if (shared === this.#shared) return
+    this.#shared?.leave(this)
+    this.#shared = shared
+    this.#release()
+  }
+
   /** May a message pass? If so, `spend` follows; if not, it is parked. */
   isOpen(): boolean {
-    return this.#waiting.length === 0 && this.#rates.waitMs() === 0
+    return this.#waiting.length === 0 && this.#rates.waitMs() === 0 && this.#shared?.isOpen() !== false
   }
 
   spend(messages: number, bytes: number): void {
     this.#rates.spend(messages, bytes)
+    this.#shared?.spend(messages, bytes)
   }
 
   /** Once for each producer that has something parked and is not waiting yet. */
@@ -52,19 +63,34 @@ export class PublishThrottle {
     this.#waitIfNeeded()
   }
 
+  onTurn(): boolean {
+    if (this.#rates.waitMs() === 0) this.#publishOne()
+    if (this.#waiting.length > 0 && this.#rates.waitMs() === 0) return true
+    this.#waitIfNeeded()
+    return false
+  }
+
   #waitIfNeeded(): void {
     if (this.#cancel !== undefined || this.#waiting.length === 0) return
-    this.#cancel = this.#clock.after(Math.max(WAIT_MS_MIN, this.#rates.waitMs()), () => {
+    const waitMs = this.#rates.waitMs()
+    if (waitMs === 0 && this.#shared?.isOpen() === false) {
+      this.#shared.wait(this)
+      return
+    }
+    this.#cancel = this.#clock.after(Math.max(WAIT_MS_MIN, waitMs), () => {
       this.#cancel = undefined
       this.#release()
     })
   }
 
   #release(): void {
-    while (this.#waiting.length > 0 && this.#rates.waitMs() === 0) {
-      const next = this.#waiting.shift()
-      if (next?.publishNext() === true) this.#waiting.push(next)
-    }
+    while (this.#waiting.length > 0 && this.#rates.waitMs() === 0 && this.#shared?.isOpen() !== false)
+      this.#publishOne()
     this.#waitIfNeeded()
+  }
+
+  #publishOne(): void {
+    const next = this.#waiting.shift()
+    if (next?.publishNext() === true) this.#waiting.push(next)
   }
 }

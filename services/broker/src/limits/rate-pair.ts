@@ -33,6 +33,17 @@ export class RatePair {
     return true
   }
 
+  /** The same limit, of which another part is for this broker now: what was spent stays spent. False: it is what there is. */
+  adjust(rate: Rate): boolean {
+    const { messagesPerSecond, bytesPerSecond } = rate
+    if (messagesPerSecond === this.#rate.messagesPerSecond && bytesPerSecond === this.#rate.bytesPerSecond) return false
+    this.#rate = rate
+    const nowMs = this.#clock.nowMs()
+    this.#messages = adjusted(this.#messages, messagesPerSecond, nowMs)
+    this.#bytes = adjusted(this.#bytes, bytesPerSecond, nowMs)
+    return true
+  }
+
   spend(messages: number, bytes: number): void {
     this.#messages?.spend(messages)
     this.#bytes?.spend(bytes)
@@ -50,4 +61,11 @@ export class RatePair {
     if ((this.#messages?.waitMs(nowMs) ?? 0) > 0) return 'messages'
     return (this.#bytes?.waitMs(nowMs) ?? 0) > 0 ? 'bytes' : undefined
   }
+}
+
+function adjusted(bucket: TokenBucket | undefined, perSecond: number, nowMs: number): TokenBucket | undefined {
+  if (perSecond <= 0) return undefined
+  if (bucket === undefined) return new TokenBucket(perSecond, nowMs)
+  bucket.change(perSecond, nowMs)
+  return bucket
 }

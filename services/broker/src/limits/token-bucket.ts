@@ -6,16 +6,24 @@ const BURST_MS = 100
  * passes, and those behind it wait the longer. Over T seconds it gives at most `perSecond` × (T + 0.1) and one message.
  */
 export class TokenBucket {
-  readonly #perMs: number
-  readonly #burst: number
+  #perMs: number
+  #burst: number
   #tokens: number
   #atMs: number
 
   constructor(perSecond: number, nowMs: number) {
     this.#perMs = perSecond / 1000
-    this.#burst = Math.max(1, this.#perMs * BURST_MS)
+    this.#burst = burstOf(perSecond)
     this.#tokens = this.#burst
     this.#atMs = nowMs
+  }
+
+  /** Goes on at another rate: what was spent of the old one stays spent. */
+  change(perSecond: number, nowMs: number): void {
+    this.waitMs(nowMs)
+    this.#perMs = perSecond / 1000
+    this.#burst = burstOf(perSecond)
+    this.#tokens = Math.min(this.#tokens, this.#burst)
   }
 
   spend(amount: number): void {
@@ -28,4 +36,8 @@ export class TokenBucket {
     this.#atMs = nowMs
     return this.#tokens > 0 ? 0 : -this.#tokens / this.#perMs
   }
+}
+
+function burstOf(perSecond: number): number {
+  return Math.max(1, (perSecond / 1000) * BURST_MS)
 }

@@ -11,23 +11,35 @@ interface PublishTraffic {
   readonly bytes: { readonly perSecond: number }
 }
 
+/** Limits that topics of several namespaces share, by the group's name. */
+interface GroupsOfTopics {
+  of(group: string): { readonly dispatch: DispatchLimit }
+}
+
 /** The dispatch rates of a topic and of its subscriptions, as policies and settings have them. */
 export class TopicDispatch {
   readonly #broker: DispatchLimit
   readonly #settings: BrokerSettings
   readonly #traffic: PublishTraffic
   readonly #clock: Clock
+  readonly #groups: GroupsOfTopics
   #policies: EffectivePolicies
   /** Of a topic that was ever limited. */
   #topic: DispatchLimit | undefined
 
   constructor(options: {
-    readonly env: { readonly clock: Clock; readonly settings: BrokerSettings; readonly dispatchLimit: DispatchLimit }
+    readonly env: {
+      readonly clock: Clock
+      readonly settings: BrokerSettings
+      readonly dispatchLimit: DispatchLimit
+      readonly resourceGroups: GroupsOfTopics
+    }
     readonly traffic: PublishTraffic
     readonly policies: EffectivePolicies
   }) {
-    const { clock, settings, dispatchLimit } = options.env
+    const { clock, settings, dispatchLimit, resourceGroups } = options.env
     this.#clock = clock
+    this.#groups = resourceGroups
     this.#settings = settings
     this.#broker = dispatchLimit
     this.#traffic = options.traffic
@@ -53,12 +65,13 @@ export class TopicDispatch {
 
   /** undefined: nothing holds it back. */
   limitsOf(subscription: string): DispatchLimits | undefined {
-    const { subscriptionDispatchRate, dispatchRateOf } = this.#policies
+    const { subscriptionDispatchRate, dispatchRateOf, resourceGroup } = this.#policies
     const own = this.#rateOf(dispatchRateOf.get(subscription) ?? subscriptionDispatchRate)
     const broker = this.#broker.isOn ? this.#broker : undefined
     const topic = this.#topic?.isOn === true ? this.#topic : undefined
-    const isFree = broker === undefined && topic === undefined && own === undefined
-    return isFree ? undefined : { broker, topic, subscription: own }
+    const group = resourceGroup === undefined ? undefined : this.#groups.of(resourceGroup).dispatch
+    const isFree = broker === undefined && group === undefined && topic === undefined && own === undefined
+    return isFree ? undefined : { broker, group, topic, subscription: own }
   }
 
   #limitTopic(): void {

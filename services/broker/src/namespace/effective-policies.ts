@@ -59,6 +59,8 @@ export interface EffectivePolicies {
   readonly backlog: BacklogLimits
   readonly persistence: LogPersistence
   readonly publishRate: Rate
+  /** The group whose rates it shares, by name; undefined: none. */
+  readonly resourceGroup: string | undefined
   /** Of all subscriptions together. */
   readonly dispatchRate: PolicyDispatchRate
   /** Of each subscription that `dispatchRateOf` says nothing of. */
@@ -156,6 +158,7 @@ export function effectivePolicies(layers: readonly PolicyLayer[], settings: Brok
       messagesPerSecond: Math.max(0, rate.publishThrottlingRateInMsg),
       bytesPerSecond: Math.max(0, rate.publishThrottlingRateInByte)
     },
+    resourceGroup: own.resourceGroup,
     dispatchRate: dispatchRate(of('dispatchRate')),
     subscriptionDispatchRate: dispatchRate(of('subscriptionDispatchRate')),
     dispatchRateOf: dispatchRatesOf(layers),

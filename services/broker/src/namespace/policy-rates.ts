@@ -9,6 +9,8 @@ export interface RatePolicies {
   /** Of each subscription. */
   subscriptionDispatchRate: DispatchRateValue
   subscribeRate: { subscribeThrottlingRatePerConsumer: number; ratePeriodInSecond: number }
+  /** Whose rates the namespace shares with others, by name. Set and read in ways of its own. */
+  resourceGroup: string
 }
 
 /** So many in each period; relative: besides what is published meanwhile. */
@@ -46,6 +48,10 @@ export const ratePolicies: PolicySpecs<RatePolicies> = {
       subscribeThrottlingRatePerConsumer: settings.subscribeThrottlingRatePerConsumer,
       ratePeriodInSecond: settings.subscribeRatePeriodPerConsumerInSecond
     })
+  },
+  resourceGroup: {
+    field: 'resource_group_name',
+    parse: value => (typeof value === 'string' && value !== '' ? value : { problem: 'ResourceGroup does not exist' })
   }
 }
 

@@ -94,10 +94,12 @@ export abstract class BaseTopic {
   protected onPoliciesChanged(_before: EffectivePolicies): void {}
 
   #limitPublishing(): void {
-    const { publishRate } = this.#policies
-    const isLimited = publishRate.messagesPerSecond > 0 || publishRate.bytesPerSecond > 0
+    const { publishRate, resourceGroup } = this.#policies
+    const shared = resourceGroup === undefined ? undefined : this.env.resourceGroups.of(resourceGroup).publish
+    const isLimited = publishRate.messagesPerSecond > 0 || publishRate.bytesPerSecond > 0 || shared !== undefined
     if (isLimited) this.publishThrottle ??= new PublishThrottle(this.env.clock)
     this.publishThrottle?.setRate(publishRate)
+    this.publishThrottle?.setShared(shared)
   }
 
   get state(): TopicState {

@@ -13,6 +13,7 @@ import type { Producer } from './producer.ts'
 import type { PublicationPool } from './publication.ts'
 import type { Traffic } from './rate.ts'
 import type { DispatchLimit } from '../limits/dispatch-limit.ts'
+import type { ResourceGroups } from '../resource-groups/resource-groups.ts'
 import type { PublishThrottle } from '../limits/publish-throttle.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
@@ -28,6 +29,8 @@ export interface TopicEnvironment {
   readonly meters: { readonly traffic: TrafficBook; readonly publishLatency: IntervalQuantiles }
   /** The dispatch rate of the whole broker; off while there is none. */
   readonly dispatchLimit: DispatchLimit
+  /** Limits that several namespaces share. */
+  readonly resourceGroups: Pick<ResourceGroups, 'of'>
   /** Switched by the registry alone. */
   readonly suspension: { isOn: boolean }
   createSubscription(host: SubscriptionHost, name: string, options: SubscriptionOptions): SampledSubscription

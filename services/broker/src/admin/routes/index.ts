@@ -11,6 +11,7 @@ import { namespacePropertiesRoutes } from './namespace-properties.ts'
 import { namespacesRoutes } from './namespaces.ts'
 import { permissionsRoutes } from './permissions.ts'
 import { policiesRoutes } from './policies.ts'
+import { resourceGroupsRoutes } from './resource-groups.ts'
 import { schemasRoutes } from './schemas.ts'
 import { subscriptionsRoutes } from './subscriptions.ts'
 import { switchedOffRoutes } from './switched-off.ts'
@@ -25,6 +26,7 @@ export const routes: readonly Route[] = [
   ...namespacePropertiesRoutes,
   ...permissionsRoutes,
   ...policiesRoutes,
+  ...resourceGroupsRoutes,
   ...topicsRoutes,
   ...subscriptionsRoutes,
   ...schemasRoutes,
