@@ -109,6 +109,8 @@ async function conformance(driver, against = ['strata']) {
   return { passed, failed: failed + (code !== 0 && failed === 0 ? 1 : 0) + (passed + failed === 0 ? 1 : 0) }
 }
 
+/** Those with an admin library. */
+const leadsLife = new Set(['go'])
 const foreign = [
   { driver: 'python', ready: () => has('python3'), install: 'Python 3 with venv and pip' },
   { driver: 'go', ready: () => has('go', ['version']), install: 'Go 1.24 or newer' },
@@ -140,8 +142,13 @@ if (hasEtcd) {
   await stage('conformance: cluster', () => conformance('strata', ['strata-cluster', '--kill-bookies', '10']))
 } else notRun.push('metadata on a real etcd, and chaos over it: install Go 1.23 or newer')
 for (const { driver, ready, install } of foreign) {
-  if (ready()) await stage(`conformance: ${driver}`, () => conformance(driver))
-  else notRun.push(`conformance with the ${driver} client: install ${install}`)
+  if (ready()) {
+    await stage(`conformance: ${driver}`, () => conformance(driver))
+    if (!leadsLife.has(driver)) continue
+    await stage(`life of a tenant: ${driver}`, async () =>
+      asOne(await run(process.execPath, ['test/conformance/life/run.mjs', '--driver', driver]))
+    )
+  } else notRun.push(`conformance with the ${driver} client: install ${install}`)
 }
 const languages = foreign.filter(({ ready }) => ready()).map(({ driver }) => driver)
 if (hasEtcd && languages.length > 0) {

@@ -184,6 +184,9 @@ const strata: DriverSpec = {
 
 export const driverSpecs: readonly DriverSpec[] = [python, go, java, node, strata]
 
+/** Drivers that lead an admin library besides, or nothing else. */
+export const adminSpecs: readonly Pick<DriverSpec, 'name' | 'prepare'>[] = [go]
+
 async function tool(file: string, args: readonly string[], what: string): Promise<void> {
   try {
     await run(file, args, { timeout: 60_000 })

@@ -31,7 +31,14 @@ const VOLATILE: ReadonlySet<string> = new Set([
   ],
   ...['lastAckedTimestamp', 'lastConsumedFlowTimestamp', 'lastConsumedTimestamp', 'lastExpireTimestamp'],
   ...['lastLedgerCreatedTimestamp', 'lastLedgerCreationFailureTimestamp', 'lastLedgerSwitchTimestamp'],
-  ...['lastMarkDeleteAdvancedTimestamp', 'lastPublishTimeStamp', 'lastUpdatedTimestamp', 'ledgerId', 'mostSigBits'],
+  ...[
+    'lastMarkDeleteAdvancedTimestamp',
+    'lastPublishTimeStamp',
+    'lastPublishTimestamp',
+    'lastUpdatedTimestamp',
+    'ledgerId',
+    'mostSigBits'
+  ],
   ...['modificationDate', 'producerName', 'size', 'storageSize', 'timestamp', 'topicCreationTimeStamp', 'totalSize'],
   ...['backlogQuotaLimitSize', 'backlogQuotaLimitTime', 'oldestBacklogMessageAgeSeconds', 'onDemandTimestamp'],
   ...[

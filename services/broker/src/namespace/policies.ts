@@ -278,6 +278,11 @@ export class PolicyStore {
     return { key: record.key, version: record.version }
   }
 
+  /** What `set` would refuse is refused, and nothing is written. @throws NamespaceError NAME_INVALID, VALUE_INVALID */
+  check(name: PolicyName, value: unknown): void {
+    this.#parsed(name, value)
+  }
+
   /** @throws NamespaceError NAME_INVALID, VALUE_INVALID */
   #parsed(name: PolicyName, value: unknown): unknown {
     const parsed = specOf(name).parse(value, this.#settings)

@@ -18,6 +18,9 @@ var operations map[string]operation
 
 func init() {
 	operations = map[string]operation{
+		"admin.open":              on(openAdmin),
+		"admin.methods":           on(adminMethods),
+		"admin.call":              on(adminCall),
 		"client.create":           on(createClient),
 		"client.close":            on(closeClient),
 		"client.partitions":       on(partitions),

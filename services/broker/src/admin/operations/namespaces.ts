@@ -1,4 +1,4 @@
-import { POLICY_NAMES, specOf } from '../../namespace/policy-table.ts'
+import { POLICY_NAMES, specOf, type PolicyName } from '../../namespace/policy-table.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
 import { HASH_MAX, hash32, isInBundle } from '../../ownership/bundle-name.ts'
 import type { TopicListMode } from '../../namespace/topic-lists.ts'
@@ -37,24 +37,36 @@ export async function createNamespace(request: AdminRequest): Promise<AdminReply
   const count = asked === undefined ? undefined : Number(asked)
   const clusters = textsOf(policies.replication_clusters)
   await requireAllowed(request, clusters)
+  const given = policiesOf(request, policies)
+  // one that is refused leaves no namespace behind
+  for (const [policy, value] of given) request.backend.namespaces.policies.check(policy, value)
   await request.backend.namespaces.tenancy.createNamespace(name, {
     // nothing is how Java says that it does not care, and -1
     ...(count === undefined || count <= 0 ? {} : { bundleCount: count }),
     ...(clusters.length > 0 ? { replicationClusters: clusters } : {})
   })
+  for (const [policy, value] of given) {
+    await request.backend.namespaces.policies.set(name, policy, value)
+    warnIfStoredOnly(request, { policy, value, of: name })
+  }
+  return done()
+}
+
+/** Those of a new namespace's body that say something: an empty name is how Go says that it does not care. */
+function policiesOf(request: AdminRequest, body: Readonly<Record<string, unknown>>): [PolicyName, unknown][] {
+  const given: [PolicyName, unknown][] = []
   for (const policy of POLICY_NAMES) {
     const {
       field,
       isByCluster,
       mapKey = isByCluster === true ? request.backend.settings.clusterName : undefined
     } = specOf(policy)
-    const shown = field === undefined ? undefined : policies[field]
+    const shown = field === undefined ? undefined : body[field]
     const value = mapKey !== undefined && isObject(shown) ? shown[mapKey] : shown
-    if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue
-    await request.backend.namespaces.policies.set(name, policy, value)
-    warnIfStoredOnly(request, { policy, value, of: name })
+    if (value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)) continue
+    given.push([policy, value])
   }
-  return done()
+  return given
 }
 
 /** @throws RestError 403 */

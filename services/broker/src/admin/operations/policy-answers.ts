@@ -103,6 +103,7 @@ export function valueOf(request: AdminRequest, answer: PolicyAnswer): unknown {
   if (answer.isBodyIgnored === true) return countIn(request)
   const value = bodyOf(request)
   if (value === undefined) return answer.isNeeded === true ? missingBody() : undefined
+  if (answer.body === 'flag' && (value === 'true' || value === 'false')) return value === 'true'
   return TAKES[answer.body](value) ? value : unreadable('The value is not of the type that is needed')
 }
 
@@ -112,7 +113,7 @@ function countIn({ body }: AdminRequest): number | undefined {
 }
 
 const TAKES: Readonly<Record<BodyKind, (value: unknown) => boolean>> = {
-  // numbers as text are numbers to it
+  // numbers and flags as text are numbers and flags to it
   number: value => typeof value === 'number' || (typeof value === 'string' && /^-?\d+$/.test(value)),
   flag: value => typeof value === 'boolean',
   texts: value => Array.isArray(value) && value.every(item => typeof item === 'string'),

@@ -84,6 +84,15 @@ export async function getInternalInfo(request: AdminRequest): Promise<AdminReply
   return json({ version: record.version, partitions })
 }
 
+/** As Pulsar shows them: what lies behind `from`, up to and with `to`; absent where there is none. */
+function deletedRanges(described: string): { individualDeletedMessages?: readonly object[] } {
+  const ranges = [...described.matchAll(/\((\d+):(-?\d+)\.\.(\d+):(\d+)\]/g)].map(([, ledger, first, last, end]) => ({
+    from: { ledgerId: Number(ledger), entryId: Number(first) },
+    to: { ledgerId: Number(last), entryId: Number(end) }
+  }))
+  return ranges.length === 0 ? {} : { individualDeletedMessages: ranges }
+}
+
 async function internalInfo(request: AdminRequest, name: TopicName): Promise<Record<string, unknown>> {
   const topic = await requiredPersistent(request, name, 'Internal info')
   const log = topic.log as ManagedLedger
@@ -94,7 +103,7 @@ async function internalInfo(request: AdminRequest, name: TopicName): Promise<Rec
     cursors[cursor.name] = {
       cursorsLedgerId: log.stats().cursorLedgerId ?? -1,
       markDelete: { ledgerId, entryId },
-      individualDeletedMessages: cursor.describeRanges()
+      ...deletedRanges(cursor.describeRanges())
     }
   }
   const stats = log.stats()
