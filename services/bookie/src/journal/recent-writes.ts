@@ -5,6 +5,8 @@ import type { DiskLane } from '../disk/disk.ts'
 const PIECE_BYTES = 256 * 1024
 /** A buffer that a batch fills at least to this part is kept as it is. */
 const KEPT_RATIO = 0.5
+/** And one with so much in it: a copy costs more than the memory that is kept for nothing. */
+const KEPT_BYTES = 2 * 1024 * 1024
 
 /** Bytes of a journal file as they were written: `memory[from]` stands at `start`. */
 interface Stretch {
@@ -57,7 +59,7 @@ export class RecentWrites {
     readonly lane: DiskLane
   }): Buffer {
     const { file, start, memory, from, bytes, lane } = batch
-    if (bytes < memory.length * KEPT_RATIO || memory.length > this.#bytesMax) {
+    if (bytes < Math.min(memory.length * KEPT_RATIO, KEPT_BYTES) || memory.length > this.#bytesMax) {
       this.#copy(batch)
       return memory
     }
@@ -114,7 +116,9 @@ export class RecentWrites {
   }
 
   #newPiece({ file, start, bytes, lane }: { file: number; start: number; bytes: number; lane: DiskLane }): Stretch {
-    const memory = this.#pieceOf(Math.min(Math.max(bytes, PIECE_BYTES), this.#bytesMax))
+    // Of few sizes, so that what is dropped is used again: for every 64 MB that are new, V8 looks through all of its heap.
+    const size = PIECE_BYTES * 2 ** Math.ceil(Math.log2(Math.max(bytes / PIECE_BYTES, 1)))
+    const memory = this.#pieceOf(Math.min(size, this.#bytesMax))
     const piece = { file, start, end: start, memory, from: 0, lane: undefined }
     this.#add(piece)
     this.#open.set(lane, piece)
