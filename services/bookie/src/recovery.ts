@@ -252,7 +252,7 @@ function note(
 }
 
 /** A synced entry into the ledger's tail. */
-export function noteEntry(
+function noteEntry(
   ledger: LedgerState,
   entry: { entryId: RecordHeader['entryId']; file: number; offset: number; payloadBytes: number }
 ): void {
