@@ -80,6 +80,8 @@ export interface AdminBackend {
   /** Why storage refuses to take messages now, one line each; empty while it takes them. */
   storageTroubles(): readonly string[]
   /** What is measured of the process, as text for Prometheus. */
+  /** Begins to stop the broker in order. */
+  shutDown(): void
   readonly processMetrics: {
     metrics(): Promise<string>
     getMetricsAsJSON(): Promise<readonly ProcessMetric[]>

@@ -28,6 +28,7 @@ const VALUES: Readonly<Partial<Record<PolicyName, unknown>>> = {
   autoSubscriptionCreation: { allowAutoSubscriptionCreation: false },
   schemaCompatibilityStrategy: 'FORWARD',
   schemaAutoUpdateCompatibilityStrategy: 'Forward',
+  scalableTopicAutoScalePolicy: { enabled: true },
   isAllowAutoUpdateSchema: false,
   schemaValidationEnforced: true,
   encryptionRequired: true,

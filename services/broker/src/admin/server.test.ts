@@ -18,6 +18,14 @@ const avro = (...fields: string[]): string =>
 const optional = (...fields: string[]): string =>
   JSON.stringify({ type: 'record', name: 'R', fields: fields.map(name => ({ name, type: 'int', default: 0 })) })
 
+const WORDS = ['partitioned', 'delete_when_subscriptions_caught_up', 'BACKWARD', 'backlog', 'any']
+
+/** Values that a setting of this type may take: one of them it does. */
+function othersThan(value: unknown): readonly unknown[] {
+  if (typeof value === 'boolean') return [!value]
+  return typeof value === 'number' ? [value + 1, value - 1, value / 2] : WORDS
+}
+
 describe('schemas', () => {
   const at = 'schemas/public/default/sc'
 
@@ -154,10 +162,32 @@ describe('brokers', () => {
     expect((await admin.call('GET', `brokers/standalone/${broker}/ownedNamespaces`)).status).toBe(200)
   })
 
+  test('every key that is listed changes while the broker runs, and no other does', async () => {
+    const listed = (await admin.call('GET', 'brokers/configuration')).body as string[]
+    const settings: Readonly<Record<string, unknown>> = { ...admin.world.settings }
+    expect(listed.filter(key => !Object.hasOwn(settings, key))).toEqual([])
+    const live = admin.world.settings as unknown as Readonly<Record<string, unknown>>
+    for (const [key, before] of Object.entries(settings)) {
+      const path = `brokers/configuration/${key}`
+      if (!listed.includes(key)) {
+        expect(await admin.told('POST', `${path}/1`), key).toBe("412 Can't update non-dynamic configuration")
+        continue
+      }
+      let answer = ''
+      for (const value of othersThan(before)) {
+        if (answer !== '200') answer = await admin.told('POST', `${path}/${String(value)}`)
+      }
+      expect(answer, key).toBe('200')
+      expect(live[key], key).not.toEqual(before)
+      expect(await admin.told('DELETE', path), key).toBe('200')
+      expect(live[key], key).toEqual(before)
+    }
+  })
+
   test('a setting changes at run time, is kept, and goes back', async () => {
     const key = 'ttlDurationDefaultInSeconds'
     const { settings } = admin.world
-    expect(await admin.told('POST', `brokers/configuration/${key}/7`)).toBe('204')
+    expect(await admin.told('POST', `brokers/configuration/${key}/7`)).toBe('200')
     expect(settings[key]).toBe(7)
     expect((await admin.call('GET', 'brokers/configuration/values')).body).toEqual({ [key]: '7' })
     expect(await admin.told('POST', `brokers/configuration/${key}/many`)).toBe(`412 ${key} must be a number`)
@@ -167,7 +197,7 @@ describe('brokers', () => {
     expect(await admin.told('POST', 'brokers/configuration/nope/a%2Fb')).toBe(
       "412 Can't update non-dynamic configuration"
     )
-    expect(await admin.told('DELETE', `brokers/configuration/${key}`)).toBe('204')
+    expect(await admin.told('DELETE', `brokers/configuration/${key}`)).toBe('200')
     expect(settings[key]).toBe(0)
     expect((await admin.call('GET', 'brokers/configuration/values')).body).toEqual({})
   })

@@ -47,11 +47,21 @@ export interface AdminServerOptions {
   readonly bookies?: () => readonly string[]
   /** Of each entry, on storage nodes; one where nothing is said. */
   readonly copies?: number
+  /** Asked for over HTTP; absent: the process is told to end, as by SIGTERM. */
+  readonly shutDown?: () => void
 }
 
 /** The HTTP side of a broker, not yet listening. It is closed after its broker. */
 export function createAdminServer(options: AdminServerOptions): AdminServer {
-  const { broker, clock, logger, storageTroubles = () => [], bookies = () => [], copies = 1 } = options
+  const {
+    broker,
+    clock,
+    logger,
+    storageTroubles = () => [],
+    bookies = () => [],
+    copies = 1,
+    shutDown = endProcess
+  } = options
   const processMetrics = new Registry()
   collectDefaultMetrics({ register: processMetrics })
   processMetrics.setDefaultLabels({ cluster: broker.settings.clusterName })
@@ -94,10 +104,16 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     ownTopic: () => broker.ownTopic,
     troubles: () => broker.troubles,
     storageTroubles,
+    shutDown,
     processMetrics,
     pools: [broker.ingestPool, broker.dispatchPool]
   }
   return new AdminServer(backend, pushOf(backend))
+}
+
+/** Whoever runs the broker stops it in order. */
+function endProcess(): void {
+  process.kill(process.pid, 'SIGTERM')
 }
 
 /** Undefined: nobody wants what is measured pushed. @throws CodedError BAD_SETTING */

@@ -51,4 +51,25 @@ export const SCHEMA = object({ version: INTEGER, type: TEXT, timestamp: INTEGER,
 
 export const SCHEMA_PAYLOAD = object({ type: TEXT, schema: TEXT, properties: PROPERTIES })
 
+const MESSAGE = object({
+  payload: TEXT,
+  key: TEXT,
+  properties: PROPERTIES,
+  eventTime: TEXT,
+  sequenceId: INTEGER
+})
+
+/** Schemas as JSON in text. */
+export const MESSAGES = object({
+  keySchema: TEXT,
+  valueSchema: TEXT,
+  schemaVersion: INTEGER,
+  producerName: TEXT,
+  messages: { type: 'array', items: MESSAGE }
+})
+
+const ACK = object({ messageId: TEXT, errorCode: INTEGER, errorMsg: TEXT, schemaVersion: INTEGER })
+
+export const ACKS = object({ messagePublishResults: { type: 'array', items: ACK }, schemaVersion: INTEGER })
+
 export const LOOKUP = object({ brokerUrl: TEXT, brokerUrlTls: TEXT, httpUrl: TEXT, httpUrlTls: TEXT, nativeUrl: TEXT })

@@ -2,6 +2,17 @@ import { boolean, number } from '@strata/base'
 
 /** How fast messages go out and consumers come in. Policies of namespaces and topics say otherwise where they are set. */
 export const rateSettings = {
+  maxPublishRatePerTopicInMessages: number({
+    default: 0,
+    dynamic: true,
+    doc: 'Messages a second that may be published to a topic; 0: no limit.'
+  }),
+  maxPublishRatePerTopicInBytes: number({
+    default: 0,
+    unit: 'bytes',
+    dynamic: true,
+    doc: 'Bytes a second that may be published to a topic; 0: no limit.'
+  }),
   dispatchThrottlingRateInMsg: number({
     default: 0,
     dynamic: true,

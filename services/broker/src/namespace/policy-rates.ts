@@ -28,7 +28,10 @@ export const ratePolicies: PolicySpecs<RatePolicies> = {
     onNamespace: { path: 'publishRate' },
     onTopic: { path: 'publishRate' },
     parse: parsePublishRate,
-    ofBroker: () => ({ publishThrottlingRateInMsg: 0, publishThrottlingRateInByte: 0 })
+    ofBroker: settings => ({
+      publishThrottlingRateInMsg: settings.maxPublishRatePerTopicInMessages,
+      publishThrottlingRateInByte: settings.maxPublishRatePerTopicInBytes
+    })
   },
   dispatchRate: dispatchRate('topicDispatchRate', 'dispatchRate', settings => ({
     dispatchThrottlingRateInMsg: settings.dispatchThrottlingRatePerTopicInMsg,

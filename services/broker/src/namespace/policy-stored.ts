@@ -9,6 +9,8 @@ export interface StoredPolicies {
   deduplicationSnapshotInterval: number
   delayedDelivery: { active: boolean; tickTime: number; maxDeliveryDelayInMillis: number }
   compactionThreshold: number
+  /** Of topics of the clients of version 5, which are switched off. */
+  scalableTopicAutoScalePolicy: Readonly<Record<string, unknown>>
 }
 
 const isStoredOnly = true
@@ -43,6 +45,12 @@ export const storedPolicies: PolicySpecs<StoredPolicies> = {
     onTopic: { path: 'compactionThreshold' },
     parse: count('compactionThreshold must be 0 or more'),
     ofBroker: () => 0,
+    isStoredOnly
+  },
+  scalableTopicAutoScalePolicy: {
+    field: 'scalableTopicAutoScalePolicy',
+    onNamespace: { path: 'scalableTopicAutoScalePolicy' },
+    parse: fields,
     isStoredOnly
   }
 }

@@ -4,6 +4,7 @@ import { NEVER_THROTTLED, type ThrottledEvents } from '../limits/dispatch-thrott
 import type { DispatchContext, Dispatcher, Draining } from './dispatcher.ts'
 import type { Member } from './member.ts'
 import { Rate } from './rate.ts'
+import { isMarkedReplicated, shownProperties } from './replicated-mark.ts'
 
 /** Counters of a subscription that outlive its consumers, and the rates made of them. */
 export class SubscriptionMeters {
@@ -66,13 +67,13 @@ export function persistentStats(
     activeConsumerName: dispatcher?.activeConsumer?.options.consumerName ?? '',
     isDurable: subscription.isDurable,
     durable: subscription.isDurable,
-    isReplicated: false,
-    replicated: false,
+    isReplicated: isMarkedReplicated(cursor.properties),
+    replicated: isMarkedReplicated(cursor.properties),
     allowOutOfOrderDelivery: members[0]?.options.keyShared?.allowOutOfOrderDelivery ?? false,
     keySharedMode: subscription.type === 'Key_Shared' ? (members[0]?.options.keyShared?.mode ?? 'AUTO_SPLIT') : null,
     nonContiguousDeletedMessagesRanges: cursor.ackedRangeCount(),
     nonContiguousDeletedMessagesRangesSerializedSize: 0,
-    subscriptionProperties: cursor.properties,
+    subscriptionProperties: shownProperties(cursor.properties),
     consumersAfterMarkDeletePosition: {},
     lastAckedTimestamp: latest(members, member => member.lastAckedMs),
     lastConsumedTimestamp: latest(members, member => member.lastConsumedMs),

@@ -4,16 +4,8 @@ import type { Subscription } from '../../contract.ts'
 import type { PersistentTopic } from '../../topic/persistent-topic.ts'
 import { bodyOf, done, json, missingBody, param, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
-import { onParts, allOf, jsonOf } from '../on-parts.ts'
 import { brokerIdOf } from './brokers.ts'
-import {
-  partsOfTopic,
-  requiredPersistent,
-  requiredRecord,
-  requiredTopic,
-  requireNamespaceOfTopic,
-  topicOf
-} from './names.ts'
+import { requiredPersistent, requiredRecord, requireNamespaceOfTopic, topicOf } from './names.ts'
 import { asPosition, messageIdOf, metadataOf } from './positions.ts'
 
 /*
@@ -80,20 +72,6 @@ export async function expireToPosition(request: AdminRequest): Promise<AdminRepl
   return done()
 }
 
-/** By topic: nothing is replicated, and so no subscription is. */
-export async function replicatedStatus(request: AdminRequest): Promise<AdminReply> {
-  const name = topicOf(request)
-  const wanted = param(request, 'subscription')
-  const all = await onParts<Record<string, boolean>>(request, await partsOfTopic(request, name), {
-    here: async part => {
-      if (!(await requiredTopic(request, part)).subscriptions.has(wanted)) subscriptionNotFound(request)
-      return { [part.toString()]: false }
-    },
-    there: answer => jsonOf(answer) as Record<string, boolean>
-  })
-  return json(Object.assign({}, ...allOf(all)))
-}
-
 /** Whether the topic is in memory or not, and zeros for one that never was: asked of topics that nobody serves. */
 export async function backlogOfTopic(request: AdminRequest): Promise<AdminReply> {
   const name = topicOf(request)
@@ -136,6 +114,12 @@ export async function startOffload(request: AdminRequest): Promise<AdminReply> {
 }
 
 /** Compaction never runs here. */
+/** Nothing is compacted yet, and an answer of "begun" would be waited for. */
+export async function compact(request: AdminRequest): Promise<AdminReply> {
+  await requiredRecord(request, topicOf(request))
+  return refuse(405, 'Topics are not compacted by this broker')
+}
+
 export async function compactionStatus(request: AdminRequest): Promise<AdminReply> {
   await requiredPersistent(request, topicOf(request), 'Compaction')
   return json({ status: 'NOT_RUN', lastError: '' })

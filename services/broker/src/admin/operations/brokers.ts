@@ -3,7 +3,7 @@ import type { BrokerAddress } from '../../ownership/contract.ts'
 import { httpUrlOf } from '../../peers/http-peers.ts'
 import type { AdminBackend } from '../backend.ts'
 import { checkHealth } from '../health.ts'
-import { done, json, param, words, type AdminReply, type AdminRequest } from '../operation.ts'
+import { done, json, noSuchPath, param, words, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 
 /** Those that live, by their ids. */
@@ -39,6 +39,18 @@ export function leaderBroker(request: AdminRequest): AdminReply {
   return json({ brokerId, serviceUrl: isReachedHere ? `http://${brokerId}` : httpUrlOf(leader) })
 }
 
+/**
+ * As by a signal: what this broker serves is handed over first, one after the other, however many a second are asked for.
+ * @throws PlainAnswer 404: a value is none
+ */
+export function shutDown(request: AdminRequest): AdminReply {
+  const { maxConcurrentUnloadPerSec: rate = '', forcedTerminateTopic: forced = '' } = request.query
+  if (!/^\d{0,9}$/.test(rate)) noSuchPath(request)
+  if (!['', 'true', 'false'].includes(forced.toLowerCase())) noSuchPath(request)
+  request.backend.shutDown()
+  return done()
+}
+
 /** Names of what may change while the broker runs. */
 export function dynamicConfiguration(): AdminReply {
   const names = Object.entries(brokerSettings).filter(([, setting]) => setting.dynamic)
@@ -53,12 +65,12 @@ export async function dynamicValues({ backend }: AdminRequest): Promise<AdminRep
 export async function setDynamicValue(request: AdminRequest): Promise<AdminReply> {
   const { dynamicSettings } = request.backend
   const problem = await dynamicSettings.set(param(request, 'configName'), param(request, 'configValue'))
-  return problem === undefined ? done() : refuse(412, problem)
+  return problem === undefined ? done(200) : refuse(412, problem)
 }
 
 export async function removeDynamicValue(request: AdminRequest): Promise<AdminReply> {
   const problem = await request.backend.dynamicSettings.remove(param(request, 'configName'))
-  return problem === undefined ? done() : refuse(412, problem)
+  return problem === undefined ? done(200) : refuse(412, problem)
 }
 
 export function runtimeConfiguration({ backend }: AdminRequest): AdminReply {

@@ -60,7 +60,7 @@ async function policiesOf(request: AdminRequest, cluster: string): Promise<Map<s
 function dataOf(request: AdminRequest, name: string): IsolationData {
   const body = objectBody(request)
   const invalid = (): never =>
-    refuse(400, `Invalid format of input policy data. policy: ${name}; data: ${JSON.stringify(body)}`)
+    refuse(400, `Invalid format of input policy data. policy: ${name}; data: ${quoted(asSent(body))}`)
   const [namespaces, primary, secondary] = [body.namespaces, body.primary, body.secondary].map(textsOf)
   const failover = body.auto_failover_policy
   if (namespaces === undefined || primary === undefined || secondary === undefined || !isObject(failover))
@@ -74,6 +74,30 @@ function dataOf(request: AdminRequest, name: string): IsolationData {
   if (failover.policy_type !== 'min_available') return invalid()
   if (!isWhole(parameters.min_limit, 1e9) || !isWhole(parameters.usage_threshold, 100)) return invalid()
   return { namespaces, primary, secondary, policyType: 'min_available', parameters }
+}
+
+/** In the order in which Apache Pulsar's tools have seen it, with what may be left out. */
+function asSent({ namespaces, primary, secondary, auto_failover_policy, ...rest }: Record<string, unknown>): object {
+  const policy = isObject(auto_failover_policy) ? auto_failover_policy : {}
+  const { parameters, policy_type } = policy
+  return {
+    namespaces,
+    primary,
+    secondary,
+    auto_failover_policy: { parameters, policy_type },
+    unload_scope: null,
+    ...rest
+  }
+}
+
+/** JSON over several lines, as those tools print it. */
+function quoted(value: unknown, indent = ''): string {
+  if (Array.isArray(value))
+    return `[ ${value.map(item => quoted(item, indent)).join(', ')}${value.length > 0 ? ' ' : ''}]`
+  if (!isObject(value)) return value === undefined ? 'null' : JSON.stringify(value)
+  const inner = `${indent}  `
+  const lines = Object.entries(value).map(([key, field]) => `${inner}${JSON.stringify(key)} : ${quoted(field, inner)}`)
+  return `{\n${lines.join(',\n')}\n${indent}}`
 }
 
 function shown(data: IsolationData): Record<string, unknown> {

@@ -1,6 +1,8 @@
 import { brokerErrors, isBrokerError } from '../../errors.ts'
 import { urlsOf } from '../../connection/handlers/lookup.ts'
 import type { ListenerUrls } from '../../connection/listeners.ts'
+import { bundleOfHash, bundlesBetween, evenBoundaries, hashOf } from '../../ownership/bundle-name.ts'
+import { BUNDLES_DEFAULT } from '../../ownership/bundles.ts'
 import type { TopicName } from '../../namespace/topic-name.ts'
 import { flag, json, words, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
@@ -34,7 +36,11 @@ export async function lookupTopic(request: AdminRequest): Promise<AdminReply> {
 export async function lookupBundle(request: AdminRequest): Promise<AdminReply> {
   const name = topicOf(request)
   const info = await request.backend.namespaces.tenancy.namespace(name.namespace)
-  if (info === undefined) return refuse(404, 'Namespace not found')
+  // of a namespace that is not there: the division that it would begin with
+  if (info === undefined) {
+    const usual = bundlesBetween(name.namespace, evenBoundaries(BUNDLES_DEFAULT))
+    return words(bundleOfHash(usual, hashOf(name)).range)
+  }
   return words((await request.backend.homes.ownership.bundleOf(name)).range)
 }
 

@@ -14,6 +14,7 @@ import {
   json,
   numberParam,
   objectBody,
+  param,
   propertiesOf,
   textOf,
   type AdminReply,
@@ -64,6 +65,11 @@ export async function postSchema(request: AdminRequest): Promise<AdminReply> {
 
 export async function deleteSchema(request: AdminRequest): Promise<AdminReply> {
   const { registry } = request.backend.schemas
+  const { tenancy } = request.backend.namespaces
+  const topic = topicOf(request)
+  const isThere = (await tenancy.namespace(topic.namespace)) !== undefined
+  // what went with its namespace is deleted already
+  if (!isThere && (await tenancy.tenant(param(request, 'tenant'))) !== undefined) return json({ version: FORGOTTEN })
   const name = schemaNameOf(await namedTopic(request))
   if (!flag(request, 'force')) return json({ version: await registry.delete(name) })
   await registry.forget(name)

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Position } from '@strata/cursor-protocol'
 import type { Subscription } from '../../contract.ts'
 import type { TopicName } from '../../namespace/topic-name.ts'
+import { isMarkedReplicated, markedReplicated, shownProperties } from '../../subscription/replicated-mark.ts'
 import { PersistentTopic } from '../../topic/persistent-topic.ts'
 import type { Topic } from '../../topic/topic.ts'
 import {
@@ -10,10 +11,12 @@ import {
   flag,
   isObject,
   json,
+  missingBody,
   numberParam,
   param,
   propertiesBody,
   propertiesOf,
+  unreadable,
   type AdminReply,
   type AdminRequest
 } from '../operation.ts'
@@ -42,6 +45,7 @@ export async function createSubscription(request: AdminRequest): Promise<AdminRe
   const name = topicOf(request)
   const subscription = param(request, 'subscription')
   const { messageId, properties } = subscriptionBody(request)
+  const isReplicated = flag(request, 'replicated')
   const { topics, namespaces } = request.backend
   await requireNamespaceOfTopic(request)
   const partitions = await namespaces.topics.partitionsOf(name, { mayCreate: true })
@@ -54,7 +58,9 @@ export async function createSubscription(request: AdminRequest): Promise<AdminRe
       const topic = await topics.load(part, { mayCreate: true })
       if (topic.subscriptions.has(subscription)) return false
       const position = startOf(topic, messageId)
-      await topic.createSubscription(subscription, { position, properties })
+      const own = markedReplicated(properties, isReplicated)
+      await topic.createSubscription(subscription, { position, properties: own })
+      if (isReplicated) warnReplicated(request, part.toString())
       return true
     },
     there: answer => {
@@ -199,7 +205,7 @@ export async function getSubscriptionProperties(request: AdminRequest): Promise<
   const all = await onParts<object | undefined>(request, await partsOfTopic(request, name), {
     here: async part => {
       const subscription = (await requiredTopic(request, part)).subscriptions.get(wanted)
-      return subscription === undefined ? undefined : (subscription.cursor?.properties ?? {})
+      return subscription === undefined ? undefined : shownProperties(subscription.cursor?.properties ?? {})
     },
     there: answer => (answer.status === 404 ? undefined : (jsonOf(answer) as object))
   })
@@ -208,8 +214,44 @@ export async function getSubscriptionProperties(request: AdminRequest): Promise<
 
 export async function putSubscriptionProperties(request: AdminRequest): Promise<AdminReply> {
   const properties = propertiesBody(request)
-  await onSubscription(request, ({ subscription }) => subscription.setProperties(properties))
+  await onSubscription(request, ({ subscription }) => {
+    const isReplicated = isMarkedReplicated(subscription.cursor?.properties ?? {})
+    return subscription.setProperties(markedReplicated(properties, isReplicated))
+  })
   return done()
+}
+
+// ---------------------------------------------------------------- replication
+
+/** By topic. Kept and shown: nothing is replicated yet. */
+export async function replicatedStatus(request: AdminRequest): Promise<AdminReply> {
+  const name = topicOf(request)
+  const wanted = param(request, 'subscription')
+  const all = await onParts<Record<string, boolean>>(request, await partsOfTopic(request, name), {
+    here: async part => {
+      const subscription = (await requiredTopic(request, part)).subscriptions.get(wanted) ?? notFound(wanted, name)
+      return { [part.toString()]: isMarkedReplicated(subscription.cursor?.properties ?? {}) }
+    },
+    there: answer => jsonOf(answer) as Record<string, boolean>
+  })
+  return json(Object.assign({}, ...allOf(all)))
+}
+
+export async function setReplicatedStatus(request: AdminRequest): Promise<AdminReply> {
+  const isReplicated = bodyOf(request) ?? missingBody()
+  if (typeof isReplicated !== 'boolean') return unreadable('A value of true or false is needed')
+  await onSubscription(request, async ({ topic, subscription }) => {
+    await subscription.setProperties(markedReplicated(subscription.cursor?.properties ?? {}, isReplicated))
+    if (isReplicated) warnReplicated(request, topic.name.toString())
+  })
+  return done()
+}
+
+function warnReplicated(request: AdminRequest, of: string): void {
+  request.backend.logger.warn(
+    { event: 'policy.stored_only', policy: 'replicatedSubscription', of },
+    'stored, not acting: replicatedSubscription'
+  )
 }
 
 // ---------------------------------------------------------------- finding

@@ -57,7 +57,8 @@ const WORDS: readonly (readonly [absence: Absence, routes: readonly string[]])[]
       ...['GET', 'PUT', 'DELETE'].flatMap(method => of(method, NAMESPACE, ['properties'])),
       ...['GET', 'DELETE'].flatMap(method => of(method, NAMESPACE, ['property/:key'])),
       ...of('PUT', NAMESPACE, ['property/:key/:value']),
-      ...of('POST', SCHEMA, ['compatibility'])
+      ...of('POST', SCHEMA, ['compatibility']),
+      ...of('DELETE', SCHEMA, ['schema'])
     ]
   ],
   [

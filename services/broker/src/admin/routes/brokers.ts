@@ -95,6 +95,13 @@ export const brokersRoutes: readonly Route[] = [
     permission: 'superuser'
   },
   {
+    method: 'POST',
+    path: '/admin/v2/brokers/shutdown',
+    name: 'shutDownBrokerGracefully',
+    operation: brokers.shutDown,
+    permission: 'superuser'
+  },
+  {
     method: 'GET',
     path: '/admin/v2/brokers/internal-configuration',
     name: 'getInternalConfigurationData',
@@ -122,14 +129,6 @@ export const brokersRoutes: readonly Route[] = [
     method: 'GET',
     path: '/admin/v2/broker-stats/topics',
     name: 'getTopicsOfBroker',
-    operation: brokerStats.statsOfTopics,
-    permission: 'superuser',
-    reply: OBJECT
-  },
-  {
-    method: 'GET',
-    path: '/admin/v2/broker-stats/destinations',
-    name: 'getDestinationsOfBroker',
     operation: brokerStats.statsOfTopics,
     permission: 'superuser',
     reply: OBJECT

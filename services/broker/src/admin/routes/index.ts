@@ -11,6 +11,7 @@ import { namespacePropertiesRoutes } from './namespace-properties.ts'
 import { namespacesRoutes } from './namespaces.ts'
 import { permissionsRoutes } from './permissions.ts'
 import { policiesRoutes } from './policies.ts'
+import { produceRoutes } from './produce.ts'
 import { resourceGroupsRoutes } from './resource-groups.ts'
 import { schemasRoutes } from './schemas.ts'
 import { subscriptionsRoutes } from './subscriptions.ts'
@@ -30,6 +31,7 @@ export const routes: readonly Route[] = [
   ...topicsRoutes,
   ...subscriptionsRoutes,
   ...schemasRoutes,
+  ...produceRoutes,
   ...brokersRoutes,
   ...lookupRoutes,
   ...switchedOffRoutes,

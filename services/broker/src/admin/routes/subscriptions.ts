@@ -1,7 +1,7 @@
 import type { Route } from '../route.ts'
 import * as backlog from '../operations/backlog.ts'
 import * as subscriptions from '../operations/subscriptions.ts'
-import { MESSAGE_ID, OBJECT, PROPERTIES, TEXTS } from '../shapes.ts'
+import { ANY, MESSAGE_ID, OBJECT, PROPERTIES, TEXTS } from '../shapes.ts'
 import { SUBSCRIPTION, TOPIC } from './paths.ts'
 
 export const subscriptionsRoutes: readonly Route[] = [
@@ -120,9 +120,17 @@ export const subscriptionsRoutes: readonly Route[] = [
     method: 'GET',
     path: `${SUBSCRIPTION}/replicatedSubscriptionStatus`,
     name: 'getReplicatedSubscriptionStatus',
-    operation: backlog.replicatedStatus,
+    operation: subscriptions.replicatedStatus,
     scope: 'topic',
     permission: 'consume',
     reply: OBJECT
+  },
+  {
+    method: 'POST',
+    path: `${SUBSCRIPTION}/replicatedSubscriptionStatus`,
+    name: 'setReplicatedSubscriptionStatus',
+    operation: subscriptions.setReplicatedStatus,
+    permission: 'tenant-admin',
+    body: ANY
   }
 ]

@@ -253,6 +253,13 @@ export const topicsRoutes: readonly Route[] = [
     reply: MESSAGE_ID
   },
   {
+    method: 'PUT',
+    path: `${TOPIC}/compaction`,
+    name: 'compact',
+    operation: backlog.compact,
+    permission: 'tenant-admin'
+  },
+  {
     method: 'GET',
     path: `${TOPIC}/compaction`,
     name: 'compactionStatus',
