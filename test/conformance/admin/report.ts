@@ -11,7 +11,8 @@ export interface Difference {
   readonly found: Answer
 }
 
-export type Verdict = 'alike' | 'decided' | 'different' | 'not served' | 'unknown'
+/** `ours`: Pulsar fails at it, and it was decided what is answered. */
+export type Verdict = 'alike' | 'decided' | 'ours' | 'different' | 'not served' | 'unknown'
 
 export interface PairResult {
   readonly pair: string
@@ -43,7 +44,9 @@ export function compareAll(expected: Answers, found: Answers, decisions: readonl
     const isServed = requests.some(request => !isUnserved(found[request]))
     const differs = isServed ? 'different' : 'not served'
     // an oracle that did not answer holds nothing
-    const holdsAll = requests.length === 0 ? 'unknown' : all.length > 0 ? 'decided' : 'alike'
+    const isDecided = decisions.some(({ pair }) => pair === name)
+    const without = isDecided ? 'ours' : 'unknown'
+    const holdsAll = requests.length === 0 ? without : all.length > 0 ? 'decided' : 'alike'
     const verdict = open.length > 0 ? differs : holdsAll
     return { pair: name, area, verdict, requests: asked.length, differences: open }
   })
@@ -81,15 +84,15 @@ function isUnserved(answer: Answer | undefined): boolean {
 }
 
 export function isOpen({ verdict }: PairResult): boolean {
-  return verdict !== 'alike' && verdict !== 'decided'
+  return verdict !== 'alike' && verdict !== 'decided' && verdict !== 'ours'
 }
 
 /** A line for each area, and the whole. */
 export function totalsTable(results: readonly PairResult[]): string {
-  const verdicts = ['alike', 'decided', 'different', 'not served', 'unknown'] as const
+  const verdicts = ['alike', 'decided', 'ours', 'different', 'not served', 'unknown'] as const
   const row = (name: string, of: readonly PairResult[]): string => {
     const counts = verdicts.map(verdict => of.filter(result => result.verdict === verdict).length)
-    const same = (counts[0] ?? 0) + (counts[1] ?? 0)
+    const same = (counts[0] ?? 0) + (counts[1] ?? 0) + (counts[2] ?? 0)
     const share = `${((100 * same) / Math.max(1, of.length)).toFixed(1)} %`
     return [name.padEnd(16), ...[of.length, ...counts, share].map(cell => String(cell).padStart(10))].join(' ')
   }
