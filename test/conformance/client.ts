@@ -39,8 +39,17 @@ interface OutgoingFields {
 /** A message to send: text or bytes, or a value for the producer's schema. */
 export type Outgoing = string | (OutgoingFields & ({ readonly data: string | Buffer } | { readonly value: Json }))
 
+/** What a client says of itself. */
+export type Login =
+  | { readonly kind: 'token'; readonly token: string }
+  | { readonly kind: 'basic'; readonly user: string; readonly password: string }
+  | { readonly kind: 'tls'; readonly certificate: string; readonly key: string }
+
 export interface ClientOptions {
   readonly operationTimeoutMs?: number
+  readonly login?: Login
+  /** Authorities (PEM) whose certificates a server may show. */
+  readonly trustedFile?: string
   readonly listenerName?: string
   readonly transactions?: boolean
 }

@@ -3,6 +3,8 @@
 /** Library name → common name. A name that is not here is common already. */
 const ALIASES: Readonly<Record<string, string>> = {
   AlreadyClosedError: 'AlreadyClosed',
+  Authentication: 'AuthenticationError',
+  Authorization: 'AuthorizationError',
   BrokerMetadata: 'MetadataError',
   BrokerMetadataError: 'MetadataError',
   BrokerPersistence: 'PersistenceError',

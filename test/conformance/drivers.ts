@@ -137,6 +137,7 @@ const node: DriverSpec = {
     inclusive: NOT_IN_NODE,
     'last-message-id': NOT_IN_NODE,
     'last-sequence-id': NOT_IN_NODE,
+    logins: 'this driver does not tell the client who it is yet',
     'non-durable': NOT_IN_NODE,
     'pattern-discovery': 'the Node client has no such option: it looks every 60 s',
     priority: NOT_IN_NODE,
@@ -172,6 +173,7 @@ const strata: DriverSpec = {
   lacks: {
     'auto-consume': 'our client hands schema and bytes to the application',
     avro: 'our client has no codec for Avro: it hands the bytes to the application',
+    logins: 'our client finds topics by the binary protocol alone; its logins are tested with the broker’s',
     'reader-time': 'our reader starts at an id and seeks to a time',
     'table-view': 'our client has no table view',
     transactions: 'our client has no transactions'

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Client, type ClientOptions } from './client.ts'
 import { ClientError, type Driver } from './driver.ts'
 import { Forwarder } from './forwarder.ts'
+import type { Guard } from './guard.ts'
 import { Admin } from './http.ts'
 
 export type DriverName = 'python' | 'go' | 'java' | 'node' | 'strata'
@@ -50,6 +51,7 @@ export type Capability =
   | 'last-message-id'
   | 'last-sequence-id'
   | 'listener-name'
+  | 'logins'
   | 'non-durable'
   | 'pattern'
   | 'pattern-discovery'
@@ -67,7 +69,7 @@ export type Capability =
   | 'transactions'
 
 /** How the broker is configured for a row; a broker is started for each that is asked for. */
-export type Profile = 'default' | 'tuned' | 'strict' | 'standalone'
+export type Profile = 'default' | 'tuned' | 'strict' | 'standalone' | 'guarded'
 
 export interface Row {
   readonly name: string
@@ -94,6 +96,7 @@ export class Context {
   readonly brokerUrl: string
   readonly webUrl: string
   readonly admin: Admin
+  readonly #guard: Guard | undefined
   readonly #driver: Driver
   readonly #rowName: string
   readonly #mappedPort: number | undefined
@@ -105,9 +108,10 @@ export class Context {
     driverName: DriverName
     driver: Driver
     rowName: string
-    target: { brokerUrl: string; webUrl: string; mappedPort?: number }
+    target: { brokerUrl: string; webUrl: string; mappedPort?: number; guard?: Guard }
   }) {
-    const { brokerUrl, webUrl, mappedPort } = options.target
+    const { brokerUrl, webUrl, mappedPort, guard } = options.target
+    this.#guard = guard
     this.driverName = options.driverName
     this.brokerUrl = brokerUrl
     this.webUrl = webUrl
@@ -115,6 +119,12 @@ export class Context {
     this.admin = new Admin(webUrl)
     this.#driver = options.driver
     this.#rowName = options.rowName
+  }
+
+  /** What the profile `guarded` asks of clients. */
+  get guard(): Guard {
+    assert(this.#guard !== undefined, 'the broker asks nobody who they are')
+    return this.#guard
   }
 
   /** A name that nothing else has. */

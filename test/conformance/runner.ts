@@ -5,7 +5,7 @@ import { Context, type DriverName, type Profile, type Row } from './row.ts'
 import type { RunningTarget, Target } from './targets.ts'
 
 const ROW_TIMEOUT_MS = 150_000
-const PROFILES: readonly Profile[] = ['default', 'tuned', 'strict']
+const PROFILES: readonly Profile[] = ['default', 'tuned', 'strict', 'guarded']
 
 export interface Result {
   readonly row: string

@@ -5,6 +5,7 @@ import { acknowledgementRows } from './rows/acknowledgement.ts'
 import { adminRows } from './rows/admin.ts'
 import { keySharedRows } from './rows/key-shared.ts'
 import { producerRows } from './rows/producers.ts'
+import { loginRows } from './rows/logins.ts'
 import { publishingRows } from './rows/publishing.ts'
 import { readingRows } from './rows/reading.ts'
 import { schemaRows } from './rows/schemas.ts'
@@ -22,7 +23,8 @@ export const table: readonly Row[] = [
   ...topicRows,
   ...schemaRows,
   ...specialRows,
-  ...adminRows
+  ...adminRows,
+  ...loginRows
 ]
 
 assert.equal(new Set(table.map(({ name }) => name)).size, table.length, 'two rows have one name')

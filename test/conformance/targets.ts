@@ -7,6 +7,7 @@ import { BookieKiller } from '../support/bookie-killer.ts'
 import { startCluster } from '../support/cluster-process.ts'
 import { startProxy } from '../support/proxy-process.ts'
 import { startStrata } from '../support/strata-process.ts'
+import { Guard } from './guard.ts'
 import type { Oracle, Profile } from './row.ts'
 
 export interface RunningTarget {
@@ -16,6 +17,8 @@ export interface RunningTarget {
   readonly mappedPort?: number
   log(): Promise<string>
   stop(): Promise<void>
+  /** Of the profile `guarded`. */
+  readonly guard?: Guard
   /** What there is to tell of the run, after it was stopped. */
   report?(): string
 }
@@ -56,6 +59,8 @@ function settingsOf(profile: Profile, { broker, mapped }: { broker: number; mapp
     // what differs between Apache Pulsar's file for a standalone and the one for a cluster, whose defaults Strata has
     case 'standalone':
       return { backlogQuotaDefaultLimitGB: '10', managedLedgerDefaultMarkDeleteRateLimit: '0.1' }
+    case 'guarded': // what it needs is made when it starts
+      return {}
     case 'strict':
       return { allowAutoTopicCreation: 'false', allowAutoSubscriptionCreation: 'false' }
   }
@@ -65,6 +70,7 @@ function pulsar(name: string, version: PulsarVersion, scripts: string): Target {
   return {
     name,
     version,
+    profiles: UNGUARDED,
     start: async profile => {
       const [broker = 0, web = 0, mapped = 0] = await freePorts(3)
       // rates are told a minute late by default
@@ -93,15 +99,21 @@ function strataSettings(
   return { ...settings, ...settingsOf(profile, { broker, mapped }) }
 }
 
+/** Who the clients of a cluster, a proxy or an Apache Pulsar are is the same thing: one broker is enough. */
+const UNGUARDED: readonly Profile[] = ['default', 'tuned', 'strict']
+
 const strata: Target = {
   name: 'strata',
   start: async profile => {
-    const [broker = 0, web = 0, mapped = 0] = await freePorts(3)
+    const [broker = 0, web = 0, mapped = 0, brokerTls = 0, webTls = 0] = await freePorts(5)
     const directory = await peerDirectory('conformance')
-    const set = strataSettings(profile, { broker, web, mapped })
+    const guard = profile === 'guarded' ? await Guard.make(directory, { broker: brokerTls, web: webTls }) : undefined
+    const set = { ...strataSettings(profile, { broker, web, mapped }), ...guard?.settings() }
     const { brokerUrl, webUrl, log, stop } = await startStrata({ data: join(directory, 'data'), set })
+    await guard?.grantAll(webUrl)
     return {
       ...{ brokerUrl, webUrl, mappedPort: mapped },
+      ...(guard === undefined ? {} : { guard }),
       log: () => Promise.resolve(log()),
       async stop() {
         await stop()
@@ -114,6 +126,7 @@ const strata: Target = {
 /** A proxy in front of a broker: all that clients and administrators do goes through it. */
 const strataProxy: Target = {
   name: 'strata-proxy',
+  profiles: UNGUARDED,
   lacks: {
     'admin-lookup': 'a lookup over HTTP through a proxy answers the address of the broker, as with Apache Pulsar',
     'admin-metrics': 'the metrics of a proxy are its own',
@@ -152,6 +165,7 @@ const BOOKIES = 3
 function strataCluster(scripts: string, killEveryMs: number | undefined): Target {
   return {
     name: 'strata-cluster',
+    profiles: UNGUARDED,
     start: async profile => {
       const [broker = 0, web = 0, mapped = 0] = await freePorts(3)
       const data = await peerDirectory('conformance')

@@ -6,11 +6,22 @@ type schemaSpec struct {
 	Definition string `json:"definition"`
 }
 
+type loginSpec struct {
+	Kind        string `json:"kind"`
+	Token       string `json:"token"`
+	User        string `json:"user"`
+	Password    string `json:"password"`
+	Certificate string `json:"certificate"`
+	Key         string `json:"key"`
+}
+
 type clientArgs struct {
-	URL                string `json:"url"`
-	OperationTimeoutMs int    `json:"operationTimeoutMs"`
-	ListenerName       string `json:"listenerName"`
-	Transactions       bool   `json:"transactions"`
+	Login              *loginSpec `json:"login"`
+	TrustedFile        string     `json:"trustedFile"`
+	URL                string     `json:"url"`
+	OperationTimeoutMs int        `json:"operationTimeoutMs"`
+	ListenerName       string     `json:"listenerName"`
+	Transactions       bool       `json:"transactions"`
 }
 
 type batchingSpec struct {

@@ -57,8 +57,26 @@ func init() {
 	}
 }
 
+func loginOf(spec *loginSpec) (pulsar.Authentication, error) {
+	if spec == nil {
+		return nil, nil
+	}
+	switch spec.Kind {
+	case "token":
+		return pulsar.NewAuthenticationToken(spec.Token), nil
+	case "basic":
+		return pulsar.NewAuthenticationBasic(spec.User, spec.Password)
+	}
+	return pulsar.NewAuthenticationTLS(spec.Certificate, spec.Key), nil
+}
+
 func createClient(a clientArgs) (any, error) {
 	options := pulsar.ClientOptions{URL: a.URL, ListenerName: a.ListenerName, EnableTransaction: a.Transactions, Logger: log.DefaultNopLogger()}
+	options.TLSTrustCertsFilePath = a.TrustedFile
+	var err error
+	if options.Authentication, err = loginOf(a.Login); err != nil {
+		return nil, err
+	}
 	if a.OperationTimeoutMs > 0 {
 		options.OperationTimeout = milliseconds(a.OperationTimeoutMs)
 	}

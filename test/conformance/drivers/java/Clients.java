@@ -4,6 +4,8 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.apache.pulsar.client.api.Authentication;
+import org.apache.pulsar.client.api.AuthenticationFactory;
 import org.apache.pulsar.client.api.ClientBuilder;
 import org.apache.pulsar.client.api.MessageId;
 import org.apache.pulsar.client.api.MessageIdAdv;
@@ -61,9 +63,20 @@ final class Clients {
             builder.operationTimeout(a.get("operationTimeoutMs").asInt(), TimeUnit.MILLISECONDS)
                 .lookupTimeout(a.get("operationTimeoutMs").asInt(), TimeUnit.MILLISECONDS);
         }
+        if (a.has("login")) builder.authentication(loginOf(a.get("login")));
+        if (a.has("trustedFile")) builder.tlsTrustCertsFilePath(a.get("trustedFile").asText());
         if (a.has("listenerName")) builder.listenerName(a.get("listenerName").asText());
         if (a.path("transactions").asBoolean()) builder.enableTransaction(true);
         return builder.build();
+    }
+
+    private static Authentication loginOf(JsonNode login) throws Exception {
+        return switch (login.get("kind").asText()) {
+            case "token" -> AuthenticationFactory.token(login.get("token").asText());
+            case "basic" -> AuthenticationFactory.create("org.apache.pulsar.client.impl.auth.AuthenticationBasic",
+                Driver.JSON.writeValueAsString(Map.of("userId", login.get("user").asText(), "password", login.get("password").asText())));
+            default -> AuthenticationFactory.TLS(login.get("certificate").asText(), login.get("key").asText());
+        };
     }
 
     static String text(JsonNode a, String name) {

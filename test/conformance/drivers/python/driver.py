@@ -161,10 +161,21 @@ class Producer:
         self.spec = spec
 
 
+def login_of(login):
+    if login is None:
+        return None
+    if login['kind'] == 'token':
+        return pulsar.AuthenticationToken(login['token'])
+    if login['kind'] == 'basic':
+        return pulsar.AuthenticationBasic(login['user'], login['password'])
+    return pulsar.AuthenticationTLS(login['certificate'], login['key'])
+
+
 def client_create(a):
     # libpulsar's console logger would write into our answers on stdout
     client = pulsar.Client(a['url'], operation_timeout_seconds=max(1, a.get('operationTimeoutMs', 30000) // 1000),
-                           listener_name=a.get('listenerName'), logger=pulsar.FileLogger(pulsar.LoggerLevel.Warn, '/dev/stderr'))
+                           listener_name=a.get('listenerName'), authentication=login_of(a.get('login')),
+                           tls_trust_certs_file_path=a.get('trustedFile'), logger=pulsar.FileLogger(pulsar.LoggerLevel.Warn, '/dev/stderr'))
     return {'handle': keep(client)}
 
 
