@@ -7,9 +7,9 @@ import {
   LedgerDeletionRowSchema,
   LedgerIdsRowSchema,
   LedgerRowSchema,
-  LedgerState,
-  type LedgerRow
+  LedgerState
 } from './generated/ledger-client_pb.ts'
+import { readLedgerRow, type StoredLedger } from './ledger-row.ts'
 
 /** Values are stored in format version 1, see proto/storage/ledger-client.proto. */
 /** Names the cluster that a metadata store belongs to (UTF-8). The first node of a new cluster writes it. */
@@ -86,7 +86,7 @@ export function encodeLedger(record: LedgerRecord): Uint8Array {
 
 /** @throws LedgerError METADATA_CORRUPT */
 export function decodeLedger(bytes: Uint8Array): LedgerRecord {
-  const row = codec.decode(LedgerRowSchema, bytes)
+  const row = readLedgerRow(bytes) ?? codec.decode(LedgerRowSchema, bytes)
   const state = stateOf(row.state)
   const { ensembleSize = 0, writeQuorum = 0, ackQuorum = 0 } = row
   if (ackQuorum < 1 || writeQuorum < ackQuorum || ensembleSize < writeQuorum) refuse('quorum')
@@ -148,7 +148,7 @@ function stateOf(state: LedgerState | undefined): LedgerRecord['state'] {
   }
 }
 
-function endOf(row: LedgerRow): LedgerEnd {
+function endOf(row: StoredLedger): LedgerEnd {
   if (row.entryCount === undefined) refuse('entry_count')
   return {
     lastEntryId: entryId(numberOf(row.entryCount, 'entry_count') - 1),
@@ -156,7 +156,7 @@ function endOf(row: LedgerRow): LedgerEnd {
   }
 }
 
-function ensemblesOf(row: LedgerRow, ensembleSize: number): Ensemble[] {
+function ensemblesOf(row: StoredLedger, ensembleSize: number): Ensemble[] {
   let previous = -1
   const ensembles = row.ensembles.map(({ firstEntryId, bookies }, i) => {
     const first = numberOf(firstEntryId, 'first_entry_id')
@@ -171,7 +171,7 @@ function nodeOf(id: string): BookieId {
   return id.length > 0 && id.length <= 255 ? bookieId(id) : refuse('bookies')
 }
 
-function numberOf(stored: bigint | undefined, field: string): number {
+function numberOf(stored: bigint | number | undefined, field: string): number {
   const value = Number(stored ?? 0n)
   return Number.isSafeInteger(value) ? value : refuse(field)
 }
