@@ -13,8 +13,12 @@ const SCAN_RECORDS_MAX = 10_000
 /** A page ends early when it holds this much, however few its records. */
 export const SCAN_BYTES_MAX = 8 * 1024 * 1024
 
+/** Most keys are of these, so that each unit is a byte. */
+const PLAIN = /^[ -~]+$/
+
 /** @throws MetadataError BAD_KEY, TOO_LARGE */
 export function checkKey(key: string): void {
+  if (key.length <= KEY_BYTES_MAX && PLAIN.test(key)) return
   if (key.length === 0 || key.includes('\0') || hasLoneSurrogate(key)) throw MetadataError.create('BAD_KEY')
   const bytes = Buffer.byteLength(key)
   if (bytes > KEY_BYTES_MAX) throw MetadataError.create('TOO_LARGE', { what: 'key', bytes, bytesMax: KEY_BYTES_MAX })

@@ -48,9 +48,14 @@ export class MemoryMetadataStore implements ArchivableStore {
   async scan(options: ScanOptions): Promise<ScanPage> {
     this.#checkOpen()
     const limit = scanLimit(options)
+    const { prefix, after } = options
     const records: MetadataRecord[] = []
     let bytes = 0
-    for (const key of this.#keysFrom(options)) {
+    const keys = this.#keysInOrder()
+    for (let at = placeOf(keys, prefix); at < keys.length; at++) {
+      const key = keys[at] as string // within bounds
+      if (!key.startsWith(prefix)) break
+      if (after !== undefined && compareKeys(key, after) <= 0) continue
       const row = this.#rows.get(key)
       assert(row !== undefined)
       const value = options.keysOnly === true ? EMPTY : row.value
@@ -120,11 +125,11 @@ export class MemoryMetadataStore implements ArchivableStore {
     const { key } = change
     if (change.kind === 'delete') {
       if (!this.#rows.delete(key)) return []
-      this.#sortedKeys = undefined
+      this.#moveKey(key, false)
       return [{ key, value: undefined, version: revision }]
     }
     const value = new Uint8Array(change.value)
-    if (!this.#rows.has(key)) this.#sortedKeys = undefined
+    if (!this.#rows.has(key)) this.#moveKey(key, true)
     const lease = change.lease instanceof ProcessLease ? change.lease : undefined
     this.#rows.set(key, { key, value, version: revision, lease })
     return [{ key, value, version: revision }]
@@ -141,11 +146,17 @@ export class MemoryMetadataStore implements ArchivableStore {
     this.#watches.publish(changes.flatMap(change => this.#apply(change, revision)))
   }
 
-  #keysFrom({ prefix, after }: ScanOptions): string[] {
+  #keysInOrder(): string[] {
     this.#sortedKeys ??= [...this.#rows.keys()].sort(compareKeys)
-    return this.#sortedKeys.filter(
-      key => key.startsWith(prefix) && (after === undefined || compareKeys(key, after) > 0)
-    )
+    return this.#sortedKeys
+  }
+
+  /** It comes or goes. */
+  #moveKey(key: string, isComing: boolean): void {
+    const keys = this.#sortedKeys
+    if (keys === undefined) return
+    if (isComing) keys.splice(placeOf(keys, key), 0, key)
+    else keys.splice(placeOf(keys, key), 1)
   }
 
   #checkOpen(): void {
@@ -154,6 +165,18 @@ export class MemoryMetadataStore implements ArchivableStore {
 }
 
 const EMPTY = new Uint8Array(0)
+
+/** Of the first key that is not below `key`. */
+function placeOf(keys: readonly string[], key: string): number {
+  let low = 0
+  let high = keys.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (compareKeys(keys[middle] ?? '', key) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
 
 function recordOf(row: Row | undefined): MetadataRecord | undefined {
   return row === undefined ? undefined : { key: row.key, value: row.value, version: row.version }
