@@ -66,6 +66,23 @@ export function choosePlacement(request: Omit<PlacementRequest, 'places'>): Book
 
 type Places = readonly (PlacementNode | undefined)[]
 
+/** With how many of the others a node would share a host, or a rack: within a write set, and at all. */
+interface Clashes {
+  readonly host: number
+  readonly rack: number
+  readonly far: number
+}
+
+interface Weighed {
+  readonly candidate: Candidate
+  readonly clashes: Clashes
+}
+
+function compareWeighed(a: Weighed, b: Weighed): number {
+  const { host, rack, far } = a.clashes
+  return host - b.clashes.host || rack - b.clashes.rack || far - b.clashes.far || a.candidate.key - b.candidate.key
+}
+
 /** Greedy by place; where that leaves two copies on one host, a bounded search for an arrangement that does not. */
 class PlaceSearch {
   readonly #quorum: QuorumConfig
@@ -80,7 +97,12 @@ class PlaceSearch {
   fill(places: Places): Places {
     const greedy = this.#greedy(places)
     const isWhole = !greedy.includes(undefined)
-    if (!isWhole || this.#hostClashes(greedy) === this.#hostClashes(places)) return greedy
+    if (
+      !isWhole ||
+      !greedy.some(place => place?.host !== undefined) ||
+      this.#hostClashes(greedy) === this.#hostClashes(places)
+    )
+      return greedy
     return this.#search(places) ?? greedy
   }
 
@@ -88,7 +110,7 @@ class PlaceSearch {
     const places = [...start]
     for (const [index, place] of start.entries()) {
       if (place !== undefined) continue
-      places[index] = this.#bestFirst(places, index)[0]
+      places[index] = this.#best(places, index)
     }
     return places
   }
@@ -106,21 +128,31 @@ class PlaceSearch {
     return undefined
   }
 
+  #best(places: Places, index: number): Candidate | undefined {
+    let best: Weighed | undefined
+    for (const candidate of this.#candidates) {
+      if (places.some(place => place?.bookieId === candidate.bookieId)) continue
+      const weighed = { candidate, clashes: this.#clashes(places, index, candidate) }
+      if (best === undefined || compareWeighed(weighed, best) < 0) best = weighed
+    }
+    return best?.candidate
+  }
+
   #bestFirst(places: Places, index: number): Candidate[] {
     const used = new Set(places.map(place => place?.bookieId))
     return this.#candidates
       .filter(({ bookieId }) => !used.has(bookieId))
-      .map(candidate => ({ candidate, ...this.#clashes(places, index, candidate) }))
-      .sort((a, b) => a.host - b.host || a.rack - b.rack || a.far - b.far || a.candidate.key - b.candidate.key)
+      .map(candidate => ({ candidate, clashes: this.#clashes(places, index, candidate) }))
+      .sort(compareWeighed)
       .map(({ candidate }) => candidate)
   }
 
-  /** With how many of the others the node would share a host, or a rack: within a write set, and at all. */
-  #clashes(places: Places, index: number, node: PlacementNode): { host: number; rack: number; far: number } {
+  #clashes(places: Places, index: number, node: PlacementNode): Clashes {
     let host = 0
     let rack = 0
     let far = 0
-    for (const [at, place] of places.entries()) {
+    for (let at = 0; at < places.length; at++) {
+      const place = places[at]
       if (place === undefined || at === index) continue
       const isSameHost = place.host !== undefined && place.host === node.host
       const isSameRack = place.rack !== undefined && place.rack === node.rack
