@@ -17,7 +17,8 @@ export function headerCrc(bytes: Uint8Array, from: number, to: number): number {
   return ~crc >>> 0
 }
 
-function word(bytes: Uint8Array, at: number): number {
+/** Four bytes as 32 bits, little-endian; `>>> 0` makes them unsigned. What lies past the end counts as zero. */
+export function word(bytes: Uint8Array, at: number): number {
   return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)
 }
 

@@ -1,6 +1,6 @@
 import { NO_ENTRY, type EntryId, type LedgerId } from '@strata/base'
 import { STRETCH_STRIDE } from '@strata/ledger-client'
-import { headerCrc } from './crc32c.ts'
+import { headerCrc, word } from './crc32c.ts'
 
 /*
   Record, format version 1, in journal files and entry logs. Little-endian. Starts at a multiple of 8.
@@ -197,22 +197,22 @@ function putHeader(
 export function decodeRecordHeader(bytes: Buffer, at: number): RecordHeader | undefined {
   if (at + HEADER_BYTES > bytes.length || bytes[at] !== RECORD_MAGIC || bytes[at + 1] !== RECORD_VERSION)
     return undefined
-  if (bytes.readUInt32LE(at + CRC_AT) !== headerCrc(bytes, at, at + CRC_AT)) return undefined
+  if (word(bytes, at + CRC_AT) >>> 0 !== headerCrc(bytes, at, at + CRC_AT)) return undefined
   const kind = kindOf(bytes[at + 2] ?? 0)
-  const payloadBytes = bytes.readUInt32LE(at + 12)
+  const payloadBytes = word(bytes, at + 12) >>> 0
   const sequence = getSafe(bytes, at + 16)
   if (kind === undefined || payloadBytes > PAYLOAD_BYTES_MAX) return undefined
   return {
     kind,
-    generation: bytes.readUInt32LE(at + 4),
+    generation: word(bytes, at + 4) >>> 0,
     sequence,
-    provenSequence: sequence - bytes.readUInt32LE(at + 8),
+    provenSequence: sequence - (word(bytes, at + 8) >>> 0),
     payloadBytes,
     ledgerId: getSafe(bytes, at + 24) as LedgerId,
     entryId: (getSafe(bytes, at + 32) - 1) as EntryId,
     lac: (getSafe(bytes, at + 40) - 1) as EntryId,
     lengthBytes: getSafe(bytes, at + 48),
-    crc32c: bytes.readUInt32LE(at + 56)
+    crc32c: word(bytes, at + 56) >>> 0
   }
 }
 
@@ -228,5 +228,5 @@ function setSafe(view: DataView, at: number, value: number): void {
 
 /** The header's CRC has been checked: what does not fit was never written by us. */
 function getSafe(bytes: Buffer, at: number): number {
-  return bytes.readUInt32LE(at + 4) * TWO_32 + bytes.readUInt32LE(at)
+  return (word(bytes, at + 4) >>> 0) * TWO_32 + (word(bytes, at) >>> 0)
 }

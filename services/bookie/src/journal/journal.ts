@@ -209,10 +209,11 @@ export class Journal {
     const peak = this.#peakBytes
     this.#peakBytes = 0
     if (!this.isIdle || peak > bufferBytes) return
-    if (this.#memory.bytes.length > bufferBytes) this.#replaceMemory(bufferBytes)
-    if (this.#idleMemory.bytes.length <= bufferBytes) return
+    const usualBytes = toBlocks(bufferBytes)
+    if (this.#memory.bytes.length > usualBytes) this.#replaceMemory(usualBytes)
+    if (this.#idleMemory.bytes.length <= usualBytes) return
     lane.release(this.#idleMemory.bytes)
-    this.#idleMemory = recordMemory(lane.allocate(toBlocks(bufferBytes)))
+    this.#idleMemory = recordMemory(lane.allocate(usualBytes))
   }
 
   /** Resolves when nothing is pending. */
