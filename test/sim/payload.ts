@@ -6,7 +6,7 @@ const TAG_BYTES = 4
 const FILL_BYTES_MAX = 240
 
 export function payloadOf(tag: number): Buffer {
-  const payload = Buffer.alloc(TAG_BYTES + fillBytes(tag), tag & 0xff)
+  const payload = Buffer.allocUnsafe(TAG_BYTES + fillBytes(tag)).fill(tag & 0xff)
   payload.writeUInt32BE(tag)
   return payload
 }

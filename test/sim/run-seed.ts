@@ -182,10 +182,12 @@ async function readAll(world: World, judge: Actor, { id, last }: { id: LedgerId;
 async function checkKept(world: World, judge: Actor, node: SimNode): Promise<void> {
   const { history } = world
   if (node.isSuspect) return // its disk was tampered with: it may say 'unknown'
+  const { ensembleSize, writeQuorum } = world.plan.quorum
+  const every = writeQuorum < ensembleSize ? ensembleSize : 1 // of the entries that fall to one place
   for (const { ledgerId: id, entryIds } of node.watch.kept) {
     if (history.isDeleting(id)) continue
-    for (const { first, last } of stretchesOf(entryIds)) {
-      const limits = { bytesMax: KEPT_BYTES_MAX, entriesMax: KEPT_ENTRIES_MAX, fence: false }
+    for (const { first, last } of stretchesOf(entryIds, every)) {
+      const limits = { every, bytesMax: KEPT_BYTES_MAX, entriesMax: KEPT_ENTRIES_MAX, fence: false }
       const ask = (next: number) =>
         node.bookie?.read({ ledgerId: id, first: entryId(next), last: entryId(last), ...limits })
       for (let next = first; next <= last;) {
@@ -200,19 +202,25 @@ async function checkKept(world: World, judge: Actor, node: SimNode): Promise<voi
           history.violate('node-keeps', what)
           return
         }
-        next += count
+        next += count * every
       }
     }
   }
 }
 
-/** Ids, each once and in any order, as stretches without a gap. */
-function stretchesOf(ids: readonly number[]): { first: number; last: number }[] {
+/** Ids, each once and in any order, as stretches of every so manieth without a gap. */
+function stretchesOf(ids: readonly number[], every: number): { first: number; last: number }[] {
   const stretches: { first: number; last: number }[] = []
+  const open = new Map<number, { first: number; last: number }>()
   for (const id of [...ids].sort((a, b) => a - b)) {
-    const open = stretches.at(-1)
-    if (open?.last === id - 1) open.last = id
-    else stretches.push({ first: id, last: id })
+    const before = open.get(id % every)
+    if (before?.last === id - every) {
+      before.last = id
+      continue
+    }
+    const begun = { first: id, last: id }
+    open.set(id % every, begun)
+    stretches.push(begun)
   }
   return stretches
 }

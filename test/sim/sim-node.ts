@@ -70,6 +70,7 @@ export class SimNode {
   #process: SimProcess | undefined
   #bookie: Bookie | undefined
   #startCount = 0
+  #incarnation = 0
   /** It is to run; false: it was crashed and nobody started it again. */
   #isWanted = false
   /** Its disk was tampered with, so that it may refuse to start. */
@@ -104,6 +105,11 @@ export class SimNode {
   /** How often it came up. */
   get startCount(): number {
     return this.#startCount
+  }
+
+  /** Of the start that it runs from. */
+  get incarnation(): number {
+    return this.#incarnation
   }
 
   get isUp(): boolean {
@@ -180,6 +186,7 @@ export class SimNode {
     const { network, history, onRegistered } = this.#world
     this.#startCount++
     this.#bookie = bookie
+    this.#incarnation = bookie.stats().incarnation
     history.tell(this.bookieId, this.#startCount === 1 ? 'is up' : 'is up again')
     network.listen(this.bookieId, process, this.watch.wrap(bookie))
     onRegistered(this.bookieId, true)

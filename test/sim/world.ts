@@ -156,7 +156,7 @@ export class World implements ActorWorld {
   }
 
   /** The node's row in the registry, as it would write it itself. */
-  #available({ bookieId: id, bookie }: SimNode, index: number): AvailableBookie[] {
+  #available({ bookieId: id, bookie, incarnation }: SimNode, index: number): AvailableBookie[] {
     if (bookie === undefined || !this.#registered.has(id)) return []
     const { state, reasons } = bookie.health()
     return [
@@ -164,7 +164,7 @@ export class World implements ActorWorld {
         ...{ bookieId: id, address: id, httpAddress: '', rack: `rack-${this.plan.racks[index] ?? 0}`, host: '' },
         ...{ freeBytes: 1e12, totalBytes: 1e12, softwareVersion: '', startedAtMs: 0, reasons },
         state: state === 'writable' ? 'writable' : 'read-only',
-        incarnation: bookie.stats().incarnation
+        incarnation
       }
     ]
   }
