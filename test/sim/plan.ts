@@ -118,7 +118,7 @@ export function planOf(seed: number): Plan {
     journalFileBytes: random.pick([8, 16, 32]) * 1024,
     housekeepingMs: random.pick([220, 350, 500])
   }
-  const isCared = random.chance(0.3)
+  const isCared = random.chance(0.2)
   const faultCount = 3 + random.int(12)
   const faults = Array.from({ length: faultCount }, () => ({
     atMs: random.between(5, activeMs),
