@@ -6,6 +6,7 @@ import { differences } from '../admin/normal.ts'
 import { Driver } from '../driver.ts'
 import { adminSpecs, NotAtHand } from '../drivers.ts'
 import { targetOf } from '../targets.ts'
+import { RequestLog } from './requests.ts'
 import { answersOf, openAdmin, untouched, type Answers } from './runner.ts'
 import { goLife } from './scripts/go.ts'
 import type { Life } from './step.ts'
@@ -76,6 +77,16 @@ function compare(life: Life, expected: Answers, found: Answers, decisions: reado
   return differ
 }
 
+/** pulsarctl is made of the Go library: every request of it is one of the life's. */
+async function requireRequests(life: Life, log: RequestLog, testFolder: string): Promise<void> {
+  if (life.name !== 'go') return
+  const file = join(testFolder, 'conformance', 'life', 'pulsarctl.json')
+  const pairs = JSON.parse(await readFile(file, 'utf8')) as string[]
+  const missing = log.missing(pairs)
+  if (missing.length > 0) throw new Error(`requests of pulsarctl that the life does not make: ${missing.join(', ')}`)
+  say(`${life.name}: the ${pairs.length} requests of pulsarctl are among them`)
+}
+
 async function lead(life: Life, against: string, testFolder: string): Promise<Answers> {
   const spec = adminSpecs.find(({ name }) => name === life.name)
   const [webUrl, brokerUrl] = against.split(',')
@@ -90,11 +101,14 @@ async function lead(life: Life, against: string, testFolder: string): Promise<An
     const server = await target.start('default')
     try {
       const started = Date.now()
-      const handle = await openAdmin(driver, server.webUrl)
+      const log = await RequestLog.open(server.webUrl)
+      const handle = await openAdmin(driver, log.url)
       const missing = await untouched(driver, handle, life)
       if (missing.length > 0) throw new Error(`${life.name}: calls that the life does not make: ${missing.join(', ')}`)
       const settleMs = against === 'strata' ? STRATA_SETTLE_MS : PULSAR_SETTLE_MS
       const answers = await answersOf(driver, handle, life, { ...server, settleMs })
+      await log.close()
+      await requireRequests(life, log, testFolder)
       const seconds = ((Date.now() - started) / 1000).toFixed(1)
       say(`${life.name} (${driver.version}): ${Object.keys(answers).length} calls in ${seconds} s`)
       return answers
