@@ -10,12 +10,13 @@ import { startDriver } from '../failover/run-failover.ts'
 import { ROOT } from '../tidy/repository.ts'
 
 /*
-  npm run bench:unavailability -- [--trouble kill|stop|cut-off|unload|unload-topic] [--topics 1000] [--every 1000]
+  npm run bench:unavailability -- [--trouble kill|stop|cut-off|cut-off-storage|unload|unload-topic] [--topics 1000] [--every 1000]
     [--languages python,go,java]
 
   Two brokers, three storage nodes, one etcd. Topics are published to by the published clients, each every so many milliseconds, and
   something happens to the second broker. A topic of it is unavailable from then, or from the first send after it, until the first
-  receipt. `cut-off`: the broker reaches neither the metadata store nor the storage nodes, and its clients still reach it.
+  receipt. `cut-off`: the broker reaches neither the metadata store nor the storage nodes, and its clients still reach it;
+  `cut-off-storage`: it does not reach the storage nodes. Each of the two brokers has half of the bundles.
   `unload-topic`: topics of both brokers are unloaded, one after the other, and what counts is the longest time that a
   message of the topic took in the seconds after that: publish often (`--every 50`) to see it.
   Clients look topics up at the first broker, as they would behind a balancer of TCP that knows which brokers are ready: given
@@ -23,7 +24,7 @@ import { ROOT } from '../tidy/repository.ts'
   The machine must be otherwise idle.
 */
 
-const TROUBLES = ['kill', 'stop', 'cut-off', 'unload', 'unload-topic'] as const
+const TROUBLES = ['kill', 'stop', 'cut-off', 'cut-off-storage', 'unload', 'unload-topic'] as const
 type Trouble = (typeof TROUBLES)[number]
 /** After a topic was unloaded, its pause is looked for during this time. */
 const PAUSE_MS_MAX = 5_000
@@ -34,6 +35,9 @@ const LOOKUPS_AT_ONCE = 8
 /** A connection that was kept may be closed by the broker as it is used again. */
 const LOOKUPS_MAX = 3
 const LOG_CHARS = 2_000
+const NAMESPACE = 'public/default'
+/** Lookups that leave no bundle of the namespace without an owner. */
+const TOPICS_OF_ALL_BUNDLES = 64
 
 interface Send {
   readonly fromMs: number
@@ -64,11 +68,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   const scripts = join(ROOT, 'test', 'peers')
   const cluster = await FailoverCluster.start({
     ...{ root, scripts, brokers: 2, etcdMembers: 1, watchdog: true },
-    altered: trouble === 'cut-off',
+    altered: trouble.startsWith('cut-off'),
     direct: trouble !== 'cut-off'
   })
   const drivers: Driver[] = []
   try {
+    await spread(cluster)
     const languages = values.languages.split(',')
     const topics: TopicRun[] = []
     for (const language of languages) {
@@ -117,7 +122,8 @@ async function measure(
     const pauses = await unloadEach(cluster, topics)
     end.abort()
     await publishing
-    return table(topics, { trouble, timeOf: topic => pauses.get(topic)?.() }) + longestBefore(topics, fromMs)
+    const before = table(topics, { trouble: 'nothing', timeOf: topic => longestBefore(topic, fromMs) })
+    return `${table(topics, { trouble, timeOf: topic => pauses.get(topic)?.() })}\n${before}`
   }
   const [, broker] = cluster.brokers
   if (broker === undefined) throw new Error('there is one broker only')
@@ -156,10 +162,28 @@ async function make(
   if (trouble === 'kill') await broker.kill()
   else if (trouble === 'stop') broker.process.signal('SIGSTOP')
   else if (trouble === 'cut-off') for (const proxy of [...broker.proxies, ...broker.storage]) proxy.silence()
+  else if (trouble === 'cut-off-storage') for (const proxy of broker.storage) proxy.silence()
   else await cluster.admin('PUT', 'namespaces/public/default/unload')
 }
 
-/** @throws Error if the broker serves nothing: then nothing can be measured */
+/** Half of the bundles to either broker: what is measured should not hang on where they happened to go. */
+async function spread(cluster: FailoverCluster): Promise<void> {
+  const [first, second] = cluster.brokers
+  if (first === undefined || second === undefined) throw new Error('there is one broker only')
+  for (let i = 0; i < TOPICS_OF_ALL_BUNDLES; i++) await servingUrl(first, { name: `unavailability-spread-${i}` })
+  const owned = await Promise.all([bundlesOf(cluster, first), bundlesOf(cluster, second)])
+  const [few, many] = owned[0].length < owned[1].length ? owned : [owned[1], owned[0]]
+  const to = few === owned[0] ? first : second
+  for (const bundle of many.slice(0, Math.floor((many.length - few.length) / 2))) {
+    await cluster.admin('PUT', `namespaces/${bundle}/unload?destinationBroker=127.0.0.1:${to.webPort}`)
+  }
+}
+
+async function bundlesOf(cluster: FailoverCluster, { webPort }: BrokerPlace): Promise<string[]> {
+  const owned = await cluster.admin('GET', `brokers/any/127.0.0.1:${webPort}/ownedNamespaces`)
+  return Object.keys(owned as object).filter(bundle => bundle.startsWith(`${NAMESPACE}/`))
+}
+
 async function servedBy(broker: BrokerPlace, topics: readonly TopicRun[]): Promise<TopicRun[]> {
   const served: TopicRun[] = []
   const waiting = topics.values()
@@ -170,12 +194,11 @@ async function servedBy(broker: BrokerPlace, topics: readonly TopicRun[]): Promi
     }
   }
   await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, worker))
-  if (served.length === 0) throw new Error('the broker serves none of the topics: run it again')
   return served
 }
 
 /** @throws Error with the log of a broker that has ended: on a machine that starves it, its watchdog ends it */
-async function servingUrl(broker: BrokerPlace, { name }: TopicRun): Promise<string> {
+async function servingUrl(broker: BrokerPlace, { name }: Pick<TopicRun, 'name'>): Promise<string> {
   for (let attempt = 1; ; attempt++) {
     try {
       const response = await fetch(`${broker.webUrl}/lookup/v2/topic/persistent/public/default/${name}`)
@@ -217,20 +240,15 @@ function pauseMs({ sends }: TopicRun, atMs: number): number | undefined {
   return near.length === 0 ? undefined : Math.max(...near.map(({ fromMs, toMs }) => toMs - Math.max(atMs, fromMs)))
 }
 
-/** What a topic's messages took at most in as long a time, while nothing was unloaded: what the machine itself adds. */
-function longestBefore(topics: readonly TopicRun[], untilMs: number): string {
-  const times = topics.map(({ sends }) => {
-    const near = sends.filter(({ fromMs, toMs }) => fromMs >= untilMs - PAUSE_MS_MAX && toMs < untilMs)
-    return Math.max(0, ...near.map(({ fromMs, toMs }) => toMs - fromMs))
-  })
-  times.sort((a, b) => a - b)
-  const at = (part: number): string => (times[Math.ceil(times.length * part) - 1] ?? NaN).toFixed(0)
-  return `longest time of a message in ${PAUSE_MS_MAX / 1000} s before: median ${at(0.5)} ms, p99 ${at(0.99)} ms\n`
+/** What a topic's messages took at most in as long a time, while nothing was unloaded: what machine and client themselves add. */
+function longestBefore({ sends }: TopicRun, untilMs: number): number {
+  const near = sends.filter(({ fromMs, toMs }) => fromMs >= untilMs - PAUSE_MS_MAX && toMs < untilMs)
+  return Math.max(0, ...near.map(({ fromMs, toMs }) => toMs - fromMs))
 }
 
 function table(
   served: readonly TopicRun[],
-  { trouble, timeOf }: { trouble: Trouble; timeOf: (topic: TopicRun) => number | undefined }
+  { trouble, timeOf }: { trouble: Trouble | 'nothing'; timeOf: (topic: TopicRun) => number | undefined }
 ): string {
   const lines = [...new Set(served.map(({ language }) => language)), 'all'].map(language => {
     const own = served.filter(topic => language === 'all' || topic.language === language)

@@ -29,6 +29,7 @@ import type { BrokerAddress, BundleTopics, Ownership } from './ownership/contrac
 import { SoleOwnership } from './ownership/sole-ownership.ts'
 import { createSubscription } from './subscription/index.ts'
 import { stampKindsOf } from './topic/entry-stamper.ts'
+import { StorageWatch, type StorageDoor } from './ownership/storage-watch.ts'
 import { HttpPeers } from './peers/http-peers.ts'
 import { ownTopicOf, TopicHomes } from './topic/homes.ts'
 import { PublicationPool } from './topic/publication.ts'
@@ -45,6 +46,8 @@ export interface BrokerOptions {
   readonly logger: Logger
   /** Who serves what; without it this broker serves all there is, alone. */
   readonly ownership?: StartableOwnership
+  /** Where other brokers can do what this one cannot when it does not reach the storage nodes. */
+  readonly storage?: { readonly door: StorageDoor; readonly giveUpMs: number }
   /** What brokers ask each other with; needed for `brokerClientTlsEnabled`. It stays the caller's. */
   readonly clientTls?: ClientTls | undefined
 }
@@ -56,6 +59,9 @@ export interface StartableOwnership extends Ownership {
   reachesStore?(): Promise<boolean>
   /** False: the cluster does not count with this broker at this moment. */
   readonly hasLease?: boolean
+  /** Gives up all bundles, with nothing written to storage; none comes here until `setDraining(false)`. */
+  giveUp?(): Promise<void>
+  setDraining?(isDraining: boolean): Promise<void>
 }
 
 export const SERVER_VERSION = 'Strata 0.1.0'
@@ -106,6 +112,8 @@ export class Broker {
   readonly #server: ConnectionServer
   readonly #revocations: Revocations | undefined
   readonly #ownership: StartableOwnership
+  readonly #storage: StorageDoor | undefined
+  readonly #storageWatch: StorageWatch | undefined
   readonly #suspension = { isOn: false }
   #isDraining = false
   #closing: Promise<void> | undefined
@@ -134,6 +142,8 @@ export class Broker {
     })
     this.#ownership = options.ownership ?? new SoleOwnership({ metadata: options.metadata, clock })
     this.isAlone = options.ownership === undefined
+    this.#storage = options.storage?.door
+    this.#storageWatch = this.#watchStorage(options)
     this.peers = new HttpPeers({ clock, own: ownCredentials(settings), tls: options.clientTls })
     this.balance = new BrokerBalance({
       ...{ store: options.metadata, clock, logger, settings, peers: this.peers },
@@ -183,6 +193,11 @@ export class Broker {
     return (await this.#ownership.reachesStore?.()) ?? true
   }
 
+  /** Asked by others that are cut off from the storage nodes: what they serve comes to those that are not. */
+  async reachesStorage(): Promise<boolean> {
+    return (await this.#storage?.reaches()) ?? true
+  }
+
   /** Out of touch with its cluster: nothing is taken or sent. */
   get isSuspended(): boolean {
     return this.#suspension.isOn
@@ -192,6 +207,8 @@ export class Broker {
   get troubles(): readonly string[] {
     if (!this.homes.isOpen) return ['the broker is starting']
     if (this.#isDraining) return ['the broker hands its topics over and goes away']
+    if (this.#storageWatch?.hasGivenUp === true)
+      return ['the storage nodes are out of reach, and not for the other brokers']
     return this.#suspension.isOn ? ['the metadata store is out of reach, and not for the other brokers'] : []
   }
 
@@ -236,6 +253,7 @@ export class Broker {
       this.balance.start()
       this.resourceGroups.start(() => this.#ownership.self.instance)
     }
+    this.#storageWatch?.start()
     this.sweeper.start()
     this.meters.start()
     this.topics.resumeDeletions().catch((error: unknown) => {
@@ -257,6 +275,7 @@ export class Broker {
 
   async #close(): Promise<void> {
     this.#isDraining = true
+    this.#storageWatch?.close()
     this.sweeper.stop()
     this.meters.stop()
     const { brokerShutdownTimeoutMs: timeoutMs } = this.settings
@@ -314,6 +333,12 @@ export class Broker {
       listeners,
       isDraining: false
     }
+  }
+
+  #watchStorage({ storage, clock, logger }: BrokerOptions): StorageWatch | undefined {
+    const ownership = this.#ownership
+    if (storage === undefined || !canGiveUp(ownership)) return undefined
+    return new StorageWatch({ ...storage, clock, logger, ownership, counts: () => this.meters.storage })
   }
 
   #createRevocations(): Revocations | undefined {
@@ -418,6 +443,12 @@ function environmentOf(
     createSubscription,
     publishTimeMs: publishTimes()
   }
+}
+
+function canGiveUp(
+  ownership: StartableOwnership
+): ownership is StartableOwnership & Required<Pick<StartableOwnership, 'giveUp' | 'setDraining'>> {
+  return ownership.giveUp !== undefined && ownership.setDraining !== undefined
 }
 
 function publishTimes(): (entry: Entry) => number {

@@ -73,6 +73,8 @@ export interface AdminBackend {
   hasLease(): boolean
   /** Does it reach the metadata store, now? Never rejects. */
   reachesStore(): Promise<boolean>
+  /** Do as many storage nodes answer, now, as must have an entry? Never rejects. */
+  reachesStorage(): Promise<boolean>
   /** The lease of this broker is past its time, and others reach the metadata store. */
   isSuspended(): boolean
   /** Why it should get no new clients, one line each; empty while it serves. */

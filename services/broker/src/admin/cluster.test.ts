@@ -276,7 +276,9 @@ describe('the admin API', () => {
       assert(`${NAMESPACE}/${await bundleOf('t')}` in (body as object))
       assert.equal((await member.call('GET', 'brokers/health')).body, 'ok')
       assert.equal((await member.call('GET', 'brokers/ready')).body, 'ok')
-      assert.deepEqual((await member.call('GET', 'brokers/internal/reaches-metadata')).body, { reaches: true })
+      for (const what of ['metadata', 'storage']) {
+        assert.deepEqual((await member.call('GET', `brokers/internal/reaches-${what}`)).body, { reaches: true })
+      }
     }
     const leaders = await Promise.all([a, b].map(member => member.call('GET', 'brokers/leaderBroker')))
     assert.deepEqual(leaders[0]?.body, leaders[1]?.body)

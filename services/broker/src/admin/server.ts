@@ -93,6 +93,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     isSuspended: () => broker.isSuspended,
     hasLease: () => broker.hasLease,
     reachesStore: () => broker.reachesStore(),
+    reachesStorage: () => broker.reachesStorage(),
     lookups: broker.meters.lookups,
     traffic: broker.meters.traffic,
     metrics: new BrokerMetrics({

@@ -4,6 +4,7 @@ import type { Topic } from '../topic/topic.ts'
 import { BacklogAges } from './backlog-ages.ts'
 import { IntervalQuantiles } from './interval-buckets.ts'
 import { LookupMeter } from './lookup-meter.ts'
+import { StoragePulse } from './storage-pulse.ts'
 import { StoredBook } from './stored-book.ts'
 import { StuckSubscriptions } from './stuck-subscriptions.ts'
 import { TenantWork } from './tenant-work.ts'
@@ -28,6 +29,7 @@ export class BrokerMeters {
   readonly publishLatency = new IntervalQuantiles()
   readonly lookups = new LookupMeter()
   readonly stored = new StoredBook()
+  readonly storage = new StoragePulse()
   readonly ages: BacklogAges
   readonly stuck: StuckSubscriptions
   readonly tenants: TenantWork

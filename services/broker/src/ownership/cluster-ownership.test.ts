@@ -305,3 +305,25 @@ test('there is one leader, and another one when it leaves', async () => {
   await set.pass(1_000)
   assert.equal(other.ownership.leader()?.id, other.id)
 })
+
+describe('a broker that does not reach storage', () => {
+  test('gives its bundles up with nothing closed, and gets none until it says so', async () => {
+    const [a, b] = (await set.open(['a', 'b'])) as [TestBroker, TestBroker]
+    const bundle = await held(a)
+    a.names = ['persistent://public/default/t']
+    a.closing = new Promise(() => undefined) // storage does not let a topic be closed
+    await a.ownership.giveUp()
+    await set.settle()
+    assert.deepEqual(a.notes, [`drop ${bundle.range} b`])
+    assert.deepEqual(b.notes, [`preload ${bundle.range} persistent://public/default/t`])
+    assert.equal(b.ownership.brokers().find(({ id }) => id === 'a')?.isDraining, true)
+    for (const each of await a.ownership.bundlesOf(NAMESPACE)) {
+      const placement = await a.ownership.locate(each, { take: true })
+      assert.equal(placement.kind === 'there' ? placement.broker.id : 'here', 'b')
+    }
+    await a.ownership.setDraining(false)
+    await set.settle()
+    await b.ownership.unload(bundle)
+    assert.equal(a.ownership.ownerOf(bundle)?.id, 'a')
+  })
+})

@@ -195,7 +195,7 @@ export class ClusterOwnership implements Ownership {
   }
 
   unload(bundle: BundleName, options: { to?: string } = {}): Promise<void> {
-    return this.#request(id => ({ kind: 'unload', id, bundle, to: options.to }))
+    return this.#request(id => ({ kind: 'unload', id, bundle, to: options.to, isAbrupt: false }))
   }
 
   async split(bundle: BundleName, boundaries: readonly number[], options: { unload?: boolean } = {}): Promise<void> {
@@ -249,6 +249,19 @@ export class ClusterOwnership implements Ownership {
   }
 
   async drain(): Promise<void> {
+    await this.#unloadAll({ isAbrupt: false })
+    this.#step({ kind: 'leave' })
+  }
+
+  /**
+   * Gives up every bundle at once, with nothing written to storage, which is out of reach: what clients have no answer to they
+   * send again, to the next owners, who recover the logs. No bundle comes here until `setDraining(false)`.
+   */
+  giveUp(): Promise<void> {
+    return this.#unloadAll({ isAbrupt: true })
+  }
+
+  async #unloadAll({ isAbrupt }: { isAbrupt: boolean }): Promise<void> {
     await this.setDraining(true).catch((error: unknown) => {
       const reason = reasonOf(error)
       this.#options.logger.warn(
@@ -259,7 +272,8 @@ export class ClusterOwnership implements Ownership {
     const waiting = [...this.held()]
     const next = async (): Promise<void> => {
       for (let bundle = waiting.pop(); bundle !== undefined; bundle = waiting.pop()) {
-        await this.unload(bundle).catch((error: unknown) => {
+        const request = { kind: 'unload', bundle, to: undefined, isAbrupt } as const
+        await this.#request(id => ({ ...request, id })).catch((error: unknown) => {
           if (!isBrokerError(error)) throw error
           const fields = { event: 'ownership.unload_failed', bundle: String(bundle), reason: reasonOf(error) }
           this.#options.logger.warn(fields, 'a bundle was not handed over')
@@ -267,7 +281,6 @@ export class ClusterOwnership implements Ownership {
       }
     }
     await Promise.all(Array.from({ length: LEAVING_MAX }, next))
-    this.#step({ kind: 'leave' })
   }
 
   async close(): Promise<void> {
@@ -390,7 +403,10 @@ export class ClusterOwnership implements Ownership {
       case 'drop': {
         const { bundle, next } = effect
         if (effect.kind === 'release') this.#loaded.set(bundle.toString(), topics.loaded(bundle).map(String))
-        void topics[effect.kind](bundle, next).then(() => this.#step({ kind: 'closed', bundle: bundle.toString() }))
+        const isClosed = effect.kind === 'release' && !effect.isAbrupt
+        void topics[isClosed ? 'release' : 'drop'](bundle, next).then(() =>
+          this.#step({ kind: 'closed', bundle: bundle.toString() })
+        )
         return
       }
       case 'preload':

@@ -58,8 +58,7 @@ export type OwnershipEvent =
   | { readonly kind: 'peer-up'; readonly instance: string }
   | { readonly kind: 'peers-answered'; readonly round: number; readonly answers: readonly PeerAnswer[] }
   | { readonly kind: 'locate'; readonly id: number; readonly bundle: BundleName; readonly take: boolean }
-  /** `to`: the id of a broker. */
-  | { readonly kind: 'unload'; readonly id: number; readonly bundle: BundleName; readonly to: string | undefined }
+  | UnloadRequest
   | {
       /** A split (one bundle becomes several) or a merge (several become one); `bundles` and `parts` cover the same range. */
       readonly kind: 'redivide'
@@ -77,6 +76,16 @@ export type OwnershipEvent =
   | { readonly kind: 'closed'; readonly bundle: string }
   | { readonly kind: 'transacted'; readonly id: number; readonly outcome: Outcome }
   | { readonly kind: 'tick' }
+
+export interface UnloadRequest {
+  readonly kind: 'unload'
+  readonly id: number
+  readonly bundle: BundleName
+  /** The id of a broker. */
+  readonly to: string | undefined
+  /** Storage is out of reach: topics are dropped as they are, for the next owner to recover. */
+  readonly isAbrupt: boolean
+}
 
 export interface RawPut {
   readonly kind: 'put'
@@ -105,7 +114,13 @@ export type OwnershipEffect =
       /** Also compares that the namespace has this bundle. */
       readonly within: BundleName | undefined
     }
-  | { readonly kind: 'release'; readonly bundle: BundleName; readonly next: BrokerAddress | undefined }
+  /** It is handed over: topics are closed, or, if `isAbrupt`, dropped. */
+  | {
+      readonly kind: 'release'
+      readonly bundle: BundleName
+      readonly next: BrokerAddress | undefined
+      readonly isAbrupt: boolean
+    }
   | { readonly kind: 'drop'; readonly bundle: BundleName; readonly next: BrokerAddress | undefined }
   | { readonly kind: 'preload'; readonly bundle: BundleName; readonly names: readonly string[] }
   | { readonly kind: 'suspend'; readonly isSuspended: boolean }

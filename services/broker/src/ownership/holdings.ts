@@ -3,7 +3,7 @@ import type { Compare } from '@strata/metadata'
 import { parseBundlePath } from './bundle-name.ts'
 import { Candidates } from './candidates.ts'
 import type { BrokerAddress, BundleName } from './contract.ts'
-import type { OwnerRow, RawPut, Refusal } from './events.ts'
+import type { OwnerRow, RawPut, Refusal, UnloadRequest } from './events.ts'
 import { newLocalBundle, type LocalBundle, type Move } from './local-bundle.ts'
 import type { MachineContext } from './machine-context.ts'
 import type { KnownRow, Standing } from './owner-table.ts'
@@ -73,7 +73,7 @@ export class Holdings {
     this.#reconcile(local)
   }
 
-  unload({ id, bundle, to }: { id: number; bundle: BundleName; to: string | undefined }): void {
+  unload({ id, bundle, to, isAbrupt }: UnloadRequest): void {
     const { registry, isRegistered } = this.#context
     const local = this.#locals.get(bundle.toString())
     if (local === undefined || !this.#isMine(local) || !isRegistered) {
@@ -87,7 +87,7 @@ export class Holdings {
       return
     }
     if (local.move !== undefined) local.move.ids.push(id)
-    else local.move = { ids: [id], to: chosen?.instance, next: undefined, phase: 'wanted', untilMs: Infinity }
+    else local.move = { ids: [id], to: chosen?.instance, isAbrupt, next: undefined, phase: 'wanted', untilMs: Infinity }
     this.#reconcile(local)
   }
 
@@ -274,7 +274,7 @@ export class Holdings {
     move.phase = 'closing'
     move.untilMs = nowMs + HANDOVER_MS
     const next = move.next === undefined ? undefined : registry.get(move.next)
-    this.#context.emit({ kind: 'release', bundle: local.name, next })
+    this.#context.emit({ kind: 'release', bundle: local.name, next, isAbrupt: move.isAbrupt })
     this.#context.wakeAt(local.key, move.untilMs)
   }
 

@@ -12,6 +12,8 @@ export interface Move {
   readonly ids: number[]
   /** Whoever asked for it chose this one. */
   readonly to: string | undefined
+  /** Topics are dropped, not closed. */
+  readonly isAbrupt: boolean
   /** Undefined: only the topics are closed. */
   next: string | undefined
   phase: 'wanted' | 'closing' | 'closed'

@@ -10,6 +10,9 @@ import type { PeerDoor, PeerListener } from './peer-watch.ts'
 /** Where a broker answers, by HTTP, whether it reaches the metadata store: `{"reaches": true}`. */
 export const REACH_PATH = '/admin/v2/brokers/internal/reaches-metadata'
 
+/** The same of the storage nodes. */
+export const STORAGE_REACH_PATH = '/admin/v2/brokers/internal/reaches-storage'
+
 const RECONNECT_MS = 250
 /** A refusal counts once a second try is refused as well. */
 const CONFIRM_MS = 25
@@ -36,9 +39,17 @@ export class TcpPeers implements PeerDoor {
   }
 
   ask(peer: BrokerAddress): Promise<PeerAnswer> {
+    return this.#ask(peer, REACH_PATH)
+  }
+
+  askStorage(peer: BrokerAddress): Promise<PeerAnswer> {
+    return this.#ask(peer, STORAGE_REACH_PATH)
+  }
+
+  #ask(peer: BrokerAddress, path: string): Promise<PeerAnswer> {
     const base = this.#tls === undefined ? peer.urls.httpUrl : peer.urls.httpUrlTls
     if (base === undefined) return Promise.resolve('silent')
-    const url = new URL(REACH_PATH, base)
+    const url = new URL(path, base)
     const options = { agent: false, timeout: ASK_TIMEOUT_MS }
     return new Promise(resolve => {
       const onResponse = (response: IncomingMessage): void => {

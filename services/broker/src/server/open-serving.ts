@@ -6,13 +6,14 @@ import { createLedgerClient, type BookieDirectory, type QuorumConfig } from '@st
 import { createManagedLedgerFactory } from '@strata/managed-ledger'
 import { BatchingMetadataStore, featureLevels, levelCapability, type MetadataStore } from '@strata/metadata'
 import { createAdminServer } from '../admin/server.ts'
-import { createBroker, type Broker } from '../broker.ts'
+import { createBroker, type Broker, type BrokerOptions } from '../broker.ts'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { Ports } from '../connection/listeners.ts'
 import { ClusterOwnership } from '../ownership/cluster-ownership.ts'
 import { placeByHash, type Place, type PlaceRequest } from '../ownership/placement.ts'
 import { TcpPeers } from '../ownership/tcp-peers.ts'
 import { refuseBesideEarlier } from './earlier-broker.ts'
+import { StorageProbe } from './storage-probe.ts'
 import { listenError } from './errors.ts'
 
 export interface ServingOptions {
@@ -113,11 +114,15 @@ async function open(options: ServingOptions, opened: (() => Promise<void>)[]): P
   opened.push(() => Promise.resolve(clientTls?.close()))
   // bundles are placed by the broker's balance, which comes after the ownership that asks for it
   const balance: { place: Place } = { place: placeByHash }
-  const placing = { peers: new TcpPeers(clock, clientTls), place: (request: PlaceRequest) => balance.place(request) }
+  const peers = new TcpPeers(clock, clientTls)
+  const placing = { peers, place: (request: PlaceRequest) => balance.place(request) }
   const doors = { metadata, clock, logger, capabilities: CAPABILITIES }
   const ownership =
     cluster === undefined ? {} : { ownership: new ClusterOwnership({ ...doors, ...placing, ...cluster }) }
-  const broker = await createBroker({ settings, metadata: together, logs, clock, logger, clientTls, ...ownership })
+  const broker = await createBroker({
+    ...{ settings, metadata: together, logs, clock, logger, clientTls, ...ownership },
+    ...(cluster === undefined ? {} : { storage: storageOf(options, { peers, giveUpMs: cluster.leaseMs }) })
+  })
   balance.place = broker.balance.place
   const bookies = (): string[] => directory.writable().map(({ bookieId }) => bookieId)
   const admin = createAdminServer({ broker, clock, logger, storageTroubles, bookies, copies: quorum.writeQuorum })
@@ -135,6 +140,15 @@ async function open(options: ServingOptions, opened: (() => Promise<void>)[]): P
   })
   await Promise.race([broker.serve(), ...(options.signal === undefined ? [] : [abortion(options.signal)])])
   return { broker }
+}
+
+/** A broker that is cut off from the storage nodes is as good as gone, so its bundles are given up after the same time. */
+function storageOf(
+  { directory, quorum, clock }: ServingOptions,
+  { peers, giveUpMs }: { peers: TcpPeers; giveUpMs: number }
+): NonNullable<BrokerOptions['storage']> {
+  const probe = new StorageProbe({ directory, ackQuorum: quorum.ackQuorum, clock })
+  return { door: { reaches: () => probe.reaches(), ask: peer => peers.askStorage(peer) }, giveUpMs }
 }
 
 /** @throws AuthError AUTH_SETTING_INVALID; CodedError BAD_SETTING */

@@ -123,6 +123,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
     }
     this.countPublished(producer, send.numMessages, payload.length, send.isChunk)
     this.#pendingPublications++
+    this.env.meters.storage.waiting++
     this.storage ??= new StorageMeter(this.env.clock, this.env.meters.publishLatency)
     this.storage.onTaken(publication, payload.length)
     if (this.#stamper === undefined) this.log.append(payload, send.numMessages, publication, payloadCrc)
@@ -131,6 +132,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   onAppended(ledgerId: number, entryId: number, publication: Publication): void {
     const { producer } = publication
+    this.env.meters.storage.stored++
     this.#stamper?.confirm(publication.messages)
     this.storage?.onStored(publication)
     this.#backlog?.onStored(publication.bytes)
@@ -166,6 +168,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
 
   #settle(publication: Publication): void {
     this.env.publications.give(publication)
+    this.env.meters.storage.waiting--
     if (--this.#pendingPublications === 0) this.#onDrained?.()
   }
 

@@ -11,6 +11,7 @@ import type { BrokerAddress, BundleName, BundleTopics } from '../ownership/contr
 import type { StampKinds } from './entry-stamper.ts'
 import { Gate } from './gate.ts'
 import type { Home, TopicHomes } from './homes.ts'
+import { LeavingTopics } from './leaving-topics.ts'
 import { LoadedTopics } from './loaded-topics.ts'
 import { NonPersistentTopic } from './non-persistent-topic.ts'
 import { PersistentTopic } from './persistent-topic.ts'
@@ -76,7 +77,7 @@ export class TopicRegistry implements BundleTopics {
   readonly #gate: Gate
   readonly #topics = new LoadedTopics()
   readonly #loading = new Map<string, Loading>()
-  readonly #leaving = new Map<string, { readonly name: TopicName; readonly done: Promise<void> }>()
+  readonly #leaving: LeavingTopics
   readonly #releasing = new Map<BundleName, Promise<void>>()
   readonly #deleting = new Set<string>()
   readonly #standOn = new WeakMap<Topic, TopicRecord>()
@@ -84,6 +85,7 @@ export class TopicRegistry implements BundleTopics {
 
   constructor(options: TopicRegistryOptions) {
     this.#env = options.env
+    this.#leaving = new LeavingTopics(options.env.logger)
     this.#records = options.records
     this.#policies = options.policies
     this.#logs = options.logs
@@ -152,7 +154,7 @@ export class TopicRegistry implements BundleTopics {
   /** undefined: the hold was lost on the way. */
   async #loadAt(home: Home, name: TopicName, options: LoadOptions): Promise<Topic | undefined> {
     const key = name.toString()
-    const seen = this.#leaving.has(key) ? undefined : this.#opener.look(name)
+    const seen = this.#leaving.has(name) ? undefined : this.#opener.look(name)
     const record = await this.#records.ensure(name, { ...options, guards: home.guards })
     this.#requireNotDeleting(key)
     const running = this.#loading.get(key)
@@ -179,7 +181,7 @@ export class TopicRegistry implements BundleTopics {
     if (loading !== undefined) await loading.topic.catch(() => undefined)
     const topic = this.#topics.get(key)
     this.#renewals.cancel(name)
-    if (topic === undefined) await this.#leaving.get(key)?.done
+    if (topic === undefined) await this.#leaving.of(name)
     else await this.leave(topic, () => topic.close(next))
   }
 
@@ -280,8 +282,7 @@ export class TopicRegistry implements BundleTopics {
     const loading = [...this.#loading.values()].filter(({ name }) => isInBundle(bundle, name))
     await Promise.allSettled(loading.map(({ topic }) => topic))
     await Promise.all([...closed, ...closeAll()])
-    const leaving = [...this.#leaving.values()].filter(({ name }) => isInBundle(bundle, name))
-    await Promise.all(leaving.map(({ done }) => done))
+    await this.#leaving.ofBundle(bundle)
   }
 
   async drop(bundle: BundleName, next: BrokerAddress | undefined): Promise<void> {
@@ -409,7 +410,7 @@ export class TopicRegistry implements BundleTopics {
     // What is being loaded is waited for and then closed with the rest.
     await Promise.allSettled([...this.#loading.values()].map(({ topic }) => topic))
     await Promise.allSettled([...this.#topics.values()].map(topic => this.leave(topic, () => topic.close())))
-    await Promise.allSettled([...this.#leaving.values()].map(({ done }) => done))
+    await this.#leaving.all()
   }
 
   /** A last look, and gone, if it is still unused: what the sweeper calls. */
@@ -419,9 +420,8 @@ export class TopicRegistry implements BundleTopics {
 
   async #open(home: Home, opening: Omit<Opening, 'policies'>): Promise<Topic> {
     const { name, record } = opening
-    const key = name.toString()
-    await this.#leaving.get(key)?.done
-    const there = this.#topics.get(key)
+    await this.#leaving.of(name)
+    const there = this.#topics.get(name.toString())
     if (there !== undefined) return there
     this.#requireRunning()
     const policies = await this.#policies.effectiveOf(record)
@@ -441,13 +441,17 @@ export class TopicRegistry implements BundleTopics {
 
   async #openPersistent(home: Home, opening: Opening): Promise<Topic> {
     const { name } = opening
+    const { storage } = this.#env.meters
     try {
-      return await this.#opener.open(home, opening, {
+      const topic = await this.#opener.open(home, opening, {
         events: { onFenced: this.#onFenced.bind(this) },
-        onLeft: closed => void this.#remember(name, closed)
+        onLeft: closed => void this.#leaving.add(name, closed)
       })
+      storage.stored++
+      return topic
     } catch (error) {
       if (error instanceof HoldLost) throw error
+      storage.failures++
       const reason = reasonOf(error)
       this.logger.warn({ event: 'topic.load_failed', topic: name.toString(), reason }, 'a topic could not be loaded')
       throw brokerError('ServiceNotReady', 'The topic could not be loaded: try again', error)
@@ -457,25 +461,11 @@ export class TopicRegistry implements BundleTopics {
   /** The topic closes itself; a load of the same name waits until it has. */
   #onFenced(topic: Topic, left: Promise<void>): void {
     this.#topics.remove(topic)
-    void this.#remember(topic.name, left)
+    void this.#leaving.add(topic.name, left)
   }
 
   async leave(topic: Topic, close: () => Promise<void>): Promise<void> {
-    if (this.#topics.remove(topic)) await this.#remember(topic.name, close())
-  }
-
-  #remember(name: TopicName, leaving: Promise<void>): Promise<void> {
-    const key = name.toString()
-    const done = leaving
-      .catch((error: unknown) => {
-        const reason = reasonOf(error)
-        this.logger.warn({ event: 'topic.close_failed', topic: key, reason }, 'a topic did not close cleanly')
-      })
-      .finally(() => {
-        if (this.#leaving.get(key)?.done === done) this.#leaving.delete(key)
-      })
-    this.#leaving.set(key, { name, done })
-    return done
+    if (this.#topics.remove(topic)) await this.#leaving.add(topic.name, close())
   }
 
   #requireUnused(name: TopicName): void {

@@ -5,6 +5,7 @@ import type { BrokerSettings } from '../config/settings.ts'
 import type { Consumer, ConsumerOptions, Subscription, SubscriptionHost } from '../contract.ts'
 import type { StorageMeter } from '../metrics/storage-meter.ts'
 import type { IntervalQuantiles } from '../metrics/interval-buckets.ts'
+import type { StoragePulse } from '../metrics/storage-pulse.ts'
 import type { TrafficBook } from '../metrics/traffic-book.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
 import type { SampledSubscription, SubscriptionOptions } from '../subscription/index.ts'
@@ -26,7 +27,11 @@ export interface TopicEnvironment {
   readonly dispatchPool: BytePool
   readonly publications: PublicationPool
   /** What is counted for the broker as a whole. */
-  readonly meters: { readonly traffic: TrafficBook; readonly publishLatency: IntervalQuantiles }
+  readonly meters: {
+    readonly traffic: TrafficBook
+    readonly publishLatency: IntervalQuantiles
+    readonly storage: StoragePulse
+  }
   /** The dispatch rate of the whole broker; off while there is none. */
   readonly dispatchLimit: DispatchLimit
   /** Limits that several namespaces share. */

@@ -28,6 +28,11 @@ export async function reachesMetadata({ backend }: AdminRequest): Promise<AdminR
   return json({ reaches: await backend.reachesStore() })
 }
 
+/** For brokers that are cut off from the storage nodes: they give up what they serve if somebody reaches them. */
+export async function reachesStorage({ backend }: AdminRequest): Promise<AdminReply> {
+  return json({ reaches: await backend.reachesStorage() })
+}
+
 export function version({ backend }: AdminRequest): AdminReply {
   return words(backend.version)
 }

@@ -5,7 +5,7 @@ import * as brokerStats from '../operations/broker-stats.ts'
 import * as brokers from '../operations/brokers.ts'
 import * as load from '../operations/load.ts'
 import { OBJECT, OBJECTS, PROPERTIES, TEXT, TEXTS } from '../shapes.ts'
-import { REACH_PATH } from '../../ownership/tcp-peers.ts'
+import { REACH_PATH, STORAGE_REACH_PATH } from '../../ownership/tcp-peers.ts'
 
 export const brokersRoutes: readonly Route[] = [
   {
@@ -33,6 +33,13 @@ export const brokersRoutes: readonly Route[] = [
     reply: TEXT
   },
   { method: 'GET', path: REACH_PATH, name: 'reachesMetadata', operation: brokers.reachesMetadata, permission: 'open' },
+  {
+    method: 'GET',
+    path: STORAGE_REACH_PATH,
+    name: 'reachesStorage',
+    operation: brokers.reachesStorage,
+    permission: 'open'
+  },
   {
     method: 'GET',
     path: '/admin/v2/brokers/version',
