@@ -11,7 +11,7 @@ export interface StorageDoor {
   ask(peer: BrokerAddress): Promise<PeerAnswer>
 }
 
-export interface StorageWatchOptions {
+interface StorageWatchOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly door: StorageDoor
