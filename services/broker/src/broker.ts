@@ -20,6 +20,7 @@ import { ConnectionServer } from './connection/server.ts'
 import { TenantShares } from './limits/tenant-shares.ts'
 import { BrokerMeters } from './metrics/broker-meters.ts'
 import { DispatchLimit } from './limits/dispatch-limit.ts'
+import { FilterRegistry } from './filters/filter-registry.ts'
 import { ResourceGroups } from './resource-groups/resource-groups.ts'
 import { NamespaceService } from './namespace/namespace-service.ts'
 import { TopicSchemas } from './namespace/schemas.ts'
@@ -74,6 +75,7 @@ interface BrokerParts {
   readonly schemas: TopicSchemas
   readonly dynamicSettings: DynamicSettings
   readonly resourceGroups: ResourceGroups
+  readonly filters: FilterRegistry
   readonly instance: number
   readonly guard: Guard | undefined
   readonly grants: GrantStore
@@ -88,6 +90,7 @@ export class Broker {
   readonly schemas: TopicSchemas
   readonly dynamicSettings: DynamicSettings
   readonly resourceGroups: ResourceGroups
+  readonly filters: FilterRegistry
   readonly listeners: Listeners
   readonly ingestPool: BytePool
   readonly dispatchPool: BytePool
@@ -125,6 +128,7 @@ export class Broker {
     this.schemas = parts.schemas
     this.dynamicSettings = parts.dynamicSettings
     this.resourceGroups = parts.resourceGroups
+    this.filters = parts.filters
     this.guard = parts.guard
     this.grants = parts.grants
     this.tls = parts.tls
@@ -157,7 +161,8 @@ export class Broker {
         dispatchPool: this.dispatchPool,
         suspension: this.#suspension,
         meters: this.meters,
-        resourceGroups: this.resourceGroups
+        resourceGroups: this.resourceGroups,
+        filters: this.filters
       }),
       homes: this.homes,
       remote: this.peers,
@@ -292,6 +297,7 @@ export class Broker {
     this.blocks.close()
     this.balance.close()
     this.resourceGroups.close()
+    this.filters.close()
     this.dynamicSettings.close()
     this.#revocations?.close()
     this.guard?.close()
@@ -389,13 +395,24 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const dynamicSettings = new DynamicSettings({ store: metadata, settings, logger: options.logger })
   await dynamicSettings.start()
   const resourceGroups = await ResourceGroups.open({ store: metadata, clock, logger: options.logger, settings })
+  const filters = await FilterRegistry.open(settings, options.logger)
   const grants = new GrantStore(metadata)
   await grants.start()
   const guard = await Guard.open({ settings, store: metadata, grants, namespaces, clock })
   const doors = { clock, logger: options.logger }
   const tls = listensWithTls(settings) ? await ServerTls.open(settings, doors) : undefined
   const instance = await takeInstance(metadata)
-  return new Broker(options, { namespaces, schemas, dynamicSettings, resourceGroups, instance, guard, grants, tls })
+  return new Broker(options, {
+    namespaces,
+    schemas,
+    dynamicSettings,
+    resourceGroups,
+    filters,
+    instance,
+    guard,
+    grants,
+    tls
+  })
 }
 
 /** How other clusters would reach this one, as far as the settings say. */
@@ -431,7 +448,7 @@ async function forgetTopic({ namespaces, schemas, grants }: BrokerParts, name: T
 
 function environmentOf(
   options: BrokerOptions,
-  shared: Pick<TopicEnvironment, 'dispatchPool' | 'suspension' | 'meters' | 'resourceGroups'>
+  shared: Pick<TopicEnvironment, 'dispatchPool' | 'suspension' | 'meters' | 'resourceGroups' | 'filters'>
 ): TopicEnvironment {
   return {
     clock: options.clock,

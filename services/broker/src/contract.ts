@@ -1,3 +1,4 @@
+import type { NamedFilter } from './filters/filter-registry.ts'
 import type { Clock, Logger, BytePool } from '@strata/base'
 import type { Position } from '@strata/cursor-protocol'
 import type { Cursor, Entry, ManagedLedger } from '@strata/managed-ledger'
@@ -183,6 +184,8 @@ export interface SubscriptionHost {
   readonly suspension: Suspension
   /** What holds the subscription's dispatch back; undefined: nothing. Asked again at each `resume`. */
   dispatchLimits?(subscription: string): DispatchLimits | undefined
+  /** Programs that say what goes to consumers. Asked again at each `resume`. */
+  entryFilters?(): readonly NamedFilter[]
 }
 
 /** Read at each use: some change at run time. */
@@ -197,4 +200,5 @@ export interface SubscriptionSettings {
   readonly acknowledgmentAtBatchIndexLevelEnabled: boolean
   readonly dispatchThrottlingOnNonBacklogConsumerEnabled: boolean
   readonly dispatchThrottlingOnBatchMessageEnabled: boolean
+  readonly dispatcherEntryFilterRescheduledMessageDelay: number
 }

@@ -13,6 +13,7 @@ import type { NamespaceService } from '../namespace/namespace-service.ts'
 import type { TopicSchemas } from '../namespace/schemas.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
 import type { HttpPeers } from '../peers/http-peers.ts'
+import type { FilterRegistry } from '../filters/filter-registry.ts'
 import type { ResourceGroups } from '../resource-groups/resource-groups.ts'
 import type { TopicHomes } from '../topic/homes.ts'
 import type { TimedBlocks } from '../topic/timed-blocks.ts'
@@ -59,6 +60,7 @@ export interface AdminBackend {
   readonly sweeper: Pick<TopicSweeper, 'checkBacklogs'>
   readonly balance: BrokerBalance
   readonly resourceGroups: ResourceGroups
+  readonly filters: Pick<FilterRegistry, 'has'>
   /** Storage nodes that take new ledgers now, by name. */
   bookies(): readonly string[]
   readonly lookups: LookupMeter

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { POLICY_NAMES, specOf, type PolicyName } from '../namespace/policy-table.ts'
 import { TopicName } from '../namespace/topic-name.ts'
@@ -6,7 +7,9 @@ import { AdminWorld } from './testing/admin-world.ts'
 let admin: AdminWorld
 
 beforeAll(async () => {
-  admin = await AdminWorld.start()
+  admin = await AdminWorld.start({
+    entryFiltersDirectory: fileURLToPath(new URL('../filters/examples', import.meta.url))
+  })
 })
 
 afterAll(async () => {
@@ -63,6 +66,8 @@ const VALUES: Readonly<Partial<Record<PolicyName, unknown>>> = {
     bookkeeperAckQuorum: 2,
     managedLedgerMaxMarkDeleteRate: 2.5
   },
+  entryFilters: { entryFilterNames: 'by-property' },
+  dispatcherPauseOnAckStatePersistent: true,
   deduplication: true,
   deduplicationSnapshotInterval: 9,
   delayedDelivery: { active: true, tickTime: 500, maxDeliveryDelayInMillis: 1000 },

@@ -89,6 +89,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     sweeper: broker.sweeper,
     balance: broker.balance,
     resourceGroups: broker.resourceGroups,
+    filters: broker.filters,
     bookies,
     isSuspended: () => broker.isSuspended,
     hasLease: () => broker.hasLease,

@@ -120,6 +120,20 @@ describe('offloading', () => {
     expect((await admin.call('GET', `${NAMESPACE}/offloadPolicies`)).body).toBeUndefined()
   })
 
+  test('a namespace that is made with numbers of it keeps them', async () => {
+    const body = { offload_threshold: 5, offload_deletion_lag_ms: 7, dispatcherPauseOnAckStatePersistentEnabled: false }
+    expect(await admin.told('PUT', 'namespaces/public/offloaded', { ...body, offload_threshold_in_seconds: -1 })).toBe(
+      '204'
+    )
+    expect((await admin.call('GET', 'namespaces/public/offloaded/offloadPolicies')).body).toMatchObject({
+      managedLedgerOffloadThresholdInBytes: 5,
+      managedLedgerOffloadDeletionLagInMillis: 7
+    })
+    expect((await admin.call('GET', 'namespaces/public/offloaded/dispatcherPauseOnAckStatePersistent')).body).toBe(
+      false
+    )
+  })
+
   test('its numbers are part of it, each with a path of its own', async () => {
     expect((await admin.call('GET', `${NAMESPACE}/offloadThreshold`)).body).toBe(-1)
     expect((await admin.call('GET', `${NAMESPACE}/offloadDeletionLagMs`)).status).toBe(200)

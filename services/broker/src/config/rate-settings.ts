@@ -61,6 +61,10 @@ export const rateSettings = {
     dynamic: true,
     doc: 'Dispatch rates count a batch as one message.'
   }),
+  dispatcherPauseOnAckStatePersistentEnabled: boolean({
+    default: false,
+    doc: 'Send nothing new to consumers whose acknowledgements could not be kept. They always can: it holds, whatever is said.'
+  }),
   subscribeThrottlingRatePerConsumer: number({
     default: 0,
     dynamic: true,

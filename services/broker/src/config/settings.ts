@@ -5,6 +5,7 @@ import { balanceSettings } from './balance-settings.ts'
 import { metricsSettings } from './metrics-settings.ts'
 import { tlsSettings } from './tls-settings.ts'
 import { persistenceSettings } from './persistence-settings.ts'
+import { filterSettings } from './filter-settings.ts'
 import { quotaSettings } from './quota-settings.ts'
 import { rateSettings } from './rate-settings.ts'
 
@@ -264,6 +265,7 @@ export const brokerSettings = {
 
   // rates and quotas
   ...rateSettings,
+  ...filterSettings,
   ...quotaSettings,
 
   // schemas

@@ -47,6 +47,10 @@ export class TopicSettings implements SubscriptionSettings {
     return this.#settings.dispatchThrottlingOnNonBacklogConsumerEnabled
   }
 
+  get dispatcherEntryFilterRescheduledMessageDelay(): number {
+    return this.#settings.dispatcherEntryFilterRescheduledMessageDelay
+  }
+
   get dispatchThrottlingOnBatchMessageEnabled(): boolean {
     return this.#settings.dispatchThrottlingOnBatchMessageEnabled
   }

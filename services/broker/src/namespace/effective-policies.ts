@@ -61,6 +61,8 @@ export interface EffectivePolicies {
   readonly publishRate: Rate
   /** The group whose rates it shares, by name; undefined: none. */
   readonly resourceGroup: string | undefined
+  /** Names of filters with commas between, in their order. */
+  readonly entryFilters: string
   /** Of all subscriptions together. */
   readonly dispatchRate: PolicyDispatchRate
   /** Of each subscription that `dispatchRateOf` says nothing of. */
@@ -159,6 +161,7 @@ export function effectivePolicies(layers: readonly PolicyLayer[], settings: Brok
       bytesPerSecond: Math.max(0, rate.publishThrottlingRateInByte)
     },
     resourceGroup: own.resourceGroup,
+    entryFilters: settings.allowOverrideEntryFilters ? of('entryFilters').entryFilterNames : settings.entryFilterNames,
     dispatchRate: dispatchRate(of('dispatchRate')),
     subscriptionDispatchRate: dispatchRate(of('subscriptionDispatchRate')),
     dispatchRateOf: dispatchRatesOf(layers),

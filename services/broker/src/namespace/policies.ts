@@ -35,7 +35,8 @@ const BAD_REQUESTS: ReadonlySet<PolicyName> = new Set([
   'retention',
   'persistence',
   'backlogQuotaSize',
-  'backlogQuotaAge'
+  'backlogQuotaAge',
+  'entryFilters'
 ])
 
 /** `topic`: the storage name of the only topic that it is about; undefined: all of the namespace. */

@@ -1,5 +1,6 @@
 import { accessPolicies, type AccessPolicies } from './policy-access.ts'
 import type { BrokerSettings } from '../config/settings.ts'
+import { dispatchPolicies, type DispatchPolicies } from './policy-dispatch.ts'
 import { clusterPolicies, type ClusterPolicies } from './policy-clusters.ts'
 import { lifetimePolicies, type LifetimePolicies } from './policy-lifetimes.ts'
 import { limitPolicies, type LimitPolicies } from './policy-limits.ts'
@@ -27,6 +28,7 @@ export interface PolicyValues
     ClusterPolicies,
     OffloadPolicies,
     PropertyPolicies,
+    DispatchPolicies,
     StoredPolicies {}
 
 export type PolicyName = keyof PolicyValues
@@ -44,7 +46,8 @@ export const policyTable: PolicySpecs<PolicyValues> = {
   ...placePolicies,
   ...clusterPolicies,
   ...offloadPolicies,
-  ...propertyPolicies
+  ...propertyPolicies,
+  ...dispatchPolicies
 }
 
 export const POLICY_NAMES = Object.keys(policyTable) as readonly PolicyName[]

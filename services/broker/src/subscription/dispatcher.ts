@@ -39,6 +39,8 @@ export interface Dispatcher {
   readonly popped: PendingRef
   /** Delivers it, or queues it again when its taker has no credit any more. */
   offerPending(entry: Entry): void
+  /** An entry of the scan, or popped, that nobody gets now: it must come back by `requeue`. False: the scan must start again. */
+  putOff(entry: Entry): boolean
   /** Queues a popped position again: it could not be read. */
   requeue(ledgerId: number, entryId: number): void
   /** The log does not hold the entry (any more). */

@@ -5,6 +5,7 @@ import type { SubscriptionSettings } from '../contract.ts'
 import type { DispatchThrottle } from '../limits/dispatch-throttle.ts'
 import type { Suspension } from '../topic/suspension.ts'
 import type { DispatchContext, Dispatcher } from './dispatcher.ts'
+import type { Filtering } from './filtering.ts'
 
 /** Entries delivered in one go before sockets and other subscriptions get their turn. */
 const TURN_ENTRIES = 2000
@@ -49,6 +50,8 @@ export class LogPump {
   dispatcher: Dispatcher | undefined
   /** undefined: no dispatch rate holds. Whoever changes it ends its waiting. */
   throttle: DispatchThrottle | undefined
+  /** undefined: every entry goes to who takes it. */
+  filtering: Filtering | undefined
   readonly #log: ManagedLedger
   readonly #cursor: Cursor
   readonly #settings: SubscriptionSettings
@@ -176,6 +179,7 @@ export class LogPump {
     this.#dropBuffer()
     this.#cancelRetry()
     this.throttle?.leave()
+    this.filtering?.stop()
   }
 
   /** P1 broken? What is known then; undefined when all is well. */
@@ -239,7 +243,7 @@ export class LogPump {
         this.#readPending(dispatcher, { ledgerId, entryId })
         return 0
       }
-      dispatcher.offerPending(entry)
+      this.#offerPending(dispatcher, entry)
       moved++
     }
     return moved
@@ -265,13 +269,23 @@ export class LogPump {
     for (; at < buffer.length; at++) {
       const entry = buffer[at] as Entry
       if (throttle !== undefined && at > from && !throttle.isOpen()) break
-      if (!this.#isAcknowledged(entry) && !dispatcher.offer(entry)) break
+      if (!this.#isAcknowledged(entry) && !this.#offer(dispatcher, entry)) break
       this.#ledgerId = entry.ledgerId
       this.#entryId = entry.entryId + 1
     }
     this.#bufferAt = at
     if (at === buffer.length) this.#dropBuffer()
     return at - from
+  }
+
+  #offer(dispatcher: Dispatcher, entry: Entry): boolean {
+    const { filtering } = this
+    return filtering === undefined ? dispatcher.offer(entry) : filtering.offer(dispatcher, entry)
+  }
+
+  #offerPending(dispatcher: Dispatcher, entry: Entry): void {
+    if (this.filtering === undefined) dispatcher.offerPending(entry)
+    else this.filtering.offerPending(dispatcher, entry)
   }
 
   /** Entries at hand, or a read begun (false). */
@@ -319,7 +333,7 @@ export class LogPump {
         for (const [index, { ledgerId, entryId }] of wanted.entries()) {
           const entry = entries[index]
           if (entry === undefined) dispatcher.gone(ledgerId, entryId)
-          else dispatcher.offerPending(entry)
+          else this.#offerPending(dispatcher, entry)
         }
       },
       requeue

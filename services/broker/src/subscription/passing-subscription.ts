@@ -9,6 +9,7 @@ import type {
   SubscriptionType
 } from '../contract.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
+import { SubscriptionFilter } from '../filters/subscription-filter.ts'
 import { ActiveNotices } from './active-notices.ts'
 import { DispatchContext } from './dispatcher.ts'
 import { EntryReader } from './entry-info.ts'
@@ -37,6 +38,8 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
   readonly #reader = new EntryReader()
   #properties: Readonly<Record<string, string>> = {}
   #dispatcher: PassingDispatcher | undefined
+  /** Of a subscription that ever had filters. */
+  #filter: SubscriptionFilter | undefined
   #type: SubscriptionType | undefined
   #nextSerial = 1
   #isClosed = false
@@ -90,7 +93,19 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
     return member
   }
 
+  /** What a filter puts off is dropped, as nothing is kept. */
+  #isHeldBack(entry: Entry): boolean {
+    const filters = this.#host.entryFilters?.() ?? []
+    if (filters.length === 0) return false
+    const { logger, topic } = this.#host
+    const subscriptionProperties = (): Readonly<Record<string, string>> => this.#properties
+    this.#filter ??= new SubscriptionFilter({ logger, topic, subscription: this.name, subscriptionProperties })
+    this.#filter.set(filters)
+    return this.#filter.judge(entry) !== 'accept'
+  }
+
   onMessage(entry: Entry): void {
+    if (this.#isHeldBack(entry)) return
     this.#context.wallMs = this.#host.clock.wallMs()
     if (this.#dispatcher?.offer(entry) === true) return
     this.#meters.messagesDropped += this.#reader.read(entry, false).messages
@@ -180,7 +195,7 @@ export class PassingSubscription implements Subscription, MemberHost, Roster {
     this.sample(this.#host.clock.nowMs())
     const dispatcher = this.#dispatcher
     return {
-      ...commonStats(this.#meters, this.#context),
+      ...commonStats(this.#meters, this.#context, { filtered: this.#filter?.counts }),
       ...drainingStats(undefined),
       type: this.#type ?? 'None',
       isDurable: this.isDurable,

@@ -11,11 +11,13 @@ import type {
   SubscriptionStats,
   SubscriptionType
 } from '../contract.ts'
+import { SubscriptionFilter } from '../filters/subscription-filter.ts'
 import { DispatchThrottle } from '../limits/dispatch-throttle.ts'
 import type { BrokerAddress } from '../ownership/contract.ts'
 import { ActiveNotices } from './active-notices.ts'
 import { countBits, DispatchContext, type Dispatcher } from './dispatcher.ts'
 import { EntryReader } from './entry-info.ts'
+import { Filtering } from './filtering.ts'
 import { KeySharedDispatcher } from './key-shared.ts'
 import { LogPump, type TurnScheduler } from './log-pump.ts'
 import { Member, type MemberHost } from './member.ts'
@@ -46,6 +48,9 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
   readonly #meters = new SubscriptionMeters()
   /** Of a subscription that was ever limited. */
   #throttle: DispatchThrottle | undefined
+  /** Of a subscription that ever had filters. */
+  #filter: SubscriptionFilter | undefined
+  #filtering: Filtering | undefined
   #dispatcher: Dispatcher | undefined
   #type: SubscriptionType | undefined
   #sampledMarkDelete: Position
@@ -88,6 +93,30 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
       }
     })
     this.#limitDispatch()
+    this.#filterDispatch()
+  }
+
+  #filterDispatch(): void {
+    const filters = this.#host.entryFilters?.() ?? []
+    if (filters.length === 0 && this.#filter === undefined) return
+    const { logger, clock, settings, topic } = this.#host
+    const subscriptionProperties = (): Readonly<Record<string, string>> => this.cursor.properties
+    this.#filter ??= new SubscriptionFilter({ logger, topic, subscription: this.name, subscriptionProperties })
+    this.#filter.set(filters)
+    this.#filtering ??= new Filtering({
+      ...{ filter: this.#filter, cursor: this.cursor, clock },
+      delayMs: () => settings.dispatcherEntryFilterRescheduledMessageDelay,
+      rewind: () => {
+        this.#pump.rewind()
+      },
+      schedule: () => {
+        this.#pump.schedule()
+      },
+      onRejected: () => {
+        if (this.#log.isTerminated) this.#tellEnd()
+      }
+    })
+    this.#pump.filtering = filters.length === 0 ? undefined : this.#filtering
   }
 
   #limitDispatch(): void {
@@ -385,6 +414,7 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
 
   resume(): void {
     this.#limitDispatch()
+    this.#filterDispatch()
     this.#pump.schedule()
   }
 
@@ -448,7 +478,8 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
       members: this.members,
       meters: this.#meters,
       context: this.#context,
-      throttled: this.#throttle?.events
+      throttled: this.#throttle?.events,
+      filtered: this.#filter?.counts
     })
   }
 }

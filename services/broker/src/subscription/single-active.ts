@@ -91,6 +91,9 @@ export class SingleActiveDispatcher implements Dispatcher {
     return false
   }
   offerPending(): void {}
+  putOff(): boolean {
+    return false
+  }
   requeue(): void {}
   gone(): void {}
   acknowledged(): number {

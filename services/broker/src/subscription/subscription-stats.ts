@@ -1,5 +1,6 @@
 import type { SubscriptionStats } from '../contract.ts'
 import type { Cursor } from '@strata/managed-ledger'
+import { NEVER_FILTERED, type FilterCounts } from '../filters/subscription-filter.ts'
 import { NEVER_THROTTLED, type ThrottledEvents } from '../limits/dispatch-throttle.ts'
 import type { DispatchContext, Dispatcher, Draining } from './dispatcher.ts'
 import type { Member } from './member.ts'
@@ -47,6 +48,7 @@ export function persistentStats(
     readonly meters: SubscriptionMeters
     readonly context: DispatchContext
     readonly throttled: ThrottledEvents | undefined
+    readonly filtered: FilterCounts | undefined
   }
 ): SubscriptionStats {
   const { cursor } = subscription
@@ -54,7 +56,7 @@ export function persistentStats(
   const backlog = cursor.backlogEntries()
   const consumers = members.map(member => member.statsWith(dispatcher?.hashRangesOf(member)))
   return {
-    ...commonStats(meters, context, state.throttled),
+    ...commonStats(meters, context, state),
     ...drainingStats(dispatcher?.draining),
     type: subscription.type ?? 'None',
     msgBacklog: backlog,
@@ -96,7 +98,7 @@ export function drainingStats(draining: Draining | undefined): Record<string, un
 export function commonStats(
   meters: SubscriptionMeters,
   out: { readonly messagesOut: number; readonly bytesOut: number },
-  throttled?: ThrottledEvents
+  held: { readonly throttled?: ThrottledEvents | undefined; readonly filtered?: FilterCounts | undefined } = {}
 ): Record<string, unknown> {
   return {
     msgRateOut: meters.messages.perSecond,
@@ -108,17 +110,14 @@ export function commonStats(
     msgRateExpired: meters.expired.perSecond,
     totalMsgExpired: meters.messagesExpired,
     msgExpired: meters.messagesExpired,
-    ...(throttled ?? NEVER_THROTTLED),
+    ...(held.throttled ?? NEVER_THROTTLED),
+    ...(held.filtered ?? NEVER_FILTERED),
     chunkedMessageRate: 0,
     lastExpireTimestamp: meters.lastExpiredMs,
     lastMarkDeleteAdvancedTimestamp: meters.lastMarkDeleteAdvancedMs,
     earliestMsgPublishTimeInBacklog: 0,
     delayedMessageIndexSizeInBytes: 0,
-    bucketDelayedIndexStats: {},
-    filterProcessedMsgCount: 0,
-    filterAcceptedMsgCount: 0,
-    filterRejectedMsgCount: 0,
-    filterRescheduledMsgCount: 0
+    bucketDelayedIndexStats: {}
   }
 }
 

@@ -121,6 +121,12 @@ export abstract class TrackedDispatcher implements Dispatcher {
     if (at >= 0) this.placePending(ledgerId, entryId, this.table.cells[at + HASH] as number, undefined)
   }
 
+  putOff(entry: Entry): boolean {
+    if (this.isPending(entry.ledgerId, entry.entryId)) return true
+    this.addPending(entry, this.context.reader.read(entry, this.type === 'Key_Shared').hash)
+    return true
+  }
+
   gone(ledgerId: number, entryId: number): void {
     this.acknowledged(ledgerId, entryId)
   }

@@ -32,7 +32,8 @@ export class NonPersistentTopic extends BaseTopic implements Topic {
       dispatchPool: env.dispatchPool,
       settings: new TopicSettings(env.settings, this),
       traffic: this.namespaceTraffic,
-      suspension: this.halt
+      suspension: this.halt,
+      entryFilters: () => env.filters.of(this.policies.entryFilters)
     }
   }
 
@@ -61,16 +62,23 @@ export class NonPersistentTopic extends BaseTopic implements Topic {
     if (existing !== undefined) return Promise.resolve(existing)
     this.requireRoomForSubscription()
     if (request.consumer.durable) this.#lasting.add(request.subscriptionName)
-    return Promise.resolve(this.#register(request.subscriptionName))
+    return this.#made(request.subscriptionName, request.properties)
   }
 
   createSubscription(
     name: string,
-    _options: { position: 'latest' | 'earliest' | Position; properties: Readonly<Record<string, string>> }
+    { properties }: { position: 'latest' | 'earliest' | Position; properties: Readonly<Record<string, string>> }
   ): Promise<Subscription> {
     this.requireOpen()
     this.#lasting.add(name)
-    return Promise.resolve(this.subscriptionsByName.get(name) ?? this.#register(name))
+    const existing = this.subscriptionsByName.get(name)
+    return existing === undefined ? this.#made(name, properties) : Promise.resolve(existing)
+  }
+
+  async #made(name: string, properties: Readonly<Record<string, string>>): Promise<Subscription> {
+    const subscription = this.#register(name)
+    await subscription.setProperties(properties)
+    return subscription
   }
 
   async deleteSubscription(name: string): Promise<void> {

@@ -83,7 +83,8 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
       settings: new TopicSettings(env.settings, this),
       traffic: this.namespaceTraffic,
       suspension: this.halt,
-      dispatchLimits: name => this.dispatch.limitsOf(name)
+      dispatchLimits: name => this.dispatch.limitsOf(name),
+      entryFilters: () => env.filters.of(this.policies.entryFilters)
     }
     this.log.setAppendListener(this)
     this.#limitBacklog()

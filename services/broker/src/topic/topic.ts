@@ -14,6 +14,7 @@ import type { Producer } from './producer.ts'
 import type { PublicationPool } from './publication.ts'
 import type { Traffic } from './rate.ts'
 import type { DispatchLimit } from '../limits/dispatch-limit.ts'
+import type { FilterRegistry } from '../filters/filter-registry.ts'
 import type { ResourceGroups } from '../resource-groups/resource-groups.ts'
 import type { PublishThrottle } from '../limits/publish-throttle.ts'
 import type { EffectivePolicies } from '../namespace/policies.ts'
@@ -36,6 +37,8 @@ export interface TopicEnvironment {
   readonly dispatchLimit: DispatchLimit
   /** Limits that several namespaces share. */
   readonly resourceGroups: Pick<ResourceGroups, 'of'>
+  /** Programs that say what goes to consumers. */
+  readonly filters: Pick<FilterRegistry, 'of'>
   /** Switched by the registry alone. */
   readonly suspension: { isOn: boolean }
   createSubscription(host: SubscriptionHost, name: string, options: SubscriptionOptions): SampledSubscription

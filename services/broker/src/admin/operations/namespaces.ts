@@ -1,3 +1,4 @@
+import { offloadSettingsWith } from '../../namespace/policy-offload.ts'
 import { POLICY_NAMES, specOf, type PolicyName } from '../../namespace/policy-table.ts'
 import { TopicName } from '../../namespace/topic-name.ts'
 import { HASH_MAX, hash32, isInBundle } from '../../ownership/bundle-name.ts'
@@ -49,7 +50,29 @@ export async function createNamespace(request: AdminRequest): Promise<AdminReply
     await request.backend.namespaces.policies.set(name, policy, value)
     warnIfStoredOnly(request, { policy, value, of: name })
   }
+  await setOffloadNumbers(request, name, policies)
   return done()
+}
+
+/** Fields of the document that are numbers of the offload policies. Whoever means none sends -1. */
+const OFFLOAD_NUMBERS = {
+  offload_threshold: 'managedLedgerOffloadThresholdInBytes',
+  offload_threshold_in_seconds: 'managedLedgerOffloadThresholdInSeconds',
+  offload_deletion_lag_ms: 'managedLedgerOffloadDeletionLagInMillis'
+} as const
+
+async function setOffloadNumbers(
+  request: AdminRequest,
+  name: string,
+  body: Readonly<Record<string, unknown>>
+): Promise<void> {
+  const policy = 'offloadPolicies'
+  for (const [field, setting] of Object.entries(OFFLOAD_NUMBERS)) {
+    const value = body[field]
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) continue
+    await request.backend.namespaces.policies.update(name, policy, now => offloadSettingsWith(now, setting, value))
+    warnIfStoredOnly(request, { policy, value, of: name })
+  }
 }
 
 /** Those of a new namespace's body that say something: an empty name is how Go says that it does not care. */

@@ -14,7 +14,7 @@ import {
   type AdminRequest,
   type Operation
 } from '../operation.ts'
-import { namespaceChecks, topicChecks } from './policy-checks.ts'
+import { namespaceChecks, topicChecks, valueChecks } from './policy-checks.ts'
 import { reachOf, requiredNamespace, requiredTopicRecord, topicOf } from './names.ts'
 import { answerOfNamespace, answerOfTopic, inItsWords, valueOf } from './policy-answers.ts'
 
@@ -37,6 +37,7 @@ export function setPolicy(policy: PolicyName, level: PolicyLevel): Operation {
   const answer = answerOfNamespace(level)
   return async request => {
     const value = valueOf(request, answer)
+    valueChecks[policy]?.(request, value)
     const { name } = await requiredNamespace(request)
     const { policies } = request.backend.namespaces
     await namespaceChecks[policy]?.(request, { namespace: name, value })
@@ -77,6 +78,7 @@ export function setTopicPolicy(policy: PolicyName, level: PolicyLevel): Operatio
     const value = valueOf(request, answer)
     const { name } = await requiredTopicRecord(request)
     const { policies } = request.backend.namespaces
+    valueChecks[policy]?.(request, value)
     await topicChecks[policy]?.(request, { namespace: name.namespace, value })
     if (value === undefined) {
       await policies.removeOfTopic(name, reachOf(request), policy)

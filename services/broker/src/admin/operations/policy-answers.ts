@@ -7,8 +7,8 @@ import { refuse } from '../rest-error.ts'
   What Pulsar's own handlers have of their own, by policy and level: which JSON they take, and how they put it.
 */
 
-/** `word`: a text, which the policy itself takes or not. */
-type BodyKind = 'number' | 'flag' | 'texts' | 'word' | 'object'
+/** `word`: a text, which the policy itself takes or not. `unread`: whatever is sent, it is switched on. */
+type BodyKind = 'number' | 'flag' | 'texts' | 'word' | 'object' | 'unread'
 
 interface PolicyAnswer {
   /** Pulsar's parser refuses any other before it looks for what it is about. */
@@ -41,6 +41,7 @@ const OF_NAMESPACE: Readonly<Record<string, PolicyAnswer>> = {
   compactionThreshold: COUNT,
   deduplication: FLAG,
   deduplicationSnapshotInterval: { body: 'number' },
+  dispatcherPauseOnAckStatePersistent: { body: 'unread' },
   encryptionRequired: FLAG,
   entryFilters: WORD,
   isAllowAutoUpdateSchema: FLAG,
@@ -70,6 +71,7 @@ const OF_TOPIC: Readonly<Record<string, PolicyAnswer>> = {
   compactionThreshold: { body: 'number', problem: 'Invalid value for compactionThreshold' },
   deduplicationEnabled: { body: 'flag' },
   deduplicationSnapshotInterval: { body: 'number', problem: 'interval must be 0 or more' },
+  dispatcherPauseOnAckStatePersistent: { body: 'unread', unset: false },
   entryFilters: WORD,
   maxConsumers: { body: 'number', problem: 'maxConsumers must be 0 or more' },
   maxConsumersPerSubscription: { ...OWN_COUNT, problem: 'Invalid value for maxConsumersPerSubscription' },
@@ -98,6 +100,7 @@ export function answerOfTopic({ path }: PolicyLevel): PolicyAnswer {
 
 /** What the client sent, undefined where it says nothing. @throws PlainAnswer 400 */
 export function valueOf(request: AdminRequest, answer: PolicyAnswer): unknown {
+  if (answer.body === 'unread') return true
   const asked = answer.query === undefined ? undefined : request.query[answer.query]
   if (asked !== undefined) return asked
   if (answer.isBodyIgnored === true) return countIn(request)
@@ -118,6 +121,7 @@ const TAKES: Readonly<Record<BodyKind, (value: unknown) => boolean>> = {
   flag: value => typeof value === 'boolean',
   texts: value => Array.isArray(value) && value.every(item => typeof item === 'string'),
   word: () => true,
+  unread: () => true,
   object: isObject
 }
 

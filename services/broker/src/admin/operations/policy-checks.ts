@@ -1,3 +1,4 @@
+import { filterNamesOf } from '../../filters/filter-registry.ts'
 import { splitNamespace, TopicName } from '../../namespace/topic-name.ts'
 import { offloadProblem } from '../../namespace/policy-offload.ts'
 import { policyTable, type PolicyName, type SetPolicies } from '../../namespace/policy-table.ts'
@@ -13,6 +14,16 @@ type Checks = { readonly [Name in PolicyName]?: Check }
 
 const EMPTY_CLUSTERS = 'ClusterIds should not be null or empty'
 
+/** Of namespaces they come before it is looked for. */
+export const valueChecks: { readonly [Name in PolicyName]?: (request: AdminRequest, value: unknown) => void } = {
+  entryFilters: ({ backend }, value) => {
+    const parsed = value === undefined ? undefined : policyTable.entryFilters.parse(value, backend.settings)
+    if (parsed === undefined || 'problem' in parsed) return
+    const missing = filterNamesOf(parsed.entryFilterNames).find(name => !backend.filters.has(name))
+    if (missing !== undefined) refuse(400, `Entry filter '${missing}' not found`)
+  }
+}
+
 export const namespaceChecks: Checks = {
   retention: async (request, { namespace, value }) => {
     requireRetention(request, {
@@ -21,6 +32,8 @@ export const namespaceChecks: Checks = {
       of: 'namespace'
     })
   },
+  persistence: (_, { value }) =>
+    value === undefined ? refuse(400, 'persistence policies should not be null') : Promise.resolve(),
   replicationClusters: async (request, { namespace, value }) => {
     const clusters = textsOf(value)
     if (clusters.length === 0) refuse(412, EMPTY_CLUSTERS)

@@ -17,6 +17,7 @@ export const DEFAULT_SETTINGS: SubscriptionSettings = {
   subscriptionKeySharedConsistentHashingReplicaPoints: 100,
   acknowledgmentAtBatchIndexLevelEnabled: true,
   dispatchThrottlingOnNonBacklogConsumerEnabled: true,
+  dispatcherEntryFilterRescheduledMessageDelay: 500,
   dispatchThrottlingOnBatchMessageEnabled: false
 }
 
