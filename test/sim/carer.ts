@@ -68,6 +68,13 @@ export class Carer extends Actor {
         history.cared(run.ledgerId)
         return node.addRun(run)
       },
+      bulk: {
+        readRecords: request => node.bulk?.readRecords(request) ?? Promise.resolve(undefined),
+        copyFrom: order => {
+          history.cared(order.ledgerId)
+          return node.bulk?.copyFrom(order) ?? Promise.resolve({ next: order.first, bytes: 0 })
+        }
+      },
       readLac: options => node.readLac(options),
       writeLac: options => node.writeLac(options),
       inventory: options => {

@@ -1,13 +1,17 @@
 import type { BookieId, EntryId, LedgerId } from '@strata/base'
+import { decodeRecordHeader, HEADER_BYTES, recordBytes } from '@strata/bookie/testing'
 import {
   addRunTo,
   readRunOf,
   type AddRequest,
   type AddSink,
   type BookieNode,
+  type BulkCopies,
+  type CopyAnswer,
+  type CopyOrder,
   type ReadAnswer
 } from '@strata/ledger-client'
-import type { AddFailure } from '@strata/ledger-protocol'
+import { hasValidDigest, type AddFailure } from '@strata/ledger-protocol'
 import type { History } from './history.ts'
 import { tagOf } from './payload.ts'
 
@@ -41,6 +45,8 @@ export class NodeWatch {
   readonly bookieId: BookieId
   readonly #history: History
   readonly #ledgers = new Map<LedgerId, Known>()
+  /** Of what came from other nodes, and may have been stored: the digest of each entry. */
+  readonly #fetched = new Map<LedgerId, Map<number, AddRequest>>()
   /** What was answered last, all at one moment. */
   #lastAnswered: { atMs: number; entries: { ledgerId: LedgerId; entryId: number }[] } = { atMs: -1, entries: [] }
   #answers = 0
@@ -120,6 +126,14 @@ export class NodeWatch {
       },
       readRun: request => readRunOf(wrapped, request),
       addRun: run => addRunTo(wrapped, run),
+      bulk: {
+        readRecords: request => node.bulk?.readRecords(request) ?? Promise.resolve(undefined),
+        copyFrom: async order => {
+          const answer = (await node.bulk?.copyFrom(order)) ?? { next: order.first, bytes: 0 }
+          this.#onCopied(order, answer)
+          return answer
+        }
+      },
       readLac: async options => {
         const answer = await node.readLac(options)
         if (options.fence) this.#noteFence(options.ledgerId)
@@ -138,6 +152,18 @@ export class NodeWatch {
     return wrapped
   }
 
+  /** Another node, of which this one asks for records to store. */
+  fetching(source: BulkCopies): BulkCopies {
+    return {
+      ...source,
+      readRecords: async request => {
+        const records = await source.readRecords(request)
+        if (records !== undefined) this.#onFetched(records.bytes)
+        return records
+      }
+    }
+  }
+
   onAdded(ledgerId: LedgerId, adds: readonly AddRequest[]): void {
     const known = this.#known(ledgerId)
     for (const { entryId, crc32c, recovery } of adds) {
@@ -152,6 +178,32 @@ export class NodeWatch {
       this.#noteLast(ledgerId, entryId)
       known.kept.add(entryId)
     }
+  }
+
+  #onFetched(bytes: Buffer): void {
+    for (let at = 0; ;) {
+      const header = decodeRecordHeader(bytes, at)
+      if (header === undefined) return
+      const payload = bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + header.payloadBytes)
+      at += recordBytes(header.payloadBytes)
+      const { ledgerId, entryId, lac, lengthBytes, crc32c } = header
+      const add = { ledgerId, entryId, lac, lengthBytes, crc32c, payload, recovery: true }
+      if (!hasValidDigest(add)) continue
+      this.#admit(add)
+      const fetched = this.#fetched.get(ledgerId) ?? new Map<number, AddRequest>()
+      this.#fetched.set(ledgerId, fetched.set(entryId, add))
+    }
+  }
+
+  #onCopied({ ledgerId, first, every }: CopyOrder, { next }: CopyAnswer): void {
+    const fetched = this.#fetched.get(ledgerId)
+    const adds: AddRequest[] = []
+    for (let entryId: number = first; entryId < next; entryId += every) {
+      const add = fetched?.get(entryId)
+      if (add !== undefined) adds.push(add)
+      else this.#history.violate('one-content', `${this.bookieId} stored ${ledgerId}:${entryId}, which nobody gave it`)
+    }
+    this.onAdded(ledgerId, adds)
   }
 
   #noteFence(ledgerId: LedgerId): void {

@@ -2,6 +2,7 @@ import { CodedError, reasonOf, type BookieId, type Logger } from '@strata/base'
 import { bookieDirectories, openBookie, type Bookie, type BookieDirectories, type BookieSettings } from '@strata/bookie'
 import { readWatermark } from '@strata/bookie/testing'
 import {
+  RemoteNode,
   SimDisk,
   SimIndexStore,
   SimVolume,
@@ -53,6 +54,8 @@ export interface NodeWorld {
 }
 
 const RESTART_MS = 40
+/** Of what a node asks another one that it copies from. */
+const COPY_TIMEOUT_MS = 150
 /** An idle journal proves what is in it within two rounds of housekeeping, and those take their time. */
 const UNPROVEN_ROUNDS = 5
 
@@ -187,6 +190,10 @@ export class SimNode {
     this.#startCount++
     this.#bookie = bookie
     this.#incarnation = bookie.stats().incarnation
+    bookie.useNodes(id => {
+      const source = new RemoteNode(network, { process, bookieId: id, timeoutMs: COPY_TIMEOUT_MS })
+      return { bulk: this.watch.fetching(source.bulk) }
+    })
     history.tell(this.bookieId, this.#startCount === 1 ? 'is up' : 'is up again')
     network.listen(this.bookieId, process, this.watch.wrap(bookie))
     onRegistered(this.bookieId, true)

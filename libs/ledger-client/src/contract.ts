@@ -201,6 +201,55 @@ export interface BookieNode {
    * `limit` stretches, of those that begin at the place named or behind it. @throws LedgerError UNAVAILABLE, WRONG_NODE
    */
   damagedEntries(page: DamagedPage): Promise<DamagedStretch[]>
+  /** Copies of many entries from node to node; undefined: the node knows of none, and is given runs. */
+  readonly bulk?: BulkCopies
+}
+
+/** How one node stores what another one has: neither looks at the entries more than once, and nobody stands between. */
+export interface BulkCopies {
+  /**
+   * As many entries from `first` on as the node gives at once; undefined: not even the first one. They were compared with
+   * nothing: that is for whoever stores them. @throws LedgerError UNAVAILABLE, WRONG_NODE
+   */
+  readRecords(request: RunRequest): Promise<EntryRecords | undefined>
+  /**
+   * Fetches entries from other nodes, compares them with their digests and stores them, as recovery adds. Every entry before
+   * the `next` of the answer is synced, can be read, and is there after a crash. Ends early where nobody gives an entry as it
+   * must be, and when enough was copied for now; `turns` is asked before each piece.
+   * @throws LedgerError UNAVAILABLE: the node does not take them; WRONG_NODE
+   */
+  copyFrom(order: CopyOrder, turns?: CopyTurns): Promise<CopyAnswer>
+}
+
+/** Entries as they stand in a node's files, one record after another. */
+export interface EntryRecords {
+  readonly bytes: Buffer
+  /** The ledger is fenced where they come from. */
+  readonly isFenced: boolean
+}
+
+export interface CopyOrder extends EntryRange {
+  readonly ledgerId: LedgerId
+  readonly every: number
+  /** Nodes that have them, best first. */
+  readonly from: readonly BookieId[]
+  /** Payload bytes after which the node may answer. */
+  readonly bytesMax: number
+}
+
+export interface CopyAnswer {
+  /** The first one's id where nothing could be copied; past the last one's where all was. */
+  readonly next: EntryId
+  /** Of payloads. */
+  readonly bytes: number
+}
+
+/** Lets the pieces of a copy in. */
+export interface CopyTurns {
+  /** Resolves when so many bytes may be fetched; false: nobody waits for them any more. */
+  begin(bytes: number): Promise<boolean>
+  /** They are stored, or given up. */
+  end(bytes: number): void
 }
 
 export interface RunRequest extends EntryRange {

@@ -30,6 +30,7 @@ export {
   type StoredEntry
 } from './quorum.ts'
 export { ReadPlan, type ReadMiss, type ReadVerdict } from './read-plan.ts'
+export { CopyCursor, type CopyLimits, type CopyStretch } from './copy-cursor.ts'
 export {
   planRepair,
   withRepair,

@@ -4,6 +4,7 @@ import {
   type AddRequest,
   type AddSink,
   type BookieNode,
+  type BulkCopies,
   type DamagedPage,
   type DamagedStretch,
   type EntryRun,
@@ -20,6 +21,9 @@ import { AddStream } from './add-stream.ts'
 import type { SimNetwork } from './sim-network.ts'
 import type { SimProcess } from './sim-process.ts'
 
+/** What a node may take to copy, beyond the time-out. */
+const COPY_WAIT_MS = 400
+
 type ReadOptions = Parameters<BookieNode['read']>[0]
 type LacTold = Parameters<BookieNode['writeLac']>[0]
 
@@ -29,6 +33,13 @@ type LacTold = Parameters<BookieNode['writeLac']>[0]
  */
 export class RemoteNode implements BookieNode {
   readonly bookieId: BookieId
+  readonly bulk: BulkCopies = {
+    readRecords: request => this.#ask(node => node.bulk?.readRecords(request) ?? Promise.resolve(undefined)),
+    copyFrom: order => {
+      const nothing = { next: order.first, bytes: 0 }
+      return this.#ask(node => node.bulk?.copyFrom(order) ?? Promise.resolve(nothing), COPY_WAIT_MS)
+    }
+  }
   readonly #network: SimNetwork
   readonly #process: SimProcess
   readonly #timeoutMs: number

@@ -2,6 +2,7 @@ import type { BookieId, Clock, Logger } from '@strata/base'
 import type { AddSink, AddStretch, BookieNode } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import { join } from 'node:path'
+import type { FindNode } from './copies/node-copies.ts'
 import type { Disk } from './disk/disk.ts'
 import type { IndexStore } from './index/index-store.ts'
 import type { BookieSettings } from './settings.ts'
@@ -79,6 +80,8 @@ export interface BookieStats {
   readonly journalWrittenBytes: number
   readonly journalSyncs: number
   readonly movedBytes: number
+  /** Of copies that came from other nodes, and passed the journal by. */
+  readonly copiedBytes: number
   readonly indexWrittenBytes: number
   /** Room kept back for deletes on a full disk, in all directories. */
   readonly reserveBytes: number
@@ -94,6 +97,8 @@ export interface BookieStats {
 export interface Bookie extends BookieNode {
   addStretch(stretch: AddStretch, sink: AddSink): void
   health(): BookieHealth
+  /** Where the node finds those that it copies from; until it is told, it copies from nobody. */
+  useNodes(find: FindNode): void
   /** Refuses adds until it is said otherwise or the process ends; reads and deletes go on. */
   setReadOnly(isReadOnly: boolean): void
   stats(): BookieStats

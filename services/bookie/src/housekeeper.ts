@@ -352,7 +352,7 @@ export class Housekeeper {
     const { files, settings } = this.#options
     const ratio = settings.compactBelowLiveRatio
     const sparse = [...files.all]
-      .filter(file => file.kind === 'entry-log' && !this.#isBlocked(file))
+      .filter(file => file.kind === 'entry-log' && file.isOpen !== true && !this.#isBlocked(file))
       .filter(file => this.#settled.get(file.number) !== file.liveBytes)
       .filter(file => file.liveBytes < file.totalBytes * ratio)
       .sort((a, b) => a.liveBytes / a.totalBytes - b.liveBytes / b.totalBytes)

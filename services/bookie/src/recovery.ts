@@ -152,7 +152,9 @@ async function findEntryLog(
     await disk.remove(path)
     return true
   }
-  const { end, liveBytes, totalBytes } = decodeFileRow(row)
+  const { end, liveBytes, totalBytes, isOpen = false } = decodeFileRow(row)
+  // An index made anew must not take the torn end of a copy for damage.
+  if (isOpen) await disk.truncate(path, end)
   files.add({ kind: 'entry-log', number, directory, path, end, liveBytes, totalBytes, sinceMs: clock.nowMs() })
   return true
 }

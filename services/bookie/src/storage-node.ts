@@ -9,6 +9,7 @@ import {
   type AddRequest,
   type AddSink,
   type AddStretch,
+  type BulkCopies,
   type DamagedPage,
   type DamagedStretch,
   type EntryRun,
@@ -23,6 +24,9 @@ import {
 } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import type { Bookie, BookieDirectories, BookieHealth, BookieStats } from './bookie-types.ts'
+import type { CopyLog } from './copies/copy-log.ts'
+import type { FindNode } from './copies/node-copies.ts'
+import { openCopies } from './copies/open-copies.ts'
 import type { Disk } from './disk/disk.ts'
 import { FILE_HEADER_BYTES } from './format/file-header.ts'
 import { PAYLOAD_BYTES_MAX } from './format/record.ts'
@@ -73,6 +77,7 @@ export interface StorageNodeParts {
  */
 export class StorageNode implements Bookie {
   readonly bookieId: BookieId
+  readonly bulk: BulkCopies
   readonly #parts: StorageNodeParts
   readonly #journals: JournalSet
   readonly #recent: RecentWrites | undefined
@@ -81,6 +86,8 @@ export class StorageNode implements Bookie {
   readonly #housekeeper: Housekeeper
   readonly #lacWaiters: LacWaiters
   readonly #numbers: NumberSource
+  readonly #copyLog: CopyLog
+  #findNode: FindNode = () => undefined
   #closing: Promise<void> | undefined
   #stopTicking: () => void = () => undefined
 
@@ -128,6 +135,9 @@ export class StorageNode implements Bookie {
         this.#housekeeper.noteDamaged(entry)
       }
     })
+    const { bulk, log } = this.#openCopies(numbers)
+    this.bulk = bulk
+    this.#copyLog = log
   }
 
   static async start(parts: StorageNodeParts): Promise<StorageNode> {
@@ -193,6 +203,10 @@ export class StorageNode implements Bookie {
     }
   }
 
+  useNodes(find: FindNode): void {
+    this.#findNode = find
+  }
+
   readRun(request: RunRequest): Promise<EntryRun | undefined> {
     return readRunOf(this, request)
   }
@@ -251,6 +265,7 @@ export class StorageNode implements Bookie {
       journalWrittenBytes: this.#journals.writtenBytes,
       journalSyncs: this.#journals.syncCount,
       ...this.#housekeeper.stats(),
+      copiedBytes: this.#copyLog.writtenBytes,
       indexWrittenBytes: this.#parts.writer.writtenBytes,
       quarantinedLedgers: this.#housekeeper.quarantinedCount,
       incarnation: volume.incarnation
@@ -317,12 +332,32 @@ export class StorageNode implements Bookie {
     this.#stopTicking()
     this.#lacWaiters.releaseAll()
     await this.#journals.drain()
+    await this.#copyLog.close()
     await this.#housekeeper.close()
     // Behind the last checkpoint, so that the next start reads it and knows that nothing can follow.
     await this.#journals.close()
     await files.close()
     await index.store.close()
     await unlock()
+  }
+
+  #openCopies(numbers: NumberSource): ReturnType<typeof openCopies> {
+    return openCopies(this.#parts, {
+      nextNumber: numbers.take,
+      onIndexFailure: error => this.#housekeeper.noteIndexFailure(error),
+      withIndex: ask => {
+        this.#checkOpen()
+        return this.#withIndex(ask)
+      },
+      findNode: id => this.#findNode(id),
+      checkTaken: ledgerId => {
+        const { state } = this.health()
+        const { isDeleted } = this.#knownLedger(ledgerId)
+        if (state === 'writable' && !isDeleted) return
+        throw LedgerError.create('UNAVAILABLE', { ledgerId, reason: isDeleted ? 'FENCED' : state })
+      },
+      fence: ledgerId => this.#fence(ledgerId)
+    })
   }
 
   #checkOpen(): void {

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bookie_node.proto.
  */
 export const file_bookie_node: GenFile = /*@__PURE__*/
-  fileDesc("ChFib29raWVfbm9kZS5wcm90bxINc3RyYXRhLmxlZGdlciKoAQoIQWRkQmF0Y2gSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIkCgRhZGRzGAMgAygLMhYuc3RyYXRhLmxlZGdlci5BZGRJdGVtEhoKDWFuc3dlcnNfdGFrZW4YBCABKAZIAogBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIQCg5fYW5zd2Vyc190YWtlbiLbAgoHQWRkSXRlbRIUCgdjaGFubmVsGAEgASgHSACIAQESFgoJbGVkZ2VyX2lkGAIgASgGSAGIAQESFQoIZW50cnlfaWQYAyABKAZIAogBARIcCg9jb25maXJtZWRfY291bnQYBCABKAZIA4gBARIZCgxsZW5ndGhfYnl0ZXMYBSABKAZIBIgBARITCgZjcmMzMmMYBiABKAdIBYgBARIVCghyZWNvdmVyeRgHIAEoCEgGiAEBEhQKB3BheWxvYWQYCCABKAxIB4gBARIUCgdwYWRkaW5nGA8gASgMSAiIAQFCCgoIX2NoYW5uZWxCDAoKX2xlZGdlcl9pZEILCglfZW50cnlfaWRCEgoQX2NvbmZpcm1lZF9jb3VudEIPCg1fbGVuZ3RoX2J5dGVzQgkKB19jcmMzMmNCCwoJX3JlY292ZXJ5QgoKCF9wYXlsb2FkQgoKCF9wYWRkaW5nIokBCgpBZGRBbnN3ZXJzEiMKBWFkZGVkGAEgAygLMhQuc3RyYXRhLmxlZGdlci5BZGRlZBIoCgZmYWlsZWQYAiADKAsyGC5zdHJhdGEubGVkZ2VyLkFkZEZhaWxlZBIaCg1ncmFudGVkX2J5dGVzGAMgASgGSACIAQFCEAoOX2dyYW50ZWRfYnl0ZXMiTQoFQWRkZWQSFAoHY2hhbm5lbBgBIAEoB0gAiAEBEhUKCGVudHJ5X2lkGAIgASgGSAGIAQFCCgoIX2NoYW5uZWxCCwoJX2VudHJ5X2lkIpIBCglBZGRGYWlsZWQSFAoHY2hhbm5lbBgBIAEoB0gAiAEBEhUKCGVudHJ5X2lkGAIgASgGSAGIAQESMwoHZmFpbHVyZRgDIAEoDjIdLnN0cmF0YS5sZWRnZXIuQWRkRmFpbHVyZUNvZGVIAogBAUIKCghfY2hhbm5lbEILCglfZW50cnlfaWRCCgoIX2ZhaWx1cmUi5wIKC1JlYWRSZXF1ZXN0EhcKCmNsdXN0ZXJfaWQYASABKAlIAIgBARIUCgdub2RlX2lkGAIgASgJSAGIAQESFgoJbGVkZ2VyX2lkGAMgASgGSAKIAQESGwoOZmlyc3RfZW50cnlfaWQYBCABKAZIA4gBARIaCg1sYXN0X2VudHJ5X2lkGAUgASgGSASIAQESFgoJYnl0ZXNfbWF4GAYgASgNSAWIAQESGAoLZW50cmllc19tYXgYByABKA1IBogBARISCgVmZW5jZRgIIAEoCEgHiAEBEhIKBWV2ZXJ5GAkgASgNSAiIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCDAoKX2J5dGVzX21heEIOCgxfZW50cmllc19tYXhCCAoGX2ZlbmNlQggKBl9ldmVyeSJoCglSZWFkUmVwbHkSKQoHZW50cmllcxgBIAMoCzIYLnN0cmF0YS5sZWRnZXIuRW50cnlJdGVtEigKA2VuZBgCIAEoDjIWLnN0cmF0YS5sZWRnZXIuUmVhZEVuZEgAiAEBQgYKBF9lbmQizwEKCUVudHJ5SXRlbRIVCghlbnRyeV9pZBgBIAEoBkgAiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgCIAEoBkgBiAEBEhkKDGxlbmd0aF9ieXRlcxgDIAEoBkgCiAEBEhMKBmNyYzMyYxgEIAEoB0gDiAEBEhQKB3BheWxvYWQYBSABKAxIBIgBAUILCglfZW50cnlfaWRCEgoQX2NvbmZpcm1lZF9jb3VudEIPCg1fbGVuZ3RoX2J5dGVzQgkKB19jcmMzMmNCCgoIX3BheWxvYWQisAEKDUFkZFJ1blJlcXVlc3QSKQoHZW50cmllcxgBIAMoCzIYLnN0cmF0YS5sZWRnZXIuRW50cnlJdGVtEhcKCmNsdXN0ZXJfaWQYAyABKAlIAIgBARIUCgdub2RlX2lkGAQgASgJSAGIAQESFgoJbGVkZ2VyX2lkGAUgASgGSAKIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEoECAIQAyKqAQoLQWRkUnVuUmVwbHkSGAoLYWRkZWRfY291bnQYASABKA1IAIgBARIzCgdmYWlsdXJlGAIgASgOMh0uc3RyYXRhLmxlZGdlci5BZGRGYWlsdXJlQ29kZUgBiAEBEhwKD2ZhaWxlZF9lbnRyeV9pZBgDIAEoBkgCiAEBQg4KDF9hZGRlZF9jb3VudEIKCghfZmFpbHVyZUISChBfZmFpbGVkX2VudHJ5X2lkIvgBCg5SZWFkTGFjUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhYKCWxlZGdlcl9pZBgDIAEoBkgCiAEBEhIKBWZlbmNlGAQgASgISAOIAQESHAoPd2FpdF9wYXN0X2NvdW50GAUgASgGSASIAQESFwoKdGltZW91dF9tcxgGIAEoDUgFiAEBQg0KC19jbHVzdGVyX2lkQgoKCF9ub2RlX2lkQgwKCl9sZWRnZXJfaWRCCAoGX2ZlbmNlQhIKEF93YWl0X3Bhc3RfY291bnRCDQoLX3RpbWVvdXRfbXMiZgoMUmVhZExhY1JlcGx5EhwKD2NvbmZpcm1lZF9jb3VudBgBIAEoBkgAiAEBEhYKCWF1dGhvcml0eRgCIAEoCEgBiAEBQhIKEF9jb25maXJtZWRfY291bnRCDAoKX2F1dGhvcml0eSKHAQoOUmVjb3ZlclJlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIrCgZvcmRlcnMYAyADKAsyGy5zdHJhdGEubGVkZ2VyLlJlY292ZXJPcmRlckINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZCLiAQoMUmVjb3Zlck9yZGVyEhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhsKDmZpcnN0X2VudHJ5X2lkGAIgASgGSAGIAQESGgoNbGFzdF9lbnRyeV9pZBgDIAEoBkgCiAEBEhYKCWJ5dGVzX21heBgEIAEoB0gDiAEBEhgKC2VudHJpZXNfbWF4GAUgASgHSASIAQFCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCDAoKX2J5dGVzX21heEIOCgxfZW50cmllc19tYXgiPwoOUmVjb3ZlckFuc3dlcnMSLQoHYW5zd2VycxgBIAMoCzIcLnN0cmF0YS5sZWRnZXIuUmVjb3ZlckFuc3dlciLdAQoNUmVjb3ZlckFuc3dlchISCgVpbmRleBgBIAEoB0gAiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgCIAEoBkgBiAEBEisKBHJlYWQYAyABKAsyGC5zdHJhdGEubGVkZ2VyLlJlYWRSZXBseUgCiAEBEhQKB2ZhaWx1cmUYBCABKAlIA4gBARIWCglhdXRob3JpdHkYBSABKAhIBIgBAUIICgZfaW5kZXhCEgoQX2NvbmZpcm1lZF9jb3VudEIHCgVfcmVhZEIKCghfZmFpbHVyZUIMCgpfYXV0aG9yaXR5ItwBCg9Xcml0ZUxhY1JlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIWCglsZWRnZXJfaWQYAyABKAZIAogBARIcCg9jb25maXJtZWRfY291bnQYBCABKAZIA4gBARInCgdmdXJ0aGVyGAUgAygLMhYuc3RyYXRhLmxlZGdlci5MYWNIaW50Qg0KC19jbHVzdGVyX2lkQgoKCF9ub2RlX2lkQgwKCl9sZWRnZXJfaWRCEgoQX2NvbmZpcm1lZF9jb3VudCJhCgdMYWNIaW50EhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgCIAEoBkgBiAEBQgwKCl9sZWRnZXJfaWRCEgoQX2NvbmZpcm1lZF9jb3VudCIPCg1Xcml0ZUxhY1JlcGx5IoACChBJbnZlbnRvcnlSZXF1ZXN0EhcKCmNsdXN0ZXJfaWQYASABKAlIAIgBARIUCgdub2RlX2lkGAIgASgJSAGIAQESFgoJbGVkZ2VyX2lkGAMgASgGSAKIAQESGwoOZmlyc3RfZW50cnlfaWQYBCABKAZIA4gBARIaCg1sYXN0X2VudHJ5X2lkGAUgASgGSASIAQESEwoGdmVyaWZ5GAYgASgISAWIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCCQoHX3ZlcmlmeSJKCg5JbnZlbnRvcnlSZXBseRIMCgRydW5zGAEgAygEEhkKDGVuZF9lbnRyeV9pZBgCIAEoBkgAiAEBQg8KDV9lbmRfZW50cnlfaWQirAEKEkhlbGRMZWRnZXJzUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhsKDmZyb21fbGVkZ2VyX2lkGAMgASgGSAKIAQESEgoFbGltaXQYBCABKA1IA4gBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIRCg9fZnJvbV9sZWRnZXJfaWRCCAoGX2xpbWl0IkIKEEhlbGRMZWRnZXJzUmVwbHkSLgoHbGVkZ2VycxgBIAMoCzIdLnN0cmF0YS5sZWRnZXIuSGVsZExlZGdlckl0ZW0itAEKDkhlbGRMZWRnZXJJdGVtEhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhkKDGVuZF9lbnRyeV9pZBgCIAEoBkgBiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgDIAEoBkgCiAEBEhMKBmZlbmNlZBgEIAEoCEgDiAEBQgwKCl9sZWRnZXJfaWRCDwoNX2VuZF9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50QgkKB19mZW5jZWQi3QEKFURhbWFnZWRFbnRyaWVzUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhsKDmZyb21fbGVkZ2VyX2lkGAMgASgGSAKIAQESGgoNZnJvbV9lbnRyeV9pZBgEIAEoBkgDiAEBEhIKBWxpbWl0GAUgASgNSASIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCEQoPX2Zyb21fbGVkZ2VyX2lkQhAKDl9mcm9tX2VudHJ5X2lkQggKBl9saW1pdCJHChNEYW1hZ2VkRW50cmllc1JlcGx5EjAKCXN0cmV0Y2hlcxgBIAMoCzIdLnN0cmF0YS5sZWRnZXIuRGFtYWdlZFN0cmV0Y2gilAEKDkRhbWFnZWRTdHJldGNoEhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhsKDmZpcnN0X2VudHJ5X2lkGAIgASgGSAGIAQESGgoNbGFzdF9lbnRyeV9pZBgDIAEoBkgCiAEBQgwKCl9sZWRnZXJfaWRCEQoPX2ZpcnN0X2VudHJ5X2lkQhAKDl9sYXN0X2VudHJ5X2lkKrIBCg5BZGRGYWlsdXJlQ29kZRIgChxBRERfRkFJTFVSRV9DT0RFX1VOU1BFQ0lGSUVEEAASGwoXQUREX0ZBSUxVUkVfQ09ERV9GRU5DRUQQARIeChpBRERfRkFJTFVSRV9DT0RFX1JFQURfT05MWRACEiMKH0FERF9GQUlMVVJFX0NPREVfU1RPUkFHRV9GQUlMRUQQAxIcChhBRERfRkFJTFVSRV9DT0RFX0RBTUFHRUQQBCpiCgdSZWFkRW5kEhgKFFJFQURfRU5EX1VOU1BFQ0lGSUVEEAASEgoOUkVBRF9FTkRfTElNSVQQARITCg9SRUFEX0VORF9BQlNFTlQQAhIUChBSRUFEX0VORF9VTktOT1dOEAMypQUKCkJvb2tpZU5vZGUSPQoDQWRkEhcuc3RyYXRhLmxlZGdlci5BZGRCYXRjaBoZLnN0cmF0YS5sZWRnZXIuQWRkQW5zd2VycygBMAESPAoEUmVhZBIaLnN0cmF0YS5sZWRnZXIuUmVhZFJlcXVlc3QaGC5zdHJhdGEubGVkZ2VyLlJlYWRSZXBseRJCCgZBZGRSdW4SHC5zdHJhdGEubGVkZ2VyLkFkZFJ1blJlcXVlc3QaGi5zdHJhdGEubGVkZ2VyLkFkZFJ1blJlcGx5EkUKB1JlYWRMYWMSHS5zdHJhdGEubGVkZ2VyLlJlYWRMYWNSZXF1ZXN0Ghsuc3RyYXRhLmxlZGdlci5SZWFkTGFjUmVwbHkSSQoHUmVjb3ZlchIdLnN0cmF0YS5sZWRnZXIuUmVjb3ZlclJlcXVlc3QaHS5zdHJhdGEubGVkZ2VyLlJlY292ZXJBbnN3ZXJzMAESSAoIV3JpdGVMYWMSHi5zdHJhdGEubGVkZ2VyLldyaXRlTGFjUmVxdWVzdBocLnN0cmF0YS5sZWRnZXIuV3JpdGVMYWNSZXBseRJLCglJbnZlbnRvcnkSHy5zdHJhdGEubGVkZ2VyLkludmVudG9yeVJlcXVlc3QaHS5zdHJhdGEubGVkZ2VyLkludmVudG9yeVJlcGx5ElEKC0hlbGRMZWRnZXJzEiEuc3RyYXRhLmxlZGdlci5IZWxkTGVkZ2Vyc1JlcXVlc3QaHy5zdHJhdGEubGVkZ2VyLkhlbGRMZWRnZXJzUmVwbHkSWgoORGFtYWdlZEVudHJpZXMSJC5zdHJhdGEubGVkZ2VyLkRhbWFnZWRFbnRyaWVzUmVxdWVzdBoiLnN0cmF0YS5sZWRnZXIuRGFtYWdlZEVudHJpZXNSZXBseWIGcHJvdG8z");
+  fileDesc("ChFib29raWVfbm9kZS5wcm90bxINc3RyYXRhLmxlZGdlciKoAQoIQWRkQmF0Y2gSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIkCgRhZGRzGAMgAygLMhYuc3RyYXRhLmxlZGdlci5BZGRJdGVtEhoKDWFuc3dlcnNfdGFrZW4YBCABKAZIAogBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIQCg5fYW5zd2Vyc190YWtlbiLbAgoHQWRkSXRlbRIUCgdjaGFubmVsGAEgASgHSACIAQESFgoJbGVkZ2VyX2lkGAIgASgGSAGIAQESFQoIZW50cnlfaWQYAyABKAZIAogBARIcCg9jb25maXJtZWRfY291bnQYBCABKAZIA4gBARIZCgxsZW5ndGhfYnl0ZXMYBSABKAZIBIgBARITCgZjcmMzMmMYBiABKAdIBYgBARIVCghyZWNvdmVyeRgHIAEoCEgGiAEBEhQKB3BheWxvYWQYCCABKAxIB4gBARIUCgdwYWRkaW5nGA8gASgMSAiIAQFCCgoIX2NoYW5uZWxCDAoKX2xlZGdlcl9pZEILCglfZW50cnlfaWRCEgoQX2NvbmZpcm1lZF9jb3VudEIPCg1fbGVuZ3RoX2J5dGVzQgkKB19jcmMzMmNCCwoJX3JlY292ZXJ5QgoKCF9wYXlsb2FkQgoKCF9wYWRkaW5nIokBCgpBZGRBbnN3ZXJzEiMKBWFkZGVkGAEgAygLMhQuc3RyYXRhLmxlZGdlci5BZGRlZBIoCgZmYWlsZWQYAiADKAsyGC5zdHJhdGEubGVkZ2VyLkFkZEZhaWxlZBIaCg1ncmFudGVkX2J5dGVzGAMgASgGSACIAQFCEAoOX2dyYW50ZWRfYnl0ZXMiTQoFQWRkZWQSFAoHY2hhbm5lbBgBIAEoB0gAiAEBEhUKCGVudHJ5X2lkGAIgASgGSAGIAQFCCgoIX2NoYW5uZWxCCwoJX2VudHJ5X2lkIpIBCglBZGRGYWlsZWQSFAoHY2hhbm5lbBgBIAEoB0gAiAEBEhUKCGVudHJ5X2lkGAIgASgGSAGIAQESMwoHZmFpbHVyZRgDIAEoDjIdLnN0cmF0YS5sZWRnZXIuQWRkRmFpbHVyZUNvZGVIAogBAUIKCghfY2hhbm5lbEILCglfZW50cnlfaWRCCgoIX2ZhaWx1cmUi5wIKC1JlYWRSZXF1ZXN0EhcKCmNsdXN0ZXJfaWQYASABKAlIAIgBARIUCgdub2RlX2lkGAIgASgJSAGIAQESFgoJbGVkZ2VyX2lkGAMgASgGSAKIAQESGwoOZmlyc3RfZW50cnlfaWQYBCABKAZIA4gBARIaCg1sYXN0X2VudHJ5X2lkGAUgASgGSASIAQESFgoJYnl0ZXNfbWF4GAYgASgNSAWIAQESGAoLZW50cmllc19tYXgYByABKA1IBogBARISCgVmZW5jZRgIIAEoCEgHiAEBEhIKBWV2ZXJ5GAkgASgNSAiIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCDAoKX2J5dGVzX21heEIOCgxfZW50cmllc19tYXhCCAoGX2ZlbmNlQggKBl9ldmVyeSJoCglSZWFkUmVwbHkSKQoHZW50cmllcxgBIAMoCzIYLnN0cmF0YS5sZWRnZXIuRW50cnlJdGVtEigKA2VuZBgCIAEoDjIWLnN0cmF0YS5sZWRnZXIuUmVhZEVuZEgAiAEBQgYKBF9lbmQizwEKCUVudHJ5SXRlbRIVCghlbnRyeV9pZBgBIAEoBkgAiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgCIAEoBkgBiAEBEhkKDGxlbmd0aF9ieXRlcxgDIAEoBkgCiAEBEhMKBmNyYzMyYxgEIAEoB0gDiAEBEhQKB3BheWxvYWQYBSABKAxIBIgBAUILCglfZW50cnlfaWRCEgoQX2NvbmZpcm1lZF9jb3VudEIPCg1fbGVuZ3RoX2J5dGVzQgkKB19jcmMzMmNCCgoIX3BheWxvYWQisAEKDUFkZFJ1blJlcXVlc3QSKQoHZW50cmllcxgBIAMoCzIYLnN0cmF0YS5sZWRnZXIuRW50cnlJdGVtEhcKCmNsdXN0ZXJfaWQYAyABKAlIAIgBARIUCgdub2RlX2lkGAQgASgJSAGIAQESFgoJbGVkZ2VyX2lkGAUgASgGSAKIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEoECAIQAyKqAQoLQWRkUnVuUmVwbHkSGAoLYWRkZWRfY291bnQYASABKA1IAIgBARIzCgdmYWlsdXJlGAIgASgOMh0uc3RyYXRhLmxlZGdlci5BZGRGYWlsdXJlQ29kZUgBiAEBEhwKD2ZhaWxlZF9lbnRyeV9pZBgDIAEoBkgCiAEBQg4KDF9hZGRlZF9jb3VudEIKCghfZmFpbHVyZUISChBfZmFpbGVkX2VudHJ5X2lkIlAKDFJlY29yZHNSZXBseRIUCgdyZWNvcmRzGAEgASgMSACIAQESEwoGZmVuY2VkGAIgASgISAGIAQFCCgoIX3JlY29yZHNCCQoHX2ZlbmNlZCKtAgoLQ29weVJlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIWCglsZWRnZXJfaWQYAyABKAZIAogBARIbCg5maXJzdF9lbnRyeV9pZBgEIAEoBkgDiAEBEhoKDWxhc3RfZW50cnlfaWQYBSABKAZIBIgBARISCgVldmVyeRgGIAEoDUgFiAEBEhYKCWJ5dGVzX21heBgHIAEoBkgGiAEBEgwKBGZyb20YCCADKAlCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCCAoGX2V2ZXJ5QgwKCl9ieXRlc19tYXgiZQoJQ29weVJlcGx5EhoKDW5leHRfZW50cnlfaWQYASABKAZIAIgBARIZCgxjb3BpZWRfYnl0ZXMYAiABKAZIAYgBAUIQCg5fbmV4dF9lbnRyeV9pZEIPCg1fY29waWVkX2J5dGVzIvgBCg5SZWFkTGFjUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhYKCWxlZGdlcl9pZBgDIAEoBkgCiAEBEhIKBWZlbmNlGAQgASgISAOIAQESHAoPd2FpdF9wYXN0X2NvdW50GAUgASgGSASIAQESFwoKdGltZW91dF9tcxgGIAEoDUgFiAEBQg0KC19jbHVzdGVyX2lkQgoKCF9ub2RlX2lkQgwKCl9sZWRnZXJfaWRCCAoGX2ZlbmNlQhIKEF93YWl0X3Bhc3RfY291bnRCDQoLX3RpbWVvdXRfbXMiZgoMUmVhZExhY1JlcGx5EhwKD2NvbmZpcm1lZF9jb3VudBgBIAEoBkgAiAEBEhYKCWF1dGhvcml0eRgCIAEoCEgBiAEBQhIKEF9jb25maXJtZWRfY291bnRCDAoKX2F1dGhvcml0eSKHAQoOUmVjb3ZlclJlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIrCgZvcmRlcnMYAyADKAsyGy5zdHJhdGEubGVkZ2VyLlJlY292ZXJPcmRlckINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZCLiAQoMUmVjb3Zlck9yZGVyEhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhsKDmZpcnN0X2VudHJ5X2lkGAIgASgGSAGIAQESGgoNbGFzdF9lbnRyeV9pZBgDIAEoBkgCiAEBEhYKCWJ5dGVzX21heBgEIAEoB0gDiAEBEhgKC2VudHJpZXNfbWF4GAUgASgHSASIAQFCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCDAoKX2J5dGVzX21heEIOCgxfZW50cmllc19tYXgiPwoOUmVjb3ZlckFuc3dlcnMSLQoHYW5zd2VycxgBIAMoCzIcLnN0cmF0YS5sZWRnZXIuUmVjb3ZlckFuc3dlciLdAQoNUmVjb3ZlckFuc3dlchISCgVpbmRleBgBIAEoB0gAiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgCIAEoBkgBiAEBEisKBHJlYWQYAyABKAsyGC5zdHJhdGEubGVkZ2VyLlJlYWRSZXBseUgCiAEBEhQKB2ZhaWx1cmUYBCABKAlIA4gBARIWCglhdXRob3JpdHkYBSABKAhIBIgBAUIICgZfaW5kZXhCEgoQX2NvbmZpcm1lZF9jb3VudEIHCgVfcmVhZEIKCghfZmFpbHVyZUIMCgpfYXV0aG9yaXR5ItwBCg9Xcml0ZUxhY1JlcXVlc3QSFwoKY2x1c3Rlcl9pZBgBIAEoCUgAiAEBEhQKB25vZGVfaWQYAiABKAlIAYgBARIWCglsZWRnZXJfaWQYAyABKAZIAogBARIcCg9jb25maXJtZWRfY291bnQYBCABKAZIA4gBARInCgdmdXJ0aGVyGAUgAygLMhYuc3RyYXRhLmxlZGdlci5MYWNIaW50Qg0KC19jbHVzdGVyX2lkQgoKCF9ub2RlX2lkQgwKCl9sZWRnZXJfaWRCEgoQX2NvbmZpcm1lZF9jb3VudCJhCgdMYWNIaW50EhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgCIAEoBkgBiAEBQgwKCl9sZWRnZXJfaWRCEgoQX2NvbmZpcm1lZF9jb3VudCIPCg1Xcml0ZUxhY1JlcGx5IoACChBJbnZlbnRvcnlSZXF1ZXN0EhcKCmNsdXN0ZXJfaWQYASABKAlIAIgBARIUCgdub2RlX2lkGAIgASgJSAGIAQESFgoJbGVkZ2VyX2lkGAMgASgGSAKIAQESGwoOZmlyc3RfZW50cnlfaWQYBCABKAZIA4gBARIaCg1sYXN0X2VudHJ5X2lkGAUgASgGSASIAQESEwoGdmVyaWZ5GAYgASgISAWIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCDAoKX2xlZGdlcl9pZEIRCg9fZmlyc3RfZW50cnlfaWRCEAoOX2xhc3RfZW50cnlfaWRCCQoHX3ZlcmlmeSJKCg5JbnZlbnRvcnlSZXBseRIMCgRydW5zGAEgAygEEhkKDGVuZF9lbnRyeV9pZBgCIAEoBkgAiAEBQg8KDV9lbmRfZW50cnlfaWQirAEKEkhlbGRMZWRnZXJzUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhsKDmZyb21fbGVkZ2VyX2lkGAMgASgGSAKIAQESEgoFbGltaXQYBCABKA1IA4gBAUINCgtfY2x1c3Rlcl9pZEIKCghfbm9kZV9pZEIRCg9fZnJvbV9sZWRnZXJfaWRCCAoGX2xpbWl0IkIKEEhlbGRMZWRnZXJzUmVwbHkSLgoHbGVkZ2VycxgBIAMoCzIdLnN0cmF0YS5sZWRnZXIuSGVsZExlZGdlckl0ZW0itAEKDkhlbGRMZWRnZXJJdGVtEhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhkKDGVuZF9lbnRyeV9pZBgCIAEoBkgBiAEBEhwKD2NvbmZpcm1lZF9jb3VudBgDIAEoBkgCiAEBEhMKBmZlbmNlZBgEIAEoCEgDiAEBQgwKCl9sZWRnZXJfaWRCDwoNX2VuZF9lbnRyeV9pZEISChBfY29uZmlybWVkX2NvdW50QgkKB19mZW5jZWQi3QEKFURhbWFnZWRFbnRyaWVzUmVxdWVzdBIXCgpjbHVzdGVyX2lkGAEgASgJSACIAQESFAoHbm9kZV9pZBgCIAEoCUgBiAEBEhsKDmZyb21fbGVkZ2VyX2lkGAMgASgGSAKIAQESGgoNZnJvbV9lbnRyeV9pZBgEIAEoBkgDiAEBEhIKBWxpbWl0GAUgASgNSASIAQFCDQoLX2NsdXN0ZXJfaWRCCgoIX25vZGVfaWRCEQoPX2Zyb21fbGVkZ2VyX2lkQhAKDl9mcm9tX2VudHJ5X2lkQggKBl9saW1pdCJHChNEYW1hZ2VkRW50cmllc1JlcGx5EjAKCXN0cmV0Y2hlcxgBIAMoCzIdLnN0cmF0YS5sZWRnZXIuRGFtYWdlZFN0cmV0Y2gilAEKDkRhbWFnZWRTdHJldGNoEhYKCWxlZGdlcl9pZBgBIAEoBkgAiAEBEhsKDmZpcnN0X2VudHJ5X2lkGAIgASgGSAGIAQESGgoNbGFzdF9lbnRyeV9pZBgDIAEoBkgCiAEBQgwKCl9sZWRnZXJfaWRCEQoPX2ZpcnN0X2VudHJ5X2lkQhAKDl9sYXN0X2VudHJ5X2lkKrIBCg5BZGRGYWlsdXJlQ29kZRIgChxBRERfRkFJTFVSRV9DT0RFX1VOU1BFQ0lGSUVEEAASGwoXQUREX0ZBSUxVUkVfQ09ERV9GRU5DRUQQARIeChpBRERfRkFJTFVSRV9DT0RFX1JFQURfT05MWRACEiMKH0FERF9GQUlMVVJFX0NPREVfU1RPUkFHRV9GQUlMRUQQAxIcChhBRERfRkFJTFVSRV9DT0RFX0RBTUFHRUQQBCpiCgdSZWFkRW5kEhgKFFJFQURfRU5EX1VOU1BFQ0lGSUVEEAASEgoOUkVBRF9FTkRfTElNSVQQARITCg9SRUFEX0VORF9BQlNFTlQQAhIUChBSRUFEX0VORF9VTktOT1dOEAMyrwYKCkJvb2tpZU5vZGUSPQoDQWRkEhcuc3RyYXRhLmxlZGdlci5BZGRCYXRjaBoZLnN0cmF0YS5sZWRnZXIuQWRkQW5zd2VycygBMAESPAoEUmVhZBIaLnN0cmF0YS5sZWRnZXIuUmVhZFJlcXVlc3QaGC5zdHJhdGEubGVkZ2VyLlJlYWRSZXBseRJCCgZBZGRSdW4SHC5zdHJhdGEubGVkZ2VyLkFkZFJ1blJlcXVlc3QaGi5zdHJhdGEubGVkZ2VyLkFkZFJ1blJlcGx5EkYKC1JlYWRSZWNvcmRzEhouc3RyYXRhLmxlZGdlci5SZWFkUmVxdWVzdBobLnN0cmF0YS5sZWRnZXIuUmVjb3Jkc1JlcGx5EkAKCENvcHlGcm9tEhouc3RyYXRhLmxlZGdlci5Db3B5UmVxdWVzdBoYLnN0cmF0YS5sZWRnZXIuQ29weVJlcGx5EkUKB1JlYWRMYWMSHS5zdHJhdGEubGVkZ2VyLlJlYWRMYWNSZXF1ZXN0Ghsuc3RyYXRhLmxlZGdlci5SZWFkTGFjUmVwbHkSSQoHUmVjb3ZlchIdLnN0cmF0YS5sZWRnZXIuUmVjb3ZlclJlcXVlc3QaHS5zdHJhdGEubGVkZ2VyLlJlY292ZXJBbnN3ZXJzMAESSAoIV3JpdGVMYWMSHi5zdHJhdGEubGVkZ2VyLldyaXRlTGFjUmVxdWVzdBocLnN0cmF0YS5sZWRnZXIuV3JpdGVMYWNSZXBseRJLCglJbnZlbnRvcnkSHy5zdHJhdGEubGVkZ2VyLkludmVudG9yeVJlcXVlc3QaHS5zdHJhdGEubGVkZ2VyLkludmVudG9yeVJlcGx5ElEKC0hlbGRMZWRnZXJzEiEuc3RyYXRhLmxlZGdlci5IZWxkTGVkZ2Vyc1JlcXVlc3QaHy5zdHJhdGEubGVkZ2VyLkhlbGRMZWRnZXJzUmVwbHkSWgoORGFtYWdlZEVudHJpZXMSJC5zdHJhdGEubGVkZ2VyLkRhbWFnZWRFbnRyaWVzUmVxdWVzdBoiLnN0cmF0YS5sZWRnZXIuRGFtYWdlZEVudHJpZXNSZXBseWIGcHJvdG8z");
 
 /**
  * All adds of a turn.
@@ -388,6 +388,117 @@ export const AddRunReplySchema: GenMessage<AddRunReply> = /*@__PURE__*/
   messageDesc(file_bookie_node, 9);
 
 /**
+ * Encoded and decoded by hand (copy-messages.ts).
+ *
+ * @generated from message strata.ledger.RecordsReply
+ */
+export type RecordsReply = Message<"strata.ledger.RecordsReply"> & {
+  /**
+   * Whole records of entries, one after another in the order of their ids, as the node's files have them: whoever stores them
+   * compares each with its digest.
+   *
+   * @generated from field: optional bytes records = 1;
+   */
+  records?: Uint8Array;
+
+  /**
+   * The ledger is fenced here.
+   *
+   * @generated from field: optional bool fenced = 2;
+   */
+  fenced?: boolean;
+};
+
+/**
+ * Describes the message strata.ledger.RecordsReply.
+ * Use `create(RecordsReplySchema)` to create a new message.
+ */
+export const RecordsReplySchema: GenMessage<RecordsReply> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 10);
+
+/**
+ * @generated from message strata.ledger.CopyRequest
+ */
+export type CopyRequest = Message<"strata.ledger.CopyRequest"> & {
+  /**
+   * @generated from field: optional string cluster_id = 1;
+   */
+  clusterId?: string;
+
+  /**
+   * @generated from field: optional string node_id = 2;
+   */
+  nodeId?: string;
+
+  /**
+   * @generated from field: optional fixed64 ledger_id = 3;
+   */
+  ledgerId?: bigint;
+
+  /**
+   * @generated from field: optional fixed64 first_entry_id = 4;
+   */
+  firstEntryId?: bigint;
+
+  /**
+   * @generated from field: optional fixed64 last_entry_id = 5;
+   */
+  lastEntryId?: bigint;
+
+  /**
+   * From each entry's id to the next one's; 0: 1.
+   *
+   * @generated from field: optional uint32 every = 6;
+   */
+  every?: number;
+
+  /**
+   * @generated from field: optional fixed64 bytes_max = 7;
+   */
+  bytesMax?: bigint;
+
+  /**
+   * Nodes that have them, best first.
+   *
+   * @generated from field: repeated string from = 8;
+   */
+  from: string[];
+};
+
+/**
+ * Describes the message strata.ledger.CopyRequest.
+ * Use `create(CopyRequestSchema)` to create a new message.
+ */
+export const CopyRequestSchema: GenMessage<CopyRequest> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 11);
+
+/**
+ * @generated from message strata.ledger.CopyReply
+ */
+export type CopyReply = Message<"strata.ledger.CopyReply"> & {
+  /**
+   * Every entry asked for before this one is stored; those from it on perhaps not.
+   *
+   * @generated from field: optional fixed64 next_entry_id = 1;
+   */
+  nextEntryId?: bigint;
+
+  /**
+   * Of payloads.
+   *
+   * @generated from field: optional fixed64 copied_bytes = 2;
+   */
+  copiedBytes?: bigint;
+};
+
+/**
+ * Describes the message strata.ledger.CopyReply.
+ * Use `create(CopyReplySchema)` to create a new message.
+ */
+export const CopyReplySchema: GenMessage<CopyReply> = /*@__PURE__*/
+  messageDesc(file_bookie_node, 12);
+
+/**
  * @generated from message strata.ledger.ReadLacRequest
  */
 export type ReadLacRequest = Message<"strata.ledger.ReadLacRequest"> & {
@@ -429,7 +540,7 @@ export type ReadLacRequest = Message<"strata.ledger.ReadLacRequest"> & {
  * Use `create(ReadLacRequestSchema)` to create a new message.
  */
 export const ReadLacRequestSchema: GenMessage<ReadLacRequest> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 10);
+  messageDesc(file_bookie_node, 13);
 
 /**
  * @generated from message strata.ledger.ReadLacReply
@@ -451,7 +562,7 @@ export type ReadLacReply = Message<"strata.ledger.ReadLacReply"> & {
  * Use `create(ReadLacReplySchema)` to create a new message.
  */
 export const ReadLacReplySchema: GenMessage<ReadLacReply> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 11);
+  messageDesc(file_bookie_node, 14);
 
 /**
  * @generated from message strata.ledger.RecoverRequest
@@ -480,7 +591,7 @@ export type RecoverRequest = Message<"strata.ledger.RecoverRequest"> & {
  * Use `create(RecoverRequestSchema)` to create a new message.
  */
 export const RecoverRequestSchema: GenMessage<RecoverRequest> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 12);
+  messageDesc(file_bookie_node, 15);
 
 /**
  * @generated from message strata.ledger.RecoverOrder
@@ -519,7 +630,7 @@ export type RecoverOrder = Message<"strata.ledger.RecoverOrder"> & {
  * Use `create(RecoverOrderSchema)` to create a new message.
  */
 export const RecoverOrderSchema: GenMessage<RecoverOrder> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 13);
+  messageDesc(file_bookie_node, 16);
 
 /**
  * All that became known in a turn.
@@ -538,7 +649,7 @@ export type RecoverAnswers = Message<"strata.ledger.RecoverAnswers"> & {
  * Use `create(RecoverAnswersSchema)` to create a new message.
  */
 export const RecoverAnswersSchema: GenMessage<RecoverAnswers> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 14);
+  messageDesc(file_bookie_node, 17);
 
 /**
  * @generated from message strata.ledger.RecoverAnswer
@@ -585,7 +696,7 @@ export type RecoverAnswer = Message<"strata.ledger.RecoverAnswer"> & {
  * Use `create(RecoverAnswerSchema)` to create a new message.
  */
 export const RecoverAnswerSchema: GenMessage<RecoverAnswer> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 15);
+  messageDesc(file_bookie_node, 18);
 
 /**
  * @generated from message strata.ledger.WriteLacRequest
@@ -624,7 +735,7 @@ export type WriteLacRequest = Message<"strata.ledger.WriteLacRequest"> & {
  * Use `create(WriteLacRequestSchema)` to create a new message.
  */
 export const WriteLacRequestSchema: GenMessage<WriteLacRequest> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 16);
+  messageDesc(file_bookie_node, 19);
 
 /**
  * @generated from message strata.ledger.LacHint
@@ -646,7 +757,7 @@ export type LacHint = Message<"strata.ledger.LacHint"> & {
  * Use `create(LacHintSchema)` to create a new message.
  */
 export const LacHintSchema: GenMessage<LacHint> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 17);
+  messageDesc(file_bookie_node, 20);
 
 /**
  * @generated from message strata.ledger.WriteLacReply
@@ -659,7 +770,7 @@ export type WriteLacReply = Message<"strata.ledger.WriteLacReply"> & {
  * Use `create(WriteLacReplySchema)` to create a new message.
  */
 export const WriteLacReplySchema: GenMessage<WriteLacReply> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 18);
+  messageDesc(file_bookie_node, 21);
 
 /**
  * @generated from message strata.ledger.InventoryRequest
@@ -703,7 +814,7 @@ export type InventoryRequest = Message<"strata.ledger.InventoryRequest"> & {
  * Use `create(InventoryRequestSchema)` to create a new message.
  */
 export const InventoryRequestSchema: GenMessage<InventoryRequest> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 19);
+  messageDesc(file_bookie_node, 22);
 
 /**
  * @generated from message strata.ledger.InventoryReply
@@ -729,7 +840,7 @@ export type InventoryReply = Message<"strata.ledger.InventoryReply"> & {
  * Use `create(InventoryReplySchema)` to create a new message.
  */
 export const InventoryReplySchema: GenMessage<InventoryReply> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 20);
+  messageDesc(file_bookie_node, 23);
 
 /**
  * @generated from message strata.ledger.HeldLedgersRequest
@@ -763,7 +874,7 @@ export type HeldLedgersRequest = Message<"strata.ledger.HeldLedgersRequest"> & {
  * Use `create(HeldLedgersRequestSchema)` to create a new message.
  */
 export const HeldLedgersRequestSchema: GenMessage<HeldLedgersRequest> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 21);
+  messageDesc(file_bookie_node, 24);
 
 /**
  * @generated from message strata.ledger.HeldLedgersReply
@@ -780,7 +891,7 @@ export type HeldLedgersReply = Message<"strata.ledger.HeldLedgersReply"> & {
  * Use `create(HeldLedgersReplySchema)` to create a new message.
  */
 export const HeldLedgersReplySchema: GenMessage<HeldLedgersReply> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 22);
+  messageDesc(file_bookie_node, 25);
 
 /**
  * @generated from message strata.ledger.HeldLedgerItem
@@ -814,7 +925,7 @@ export type HeldLedgerItem = Message<"strata.ledger.HeldLedgerItem"> & {
  * Use `create(HeldLedgerItemSchema)` to create a new message.
  */
 export const HeldLedgerItemSchema: GenMessage<HeldLedgerItem> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 23);
+  messageDesc(file_bookie_node, 26);
 
 /**
  * @generated from message strata.ledger.DamagedEntriesRequest
@@ -853,7 +964,7 @@ export type DamagedEntriesRequest = Message<"strata.ledger.DamagedEntriesRequest
  * Use `create(DamagedEntriesRequestSchema)` to create a new message.
  */
 export const DamagedEntriesRequestSchema: GenMessage<DamagedEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 24);
+  messageDesc(file_bookie_node, 27);
 
 /**
  * @generated from message strata.ledger.DamagedEntriesReply
@@ -870,7 +981,7 @@ export type DamagedEntriesReply = Message<"strata.ledger.DamagedEntriesReply"> &
  * Use `create(DamagedEntriesReplySchema)` to create a new message.
  */
 export const DamagedEntriesReplySchema: GenMessage<DamagedEntriesReply> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 25);
+  messageDesc(file_bookie_node, 28);
 
 /**
  * Both inclusive.
@@ -899,7 +1010,7 @@ export type DamagedStretch = Message<"strata.ledger.DamagedStretch"> & {
  * Use `create(DamagedStretchSchema)` to create a new message.
  */
 export const DamagedStretchSchema: GenMessage<DamagedStretch> = /*@__PURE__*/
-  messageDesc(file_bookie_node, 26);
+  messageDesc(file_bookie_node, 29);
 
 /**
  * @generated from enum strata.ledger.AddFailureCode
@@ -1012,6 +1123,26 @@ export const BookieNode: GenService<{
     methodKind: "unary";
     input: typeof AddRunRequestSchema;
     output: typeof AddRunReplySchema;
+  },
+  /**
+   * The same as the node's files have them, for another node to store.
+   *
+   * @generated from rpc strata.ledger.BookieNode.ReadRecords
+   */
+  readRecords: {
+    methodKind: "unary";
+    input: typeof ReadRequestSchema;
+    output: typeof RecordsReplySchema;
+  },
+  /**
+   * Has the node take entries from other ones, which it asks for `ReadRecords`: they are synced when it is answered.
+   *
+   * @generated from rpc strata.ledger.BookieNode.CopyFrom
+   */
+  copyFrom: {
+    methodKind: "unary";
+    input: typeof CopyRequestSchema;
+    output: typeof CopyReplySchema;
   },
   /**
    * @generated from rpc strata.ledger.BookieNode.ReadLac

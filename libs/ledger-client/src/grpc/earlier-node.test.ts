@@ -85,6 +85,13 @@ test('a node of the release before takes the entries of a run one by one', async
   assert.deepEqual(entries, run.entries())
 })
 
+test('a node of the release before copies nothing by itself, and gives no records', async () => {
+  const { ledgerId: id, first, last } = testRun({ count: 3 })
+  const order = { ledgerId: id, first, last, every: 1, from: [ID], bytesMax: 1 << 20 }
+  assert.deepEqual(await node.bulk.copyFrom(order), { next: first, bytes: 0 })
+  await expect(node.bulk.readRecords({ ...order, entriesMax: 9 })).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+})
+
 test('any other failure of a run is one', async () => {
   await served.close()
   earlier.forceShutdown()

@@ -14,6 +14,9 @@ import type {
   AddRequest,
   AddSink,
   BookieNode,
+  BulkCopies,
+  CopyAnswer,
+  CopyOrder,
   DamagedPage,
   DamagedStretch,
   EntryRun,
@@ -31,6 +34,7 @@ import { LedgerError } from '../errors.ts'
 import { AddBatch, type ChannelAdd } from './add-batch.ts'
 import { AddChannels } from './add-channels.ts'
 import { AddQueue } from './add-queue.ts'
+import { decodeCopyAnswer, decodeRecords, encodeCopyRequest } from './copy-messages.ts'
 import { decodeAddAnswers, decodeReadReply, type Address } from './node-messages.ts'
 import { callMetadata, clientCredentials, NO_SECURITY, type NodeSecurity } from './node-security.ts'
 import { RecoveryCalls } from './recovery-calls.ts'
@@ -100,6 +104,13 @@ type AddStream = ClientDuplexStream<AddBatch, Buffer>
  */
 export class GrpcBookieNode implements BookieNode {
   readonly bookieId: BookieId
+  readonly bulk: BulkCopies = {
+    readRecords: async request => {
+      const asked = encodeReadRequest(this.#names, { ...request, fence: false })
+      return decodeRecords(await this.#ask(PATHS.readRecords, asked))
+    },
+    copyFrom: order => this.#copyFrom(order)
+  }
   readonly #client: Client
   readonly #names: { clusterId: string; nodeId: string }
   readonly #address: Address
@@ -178,6 +189,17 @@ export class GrpcBookieNode implements BookieNode {
     } catch (error) {
       if (!isUnknownToNode(error)) throw error
       return await addRunTo(this, run)
+    }
+  }
+
+  /** One of the release before copies nothing by itself. */
+  async #copyFrom(order: CopyOrder): Promise<CopyAnswer> {
+    try {
+      const request = encodeCopyRequest(this.#names, order)
+      return decodeCopyAnswer(order, await this.#ask(PATHS.copyFrom, request, RUN_WAIT_MS))
+    } catch (error) {
+      if (!isUnknownToNode(error)) throw error
+      return { next: order.first, bytes: 0 }
     }
   }
 

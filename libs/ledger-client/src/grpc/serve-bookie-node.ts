@@ -1,9 +1,22 @@
 import { Server, status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js'
 import { CodedError, systemClock, type Clock, type LedgerId, type Logger } from '@strata/base'
-import type { BookieNode, EntryRun, LacAnswer, ReadAnswer, RunFailure, RunRequest } from '../contract.ts'
+import type {
+  BookieNode,
+  BulkCopies,
+  CopyAnswer,
+  CopyOrder,
+  CopyTurns,
+  EntryRecords,
+  EntryRun,
+  LacAnswer,
+  ReadAnswer,
+  RunFailure,
+  RunRequest
+} from '../contract.ts'
 import { addRunTo, type RunPiece } from '../entry-run.ts'
 import { LedgerError } from '../errors.ts'
 import { NodeCredit } from './add-credit.ts'
+import { decodeCopyRequest, encodeCopyAnswer, encodeRecords } from './copy-messages.ts'
 import { encodeReadReply } from './node-messages.ts'
 import { NO_SECURITY, proofInterceptor, serverCredentials, type NodeSecurity } from './node-security.ts'
 import { RecoveryLane } from './recovery-lane.ts'
@@ -60,7 +73,7 @@ export interface ServedBookieNode {
   close(): Promise<void>
 }
 
-export type NodeRuns = Pick<BookieNode, 'readRun' | 'addRun'>
+export type NodeRuns = Pick<BookieNode, 'readRun' | 'addRun'> & { readonly bulk: BulkCopies }
 
 /** Counts since the start, unless it says otherwise. */
 export interface ServeStats {
@@ -90,6 +103,9 @@ const FENCES_MAX = 256
 /** Those that wait cost the memory of their messages, and whoever copies sends few at a time. */
 const RUNS_MAX = 8
 const RUNS_WAITING_MAX = 64
+/** Each takes the memory of its answer until that is sent. */
+const RECORD_READS_MAX = 4
+const RECORDS_BYTES_MAX = 4 * 1024 * 1024
 /** Those who care for copies can wait. */
 const SURVEYS_MAX = 2
 const WAITING_MAX = 4_096
@@ -128,7 +144,11 @@ export async function serveBookieNode(node: BookieNode, options: ServeOptions): 
     stats: () => ({ ...service.stats(), refusedCalls }),
     runs: {
       readRun: request => service.readRun(request),
-      addRun: run => service.addRun(run, () => true)
+      addRun: run => service.addRun(run, () => true),
+      bulk: {
+        readRecords: request => service.readRecords(request, () => true),
+        copyFrom: order => service.copyFrom(order, () => true)
+      }
     },
     close: () => {
       service.endStreams()
@@ -158,6 +178,7 @@ class NodeService {
   readonly #recoveryLane: RecoveryLane
   readonly #reads: RequestGate
   readonly #runs = new RequestGate({ runningMax: RUNS_MAX, waitingMax: RUNS_WAITING_MAX })
+  readonly #recordReads = new RequestGate({ runningMax: RECORD_READS_MAX, waitingMax: WAITING_MAX })
   readonly #fences = new RequestGate({ runningMax: FENCES_MAX, waitingMax: WAITING_MAX })
   readonly #recoveryReads = new RequestGate({ runningMax: RECOVERY_READS_MAX, waitingMax: WAITING_MAX })
   readonly #surveys = new RequestGate({ runningMax: SURVEYS_MAX, waitingMax: WAITING_MAX })
@@ -186,6 +207,17 @@ class NodeService {
         this.#checkMeant(names)
         if (run === undefined) return encodeRunAnswer(run, undefined)
         return encodeRunAnswer(run, await this.addRun(run, wanted(call)))
+      }),
+      readRecords: unary(async call => {
+        const { names, options } = decodeReadRequest(call.request)
+        this.#checkMeant(names)
+        const { every = 1 } = options
+        return encodeRecords(await this.readRecords({ ...options, every }, wanted(call)))
+      }),
+      copyFrom: unary(async call => {
+        const { names, order } = decodeCopyRequest(call.request)
+        this.#checkMeant(names)
+        return encodeCopyAnswer(await this.copyFrom(order, wanted(call)))
       }),
       readLac: unary(async call => {
         const { names, options } = decodeLacRequest(call.request)
@@ -242,6 +274,28 @@ class NodeService {
       () => true,
       () => this.#node.readRun(limited)
     )
+  }
+
+  readRecords(request: RunRequest, isWanted: () => boolean): Promise<EntryRecords | undefined> {
+    this.#counts.reads += 1
+    const limited = { ...request, bytesMax: Math.min(request.bytesMax, RECORDS_BYTES_MAX) }
+    return this.#recordReads.run(isWanted, () => this.#node.bulk?.readRecords(limited) ?? Promise.resolve(undefined))
+  }
+
+  /** A piece at a time, as the lane lets it. @throws LedgerError UNAVAILABLE, as `addRun` */
+  copyFrom(order: CopyOrder, isWanted: () => boolean): Promise<CopyAnswer> {
+    const lane = this.#recoveryLane
+    const turns: CopyTurns = {
+      begin: bytes => {
+        return new Promise(resolve => {
+          lane.add({ bytes, isWanted, start: () => resolve(true), onDropped: () => resolve(false) })
+        })
+      },
+      end: bytes => lane.onAnswered(bytes)
+    }
+    return this.#runs.run(isWanted, () => {
+      return this.#node.bulk?.copyFrom(order, turns) ?? Promise.resolve({ next: order.first, bytes: 0 })
+    })
   }
 
   /** @throws LedgerError UNAVAILABLE: too many wait, or nobody waits for this one any more */

@@ -3,6 +3,7 @@ import type {
   AddRequest,
   AddSink,
   BookieNode,
+  BulkCopies,
   DamagedPage,
   DamagedStretch,
   EntryRun,
@@ -28,6 +29,10 @@ export interface NodeConnection extends BookieNode {
  */
 export class RegisteredNode implements BookieNode {
   readonly bookieId: BookieId
+  readonly bulk: BulkCopies = {
+    readRecords: async request => this.#connected().bulk?.readRecords(request),
+    copyFrom: async order => (await this.#connected().bulk?.copyFrom(order)) ?? { next: order.first, bytes: 0 }
+  }
   readonly #connect: (address: string) => NodeConnection
   #address: string
   /** Made on first use. */

@@ -3,6 +3,7 @@ import {
   goodPartOf,
   type BookieDirectory,
   type BookieNode,
+  type CopyAnswer,
   type EntryRun,
   type RunRequest
 } from '@strata/ledger-client'
@@ -42,21 +43,37 @@ interface Copy {
   readonly every: number
 }
 
+/** What a node is asked to copy by itself before it is looked whether that is still wanted. */
+const ORDER_BYTES_MAX = 32 * 1024 * 1024
+/** Orders one after another of which nothing was copied: then it is not tried again. */
+const FRUITLESS_MAX = 2
+
 /**
  * Copies what a task says to its target: each entry from a node that has it, written as recovery writes, and synced there when
- * this resolves. Who gives an entry compares it with its digest, and so does who stores it; between the two nobody looks.
- * The next run is read while `WRITES_MAX` before it are being written; no more is in memory.
+ * this resolves. The target fetches them by itself; what it cannot get so, or as it must be, is handed to it in runs: who gives an
+ * entry of these compares it with its digest, and so does who stores it; between the two nobody looks. The next run is read
+ * while `WRITES_MAX` before it are being written; no more is in memory.
  */
 export async function copyEntries(id: LedgerId, { to, parts, every }: Copy, doors: CopyDoors): Promise<CopyResult> {
   const target = doors.directory.node(to)
   if (target === undefined) return { kind: 'refused', by: to, why: 'it cannot be reached' }
   const writes: Promise<CopyResult | undefined>[] = []
+  let fruitless = 0
   for (const part of parts) {
     const stripe = { ledgerId: id, last: part.last, every: part.remainder === undefined ? 1 : every }
     let next = firstOf(part, every)
     while (next <= part.last) {
       if (!doors.isWanted()) return { kind: 'unwanted' }
       const range = { ...stripe, first: entryId(next) }
+      if (fruitless < FRUITLESS_MAX) {
+        const fetched = await fetchRange({ target, range, from: part.from }, doors)
+        if ('kind' in fetched) return fetched
+        fruitless = fetched.next > next ? 0 : fruitless + 1
+        if (fetched.next > next) {
+          next = fetched.next
+          continue
+        }
+      }
       const found = await readFromAny(range, part.from, doors, run => run)
       const failure = await settle(writes, found === undefined ? 0 : WRITES_MAX - 1)
       if (failure !== undefined) return failure
@@ -66,6 +83,23 @@ export async function copyEntries(id: LedgerId, { to, parts, every }: Copy, door
     }
   }
   return (await settle(writes, 0)) ?? { kind: 'copied' }
+}
+
+/** The target's own work; without an entry copied, it is to be given runs. */
+async function fetchRange({ target, range, from }: Write, doors: CopyDoors): Promise<CopyAnswer | CopyResult> {
+  const nothing = { next: range.first, bytes: 0 }
+  // a file is not begun for one entry
+  if (target.bulk === undefined || range.first + range.every > range.last) return nothing
+  const bytesMax = Math.min(ORDER_BYTES_MAX, doors.rate.stepBytes)
+  try {
+    const answer = await target.bulk.copyFrom({ ...range, from, bytesMax })
+    doors.onCopied(answer.bytes)
+    await doors.rate.take(answer.bytes)
+    return answer
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error
+    return refusal(target, error.message)
+  }
 }
 
 /** The first entry of the part's stripe. */

@@ -117,6 +117,8 @@ export interface FileRecord {
   readonly totalBytes: number
   readonly liveBytes: number
   readonly end: number
+  /** It was being written to when the row was: what stands behind `end` was never answered for. */
+  readonly isOpen?: boolean
 }
 
 export function encodeFileRow(file: FileRecord): Buffer {
@@ -125,7 +127,8 @@ export function encodeFileRow(file: FileRecord): Buffer {
     kind: file.kind === 'journal' ? 1 : 2,
     totalBytes: BigInt(file.totalBytes),
     liveBytes: BigInt(file.liveBytes),
-    end: BigInt(file.end)
+    end: BigInt(file.end),
+    open: file.isOpen === true
   }
   return Buffer.from(toBinary(FileRowSchema, create(FileRowSchema, row)))
 }
@@ -134,7 +137,8 @@ export function decodeFileRow(bytes: Buffer): FileRecord {
   const row = fromBinary(FileRowSchema, bytes)
   checkVersion(row.version)
   const kind = row.kind === 1 ? 'journal' : 'entry-log'
-  return { kind, totalBytes: Number(row.totalBytes), liveBytes: Number(row.liveBytes), end: Number(row.end) }
+  const sizes = { totalBytes: Number(row.totalBytes), liveBytes: Number(row.liveBytes), end: Number(row.end) }
+  return { kind, ...sizes, isOpen: row.open }
 }
 
 function checkVersion(version: number): void {

@@ -40,6 +40,7 @@ export async function nodeMetrics(view: NodeView): Promise<string> {
   add('counter', 'strata_bookie_journal_written_bytes', stats.journalWrittenBytes)
   add('counter', 'strata_bookie_journal_syncs', stats.journalSyncs)
   add('counter', 'strata_bookie_moved_bytes', stats.movedBytes)
+  add('counter', 'strata_bookie_copied_bytes', stats.copiedBytes)
   add('counter', 'strata_bookie_index_written_bytes', stats.indexWrittenBytes)
   const writtenBytes = stats.journalWrittenBytes + stats.movedBytes + stats.indexWrittenBytes
   add('gauge', 'strata_bookie_write_amplification', stats.addedBytes === 0 ? 0 : writtenBytes / stats.addedBytes)

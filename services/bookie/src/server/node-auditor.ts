@@ -17,8 +17,8 @@ export interface NodeAuditor {
   close(): Promise<void>
 }
 
-/** Of what others send to it: a run of entries and a half. Nothing that is in a hurry comes by the same connections. */
-const WINDOW_BYTES = 2 * 1024 * 1024
+/** Of what others send to it: some pieces of copies. Nothing that is in a hurry comes by the same connections. */
+const WINDOW_BYTES = 8 * 1024 * 1024
 /** It recovers ledgers and makes none. */
 const NO_NEW_LEDGERS = { ensembleSize: 1, writeQuorum: 1, ackQuorum: 1 }
 
@@ -32,10 +32,13 @@ export async function openNodeAuditor(options: {
   security: NodeSecurity
   /** This node's own. */
   runs: NodeRuns
+  /** Is told where this node finds those that it copies from. */
+  useNodes: (find: (id: BookieId) => BookieNode | undefined) => void
 }): Promise<NodeAuditor> {
-  const { settings, metadata, logger, clusterId, bookieId, security, runs } = options
+  const { settings, metadata, logger, clusterId, bookieId, security, runs, useNodes } = options
   const doors = { metadata, logger, clock: systemClock }
   const directory = await openBookieRegistry({ ...doors, clusterId, security, windowBytes: WINDOW_BYTES })
+  useNodes(id => directory.node(id))
   const random = (): number => randomInt(2 ** 32) / 2 ** 32
   const ledgers = createLedgerClient({ ...doors, directory, random, quorum: NO_NEW_LEDGERS })
   const auditor = Auditor.start({
@@ -51,6 +54,7 @@ export async function openNodeAuditor(options: {
     },
     close: async () => {
       await auditor.close()
+      useNodes(() => undefined)
       directory.close()
     }
   }

@@ -96,7 +96,8 @@ async function open(
   const { bookieId, address } = view
   await register(view, { ...options, httpAddress, onSuperseded }, opened)
   if (settings.autoRecoveryDaemonEnabled) {
-    const auditor = await openNodeAuditor({ ...options, clusterId, bookieId, security, runs: served.runs })
+    const own = { clusterId, bookieId, security, runs: served.runs }
+    const auditor = await openNodeAuditor({ ...options, ...own, useNodes: find => bookie.useNodes(find) })
     opened.push(() => auditor.close())
     view.care.auditor = auditor
   }

@@ -16,6 +16,8 @@ export interface StoredFile {
   totalBytes: number
   /** Monotonic, when it was made or found. */
   readonly sinceMs: number
+  /** An entry log that copies are still written to. */
+  isOpen?: boolean
 }
 
 const HANDLES_MAX = 64
