@@ -254,7 +254,7 @@ function note(
 }
 
 /** A synced entry into the ledger's tail. */
-function noteEntry(
+export function noteEntry(
   ledger: LedgerState,
   entry: { entryId: RecordHeader['entryId']; file: number; offset: number; payloadBytes: number }
 ): void {

@@ -47,3 +47,19 @@ export class ManualClock implements Clock {
     this.#nowMs = untilMs
   }
 }
+
+const EVENTUALLY_MS = 60_000
+const LOOK_MS = 10
+
+/** Runs it, now and then, until it does not throw, and returns what it gave. @throws What it threw last, after a minute */
+export async function eventually<Result>(run: () => Result | Promise<Result>): Promise<Result> {
+  const deadlineMs = performance.now() + EVENTUALLY_MS
+  for (;;) {
+    try {
+      return await run()
+    } catch (error) {
+      if (performance.now() > deadlineMs) throw error
+    }
+    await new Promise(resolve => setTimeout(resolve, LOOK_MS))
+  }
+}

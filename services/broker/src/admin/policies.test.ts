@@ -1,5 +1,6 @@
+import { eventually } from '@strata/base/testing'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { POLICY_NAMES, specOf, type PolicyName } from '../namespace/policy-table.ts'
 import { TopicName } from '../namespace/topic-name.ts'
 import { AdminWorld } from './testing/admin-world.ts'
@@ -191,7 +192,7 @@ describe('every policy of a topic', () => {
     const loaded = await admin.world.broker.topics.load(name, { mayCreate: true })
     expect(loaded.policies.maxConsumersPerTopic).toBe(4)
     await admin.call('POST', `${topic}/maxConsumers`, '5')
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(loaded.policies.maxConsumersPerTopic).toBe(5)
     })
   })
@@ -206,11 +207,11 @@ describe('every policy of a topic', () => {
     expect(of()).toEqual([0, true])
     await admin.call('POST', `${topic}/messageTTL`, '30')
     await admin.call('POST', `${topic}/autoSubscriptionCreation`, { allowAutoSubscriptionCreation: false })
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(of()).toEqual([30, false])
     })
     await admin.call('DELETE', `${topic}/policies`)
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(of()).toEqual([0, true])
     })
   })

@@ -1,3 +1,4 @@
+import { eventually } from '@strata/base/testing'
 import { silentLogger, systemClock } from '@strata/base'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { TopicName } from '../namespace/topic-name.ts'
@@ -41,13 +42,13 @@ test('the rate of publishing that the broker allows holds for topics in memory o
   ] as const) {
     expect(await admin.told('POST', `brokers/configuration/${key}/${value}`)).toBe('200')
   }
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(rate()).toMatchObject({ messagesPerSecond: 5, bytesPerSecond: 6 })
   })
   for (const key of ['maxPublishRatePerTopicInMessages', 'maxPublishRatePerTopicInBytes']) {
     expect(await admin.told('DELETE', `brokers/configuration/${key}`)).toBe('200')
   }
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(rate()).toMatchObject({ messagesPerSecond: 0, bytesPerSecond: 0 })
   })
 })

@@ -1,5 +1,6 @@
+import { eventually } from '@strata/base/testing'
 import { request } from 'node:http'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AdminWorld } from './testing/admin-world.ts'
 
 let admin: AdminWorld
@@ -105,7 +106,7 @@ describe('schemas', () => {
     const set = await admin.call('PUT', `${own}/schemaCompatibilityStrategy`, '"ALWAYS_COMPATIBLE"')
     expect(set).toMatchObject({ status: 204 })
     const answer = { compatibility: true, schemaCompatibilityStrategy: 'ALWAYS_COMPATIBLE' }
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect((await admin.call('POST', `${path}/compatibility`, changed)).body).toEqual(answer)
     })
     expect((await admin.call('POST', `${path}/schema`, changed)).body).toEqual({ version: { version: 1 } })

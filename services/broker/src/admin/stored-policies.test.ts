@@ -1,6 +1,7 @@
+import { eventually } from '@strata/base/testing'
 import { readFile } from 'node:fs/promises'
 import { PulsarClient } from '@strata/client'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { POLICY_NAMES, specOf } from '../namespace/policy-table.ts'
 import { TopicName } from '../namespace/topic-name.ts'
 import { AdminWorld } from './testing/admin-world.ts'
@@ -66,20 +67,20 @@ describe('clusters of a namespace', () => {
       await producer.send({ data: Buffer.from('before') })
       expect(await admin.told('POST', `${NAMESPACE}/replication`, ['other'])).toBe('200')
       const topic = admin.world.broker.topics.find(TopicName.parse('persistent://public/default/t'))
-      await vi.waitFor(() => {
+      await eventually(() => {
         expect(topic?.producers.size).toBe(0)
       })
       await expect(client.createProducer({ topic: 't' })).rejects.toThrow()
       await expect(client.subscribe({ topic: 't', subscription: 's' })).rejects.toThrow()
       expect(await admin.told('POST', `${NAMESPACE}/replication`, ['standalone'])).toBe('200')
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         await (await client.createProducer({ topic: 't' })).close()
       })
       await producer.send({ data: Buffer.from('after') })
     } finally {
       await client.close()
     }
-  }, 20_000)
+  })
 })
 
 describe('clusters and shadows of a topic', () => {

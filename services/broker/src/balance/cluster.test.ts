@@ -41,14 +41,14 @@ describe('brokers of a cluster', () => {
     const where = await lookUp(asked, NAMESPACE, 't')
     const to = members.find(({ brokerUrl }) => brokerUrl !== where) ?? assert.fail()
     await isolate(asked, NAMESPACE, to)
-    await expect.poll(() => lookUp(asked, NAMESPACE, 't'), { timeout: 40_000, interval: 100 }).toBe(to.brokerUrl)
+    await expect.poll(() => lookUp(asked, NAMESPACE, 't'), { timeout: 60_000, interval: 100 }).toBe(to.brokerUrl)
     // it is written once all of the cycle is done
     const decided = async (): Promise<string[]> => {
       const { body } = await to.call('GET', 'broker-stats/balance')
       const { cycles } = body as { cycles: { decisions: { kind: string; to: string; outcome: string }[] }[] }
       return cycles.flatMap(({ decisions }) => decisions.map(each => `${each.kind} to ${each.to}: ${each.outcome}`))
     }
-    await expect.poll(decided, { timeout: 20_000, interval: 100 }).toContain(`move to ${to.id}: done`)
+    await expect.poll(decided, { timeout: 60_000, interval: 100 }).toContain(`move to ${to.id}: done`)
     await asked.call('PUT', `persistent/${NAMESPACE}/t`)
     const { body } = await asked.call('GET', `persistent/${NAMESPACE}/t/why`)
     const { owner, balance } = body as { owner: string; balance: string[] }
@@ -60,7 +60,7 @@ describe('brokers of a cluster', () => {
     const [asked = assert.fail(), to = assert.fail()] = members
     await isolate(asked, 'public/apart', to)
     for (const member of members) {
-      await expect.poll(() => member.broker.balance.rules().isolation.length, { timeout: 10_000, interval: 20 }).toBe(1)
+      await expect.poll(() => member.broker.balance.rules().isolation.length, { timeout: 60_000, interval: 20 }).toBe(1)
     }
     assert.equal((await asked.call('PUT', 'namespaces/public/apart?bundles=16')).status, 204)
     for (let i = 0; i < 16; i++) {
@@ -69,7 +69,7 @@ describe('brokers of a cluster', () => {
     }
     await isolate(asked, 'public/apart', { id: 'nobody:1' })
     await expect
-      .poll(() => asked.broker.balance.rules().isolation[0]?.primary[0]?.text, { timeout: 10_000, interval: 20 })
+      .poll(() => asked.broker.balance.rules().isolation[0]?.primary[0]?.text, { timeout: 60_000, interval: 20 })
       .toBe('nobody:1')
     expect(asked.broker.balance.place({ bundle: await bundleOf(asked), brokers: brokersOf(asked) })).toBe(undefined)
   })
@@ -81,7 +81,7 @@ describe('brokers of a cluster', () => {
       assert.equal((await asked.call('POST', `namespaces/${namespace}/antiAffinity`, { body: 'g' })).status, 204)
     }
     for (const { broker } of members) {
-      await expect.poll(() => broker.balance.rules().groups.size, { timeout: 20_000, interval: 20 }).toBe(2)
+      await expect.poll(() => broker.balance.rules().groups.size, { timeout: 60_000, interval: 20 }).toBe(2)
     }
     const served: Record<string, Set<string>> = {}
     for (const namespace of ['public/x', 'public/y']) {
@@ -90,7 +90,7 @@ describe('brokers of a cluster', () => {
         urls.add(await lookUp(members[i % 2] ?? assert.fail(), namespace, `t-${i}`))
         for (const { broker } of members) {
           const held = (): number => broker.balance.rules().holders.get(namespace)?.length ?? 0
-          await expect.poll(held, { timeout: 20_000, interval: 20 }).toBeGreaterThan(0)
+          await expect.poll(held, { timeout: 60_000, interval: 20 }).toBeGreaterThan(0)
         }
       }
     }

@@ -1,5 +1,6 @@
+import { eventually } from '@strata/base/testing'
 import { PulsarClient, type Consumer, type Producer } from '@strata/client'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { AdminWorld } from '../admin/testing/admin-world.ts'
 
 /*
@@ -85,9 +86,9 @@ async function fill(producer: Producer, answered: number[]): Promise<Promise<voi
     await producer.send(message(index))
     answered.push(index)
   })
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     expect(((await stats()) as { publishers: unknown[] }).publishers).toHaveLength(0)
-  }, 5000)
+  })
   return sends
 }
 
@@ -100,7 +101,7 @@ describe('producer_request_hold', () => {
     async (_, path) => {
       const { producer, consumer } = await subscribed()
       await quota(path(), 'producer_request_hold', { limitSize: 5 * BYTES })
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         expect((await stats())['backlogQuotaLimitSize']).toBe(5 * BYTES)
       })
       const answered: number[] = []
@@ -114,21 +115,21 @@ describe('producer_request_hold', () => {
       await drain(consumer, 44)
       expect(answered).toHaveLength(40)
     },
-    20_000
+    180_000
   )
 
   test('goes on by itself once consumers have made room', async () => {
     const { producer, consumer } = await subscribed()
     for (let index = 0; index < 10; index++) await producer.send(message(index))
     await quota(TOPIC(), 'producer_request_hold', { limitSize: 8 * BYTES })
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(((await stats()) as { publishers: unknown[] }).publishers).toHaveLength(0)
     })
     const held = producer.send(message(10))
     await drain(consumer, 10)
     await held
     expect(await drain(consumer, 1)).toEqual([10])
-  }, 20_000)
+  })
 })
 
 test('producer_exception: who wants to publish is refused with the error that says so', async () => {
@@ -136,36 +137,36 @@ test('producer_exception: who wants to publish is refused with the error that sa
   for (let index = 0; index < 10; index++) await producer.send(message(index))
   await quota(TOPIC(), 'producer_exception', { limitSize: 8 * BYTES })
   const raw = await admin.world.connect()
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     expect(((await stats()) as { publishers: unknown[] }).publishers).toHaveLength(0)
   })
   await expect(producer.send(message(10))).rejects.toThrow(/quota/)
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const answer = await raw.request('producer', { topic: `persistent://public/default/${name}`, producerId: 5n })
     expect(answer).toMatchObject({ case: 'error', value: { error: 8 } })
   })
   await drain(consumer, 10)
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     await raw.producer(`persistent://public/default/${name}`, { producerId: 6n })
-  }, 5000)
-}, 20_000)
+  })
+})
 
 describe('consumer_backlog_eviction', () => {
   test('by size: the oldest messages go, producers go on', async () => {
     const { producer } = await subscribed()
     await client.subscribe({ topic: name, subscription: 's2' })
     await quota(TOPIC(), 'consumer_backlog_eviction', { limitSize: 10 * BYTES })
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect((await stats())['backlogQuotaLimitSize']).toBe(10 * BYTES)
     })
     for (let index = 0; index < 50; index++) await producer.send(message(index))
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(backlogOf(await stats())).toBeLessThanOrEqual(10)
     })
     await removeQuota(TOPIC())
     for (let index = 0; index < 20; index++) await producer.send(message(index))
     expect(backlogOf(await stats())).toBeGreaterThanOrEqual(20)
-  }, 20_000)
+  })
 
   test('by age: messages past it go, when backlogs are looked at', async () => {
     await client.subscribe({ topic: name, subscription: 's' })
@@ -179,14 +180,14 @@ describe('consumer_backlog_eviction', () => {
     await publishOld(3)
     await admin.call('GET', 'brokers/backlog-quota-check')
     expect(backlogOf(await stats())).toBe(4)
-  }, 20_000)
+  })
 })
 
 test('producer_request_hold, by age: until what is too old is acknowledged', async () => {
   const { producer, consumer } = await subscribed()
   await publishOld(2)
   await quota(TOPIC(), 'producer_request_hold', { limitTime: 30 })
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const seen = await stats()
     expect((seen as { publishers: unknown[] }).publishers).toHaveLength(0)
     expect(seen['oldestBacklogMessageAgeSeconds']).toBeGreaterThan(30)
@@ -195,7 +196,7 @@ test('producer_request_hold, by age: until what is too old is acknowledged', asy
   await drain(consumer, 2)
   await held
   expect(await drain(consumer, 1)).toEqual([7])
-}, 20_000)
+})
 
 test('what the broker says of all, and is not looked after where that is switched off', async () => {
   const other = await AdminWorld.start({ backlogQuotaDefaultLimitBytes: 5000, backlogQuotaCheckEnabled: false })

@@ -1,5 +1,6 @@
+import { eventually } from '@strata/base/testing'
 import { PulsarClient } from '@strata/client'
-import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from 'vitest'
 import { AdminWorld } from '../admin/testing/admin-world.ts'
 import type { EffectivePolicies } from '../namespace/effective-policies.ts'
 import { TopicName } from '../namespace/topic-name.ts'
@@ -31,7 +32,7 @@ async function policy(path: string, value: unknown, isSeen: (policies: Effective
   const url = `persistent/public/default/${name}/${path}`
   const method = value === undefined ? 'DELETE' : 'POST'
   expect((await admin.call(method, url, value === undefined ? undefined : JSON.stringify(value))).status).toBe(204)
-  await vi.waitFor(() => {
+  await eventually(() => {
     const topic = admin.world.broker.topics.find(TopicName.parse(`persistent://public/default/${name}`))
     if (topic === undefined || !isSeen(topic.policies)) throw new Error('not seen yet')
   })
@@ -61,7 +62,7 @@ describe('publish rate', () => {
     await policy('publishRate', undefined, ({ publishRate }) => publishRate.messagesPerSecond === 0)
     await Promise.all(sends)
     expect(received).toBe(20)
-  }, 15_000)
+  })
 
   test('order is kept, and closing waits for what is parked', async () => {
     const producer = await client.createProducer({ topic: name, batching: { enabled: false } })
@@ -77,7 +78,7 @@ describe('publish rate', () => {
     await producer.close()
     expect(performance.now() - startedAt).toBeGreaterThan(250)
     for (let index = 0; index < 40; index++) expect((await consumer.receive(5000)).text).toBe(String(index))
-  }, 15_000)
+  })
 })
 
 test('a consumer stops at its unacknowledged messages, and goes on when the limit goes', async () => {
@@ -93,7 +94,7 @@ test('a consumer stops at its unacknowledged messages, and goes on when the limi
   expect(consumer.tryReceive()).toBeUndefined()
   await policy('maxUnackedMessagesOnConsumer', undefined, policies => policies.maxUnackedMessagesPerConsumer !== 3)
   for (let index = 3; index < 6; index++) expect((await consumer.receive(5000)).text).toBe(String(index))
-}, 15_000)
+})
 
 test('subscription types that are not enabled are refused', async () => {
   const producer = await client.createProducer({ topic: name, batching: { enabled: false } })
@@ -102,7 +103,7 @@ test('subscription types that are not enabled are refused', async () => {
   await policy('subscriptionTypesEnabled', undefined, ({ subscriptionTypes }) => subscriptionTypes === undefined)
   await client.subscribe({ topic: name, subscription: 's', type: 'shared' })
   await producer.close()
-}, 15_000)
+})
 
 test('messages past the size of the topic are refused', async () => {
   const producer = await client.createProducer({ topic: name, batching: { enabled: false } })
@@ -111,4 +112,4 @@ test('messages past the size of the topic are refused', async () => {
   await producer.send({ data: Buffer.alloc(100) })
   await policy('maxMessageSize', undefined, ({ maxMessageBytes }) => maxMessageBytes === 0)
   await producer.send({ data: Buffer.alloc(2000) })
-}, 15_000)
+})

@@ -1,7 +1,7 @@
-import { ManualClock } from '@strata/base/testing'
+import { ManualClock, eventually } from '@strata/base/testing'
 import { PulsarClient } from '@strata/client'
 import { Schema_Type } from '@strata/wire'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { AdminWorld } from '../admin/testing/admin-world.ts'
 import { BrokerWorld } from '../connection/testing/broker-world.ts'
 import type { EffectivePolicies } from './effective-policies.ts'
@@ -37,7 +37,7 @@ async function policy(path: string, value: unknown, isSeen: (policies: Effective
   const answer = value === undefined ? admin.call('DELETE', url) : admin.call('POST', url, JSON.stringify(value))
   expect((await answer).status).toBe(204)
   const topic = TopicName.parse(`persistent://public/default/${name}`)
-  await vi.waitFor(() => {
+  await eventually(() => {
     const loaded = admin.world.broker.topics.find(topic)
     if (loaded !== undefined && !isSeen(loaded.policies)) throw new Error('not seen yet')
   })
@@ -66,7 +66,7 @@ test('schema validation: a producer without a schema is refused where the topic 
   await (await client.createProducer({ topic: name, schema: record('a') })).close()
   await policy('schemaValidationEnforced', false, policies => !policies.schemaValidationEnforced)
   await producing()
-}, 15_000)
+})
 
 test('schema updates by producers: a new schema is refused, an old one is not', async () => {
   const producing = async (...fields: readonly string[]): Promise<void> => {
@@ -78,7 +78,7 @@ test('schema updates by producers: a new schema is refused, an old one is not', 
   await producing('a')
   await policy('isAllowAutoUpdateSchema', true, policies => policies.isAllowAutoUpdateSchema)
   await producing('a', 'b')
-}, 15_000)
+})
 
 test('subscriptions made by consumers: refused, those that there are can be used', async () => {
   const subscribing = async (subscription: string): Promise<void> => {
@@ -91,7 +91,7 @@ test('subscriptions made by consumers: refused, those that there are can be used
   await subscribing('old')
   await policy('autoSubscriptionCreation', undefined, policies => policies.autoSubscriptionCreation)
   await subscribing('new')
-}, 15_000)
+})
 
 test('a pause for acknowledgements that cannot be kept: they all are, and nothing waits', async () => {
   const path = 'namespaces/public/default/dispatcherPauseOnAckStatePersistent'
@@ -113,7 +113,7 @@ test('a pause for acknowledgements that cannot be kept: they all are, and nothin
   for (let index = 0; index < 400; index += 2) expect((await again.receive(5000)).text).toBe(String(index))
   expect(await admin.told('DELETE', path)).toBe('204')
   expect((await admin.call('GET', path)).body).toBe(false)
-}, 30_000)
+})
 
 describe('topics that nobody uses', () => {
   const TOPIC = TopicName.parse('persistent://public/default/unused')
@@ -172,7 +172,7 @@ describe('topics that nobody uses', () => {
     expect(await isThere()).toBe(true)
     await set('delete_when_no_subscriptions')
     await untilDeleted()
-  }, 30_000)
+  })
 
   test('with subscriptions only where the policy goes by what these have left', async () => {
     await used('s')
@@ -185,5 +185,5 @@ describe('topics that nobody uses', () => {
       () => world.broker.topics.find(TOPIC)?.policies.inactiveTopics.mode === 'delete_when_subscriptions_caught_up'
     )
     await untilDeleted()
-  }, 30_000)
+  })
 })

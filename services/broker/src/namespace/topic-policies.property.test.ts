@@ -1,7 +1,7 @@
-import { ManualClock } from '@strata/base/testing'
+import { ManualClock, eventually } from '@strata/base/testing'
 import { MemoryMetadataStore } from '@strata/metadata'
 import fc from 'fast-check'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { defaultBrokerSettings } from '../config/settings.ts'
 import { NamespaceService } from './namespace-service.ts'
 import type { PolicyName } from './policy-table.ts'
@@ -131,7 +131,7 @@ test('what holds on every broker is what the edits of two admins give, none of t
         }
         for (const service of services) {
           for (const [index, name] of TOPICS.entries()) {
-            await vi.waitFor(async () => {
+            await eventually(async () => {
               const record = await service.topics.get(name)
               if (record === undefined) throw new Error('the topic is gone')
               const effective = await service.policies.effectiveOf(record)

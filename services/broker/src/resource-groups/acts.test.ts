@@ -1,5 +1,6 @@
+import { eventually } from '@strata/base/testing'
 import { PulsarClient } from '@strata/client'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { AdminWorld } from '../admin/testing/admin-world.ts'
 
 /* Resource groups, seen by clients: what they hold back, and their removal. */
@@ -37,7 +38,7 @@ const text = (content: string): { data: Buffer } => ({ data: Buffer.from(content
 async function joined(...namespaces: readonly string[]): Promise<void> {
   for (const namespace of namespaces)
     expect(await admin.told('POST', `namespaces/${namespace}/resourcegroup/g`)).toBe('204')
-  await vi.waitFor(() => {
+  await eventually(() => {
     for (const topic of admin.world.broker.topics.values()) {
       if (namespaces.includes(topic.name.namespace) && topic.policies.resourceGroup !== 'g') throw new Error('not yet')
     }
@@ -66,7 +67,7 @@ test('a publish rate holds producers of all its namespaces back, and nobody else
   await Promise.all(sends.slice(10))
   expect(await admin.told('PUT', GROUP, { publishRateInMsgs: 0 })).toBe('204')
   await Promise.all(sends)
-}, 15_000)
+})
 
 test('a dispatch rate holds consumers back, until the namespace leaves', async () => {
   expect(await admin.told('PUT', GROUP, { dispatchRateInMsgs: 1 })).toBe('204')
@@ -79,7 +80,7 @@ test('a dispatch rate holds consumers back, until the namespace leaves', async (
   expect((body as { msgOutCounter: number }).msgOutCounter).toBeLessThan(10)
   expect(await admin.told('DELETE', 'namespaces/public/default/resourcegroup')).toBe('204')
   for (let index = 1; index < 20; index++) expect((await consumer.receive(5000)).text).toBe(String(index))
-}, 15_000)
+})
 
 test('as Apache Pulsar answers', async () => {
   expect((await admin.call('GET', 'resourcegroups')).body).toEqual([])
