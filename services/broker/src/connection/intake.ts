@@ -68,8 +68,9 @@ export class Intake implements ShareWaiter {
   onRoom(): void {
     if (!this.#isPaused) return
     if (this.#isOver(0.5)) {
-      // who was called waits no more, and this one may hold nothing by the time that its share has room again
-      this.#share?.wait(this)
+      // Who was called waits no more. While it holds something it hears of that; else of nothing but its share. To wait in either case would
+      // have every receipt of a tenant call all of its connections.
+      if (this.#count === 0) this.#share?.wait(this)
       return
     }
     this.#isPaused = false
