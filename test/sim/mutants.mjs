@@ -162,7 +162,7 @@ const protocolMutants = [
   {
     name: 'go on after a change that was refused',
     rule: 'ensemble change',
-    trials: [3],
+    trials: [110],
     edits: [{ file: `${CLIENT}ledger-appender.js`, from: "if (committed === 'fenced')", to: 'if (false)' }],
     diesBy: ['quorum-acked', 'end-covers']
   },

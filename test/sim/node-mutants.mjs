@@ -78,7 +78,7 @@ export const nodeMutants = [
   {
     name: 'trust a volume that lacks a directory',
     rule: 'a node must not lie',
-    trials: [38],
+    trials: [155],
     edits: [
       {
         file: `${BOOKIE}volume/volume.js`,

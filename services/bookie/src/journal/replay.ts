@@ -37,6 +37,9 @@ export interface Replay {
   readonly recordCount: number
 }
 
+/** A piece of what is written once more. */
+const REWRITE_BYTES = 1024 * 1024
+
 /** What one file shows before anything is decided. */
 interface Sighting {
   readonly number: number
@@ -56,7 +59,9 @@ interface Sighting {
  * Records at or past the first sequence of a later file were given up (their sync failed and their sequences were given
  * out again), and are passed over.
  *
- * What was read may still be in the page cache only: it is synced before this resolves.
+ * What was read may still be in the page cache only, and there even after a sync: a write whose sync failed is read back and no
+ * later sync covers it (Rebello et al., "Can Applications Recover from fsync Failures?", 2020). So what no record proves
+ * is written once more and synced before this resolves.
  *
  * @throws JOURNAL_DAMAGED {file, offset}, WRONG_VOLUME, UNKNOWN_FORMAT, or a system error
  */
@@ -107,6 +112,9 @@ class Replayer {
   /** Where reading stopped: if there is damage, it is there. */
   #stop: { readonly path: string; readonly offset: number } | undefined
   #recordCount = 0
+  /** A record of the file that is read now, before which every record is proven, and a later one that is to become it. */
+  #provenTo = { sequence: 0, offset: 0 }
+  #mark = { sequence: 0, offset: 0 }
 
   constructor(options: ReplayOptions, sightings: readonly Sighting[]) {
     this.#options = options
@@ -148,6 +156,7 @@ class Replayer {
     })
     let end = start
     let isSealed = false
+    this.#provenTo = this.#mark = { sequence: this.#sequence, offset: start }
     for (;;) {
       const record = scan.held() ?? (await scan.next())
       if (record === undefined || !this.#isNext(record.header, number, limit)) break
@@ -158,7 +167,7 @@ class Replayer {
       isSealed = record.header.kind === RECORD_KIND.seal
     }
     await this.#lookPast(sighting, end)
-    if (end > FILE_HEADER_BYTES) await file.sync()
+    if (end > FILE_HEADER_BYTES) await makeDurable(file, this.#provenTo.offset, end)
     return {
       number,
       path,
@@ -184,6 +193,10 @@ class Replayer {
 
   #take(header: RecordHeader, offset: number, file: number): Promise<void> | undefined {
     this.#proven = Math.max(this.#proven, header.provenSequence)
+    if (this.#proven >= this.#mark.sequence) {
+      this.#provenTo = this.#mark
+      this.#mark = { sequence: header.sequence, offset }
+    }
     this.#sequence++
     this.#recordCount++
     return this.#options.onRecord(header, offset, file)
@@ -201,6 +214,15 @@ class Replayer {
       if (this.#proven > this.#sequence) damaged(path, end)
     }
   }
+}
+
+async function makeDurable(file: DiskFile, from: number, end: number): Promise<void> {
+  for (let offset = from; offset < end; offset += REWRITE_BYTES) {
+    const piece = Buffer.allocUnsafe(Math.min(REWRITE_BYTES, end - offset))
+    await file.read(piece, offset)
+    await file.write(piece, offset)
+  }
+  await file.sync()
 }
 
 function passedOver({ number, path, sizeBytes }: Sighting): ReplayedFile {
