@@ -125,6 +125,27 @@ describe('administration', () => {
     assert((await records('policies names')).some(({ policy }) => policy === 'retention'))
   }, 180_000)
 
+  test('policies check: what is set and does not act, where it is set', async () => {
+    const acts = 'every policy that is set acts\n'
+    assert.equal((await run('policies check')).stdout, acts)
+    await run('topics create checked')
+    await run('policies set public/default deduplication true')
+    await run('policies set checked compactionThreshold 1000000')
+    await run('policies set checked messageTTL 5')
+    const found = await records('policies check')
+    assert.deepEqual(
+      found.map(({ policy, namespace, topic, value }) => ({ policy, of: topic ?? namespace, value })),
+      [
+        { policy: 'deduplication', of: 'public/default', value: true },
+        { policy: 'compactionThreshold', of: 'persistent://public/default/checked', value: 1_000_000 }
+      ]
+    )
+    assert.match((await run('policies check')).stdout, /^deduplication +public\/default .*true$/m)
+    await run('policies remove public/default deduplication')
+    await run('policies remove checked --all')
+    assert.equal((await run('policies check')).stdout, acts)
+  }, 180_000)
+
   test('permissions, of namespaces, topics and subscriptions', async () => {
     await run('topics create shared')
     await run('permissions grant public/default shop --action produce --action consume')
