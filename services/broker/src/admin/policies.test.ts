@@ -1,5 +1,5 @@
-import { eventually } from '@strata/base/testing'
 import { fileURLToPath } from 'node:url'
+import { eventually } from '@strata/base/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { POLICY_NAMES, specOf, type PolicyName } from '../namespace/policy-table.ts'
 import { TopicName } from '../namespace/topic-name.ts'
@@ -250,4 +250,10 @@ describe('every policy of a namespace', () => {
     if (level.isKept === true) return
     expect(await admin.call('GET', path)).toMatchObject({ status: before.status, body: before.body })
   })
+})
+
+test('persistence needs a value: nothing is no policy', async () => {
+  const { status } = await admin.call('POST', 'namespaces/public/default/persistence')
+  expect(status).toBe(400)
+  expect((await admin.call('GET', 'namespaces/public/default/persistence')).body).toBeUndefined()
 })
