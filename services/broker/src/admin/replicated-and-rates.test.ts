@@ -1,5 +1,5 @@
-import { eventually } from '@strata/base/testing'
 import { silentLogger, systemClock } from '@strata/base'
+import { eventually } from '@strata/base/testing'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { TopicName } from '../namespace/topic-name.ts'
 import { createAdminServer } from './server.ts'

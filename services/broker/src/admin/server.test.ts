@@ -1,5 +1,5 @@
-import { eventually } from '@strata/base/testing'
 import { request } from 'node:http'
+import { eventually } from '@strata/base/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AdminWorld } from './testing/admin-world.ts'
 

@@ -1,5 +1,5 @@
-import { eventually } from '@strata/base/testing'
 import { readFile } from 'node:fs/promises'
+import { eventually } from '@strata/base/testing'
 import { PulsarClient } from '@strata/client'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { POLICY_NAMES, specOf } from '../namespace/policy-table.ts'

@@ -1,5 +1,5 @@
-import { eventually } from '@strata/base/testing'
 import { ledgerId } from '@strata/base'
+import { eventually } from '@strata/base/testing'
 import { PulsarClient } from '@strata/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AdminWorld } from '../admin/testing/admin-world.ts'
