@@ -11,8 +11,10 @@ const SLOW = `process.on('SIGTERM', () => setTimeout(() => process.exit(0), 200)
 
 let keeper: ChildProcess
 const children: ChildProcess[] = []
-beforeEach(() => {
-  keeper = spawn(process.execPath, [SCRIPT], { stdio: ['pipe', 'ignore', 'inherit'] })
+beforeEach(async () => {
+  const started = spawn(process.execPath, [SCRIPT], { stdio: ['pipe', 'pipe', 'inherit'] })
+  keeper = started
+  await once(started.stdout, 'data')
 })
 afterEach(() => {
   keeper.kill('SIGKILL')

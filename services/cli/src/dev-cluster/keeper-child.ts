@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 
 /**
  * The process of `Keeper`: hears of processes (`+ TURN PID` started, `- 0 PID` ended), and stops those that are left when its
- * standard input ends, turn after turn.
+ * standard input ends, turn after turn. It writes `up` once signals do not end it any more.
  */
 const LOOK_MS = 100
 /** Brokers drain before they end. */
@@ -28,6 +28,7 @@ createInterface({ input: process.stdin })
   })
 // of a terminal, or of whoever ends everything: the command decides when it is over
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+process.stdout.write('up\n')
 
 async function stopAll(): Promise<void> {
   for (const turn of [...new Set(turns.values())].sort((a, b) => a - b)) {
