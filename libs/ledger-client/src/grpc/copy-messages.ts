@@ -4,6 +4,7 @@ import type { CopyAnswer, CopyOrder, EntryRecords } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
 import { CopyReplySchema, CopyRequestSchema, type CopyRequest } from '../generated/bookie_node_pb.ts'
 import { BOOL_FIELD_BYTES, lengthPrefixedBytes, WireReader, WireWriter } from './wire-buffer.ts'
+import { decoded, safe } from './message-values.ts'
 
 /*
   Copies from node to node. Records go as they stand in files: one copy of them all to encode, a slice of the message to decode.
@@ -80,18 +81,4 @@ export function decodeCopyAnswer({ first, last, every }: CopyOrder, bytes: Buffe
     throw LedgerError.create('MALFORMED_MESSAGE', { reason: 'an answer about other entries' })
   }
   return { next: entryId(next), bytes: safe(copiedBytes) }
-}
-
-function decoded<Message>(decode: () => Message): Message {
-  try {
-    return decode()
-  } catch (error) {
-    throw LedgerError.create('MALFORMED_MESSAGE', { reason: 'not a message' }, error)
-  }
-}
-
-function safe(value: bigint | undefined): number {
-  const number = Number(value ?? 0n)
-  if (!Number.isSafeInteger(number)) throw LedgerError.create('MALFORMED_MESSAGE', { reason: 'a number past 2^53' })
-  return number
 }

@@ -2,7 +2,6 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { ServiceDefinition } from '@grpc/grpc-js'
 import { ledgerId, type EntryId, type LedgerId } from '@strata/base'
 import type { LacAnswer, LacRequest } from '../contract.ts'
-import { LedgerError } from '../errors.ts'
 import {
   ReadLacReplySchema,
   ReadLacRequestSchema,
@@ -13,6 +12,7 @@ import {
   type ReadRequest,
   type WriteLacRequest
 } from '../generated/bookie_node_pb.ts'
+import { decoded, safe } from './message-values.ts'
 
 /** An entry larger than this does not fit a message, whatever `maxMessageSize` a broker allows. */
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024
@@ -174,18 +174,4 @@ export function encodeLacReply({ lac, authority }: LacAnswer): Buffer {
 export function decodeLacReply(bytes: Buffer): LacAnswer {
   const reply = decoded(() => fromBinary(ReadLacReplySchema, bytes))
   return { lac: (safe(reply.confirmedCount) - 1) as EntryId, authority: reply.authority ?? false }
-}
-
-function decoded<Message>(decode: () => Message): Message {
-  try {
-    return decode()
-  } catch (error) {
-    throw LedgerError.create('MALFORMED_MESSAGE', { reason: 'not a message' }, error)
-  }
-}
-
-function safe(value: bigint | undefined): number {
-  const number = Number(value ?? 0n)
-  if (!Number.isSafeInteger(number)) throw LedgerError.create('MALFORMED_MESSAGE', { reason: 'a number past 2^53' })
-  return number
 }

@@ -1,4 +1,4 @@
-import { create, fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { entryId, ledgerId, NO_ENTRY, type EntryId } from '@strata/base'
 import type { DamagedPage, DamagedStretch, EntryRange, HeldLedger, Inventory, InventoryRequest } from '../contract.ts'
 import { LedgerError } from '../errors.ts'
@@ -10,6 +10,7 @@ import {
   InventoryReplySchema,
   InventoryRequestSchema
 } from '../generated/bookie_node_pb.ts'
+import { decoded, safe } from './message-values.ts'
 
 /** What is asked of a node by those who care for copies: which ledgers it has, and which of their entries. */
 
@@ -39,7 +40,7 @@ export function encodeInventoryRequest(names: Names, request: InventoryRequest):
 
 /** @throws LedgerError MALFORMED_MESSAGE */
 export function decodeInventoryRequest(bytes: Buffer): { names: Partial<Names>; options: InventoryRequest } {
-  const names = decoded(InventoryRequestSchema, bytes)
+  const names = decoded(() => fromBinary(InventoryRequestSchema, bytes))
   const first = safe(names.firstEntryId)
   const last = safe(names.lastEntryId)
   if (last < first) refuse('a stretch that ends before it begins')
@@ -63,7 +64,7 @@ export function encodeInventory(first: EntryId, { held, through }: Inventory): B
 
 /** @throws LedgerError MALFORMED_MESSAGE */
 export function decodeInventory({ first, last }: InventoryRequest, bytes: Buffer): Inventory {
-  const { runs, endEntryId } = decoded(InventoryReplySchema, bytes)
+  const { runs, endEntryId } = decoded(() => fromBinary(InventoryReplySchema, bytes))
   const through = safe(endEntryId) - 1
   if (through < first || through > last) refuse('an answer about other entries')
   const held: EntryRange[] = []
@@ -84,7 +85,7 @@ export function encodeHeldLedgersRequest(names: Names, { after, limit }: HeldLed
 
 /** @throws LedgerError MALFORMED_MESSAGE */
 export function decodeHeldLedgersRequest(bytes: Buffer): { names: Partial<Names>; options: HeldLedgersPage } {
-  const names = decoded(HeldLedgersRequestSchema, bytes)
+  const names = decoded(() => fromBinary(HeldLedgersRequestSchema, bytes))
   const limit = Math.min(names.limit ?? 0, PAGE_LEDGERS_MAX)
   if (limit < 1) refuse('a page without room')
   return { names, options: { after: safe(names.fromLedgerId) - 1, limit } }
@@ -105,7 +106,7 @@ export function encodeHeldLedgers(ledgers: readonly HeldLedger[]): Buffer {
 
 /** @throws LedgerError MALFORMED_MESSAGE */
 export function decodeHeldLedgers(bytes: Buffer): HeldLedger[] {
-  return decoded(HeldLedgersReplySchema, bytes).ledgers.map(item => ({
+  return decoded(() => fromBinary(HeldLedgersReplySchema, bytes)).ledgers.map(item => ({
     ledgerId: ledgerId(safe(item.ledgerId)),
     lastEntryId: (safe(item.endEntryId) + NO_ENTRY) as EntryId,
     lac: (safe(item.confirmedCount) + NO_ENTRY) as EntryId,
@@ -127,7 +128,7 @@ export function encodeDamagedEntriesRequest(
 
 /** @throws LedgerError MALFORMED_MESSAGE */
 export function decodeDamagedEntriesRequest(bytes: Buffer): { names: Partial<Names>; options: DamagedPage } {
-  const names = decoded(DamagedEntriesRequestSchema, bytes)
+  const names = decoded(() => fromBinary(DamagedEntriesRequestSchema, bytes))
   const limit = Math.min(names.limit ?? 0, PAGE_STRETCHES_MAX)
   if (limit < 1) refuse('a page without room')
   return { names, options: { ledgerId: safe(names.fromLedgerId), entryId: safe(names.fromEntryId), limit } }
@@ -147,25 +148,12 @@ export function encodeDamagedEntries(stretches: readonly DamagedStretch[]): Buff
 
 /** @throws LedgerError MALFORMED_MESSAGE */
 export function decodeDamagedEntries(bytes: Buffer): DamagedStretch[] {
-  return decoded(DamagedEntriesReplySchema, bytes).stretches.map(stretch => {
+  return decoded(() => fromBinary(DamagedEntriesReplySchema, bytes)).stretches.map(stretch => {
     const first = safe(stretch.firstEntryId)
     const last = safe(stretch.lastEntryId)
     if (last < first) refuse('a stretch that ends before it begins')
     return { ledgerId: ledgerId(safe(stretch.ledgerId)), first: entryId(first), last: entryId(last) }
   })
-}
-
-function decoded<Desc extends DescMessage>(schema: Desc, bytes: Buffer): MessageShape<Desc> {
-  try {
-    return fromBinary(schema, bytes)
-  } catch (error) {
-    throw LedgerError.create('MALFORMED_MESSAGE', { reason: 'not a message' }, error)
-  }
-}
-
-function safe(value: bigint | undefined): number {
-  const number = Number(value ?? 0n)
-  return Number.isSafeInteger(number) ? number : refuse('a number past 2^53')
 }
 
 function refuse(reason: string): never {
