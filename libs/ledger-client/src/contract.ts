@@ -1,9 +1,17 @@
 import type { BookieId, EntryId, LedgerId } from '@strata/base'
-import type { AddFailure, EntryAdd, EntryRange, LedgerEnd, QuorumConfig, StoredEntry } from '@strata/ledger-protocol'
+import type {
+  AddFailure,
+  EntryAdd,
+  EntryRange,
+  LedgerEnd,
+  NodeGroups,
+  QuorumConfig,
+  StoredEntry
+} from '@strata/ledger-protocol'
 import type { Transaction, TransactionResult } from '@strata/metadata'
 import type { AddStretch } from './add-stretch.ts'
 
-export type { AddFailure, EntryRange, LedgerEnd, QuorumConfig, StoredEntry }
+export type { AddFailure, EntryRange, LedgerEnd, NodeGroups, QuorumConfig, StoredEntry }
 /** One entry as a writer sends it. */
 export type AddRequest = EntryAdd
 
@@ -99,16 +107,14 @@ export interface LedgerClient {
   describe(ledgerId: LedgerId): Promise<LedgerDescription | undefined>
   /**
    * The same client for ledgers that may stand on some nodes only: new ensembles, replacements of failed nodes and copies
-   * that a recovery writes go to nodes of the choice, which is asked each time. Re-replication knows nothing of it.
+   * that a recovery writes go to nodes of the groups, which are asked for each time. A ledger's own metadata keeps those that it
+   * was made with, for re-replication.
    */
   among(choice: NodeChoice): LedgerClient
 }
 
-/**
- * Which of the nodes that take entries may hold a ledger, and where they stand: in place of what the directory says.
- * `needed` is the size of an ensemble: with fewer no ledger can be begun.
- */
-export type NodeChoice = (writable: readonly BookieDescription[], needed: number) => readonly BookieDescription[]
+/** Groups of nodes that ledgers may stand on, as of now; undefined: on any (see `nodesWithin`). */
+export type NodeChoice = () => NodeGroups | undefined
 
 /** What this package gives: every reader follows. */
 export interface FollowingLedgerClient extends LedgerClient {
@@ -332,6 +338,8 @@ export interface BookieDescription {
   readonly rack?: string
   readonly host?: string
   readonly freeBytes?: number
+  /** For ledgers that stand on the nodes of some groups only. */
+  readonly group?: string
 }
 
 /** Finds nodes: the standalone has one, a cluster a registry. */

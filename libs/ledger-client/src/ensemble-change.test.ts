@@ -6,6 +6,7 @@ import { FaultyMetadataStore } from '@strata/metadata/testing'
 import { beforeEach, describe, test } from 'vitest'
 import type {
   AppendListener,
+  BookieDescription,
   BookieDirectory,
   DamagedCopy,
   FollowingLedgerClient,
@@ -31,8 +32,11 @@ class TestDirectory implements BookieDirectory {
     this.#nodes = nodes
   }
 
-  writable(): { bookieId: BookieId }[] {
-    return this.#nodes.map(node => ({ bookieId: node.bookieId })).filter(node => !this.#hidden.has(node.bookieId))
+  /** The first four nodes are of a group. */
+  writable(): BookieDescription[] {
+    return this.#nodes
+      .map(({ bookieId: id }, i) => ({ bookieId: id, ...(i < 4 ? { group: 'first' } : {}) }))
+      .filter(node => !this.#hidden.has(node.bookieId))
   }
 
   node(id: BookieId): MemoryBookieNode | undefined {
@@ -476,25 +480,21 @@ describe('a client among some nodes', () => {
   beforeEach(() => start(8))
 
   test('puts ledgers, and what takes the place of a failed node, on those alone, and asks each time', async () => {
-    let allowed = 4
-    const among = client.among((writable, needed) => {
-      assert.equal(needed, 3)
-      return writable.filter(({ bookieId: id }) => Number(id.slice('node-'.length)) < allowed)
-    })
+    let primary = ['first']
+    const among = client.among(() => ({ primary, secondary: [] }))
     const ledger = await among.create({ owner: 'test', listener, quorum: ALL })
     const [first] = await ensembles(ledger)
     assert(first !== undefined && first.bookies.every(id => id < 'node-4'))
     await append(ledger, 'a')
     nodeOf(first.bookies[0]).failNext('STORAGE_FAILED')
     await append(ledger, 'b')
-    assert.equal(ledger.lastAddConfirmed, 1)
     const members = (await ensembles(ledger)).flatMap(({ bookies }) => bookies)
     assert.deepEqual([...new Set(members)].sort(), ['node-0', 'node-1', 'node-2', 'node-3'])
     assert.deepEqual(await contentOf(ledger), ['a', 'b'])
-    allowed = 2
-    await assert.rejects(among.create({ owner: 'test', listener }), error =>
-      LedgerError.is(error, 'NOT_ENOUGH_BOOKIES')
-    )
+    assert.deepEqual((await metadata.read(ledger.ledgerId))?.record.groups, { primary, secondary: [] })
+    primary = ['none']
+    const refused = among.create({ owner: 'test', listener })
+    await assert.rejects(refused, error => LedgerError.is(error, 'NOT_ENOUGH_BOOKIES'))
     await client.create({ owner: 'test', listener })
   })
 })

@@ -27,6 +27,15 @@ export {
   encodeAvailableBookie,
   type AvailableBookie
 } from './registry/bookie-records.ts'
+export {
+  bookieRackKey,
+  BookieRacks,
+  BOOKIE_RACKS_PREFIX,
+  decodeBookieRack,
+  encodeBookieRack,
+  placedAs,
+  type BookieRack
+} from './registry/bookie-racks.ts'
 export type { NodeConnection } from './registry/registered-node.ts'
 export { RegistryBookieDirectory, type RegistryOptions } from './registry/registry-bookie-directory.ts'
 export { WatchedRows } from './registry/watched-rows.ts'

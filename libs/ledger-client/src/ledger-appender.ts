@@ -12,7 +12,8 @@ import {
   type WriterSink,
   type WriterTimes
 } from '@strata/ledger-protocol'
-import type { AppendListener, BookieDirectory, BookieNode, LedgerAppender } from './contract.ts'
+import type { AppendListener, BookieDirectory, BookieNode, LedgerAppender, NodeChoice } from './contract.ts'
+import { eligibleNodes } from './eligible-nodes.ts'
 import { LedgerError } from './errors.ts'
 import type { FailedNodes } from './failed-nodes.ts'
 import { ignoreOperatingErrors, type LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
@@ -22,6 +23,7 @@ import type { Ticked, WriterTicker } from './writer-ticker.ts'
 /** What the appenders of a client share. */
 export interface AppenderDoors {
   readonly directory: BookieDirectory
+  readonly choice?: NodeChoice | undefined
   readonly metadata: LedgerMetadata
   readonly clock: Clock
   readonly logger: Logger
@@ -126,12 +128,13 @@ export class NodeLedgerAppender implements LedgerAppender, WriterSink, Ticked {
   }
 
   proposeChange(change: EnsembleChange): void {
-    const { directory, failedNodes, random } = this.#doors
+    const { failedNodes, random } = this.#doors
     this.#change = change
     if (!this.#isTicked) this.#startTicks()
     for (const { bookieId } of change.failed) failedNodes.note(bookieId)
     const { bookies, quorum } = this.#writer
-    const view = { writable: directory.writable(), avoided: failedNodes.recent(), seed: random() }
+    const writable = eligibleNodes(this.#doors, this.#metadata.record)
+    const view = { writable, avoided: failedNodes.recent(), seed: random() }
     const replacements = chooseReplacements(change, { bookies, quorum, ...view })
     if (replacements.some(({ index, bookieId }) => bookies[index] !== bookieId)) {
       if (this.#metadata.hasRoomFor(change.firstEntryId)) void this.#commitChange(change, replacements)

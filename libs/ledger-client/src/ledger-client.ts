@@ -18,6 +18,7 @@ import type {
   LedgerDescription,
   NodeChoice
 } from './contract.ts'
+import { eligibleNodes } from './eligible-nodes.ts'
 import { LedgerError } from './errors.ts'
 import { FailedNodes } from './failed-nodes.ts'
 import { NodeLedgerAppender, type AppenderDoors } from './ledger-appender.ts'
@@ -66,8 +67,8 @@ export function createLedgerClient(options: LedgerClientOptions): FollowingLedge
   }
   const { speculateMs = SPECULATE_MS, onDamaged = report } = options
   const reading = { directory, metadata, clock, random, speculateMs, onDamaged }
-  const among = (chosen: BookieDirectory): FollowingLedgerClient => ({
-    create: request => createLedger(request, { ...doors, directory: chosen, ids, quorum: options.quorum }),
+  const among = (choice: NodeChoice | undefined): FollowingLedgerClient => ({
+    create: request => createLedger(request, { ...doors, choice, ids, quorum: options.quorum }),
 
     async open(ledgerId) {
       const ledger = present(ledgerId, await metadata.read(ledgerId))
@@ -77,7 +78,7 @@ export function createLedgerClient(options: LedgerClientOptions): FollowingLedge
     recover(id) {
       let recovery = recovering.get(id)
       if (recovery === undefined) {
-        recovery = recoverLedger(id, { ...doors, directory: chosen }).finally(() => recovering.delete(id))
+        recovery = recoverLedger(id, { ...doors, choice }).finally(() => recovering.delete(id))
         recovering.set(id, recovery)
       }
       return recovery
@@ -92,17 +93,9 @@ export function createLedgerClient(options: LedgerClientOptions): FollowingLedge
       return { ledgerId, state, end, quorum, owner, ensembles }
     },
 
-    among: choice => among(chosenDirectory(directory, choice, options.quorum.ensembleSize))
+    among
   })
-  return among(directory)
-}
-
-function chosenDirectory(directory: BookieDirectory, choice: NodeChoice, needed: number): BookieDirectory {
-  return {
-    writable: () => choice(directory.writable(), needed),
-    node: id => directory.node(id),
-    onChange: run => directory.onChange(run)
-  }
+  return among(undefined)
 }
 
 async function createLedger(
@@ -115,9 +108,10 @@ async function createLedger(
   },
   { ids, quorum: usual, ...doors }: AppenderDoors & { ids: LedgerIds; quorum: QuorumConfig }
 ): Promise<LedgerAppender> {
-  const { directory, metadata, clock } = doors
+  const { metadata, clock, choice } = doors
   const quorum = request.quorum ?? usual
-  const writable = directory.writable()
+  const groups = choice?.()
+  const writable = eligibleNodes(doors, { quorum })
   const avoided = doors.failedNodes.recent()
   const bookies = choosePlacement({ writable, avoided, quorum, seed: doors.random() })
   if (bookies === undefined) {
@@ -129,6 +123,7 @@ async function createLedger(
     end: undefined,
     ensembles: [{ firstEntryId: entryId(0), bookies }],
     owner: request.owner,
+    ...(groups === undefined ? {} : { groups }),
     createdAtMs: clock.wallMs()
   } as const
   for (;;) {

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { bookieId, entryId, ledgerId, type BookieId, type LedgerId } from '@strata/base'
-import type { Ensemble, LedgerEnd, QuorumConfig } from '@strata/ledger-protocol'
+import type { Ensemble, LedgerEnd, NodeGroups, QuorumConfig } from '@strata/ledger-protocol'
 import { rowCodec } from '@strata/metadata'
 import { LedgerError } from './errors.ts'
 import {
@@ -35,6 +35,8 @@ export interface LedgerRecord {
   readonly end: LedgerEnd | undefined
   readonly ensembles: readonly Ensemble[]
   readonly owner: string
+  /** That its copies belong on; undefined: on any node. */
+  readonly groups?: NodeGroups
   /** Of the change that wrote this value. */
   readonly operationId: string
   readonly createdAtMs: number
@@ -75,7 +77,9 @@ export function encodeLedger(record: LedgerRecord): Uint8Array {
     })),
     owner: record.owner,
     operationId: record.operationId,
-    createdAtMs: BigInt(record.createdAtMs)
+    createdAtMs: BigInt(record.createdAtMs),
+    primaryGroups: [...(record.groups?.primary ?? [])],
+    secondaryGroups: [...(record.groups?.secondary ?? [])]
   })
   if (end !== undefined) {
     row.entryCount = BigInt(end.lastEntryId + 1)
@@ -97,9 +101,14 @@ export function decodeLedger(bytes: Uint8Array): LedgerRecord {
     end: state === 'closed' ? endOf(row) : undefined,
     ensembles,
     owner: row.owner ?? '',
+    ...groupsOf(row),
     operationId: row.operationId ?? '',
     createdAtMs: numberOf(row.createdAtMs, 'created_at_ms')
   }
+}
+
+function groupsOf({ primaryGroups: primary, secondaryGroups: secondary }: StoredLedger): { groups?: NodeGroups } {
+  return primary.length === 0 && secondary.length === 0 ? {} : { groups: { primary, secondary } }
 }
 
 export function encodeDeletion(deletion: LedgerDeletion): Uint8Array {

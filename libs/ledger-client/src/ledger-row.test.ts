@@ -13,7 +13,10 @@ const number = fc.oneof(fc.nat(300), fc.nat(), fc.maxSafeNat())
 const OPTIONS = { noNullPrototype: true }
 const end = fc.record({ lastEntryId: number.map(id => entryId(id - 1)), lengthBytes: number }, OPTIONS)
 
-const record: fc.Arbitrary<LedgerRecord> = fc.record({
+const name = fc.constantFrom('fast', 'slow')
+const groups = fc.record({ primary: fc.array(name, { minLength: 1 }), secondary: fc.array(name) }, OPTIONS)
+
+const made = fc.record({
   quorum: fc.constantFrom({ ensembleSize: 2, writeQuorum: 2, ackQuorum: 1 }),
   state: fc.constantFrom('open', 'in-recovery', 'closed'),
   end: fc.option(end, { nil: undefined }),
@@ -25,6 +28,10 @@ const record: fc.Arbitrary<LedgerRecord> = fc.record({
   operationId: fc.uuid(),
   createdAtMs: number
 })
+
+const record: fc.Arbitrary<LedgerRecord> = fc
+  .tuple(made, fc.option(groups, { nil: undefined }))
+  .map(([fields, of]) => (of === undefined ? fields : { ...fields, groups: of }))
 
 /** The fields of a row with numbers as the fast reader has them. */
 function plain(row: StoredLedger & { $typeName?: string; $unknown?: UnknownField[] }): unknown {

@@ -13,6 +13,8 @@ export interface StoredLedger {
   owner?: string
   operationId?: string
   createdAtMs?: bigint | number
+  primaryGroups: string[]
+  secondaryGroups: string[]
 }
 
 interface StoredEnsemble {
@@ -36,6 +38,8 @@ const TAG = {
   owner: bytes(8),
   operationId: bytes(9),
   createdAtMs: varint(10),
+  primaryGroup: bytes(11),
+  secondaryGroup: bytes(12),
   firstEntryId: varint(1),
   bookie: bytes(2)
 } as const
@@ -46,7 +50,7 @@ const TAG = {
  */
 export function readLedgerRow(value: Uint8Array): StoredLedger | undefined {
   if (value[0] !== VERSION) return undefined
-  const row: StoredLedger = { ensembles: [] }
+  const row: StoredLedger = { ensembles: [], primaryGroups: [], secondaryGroups: [] }
   const reader = new RowReader(value, 1, value.length)
   while (!reader.isAtEnd) readField(reader, row)
   return reader.isStrange ? undefined : row
@@ -83,6 +87,12 @@ function readField(reader: RowReader, row: StoredLedger): void {
       return
     case TAG.createdAtMs:
       row.createdAtMs = reader.number()
+      return
+    case TAG.primaryGroup:
+      row.primaryGroups.push(reader.text())
+      return
+    case TAG.secondaryGroup:
+      row.secondaryGroups.push(reader.text())
       return
     default:
       reader.strange()

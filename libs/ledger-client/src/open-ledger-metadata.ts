@@ -52,6 +52,11 @@ export class OpenLedgerMetadata {
     return this.#known.record.ensembles.at(-1)
   }
 
+  /** As it was known last. */
+  get record(): LedgerRecord {
+    return this.#known.record
+  }
+
   /** Entries from `firstEntryId` on are on these nodes. */
   changeEnsemble(next: { firstEntryId: EntryId; bookies: readonly BookieId[] }): Promise<Committed> {
     return this.#commit(record => ({ ...record, ensembles: withEnsemble(record.ensembles, next) }))

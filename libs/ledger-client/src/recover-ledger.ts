@@ -6,13 +6,14 @@ import {
   type Ensemble,
   type EntryAdd,
   type LedgerEnd,
-  type QuorumConfig,
   type RecoverySink
 } from '@strata/ledger-protocol'
-import type { AddSink, BookieDirectory } from './contract.ts'
+import type { AddSink, BookieDirectory, NodeChoice } from './contract.ts'
+import { eligibleNodes } from './eligible-nodes.ts'
 import { LedgerError } from './errors.ts'
 import type { FailedNodes } from './failed-nodes.ts'
 import { present, type LedgerMetadata, type VersionedLedger } from './ledger-metadata.ts'
+import type { LedgerRecord } from './ledger-records.ts'
 
 const READ_BYTES_MAX = 1024 * 1024
 /** Small entries are many: what a writer had on its way is to be had in a few reads, each of which waits for the one before. */
@@ -21,6 +22,7 @@ const LAST_ENTRY = entryId(Number.MAX_SAFE_INTEGER - 1)
 
 export interface RecoveryDoors {
   readonly directory: BookieDirectory
+  readonly choice?: NodeChoice | undefined
   readonly metadata: LedgerMetadata
   readonly failedNodes: FailedNodes
   readonly random: () => number
@@ -64,7 +66,7 @@ function findEnd(id: LedgerId, { record }: VersionedLedger, doors: RecoveryDoors
       fence: bookie => fence(bookie),
       read: (bookie, first) => read(bookie, first),
       writeBack: (bookie, add) => writeBack(bookie, add),
-      replacementFor: (index, options) => replacementFor(index, { ...options, ...doors, quorum: record.quorum }),
+      replacementFor: (index, options) => replacementFor(index, { ...options, ...doors, record }),
       onEnd: (end, ensembles) => resolve({ end, ensembles }),
       onBlocked: blockers => reject(blocked(id, blockers))
     }
@@ -170,12 +172,12 @@ class WriteBacks implements AddSink {
 
 function replacementFor(
   index: number,
-  options: RecoveryDoors & { ensemble: readonly BookieId[]; failed: ReadonlySet<BookieId>; quorum: QuorumConfig }
+  options: RecoveryDoors & { ensemble: readonly BookieId[]; failed: ReadonlySet<BookieId>; record: LedgerRecord }
 ): BookieId | undefined {
-  const { ensemble, failed, quorum, directory, failedNodes, random } = options
+  const { ensemble, failed, record, failedNodes, random } = options
   return fillPlaces({
-    writable: directory.writable(),
-    quorum,
+    writable: eligibleNodes(options, record),
+    quorum: record.quorum,
     places: ensemble.map((bookie, place) => (place === index ? undefined : bookie)),
     excluded: [...ensemble, ...failed],
     avoided: failedNodes.recent(),

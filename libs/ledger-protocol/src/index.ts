@@ -13,6 +13,7 @@ export { chooseReplacements, type ReplacementRequest } from './replacements.ts'
 export { WriterMember, type MemberFailure } from './writer-member.ts'
 export { SlowBudget } from './slow-members.ts'
 export { LedgerRecovery, type Blocker, type RecoveryRead, type RecoverySink } from './ledger-recovery.ts'
+export { nodesWithin, type NodeGroups } from './node-groups.ts'
 export { choosePlacement, fillPlaces, readOrder, type PlacementNode, type PlacementRequest } from './placement.ts'
 export {
   blockingQuorum,

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { bookieId, systemClock, type BookieId, type Logger } from '@strata/base'
 import { bookieDirectories, CLUSTER_ID_KEY, lockDirectory, openBookie, type Bookie } from '@strata/bookie'
 import { openServing, probeBrokerPorts } from '@strata/broker'
-import type { BookieDirectory } from '@strata/ledger-client'
+import { BookieRacks, placedAs, type BookieDescription, type BookieDirectory } from '@strata/ledger-client'
 import { LevelMetadataStore, updateRecord, type MetadataStore } from '@strata/metadata'
 import { dataError } from './errors.ts'
 import type { StandaloneSettings } from './settings.ts'
@@ -49,8 +49,13 @@ export async function openStandalone(options: StandaloneOptions): Promise<Standa
     const { settings, logger } = options
     await probeBrokerPorts(settings)
     const { metadata, bookie } = await openStorage(data, options, opened)
+    const racks = await BookieRacks.open({ metadata, logger, onChange: () => undefined })
+    opened.push(() => {
+      racks.close()
+      return Promise.resolve()
+    })
     const serving = await openServing({
-      ...{ settings, metadata, logger, directory: onlyNode(bookie), quorum: ONE_COPY, clock: systemClock },
+      ...{ settings, metadata, logger, directory: onlyNode(bookie, racks), quorum: ONE_COPY, clock: systemClock },
       // one node: there is nothing to choose
       random: () => 0,
       storageTroubles: () => troublesOf(bookie)
@@ -114,9 +119,11 @@ function troublesOf(bookie: Bookie): readonly string[] {
   return reasons.length > 0 ? reasons : [`the bookie is ${state}`]
 }
 
-function onlyNode(bookie: Bookie): BookieDirectory {
+function onlyNode(bookie: Bookie, racks: BookieRacks): BookieDirectory {
+  const { bookieId } = bookie
   return {
-    writable: () => (bookie.health().state === 'writable' ? [{ bookieId: bookie.bookieId }] : []),
+    writable: () =>
+      bookie.health().state === 'writable' ? [placedAs<BookieDescription>({ bookieId }, racks.of(bookieId))] : [],
     node: id => (id === bookie.bookieId ? bookie : undefined),
     onChange: () => () => undefined // the one node is asked anew each time
   }

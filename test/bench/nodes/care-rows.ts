@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LedgerId } from '@strata/base'
+import { bookieRackKey, encodeBookieRack } from '@strata/ledger-client'
 import type { NodeClient } from '../../support/node-client.ts'
 import type { NodeCluster } from '../../support/node-cluster.ts'
 import { ROOT } from '../../tidy/repository.ts'
@@ -98,7 +99,8 @@ async function repair(data: string): Promise<Figures> {
     await cluster.startAll('new-1', 'new-2')
     const client = await cluster.openClient({ quorum: TWO_COPIES })
     await client.writable(4)
-    const empty = client.ledgers.among(writable => writable.filter(({ bookieId }) => bookieId.startsWith('new-')))
+    await inGroup(client, 'new', ['new-1', 'new-2'])
+    const empty = client.ledgers.among(() => ({ primary: ['new'], secondary: [] }))
     const load = await LedgerLoad.begin(empty, { bytes: BYTES, windowBytes: WINDOW_BYTES })
     load.start()
     await load.rate(WARM_UP_SECONDS)
@@ -121,6 +123,14 @@ async function repair(data: string): Promise<Figures> {
   })
   const bareDisk = await new BareDisk(data).copyRate(Math.min(COPIED_BYTES, DISK_BYTES), STEP_BYTES)
   return { ...figures, bareDisk: bareDisk / 1e6 }
+}
+
+/** As an operator puts nodes into a group, and when the client knows it. */
+async function inGroup(client: NodeClient, group: string, names: readonly string[]): Promise<void> {
+  const value = encodeBookieRack({ group, rack: '', hostname: '' })
+  const changes = names.map(name => ({ kind: 'put', key: bookieRackKey(name), value }) as const)
+  await client.metadata.transact({ compares: [], changes })
+  await client.until(directory => directory.writable().filter(node => node.group === group).length === names.length)
 }
 
 /** Ledgers of as many bytes as are to be copied, together. */

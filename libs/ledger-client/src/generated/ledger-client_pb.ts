@@ -11,6 +11,7 @@
 //   ledger-ids                LedgerIdsRow
 //   ledger-ids-floor          LedgerIdsRow       no ledger is made any more with an id below it
 //   available-bookies/<id>    BookieRow          id: an encoded segment
+//   bookie-racks/<id>         BookieRackRow      likewise
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -20,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ledger-client.proto.
  */
 export const file_ledger_client: GenFile = /*@__PURE__*/
-  fileDesc("ChNsZWRnZXItY2xpZW50LnByb3RvEhVzdHJhdGEuc3RvcmFnZS5sZWRnZXIi1AMKCUxlZGdlclJvdxIaCg1lbnNlbWJsZV9zaXplGAEgASgNSACIAQESGQoMd3JpdGVfcXVvcnVtGAIgASgNSAGIAQESFwoKYWNrX3F1b3J1bRgDIAEoDUgCiAEBEjYKBXN0YXRlGAQgASgOMiIuc3RyYXRhLnN0b3JhZ2UubGVkZ2VyLkxlZGdlclN0YXRlSAOIAQESGAoLZW50cnlfY291bnQYBSABKARIBIgBARIZCgxsZW5ndGhfYnl0ZXMYBiABKARIBYgBARI1CgllbnNlbWJsZXMYByADKAsyIi5zdHJhdGEuc3RvcmFnZS5sZWRnZXIuRW5zZW1ibGVSb3cSEgoFb3duZXIYCCABKAlIBogBARIZCgxvcGVyYXRpb25faWQYCSABKAlIB4gBARIaCg1jcmVhdGVkX2F0X21zGAogASgESAiIAQFCEAoOX2Vuc2VtYmxlX3NpemVCDwoNX3dyaXRlX3F1b3J1bUINCgtfYWNrX3F1b3J1bUIICgZfc3RhdGVCDgoMX2VudHJ5X2NvdW50Qg8KDV9sZW5ndGhfYnl0ZXNCCAoGX293bmVyQg8KDV9vcGVyYXRpb25faWRCEAoOX2NyZWF0ZWRfYXRfbXMiTgoLRW5zZW1ibGVSb3cSGwoOZmlyc3RfZW50cnlfaWQYASABKARIAIgBARIPCgdib29raWVzGAIgAygJQhEKD19maXJzdF9lbnRyeV9pZCJwChFMZWRnZXJEZWxldGlvblJvdxIPCgdib29raWVzGAEgAygJEhIKBW93bmVyGAIgASgJSACIAQESGgoNZGVsZXRlZF9hdF9tcxgDIAEoBEgBiAEBQggKBl9vd25lckIQCg5fZGVsZXRlZF9hdF9tcyIqCgxMZWRnZXJJZHNSb3cSEQoEbmV4dBgBIAEoBEgAiAEBQgcKBV9uZXh0IoQECglCb29raWVSb3cSFAoHYWRkcmVzcxgBIAEoCUgAiAEBEhkKDGh0dHBfYWRkcmVzcxgCIAEoCUgBiAEBEhEKBHJhY2sYAyABKAlIAogBARIRCgRob3N0GAQgASgJSAOIAQESFwoKZnJlZV9ieXRlcxgFIAEoBEgEiAEBEhgKC3RvdGFsX2J5dGVzGAYgASgESAWIAQESNgoFc3RhdGUYByABKA4yIi5zdHJhdGEuc3RvcmFnZS5sZWRnZXIuQm9va2llU3RhdGVIBogBARIdChBzb2Z0d2FyZV92ZXJzaW9uGAggASgJSAeIAQESGAoLaW5jYXJuYXRpb24YCSABKARICIgBARIaCg1zdGFydGVkX2F0X21zGAogASgESAmIAQESDwoHcmVhc29ucxgLIAMoCRIUCgxjYXBhYmlsaXRpZXMYDCADKAkSGQoMc2lnbmVkX2NvdW50GA0gASgESAqIAQFCCgoIX2FkZHJlc3NCDwoNX2h0dHBfYWRkcmVzc0IHCgVfcmFja0IHCgVfaG9zdEINCgtfZnJlZV9ieXRlc0IOCgxfdG90YWxfYnl0ZXNCCAoGX3N0YXRlQhMKEV9zb2Z0d2FyZV92ZXJzaW9uQg4KDF9pbmNhcm5hdGlvbkIQCg5fc3RhcnRlZF9hdF9tc0IPCg1fc2lnbmVkX2NvdW50KnkKC0xlZGdlclN0YXRlEhwKGExFREdFUl9TVEFURV9VTlNQRUNJRklFRBAAEhUKEUxFREdFUl9TVEFURV9PUEVOEAESHAoYTEVER0VSX1NUQVRFX0lOX1JFQ09WRVJZEAISFwoTTEVER0VSX1NUQVRFX0NMT1NFRBADKqABCgtCb29raWVTdGF0ZRIcChhCT09LSUVfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVCT09LSUVfU1RBVEVfV1JJVEFCTEUQARIaChZCT09LSUVfU1RBVEVfUkVBRF9PTkxZEAISIAocQk9PS0lFX1NUQVRFX0RFQ09NTUlTU0lPTklORxADEhoKFkJPT0tJRV9TVEFURV9TRVRfQVNJREUQBGIGcHJvdG8z");
+  fileDesc("ChNsZWRnZXItY2xpZW50LnByb3RvEhVzdHJhdGEuc3RvcmFnZS5sZWRnZXIihgQKCUxlZGdlclJvdxIaCg1lbnNlbWJsZV9zaXplGAEgASgNSACIAQESGQoMd3JpdGVfcXVvcnVtGAIgASgNSAGIAQESFwoKYWNrX3F1b3J1bRgDIAEoDUgCiAEBEjYKBXN0YXRlGAQgASgOMiIuc3RyYXRhLnN0b3JhZ2UubGVkZ2VyLkxlZGdlclN0YXRlSAOIAQESGAoLZW50cnlfY291bnQYBSABKARIBIgBARIZCgxsZW5ndGhfYnl0ZXMYBiABKARIBYgBARI1CgllbnNlbWJsZXMYByADKAsyIi5zdHJhdGEuc3RvcmFnZS5sZWRnZXIuRW5zZW1ibGVSb3cSEgoFb3duZXIYCCABKAlIBogBARIZCgxvcGVyYXRpb25faWQYCSABKAlIB4gBARIaCg1jcmVhdGVkX2F0X21zGAogASgESAiIAQESFgoOcHJpbWFyeV9ncm91cHMYCyADKAkSGAoQc2Vjb25kYXJ5X2dyb3VwcxgMIAMoCUIQCg5fZW5zZW1ibGVfc2l6ZUIPCg1fd3JpdGVfcXVvcnVtQg0KC19hY2tfcXVvcnVtQggKBl9zdGF0ZUIOCgxfZW50cnlfY291bnRCDwoNX2xlbmd0aF9ieXRlc0IICgZfb3duZXJCDwoNX29wZXJhdGlvbl9pZEIQCg5fY3JlYXRlZF9hdF9tcyJOCgtFbnNlbWJsZVJvdxIbCg5maXJzdF9lbnRyeV9pZBgBIAEoBEgAiAEBEg8KB2Jvb2tpZXMYAiADKAlCEQoPX2ZpcnN0X2VudHJ5X2lkInAKEUxlZGdlckRlbGV0aW9uUm93Eg8KB2Jvb2tpZXMYASADKAkSEgoFb3duZXIYAiABKAlIAIgBARIaCg1kZWxldGVkX2F0X21zGAMgASgESAGIAQFCCAoGX293bmVyQhAKDl9kZWxldGVkX2F0X21zIioKDExlZGdlcklkc1JvdxIRCgRuZXh0GAEgASgESACIAQFCBwoFX25leHQihAQKCUJvb2tpZVJvdxIUCgdhZGRyZXNzGAEgASgJSACIAQESGQoMaHR0cF9hZGRyZXNzGAIgASgJSAGIAQESEQoEcmFjaxgDIAEoCUgCiAEBEhEKBGhvc3QYBCABKAlIA4gBARIXCgpmcmVlX2J5dGVzGAUgASgESASIAQESGAoLdG90YWxfYnl0ZXMYBiABKARIBYgBARI2CgVzdGF0ZRgHIAEoDjIiLnN0cmF0YS5zdG9yYWdlLmxlZGdlci5Cb29raWVTdGF0ZUgGiAEBEh0KEHNvZnR3YXJlX3ZlcnNpb24YCCABKAlIB4gBARIYCgtpbmNhcm5hdGlvbhgJIAEoBEgIiAEBEhoKDXN0YXJ0ZWRfYXRfbXMYCiABKARICYgBARIPCgdyZWFzb25zGAsgAygJEhQKDGNhcGFiaWxpdGllcxgMIAMoCRIZCgxzaWduZWRfY291bnQYDSABKARICogBAUIKCghfYWRkcmVzc0IPCg1faHR0cF9hZGRyZXNzQgcKBV9yYWNrQgcKBV9ob3N0Qg0KC19mcmVlX2J5dGVzQg4KDF90b3RhbF9ieXRlc0IICgZfc3RhdGVCEwoRX3NvZnR3YXJlX3ZlcnNpb25CDgoMX2luY2FybmF0aW9uQhAKDl9zdGFydGVkX2F0X21zQg8KDV9zaWduZWRfY291bnQibQoNQm9va2llUmFja1JvdxISCgVncm91cBgBIAEoCUgAiAEBEhEKBHJhY2sYAiABKAlIAYgBARIVCghob3N0bmFtZRgDIAEoCUgCiAEBQggKBl9ncm91cEIHCgVfcmFja0ILCglfaG9zdG5hbWUqeQoLTGVkZ2VyU3RhdGUSHAoYTEVER0VSX1NUQVRFX1VOU1BFQ0lGSUVEEAASFQoRTEVER0VSX1NUQVRFX09QRU4QARIcChhMRURHRVJfU1RBVEVfSU5fUkVDT1ZFUlkQAhIXChNMRURHRVJfU1RBVEVfQ0xPU0VEEAMqoAEKC0Jvb2tpZVN0YXRlEhwKGEJPT0tJRV9TVEFURV9VTlNQRUNJRklFRBAAEhkKFUJPT0tJRV9TVEFURV9XUklUQUJMRRABEhoKFkJPT0tJRV9TVEFURV9SRUFEX09OTFkQAhIgChxCT09LSUVfU1RBVEVfREVDT01NSVNTSU9OSU5HEAMSGgoWQk9PS0lFX1NUQVRFX1NFVF9BU0lERRAEYgZwcm90bzM");
 
 /**
  * @generated from message strata.storage.ledger.LedgerRow
@@ -83,6 +84,19 @@ export type LedgerRow = Message<"strata.storage.ledger.LedgerRow"> & {
    * @generated from field: optional uint64 created_at_ms = 10;
    */
   createdAtMs?: bigint;
+
+  /**
+   * Groups of nodes that its copies belong on, of the time when it was made; none: on any. Who does not know them may put a
+   * copy elsewhere, and forgets them as it writes the row.
+   *
+   * @generated from field: repeated string primary_groups = 11;
+   */
+  primaryGroups: string[];
+
+  /**
+   * @generated from field: repeated string secondary_groups = 12;
+   */
+  secondaryGroups: string[];
 };
 
 /**
@@ -256,6 +270,35 @@ export type BookieRow = Message<"strata.storage.ledger.BookieRow"> & {
  */
 export const BookieRowSchema: GenMessage<BookieRow> = /*@__PURE__*/
   messageDesc(file_ledger_client, 4);
+
+/**
+ * Where an operator says that a node stands; it counts over what the node says.
+ *
+ * @generated from message strata.storage.ledger.BookieRackRow
+ */
+export type BookieRackRow = Message<"strata.storage.ledger.BookieRackRow"> & {
+  /**
+   * @generated from field: optional string group = 1;
+   */
+  group?: string;
+
+  /**
+   * @generated from field: optional string rack = 2;
+   */
+  rack?: string;
+
+  /**
+   * @generated from field: optional string hostname = 3;
+   */
+  hostname?: string;
+};
+
+/**
+ * Describes the message strata.storage.ledger.BookieRackRow.
+ * Use `create(BookieRackRowSchema)` to create a new message.
+ */
+export const BookieRackRowSchema: GenMessage<BookieRackRow> = /*@__PURE__*/
+  messageDesc(file_ledger_client, 5);
 
 /**
  * @generated from enum strata.storage.ledger.LedgerState

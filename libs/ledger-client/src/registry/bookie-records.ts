@@ -21,6 +21,8 @@ export interface AvailableBookie {
   /** Empty: the node shares none with any other. */
   readonly rack: string
   readonly host: string
+  /** That an operator put it in; nodes do not say it themselves. */
+  readonly group?: string
   readonly freeBytes: number
   readonly totalBytes: number
   /**

@@ -8,6 +8,7 @@ import {
   decodeAvailableBookie,
   type AvailableBookie
 } from './bookie-records.ts'
+import { BookieRacks, placedAs } from './bookie-racks.ts'
 import { RegisteredNode, type NodeConnection } from './registered-node.ts'
 import { WatchedRows } from './watched-rows.ts'
 
@@ -41,13 +42,15 @@ const GRACE_MS = 60_000
  *       `graceMs`: that its lease is gone says nothing about the node itself.
  *   R2  One object a node as long as it is known: a node that moved to another address is the same one.
  *   R3  A node that is set aside is as good as gone: what it says does not belong to what the metadata says now.
- *   R4  Who listens is told after the answers of `writable`, `node` and `bookies` have changed.
+ *   R4  Where an operator said that a node stands counts over what the node says itself.
+ *   R5  Who listens is told after the answers of `writable`, `node` and `bookies` have changed.
  */
 export class RegistryBookieDirectory implements BookieDirectory {
   readonly #options: RegistryOptions
   readonly #known = new Map<BookieId, Known>()
   readonly #listeners = new Set<() => void>()
   #rows: WatchedRows | undefined
+  #racks: BookieRacks | undefined
   /** Undefined: to be made anew. */
   #writable: readonly BookieDescription[] | undefined
   #isClosed = false
@@ -59,20 +62,28 @@ export class RegistryBookieDirectory implements BookieDirectory {
   /** Knows every node that is registered when it resolves. @throws MetadataError */
   static async open(options: RegistryOptions): Promise<RegistryBookieDirectory> {
     const directory = new RegistryBookieDirectory(options)
-    directory.#rows = await WatchedRows.open(options.metadata, AVAILABLE_BOOKIES_PREFIX, (key, value) => {
-      directory.#onRow(key, value)
-    })
+    const { metadata, logger } = options
+    try {
+      directory.#racks = await BookieRacks.open({ metadata, logger, onChange: () => directory.#changed() })
+      directory.#rows = await WatchedRows.open(metadata, AVAILABLE_BOOKIES_PREFIX, (key, value) => {
+        directory.#onRow(key, value)
+      })
+    } catch (error) {
+      directory.close()
+      throw error
+    }
     return directory
   }
 
   writable(): readonly BookieDescription[] {
     this.#writable ??= this.bookies()
       .filter(({ state }) => state === 'writable')
-      .map(({ bookieId, rack, host, freeBytes }) => ({
+      .map(({ bookieId, rack, host, freeBytes, group }) => ({
         bookieId,
         freeBytes,
         ...(rack === '' ? {} : { rack }),
-        ...(host === '' ? {} : { host })
+        ...(host === '' ? {} : { host }),
+        ...(group === undefined ? {} : { group })
       }))
     return this.#writable
   }
@@ -90,7 +101,7 @@ export class RegistryBookieDirectory implements BookieDirectory {
   bookies(): AvailableBookie[] {
     return [...this.#known.values()]
       .filter(({ isAvailable }) => isAvailable)
-      .map(({ bookie }) => bookie)
+      .map(({ bookie }) => placedAs(bookie, this.#racks?.of(bookie.bookieId)))
       .sort((a, b) => (a.bookieId < b.bookieId ? -1 : 1))
   }
 
@@ -98,6 +109,7 @@ export class RegistryBookieDirectory implements BookieDirectory {
   close(): void {
     this.#isClosed = true
     this.#rows?.close()
+    this.#racks?.close()
     for (const { node, cancelGrace } of this.#known.values()) {
       cancelGrace()
       node.close()
@@ -117,6 +129,11 @@ export class RegistryBookieDirectory implements BookieDirectory {
       if (bookie.state === 'set-aside' && this.#options.withSetAside !== true) this.#onGone(id)
       else this.#onAvailable(bookie)
     }
+    this.#changed()
+  }
+
+  #changed(): void {
+    if (this.#isClosed) return
     this.#writable = undefined
     for (const run of this.#listeners) run()
   }

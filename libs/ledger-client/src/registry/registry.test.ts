@@ -5,6 +5,7 @@ import { MemoryMetadataStore } from '@strata/metadata'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { LedgerError } from '../errors.ts'
 import { MemoryBookieNode, TestWriter } from '../testing/index.ts'
+import { bookieRackKey, encodeBookieRack, type BookieRack } from './bookie-racks.ts'
 import {
   AVAILABLE_BOOKIES_PREFIX,
   availableBookieKey,
@@ -127,6 +128,36 @@ describe('RegistryBookieDirectory', () => {
     }
     assert.equal(directory.node(bookieId('c')), undefined)
     assert.equal(connections.length, 0) // nobody was asked anything
+  })
+
+  test('where an operator says that a node stands counts over what it says itself, from before and from now on', async () => {
+    const say = (id: string, rack: Partial<BookieRack>): Promise<unknown> => {
+      const value = encodeBookieRack({ group: '', rack: '', hostname: '', ...rack })
+      return store.transact({ compares: [], changes: [{ kind: 'put', key: bookieRackKey(id), value }] })
+    }
+    await say('a', { group: 'fast', rack: '/r7' })
+    await put(bookieOf('a'))
+    await put(bookieOf('b:1'))
+    await open()
+    const own = { freeBytes: 2 ** 40, rack: 'rack-1' }
+    const told = { ...own, bookieId: 'a', rack: '/r7', host: 'a', group: 'fast' }
+    assert.deepEqual(directory.writable(), [told, { ...own, bookieId: 'b:1', host: 'b:1' }])
+    let next = changed()
+    await say('b:1', { hostname: 'h1', group: 'slow' })
+    await next
+    assert.deepEqual(directory.writable(), [told, { ...own, bookieId: 'b:1', host: 'h1', group: 'slow' }])
+    assert.equal(directory.bookies()[1]?.group, 'slow')
+    next = changed()
+    await store.transact({ compares: [], changes: [{ kind: 'delete', key: bookieRackKey('a') }] })
+    await next
+    assert.deepEqual(directory.writable()[0], { ...own, bookieId: 'a', host: 'a' })
+    next = changed()
+    await store.transact({
+      compares: [],
+      changes: [{ kind: 'put', key: bookieRackKey('b:1'), value: Buffer.from([9]) }]
+    })
+    await next
+    assert.deepEqual(directory.writable()[1], { ...own, bookieId: 'b:1', host: 'b:1' }) // unreadable: not said
   })
 
   test('a node whose lease is gone is used where it was for a while, and forgotten then', async () => {

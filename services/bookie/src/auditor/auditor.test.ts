@@ -102,6 +102,32 @@ describe('a node that is gone', () => {
   })
 })
 
+describe('a ledger of some groups of nodes', () => {
+  const groups = { primary: ['fast'], secondary: [] }
+
+  test('gets no member of another group: it waits for one of its own, and names what it waits for', async () => {
+    world = await AuditWorld.create(5)
+    const fast = ['n0', 'n1', 'n2'].map(name => bookieId(name))
+    for (const id of fast) await world.putInGroup(id, 'fast')
+    const id = await world.writeClosed(5, { groups })
+    const anywhere = await world.writeClosed(5)
+    const auditor = await world.startAuditor()
+    await world.takeAway(N1)
+    world.clock.advance(LOST_MS)
+    await auditor.settled()
+    await world.checkWhole(anywhere, 4)
+    const why = 'no node of fast can take the place of n1'
+    assert.deepEqual(auditor.status()?.unfinished, [{ ledgerId: id, why }])
+    await world.putInGroup(bookieId('n4'), 'fast')
+    await auditor.settled()
+    await world.checkWhole(id, 4)
+    const members = (await world.record(id)).ensembles.flatMap(({ bookies }) => bookies)
+    assert.deepEqual([...members].sort(), ['n0', 'n2', 'n4'])
+    assert.deepEqual((await world.record(id)).groups, groups)
+    assert.equal(auditor.status()?.unfinishedCount, 0)
+  })
+})
+
 describe('what is left undone', () => {
   test('a node that takes copies again gets what nobody could take, without a walk over all ledgers', async () => {
     world = await AuditWorld.create(4)

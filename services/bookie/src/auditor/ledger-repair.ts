@@ -1,6 +1,14 @@
 import { CodedError, type BookieId, type EntryId, type LedgerId, type Logger } from '@strata/base'
 import { LedgerError, type BookieDescription, type LedgerMetadata, type VersionedLedger } from '@strata/ledger-client'
-import { planRepair, withRepair, type EntryRange, type RepairPlan, type RepairTask } from '@strata/ledger-protocol'
+import {
+  nodesWithin,
+  planRepair,
+  withRepair,
+  type EntryRange,
+  type NodeGroups,
+  type RepairPlan,
+  type RepairTask
+} from '@strata/ledger-protocol'
 import type { ByteRate } from './byte-rate.ts'
 import { copyEntries, type CopyResult } from './copy-entries.ts'
 import type { LossBook } from './loss-book.ts'
@@ -39,6 +47,7 @@ const ROUNDS_MAX = 16
  *   R1  A place changes hands only in the version of the metadata that was looked at, under the leadership that looked.
  *   R2  The last ensemble of a ledger that is not closed is never touched.
  *   R3  A member that is back before its replacement is named keeps its place.
+ *   R4  A ledger that was made for nodes of some groups gets no member of another: it waits for one, and says so.
  */
 export class LedgerRepair {
   readonly #id: LedgerId
@@ -61,7 +70,7 @@ export class LedgerRepair {
       const part = ledger && settledPart(ledger.record)
       if (ledger === undefined || part === undefined) return undefined
       const survey = await this.#survey(part, { verify: this.#verify && round === 0 })
-      const plan = this.#plan(part, survey)
+      const plan = this.#plan(part, survey, ledger.record.groups)
       const isWhole = plan.tasks.length === 0 && plan.lost.length === 0
       if (isWhole) return silenceOf(survey)
       await this.#doors.losses.note(this.#id, plan.lost, part.quorum.ensembleSize)
@@ -83,9 +92,10 @@ export class LedgerRepair {
     return survey
   }
 
-  #plan({ quorum, ensembles, end }: SettledPart, { missing }: Survey): RepairPlan {
+  #plan({ quorum, ensembles, end }: SettledPart, { missing }: Survey, groups: NodeGroups | undefined): RepairPlan {
     const { nodes, directory, random } = this.#doors
-    const writable = directory.writable().filter(node => nodes.standing(node.bookieId) === 'present')
+    const present = directory.writable().filter(node => nodes.standing(node.bookieId) === 'present')
+    const writable = nodesWithin(present, groups, quorum.ensembleSize)
     return planRepair({
       ledger: { quorum, ensembles, end },
       standing: id => nodes.standing(id),
@@ -104,7 +114,7 @@ export class LedgerRepair {
     let isChanged = false
     for (const task of plan.tasks) {
       if (task.to === undefined) {
-        trouble = { why: `no node can take the place of ${task.member}`, retry: false }
+        trouble = { why: `no node${ofGroups(ledger.record.groups)} can take the place of ${task.member}`, retry: false }
         continue
       }
       const badBefore = this.#badCount
@@ -180,6 +190,10 @@ export class LedgerRepair {
     }
     return 'again'
   }
+}
+
+function ofGroups(groups: NodeGroups | undefined): string {
+  return groups === undefined ? '' : ` of ${[...groups.primary, ...groups.secondary].join(', ')}`
 }
 
 function placementNode({ bookieId, rack, host, freeBytes }: BookieDescription): BookieDescription {

@@ -28,7 +28,7 @@ export interface NodeWatchOptions {
   readonly onChange: () => void
   /** A node that is there tells of other trouble than before. */
   readonly onTrouble: () => void
-  /** A node that was there takes new copies, which it did not before. */
+  /** A node that was there takes copies that it did not take before. */
   readonly onRoom: () => void
 }
 
@@ -37,6 +37,7 @@ interface Seen {
   trouble: string
   isWritable: boolean
   rack: string
+  group: string | undefined
   /** Since when its lease is not there; undefined: it is. */
   awaySinceMs: number | undefined
 }
@@ -177,9 +178,10 @@ export class NodeWatch {
   }
 
   /** Only what matters for copies: free space changes all the time. */
-  #onAvailable({ bookieId, incarnation, reasons, rack, state }: AvailableBookie): boolean {
+  #onAvailable({ bookieId, incarnation, reasons, rack, group, state }: AvailableBookie): boolean {
     const isWritable = state === 'writable'
-    const now = { incarnation, trouble: JSON.stringify([state, reasons]), isWritable, rack, awaySinceMs: undefined }
+    const trouble = JSON.stringify([state, reasons])
+    const now = { incarnation, trouble, isWritable, rack, group, awaySinceMs: undefined }
     const before = this.#seen.get(bookieId)
     this.#seen.set(bookieId, now)
     const wasThere = before !== undefined && before.awaySinceMs === undefined
@@ -191,7 +193,8 @@ export class NodeWatch {
       this.#troubled.add(bookieId)
       if (this.#isOpen) this.#options.onTrouble()
     }
-    if (isWritable && !before.isWritable && this.#isOpen) this.#options.onRoom()
+    const hasRoom = isWritable && (!before.isWritable || before.group !== group)
+    if (hasRoom && this.#isOpen) this.#options.onRoom()
     return false
   }
 

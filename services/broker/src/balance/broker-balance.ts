@@ -9,7 +9,7 @@ import type { HttpPeers } from '../peers/http-peers.ts'
 import type { Topic } from '../topic/topic.ts'
 import { createHttpActions } from './actions.ts'
 import { Balancer } from './balancer.ts'
-import { chooseBookies } from './bookie-choice.ts'
+import { affinityGroups } from './bookie-affinity.ts'
 import { ClusterRules } from './cluster-rules.ts'
 import { DecisionLog } from './decision-log.ts'
 import { collectLoad, type CollectedLoad, type LoadedTopic } from './load-collector.ts'
@@ -93,15 +93,11 @@ export class BrokerBalance {
     return this.#reporter?.latest ?? (await this.#collect())
   }
 
-  /** Which storage nodes the ledgers of a namespace go to: one function a namespace, asked each time. */
+  /** Which groups of storage nodes the ledgers of a namespace go to: one function a namespace, asked each time. */
   nodesOf(namespace: string): NodeChoice {
     let choice = this.#nodes.get(namespace)
     if (choice === undefined) {
-      choice = (writable, needed) => {
-        const rules = this.#rules
-        if (rules === undefined) return writable
-        return chooseBookies(writable, { needed, affinity: rules.affinityOf(namespace), racks: rules.racks() })
-      }
+      choice = () => affinityGroups(this.#rules?.affinityOf(namespace))
       this.#nodes.set(namespace, choice)
     }
     return choice

@@ -4,16 +4,8 @@ import type { BrokerSettings } from '../config/settings.ts'
 import { PolicyRowSchema } from '../generated/broker_pb.ts'
 import { decodeRow } from '../namespace/rows.ts'
 import type { BrokerAddress, BundleName } from '../ownership/contract.ts'
-import type { BookieAffinity } from './bookie-choice.ts'
-import {
-  balanceKeys,
-  decodeDomain,
-  decodeIsolation,
-  decodeRack,
-  lastSegment,
-  type BookieRack,
-  type IsolationData
-} from './rows.ts'
+import type { BookieAffinity } from './bookie-affinity.ts'
+import { balanceKeys, decodeDomain, decodeIsolation, lastSegment, type IsolationData } from './rows.ts'
 import { RowTable } from './row-table.ts'
 import { namePattern, type IsolationPolicy, type NamePattern, type PlacementRules } from './rules.ts'
 
@@ -27,31 +19,28 @@ const POLICIES = 'policies/'
 const ANTI_AFFINITY = '/antiAffinity'
 const BOOKIE_AFFINITY = '/bookieAffinity'
 
-/** What operators said about places: isolation policies, failure domains, anti-affinity groups, racks. Rows, kept true by watches. */
+/** What operators said about places: isolation policies, failure domains, affinity and anti-affinity groups. Rows, kept true by watches. */
 export class ClusterRules {
   readonly #settings: BrokerSettings
   readonly #sources: RuleSources
   readonly #isolation: RowTable<IsolationData>
   readonly #domains: RowTable<readonly string[]>
   readonly #affinities: RowTable<unknown>
-  readonly #racks: RowTable<BookieRack>
   readonly #divisions = new Map<string, readonly BundleName[]>()
   #fixed: Omit<PlacementRules, 'holders'> | undefined
-  #rackOf: ReadonlyMap<string, BookieRack> | undefined
   #isWithDomains = false
 
   private constructor(options: {
     settings: BrokerSettings
     sources: RuleSources
-    tables: [RowTable<IsolationData>, RowTable<readonly string[]>, RowTable<unknown>, RowTable<BookieRack>]
+    tables: [RowTable<IsolationData>, RowTable<readonly string[]>, RowTable<unknown>]
     changed: { run: () => void }
   }) {
     this.#settings = options.settings
     this.#sources = options.sources
-    ;[this.#isolation, this.#domains, this.#affinities, this.#racks] = options.tables
+    ;[this.#isolation, this.#domains, this.#affinities] = options.tables
     options.changed.run = () => {
       this.#fixed = undefined
-      this.#rackOf = undefined
       if (this.#fixedRules().groups.size > this.#divisions.size) void this.refresh()
     }
   }
@@ -77,8 +66,7 @@ export class ClusterRules {
     const domainPrefix = balanceKeys.domainsOf(settings.clusterName)
     const domains = await RowTable.open({ ...doors, prefix: domainPrefix, decode: decodeDomain })
     const affinities = await RowTable.open({ ...doors, prefix: POLICIES, decode: decodePolicy, keep: isAffinity })
-    const racks = await RowTable.open({ ...doors, prefix: balanceKeys.racks, decode: decodeRack })
-    return new ClusterRules({ settings, sources, tables: [isolation, domains, affinities, racks], changed })
+    return new ClusterRules({ settings, sources, tables: [isolation, domains, affinities], changed })
   }
 
   /** As of now; `namespace`: whose bundle is to be placed. */
@@ -102,18 +90,12 @@ export class ClusterRules {
     }
   }
 
-  /** By bookie, as it was named when it was set. */
-  racks(): ReadonlyMap<string, BookieRack> {
-    this.#rackOf ??= new Map([...this.#racks.rows].map(([key, rack]) => [lastSegment(key) ?? '', rack]))
-    return this.#rackOf
-  }
-
   affinityOf(namespace: string): BookieAffinity | undefined {
     return this.#affinities.rows.get(`${POLICIES}${namespace}${BOOKIE_AFFINITY}`) as BookieAffinity | undefined
   }
 
   close(): void {
-    for (const table of [this.#isolation, this.#domains, this.#affinities, this.#racks]) table.close()
+    for (const table of [this.#isolation, this.#domains, this.#affinities]) table.close()
   }
 
   #holdersOf(namespace: string): string[] {

@@ -1,15 +1,19 @@
+import {
+  bookieRackKey,
+  BOOKIE_RACKS_PREFIX,
+  decodeBookieRack,
+  encodeBookieRack,
+  type BookieRack
+} from '@strata/ledger-client'
 import { transactUntilAnswered, type MetadataRecord, type MetadataStore } from '@strata/metadata'
 import { scanAll } from '../namespace/rows.ts'
 import {
   balanceKeys,
   decodeDomain,
   decodeIsolation,
-  decodeRack,
   encodeDomain,
   encodeIsolation,
-  encodeRack,
   lastSegment,
-  type BookieRack,
   type IsolationData
 } from './rows.ts'
 
@@ -48,15 +52,15 @@ export class PlacementStore {
 
   /** By bookie. */
   racks(): Promise<Map<string, BookieRack>> {
-    return this.#all(balanceKeys.racks, decodeRack)
+    return this.#all(BOOKIE_RACKS_PREFIX, ({ value }) => decodeBookieRack(value))
   }
 
   async setRack(bookie: string, rack: BookieRack): Promise<void> {
-    await this.#put(balanceKeys.rack(bookie), encodeRack(rack))
+    await this.#put(bookieRackKey(bookie), encodeBookieRack(rack))
   }
 
   async removeRack(bookie: string): Promise<void> {
-    await this.#remove(balanceKeys.rack(bookie))
+    await this.#remove(bookieRackKey(bookie))
   }
 
   async #all<Row>(prefix: string, decode: (record: MetadataRecord) => Row): Promise<Map<string, Row>> {

@@ -1,7 +1,6 @@
 import { decodeSegment, encodeSegment } from '@strata/metadata'
 import {
   BalanceDecisionsRowSchema,
-  BookieRackRowSchema,
   BundleLoadsRowSchema,
   FailureDomainRowSchema,
   IsolationPolicyRowSchema,
@@ -26,9 +25,7 @@ export const balanceKeys = {
     `isolation-policies/${encodeSegment(cluster)}/${encodeSegment(name)}`,
   domains: 'failure-domains/',
   domainsOf: (cluster: string): string => `failure-domains/${encodeSegment(cluster)}/`,
-  domain: (cluster: string, name: string): string => `failure-domains/${encodeSegment(cluster)}/${encodeSegment(name)}`,
-  racks: 'bookie-racks/',
-  rack: (bookie: string): string => `bookie-racks/${encodeSegment(bookie)}`
+  domain: (cluster: string, name: string): string => `failure-domains/${encodeSegment(cluster)}/${encodeSegment(name)}`
 }
 
 interface StoredRow {
@@ -213,21 +210,4 @@ export function encodeDomain(brokers: readonly string[]): Uint8Array {
 /** Ids of brokers. @throws BrokerError MetadataError */
 export function decodeDomain(row: StoredRow): readonly string[] {
   return decodeRow(FailureDomainRowSchema, row).brokers
-}
-
-/** Where an operator says that a storage node stands. Empty: not said. */
-export interface BookieRack {
-  readonly group: string
-  readonly rack: string
-  readonly hostname: string
-}
-
-export function encodeRack(rack: BookieRack): Uint8Array {
-  return encodeRow(BookieRackRowSchema, { ...rack })
-}
-
-/** @throws BrokerError MetadataError */
-export function decodeRack(row: StoredRow): BookieRack {
-  const { group, rack, hostname } = decodeRow(BookieRackRowSchema, row)
-  return { group, rack, hostname }
 }

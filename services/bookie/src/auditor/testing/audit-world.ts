@@ -3,8 +3,10 @@ import { bookieId, entryId, silentLogger, type BookieId, type LedgerId } from '@
 import { ManualClock } from '@strata/base/testing'
 import {
   availableBookieKey,
+  bookieRackKey,
   createLedgerClient,
   encodeAvailableBookie,
+  encodeBookieRack,
   LedgerMetadata,
   RegistryBookieDirectory,
   type AvailableBookie,
@@ -12,6 +14,7 @@ import {
   type LedgerAppender,
   type LedgerClient,
   type LedgerRecord,
+  type NodeGroups,
   type QuorumConfig
 } from '@strata/ledger-client'
 import { MemoryBookieNode } from '@strata/ledger-client/testing'
@@ -32,6 +35,12 @@ export const TIMES: AuditTimes = {
   bytesPerSecond: 0
 }
 export const QUORUM: QuorumConfig = { ensembleSize: 3, writeQuorum: 3, ackQuorum: 2 }
+
+interface WriteOptions {
+  readonly quorum?: QuorumConfig
+  readonly owner?: string
+  readonly groups?: NodeGroups
+}
 
 /** Nodes in memory behind a real registry, real metadata and a clock that tests move, with one auditor. */
 export class AuditWorld {
@@ -131,6 +140,11 @@ export class AuditWorld {
     await this.#register(id, { state })
   }
 
+  /** As an operator does; what the node says of its rack stays. */
+  async putInGroup(id: BookieId, group: string): Promise<void> {
+    await this.#put(bookieRackKey(id), Buffer.from(encodeBookieRack({ group, rack: '', hostname: '' })))
+  }
+
   async declare(id: BookieId, kind: 'leaving' | 'destroyed'): Promise<void> {
     const row = { kind, declaredAtMs: this.clock.wallMs(), completedAtMs: undefined }
     await this.#put(declarationKey(id), encodeDeclaration(row))
@@ -142,16 +156,17 @@ export class AuditWorld {
   }
 
   /** With so many entries, all confirmed. */
-  async write(count: number, options: { quorum?: QuorumConfig; owner?: string } = {}): Promise<LedgerAppender> {
+  async write(count: number, options: WriteOptions = {}): Promise<LedgerAppender> {
     let wake = (): void => undefined
-    const { owner = 'test', quorum = QUORUM } = options
+    const { owner = 'test', quorum = QUORUM, groups } = options
+    const client = groups === undefined ? this.client : this.client.among(() => groups)
     let failure: Error | undefined
     const onFailed = (error: Error): void => {
       failure = error // later on it may lose its ledger to a recoverer
       wake()
     }
     const listener = { onConfirmed: () => wake(), onFailed }
-    const writer = await this.client.create({ owner, quorum, listener })
+    const writer = await client.create({ owner, quorum, listener })
     for (let i = 0; i < count; i++) writer.append(Buffer.from(`entry ${i}`))
     while (writer.lastAddConfirmed < count - 1) {
       if (failure !== undefined) throw failure
@@ -160,7 +175,7 @@ export class AuditWorld {
     return writer
   }
 
-  async writeClosed(count: number, options: { quorum?: QuorumConfig; owner?: string } = {}): Promise<LedgerId> {
+  async writeClosed(count: number, options: WriteOptions = {}): Promise<LedgerId> {
     const writer = await this.write(count, options)
     await writer.close()
     return writer.ledgerId
