@@ -19,6 +19,7 @@ import { Flusher } from './connection/output.ts'
 import { ConnectionServer } from './connection/server.ts'
 import { TenantShares } from './limits/tenant-shares.ts'
 import { BrokerMeters } from './metrics/broker-meters.ts'
+import { BrokerUnacked } from './limits/broker-unacked.ts'
 import { DispatchLimit } from './limits/dispatch-limit.ts'
 import { FilterRegistry } from './filters/filter-registry.ts'
 import { ResourceGroups } from './resource-groups/resource-groups.ts'
@@ -457,6 +458,7 @@ function environmentOf(
     ...shared,
     publications: new PublicationPool(),
     dispatchLimit: new DispatchLimit(options.clock),
+    unacked: new BrokerUnacked(options.settings),
     createSubscription,
     publishTimeMs: publishTimes()
   }

@@ -3,6 +3,7 @@ import type { Clock, Logger, BytePool } from '@strata/base'
 import type { Position } from '@strata/cursor-protocol'
 import type { Cursor, Entry, ManagedLedger } from '@strata/managed-ledger'
 import type { TrafficTotals } from './metrics/traffic-book.ts'
+import type { BrokerUnacked } from './limits/broker-unacked.ts'
 import type { DispatchLimits } from './limits/dispatch-throttle.ts'
 import type { BrokerAddress } from './ownership/contract.ts'
 import type { Suspension } from './topic/suspension.ts'
@@ -180,6 +181,8 @@ export interface SubscriptionHost {
   readonly settings: SubscriptionSettings
   /** Of its namespace: what goes out counts there too. */
   readonly traffic?: TrafficTotals
+  /** What all subscriptions of the broker hold unacknowledged; undefined: nothing limits that. */
+  readonly unacked?: BrokerUnacked
   /** While it is on nothing is sent to consumers. */
   readonly suspension: Suspension
   /** What holds the subscription's dispatch back; undefined: nothing. Asked again at each `resume`. */

@@ -218,6 +218,17 @@ export const brokerSettings = {
     dynamic: true,
     doc: 'Messages a Shared subscription may hold unacknowledged; 0: no limit.'
   }),
+  maxUnackedMessagesPerBroker: number({
+    default: 0,
+    dynamic: true,
+    doc: 'Messages that all Shared subscriptions of a broker may hold unacknowledged before those that hold most of them are stopped; 0: no limit.'
+  }),
+  maxUnackedMessagesPerSubscriptionOnBrokerBlocked: number({
+    default: 0.16,
+    max: 1,
+    dynamic: true,
+    doc: 'Part of that limit that a subscription may still hold while the broker is past it; 0: no limit for the broker.'
+  }),
   activeConsumerFailoverDelayTimeMillis: number({
     default: 1000,
     unit: 'ms',

@@ -2,6 +2,7 @@ import type { BytePool } from '@strata/base'
 import type { Position } from '@strata/cursor-protocol'
 import type { Cursor, Entry } from '@strata/managed-ledger'
 import { noTraffic, type TrafficTotals } from '../metrics/traffic-book.ts'
+import { BrokerUnacked, type UnackedPart } from '../limits/broker-unacked.ts'
 import type { DispatchThrottle } from '../limits/dispatch-throttle.ts'
 import type { Delivery, SubscriptionSettings, SubscriptionType } from '../contract.ts'
 import { EntryReader, type EntryInfo } from './entry-info.ts'
@@ -93,6 +94,8 @@ export class DispatchContext {
   bytesOut = 0
   messagesRedelivered = 0
   readonly #delivery: Delivery
+  readonly #unacked: BrokerUnacked
+  readonly #wake: () => void
 
   constructor(options: {
     topic: string
@@ -101,6 +104,9 @@ export class DispatchContext {
     settings: SubscriptionSettings
     pool: BytePool
     traffic: TrafficTotals | undefined
+    unacked?: BrokerUnacked | undefined
+    /** Begins a turn. */
+    wake?: () => void
   }) {
     this.topic = options.topic
     this.partition = options.partition
@@ -108,6 +114,8 @@ export class DispatchContext {
     this.settings = options.settings
     this.pool = options.pool
     this.traffic = options.traffic ?? noTraffic()
+    this.#unacked = options.unacked ?? new BrokerUnacked()
+    this.#wake = options.wake ?? (() => {})
     this.#delivery = {
       consumerId: 0,
       entry: NO_ENTRY,
@@ -116,6 +124,11 @@ export class DispatchContext {
       ackSet: undefined,
       consumerEpoch: undefined
     }
+  }
+
+  /** For a dispatcher that counts what its consumers hold. */
+  unackedPart(): UnackedPart {
+    return this.#unacked.part(this.#wake)
   }
 
   /** Sends the entry and charges the member's permits. @returns Messages charged: what is outstanding of the entry. */

@@ -74,8 +74,11 @@ export class PersistentSubscription implements Subscription, MemberHost, Roster 
     this.#log = log
     this.#turns = turns
     this.#sampledMarkDelete = cursor.markDelete
-    const { settings, clock, logger, topic, partition, suspension, traffic, dispatchPool: pool } = host
-    this.#context = new DispatchContext({ topic, partition, cursor, settings, pool, traffic })
+    const { settings, clock, logger, topic, partition, suspension, traffic, unacked, dispatchPool: pool } = host
+    const wake = (): void => {
+      this.#pump.schedule()
+    }
+    this.#context = new DispatchContext({ topic, partition, cursor, settings, pool, traffic, unacked, wake })
     const onTurnEnd = (): void => {
       this.#removeLeaving()
     }

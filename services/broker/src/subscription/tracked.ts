@@ -1,5 +1,6 @@
 import { comparePositions, type Position } from '@strata/cursor-protocol'
 import type { Entry } from '@strata/managed-ledger'
+import type { UnackedPart } from '../limits/broker-unacked.ts'
 import type { DispatchContext, Dispatcher, Draining, PendingRef } from './dispatcher.ts'
 import type { EntryInfo } from './entry-info.ts'
 import { EntryTable, HASH, MESSAGES, OWNER, PENDING, REDELIVERIES } from './entry-table.ts'
@@ -27,12 +28,14 @@ export abstract class TrackedDispatcher implements Dispatcher {
   readonly activeConsumer = undefined
   messagesPerEntry = 1
   pendingEntries = 0
-  unackedMessages = 0
   protected readonly context: DispatchContext
   protected readonly table = new EntryTable()
   protected readonly retained: RetainedEntries
   readonly #bySerial = new Map<number, Member>()
+  readonly #unacked: UnackedPart
   #isBlocked = false
+  /** By what all subscriptions of the broker hold. */
+  #isHeld = false
   /** Messages that may go out before the subscription's limit of unacknowledged ones is reached; of this turn. */
   #room = Infinity
   /** The limit by which members are stopped. */
@@ -40,6 +43,7 @@ export abstract class TrackedDispatcher implements Dispatcher {
 
   constructor(context: DispatchContext) {
     this.context = context
+    this.#unacked = context.unackedPart()
     this.retained = new RetainedEntries(context.pool, () => context.settings.dispatcherMaxReadSizeBytes)
   }
 
@@ -82,8 +86,12 @@ export abstract class TrackedDispatcher implements Dispatcher {
     return undefined
   }
 
+  get unackedMessages(): number {
+    return this.#unacked.messages
+  }
+
   get isBlockedOnUnacked(): boolean {
-    return this.#isBlocked
+    return this.#isBlocked || this.#isHeld
   }
 
   beginTurn(): void {
@@ -91,6 +99,7 @@ export abstract class TrackedDispatcher implements Dispatcher {
     const unacked = max > 0 ? this.unackedMessages : 0
     this.#isBlocked = max > 0 && (unacked >= max || (this.#isBlocked && unacked > max / 2))
     this.#room = max > 0 ? max - unacked : Infinity
+    this.#isHeld = this.#unacked.checkHeld()
     const ofConsumer = this.context.settings.maxUnackedMessagesPerConsumer
     if (ofConsumer !== this.#maxOfConsumer) this.#limitConsumers(ofConsumer)
   }
@@ -182,7 +191,7 @@ export abstract class TrackedDispatcher implements Dispatcher {
   reset(): void {
     this.table.clear()
     this.pendingEntries = 0
-    this.unackedMessages = 0
+    this.#unacked.clear()
     for (const member of this.members) {
       member.unacked = 0
       member.isBlocked = false
@@ -193,7 +202,7 @@ export abstract class TrackedDispatcher implements Dispatcher {
   }
 
   protected get mayDispatch(): boolean {
-    return !this.#isBlocked && this.#room > 0
+    return !this.#isBlocked && !this.#isHeld && this.#room > 0
   }
 
   protected deliver(member: Member, entry: Entry, info: EntryInfo): void {
@@ -207,7 +216,8 @@ export abstract class TrackedDispatcher implements Dispatcher {
     const messages = this.context.send(member, entry, info, { redeliveries, withEpoch: false })
     cells[at + MESSAGES] = messages
     member.unacked += messages
-    this.unackedMessages += messages
+    this.#unacked.add(messages)
+    this.#isHeld = this.#unacked.checkHeld()
     this.#room -= messages
     const max = settings.maxUnackedMessagesPerConsumer
     if (max > 0 && member.unacked >= max) member.isBlocked = true
@@ -263,7 +273,7 @@ export abstract class TrackedDispatcher implements Dispatcher {
   #giveBack(owner: Member, messages: number): void {
     const max = this.context.settings.maxUnackedMessagesPerConsumer
     owner.unacked -= messages
-    this.unackedMessages -= messages
+    this.#unacked.add(-messages)
     if (owner.isBlocked && (max <= 0 || owner.unacked <= max / 2)) owner.isBlocked = false
   }
 
@@ -283,6 +293,7 @@ export abstract class TrackedDispatcher implements Dispatcher {
   }
 
   #wouldDispatch(): boolean {
+    if (this.#unacked.wouldBeHeld) return false
     const max = this.context.settings.maxUnackedMessagesPerSubscription
     if (max <= 0) return true
     const unacked = this.unackedMessages

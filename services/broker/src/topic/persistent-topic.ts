@@ -82,6 +82,7 @@ export class PersistentTopic extends BaseTopic implements Topic, AppendListener<
       dispatchPool: env.dispatchPool,
       settings: new TopicSettings(env.settings, this),
       traffic: this.namespaceTraffic,
+      unacked: env.unacked,
       suspension: this.halt,
       dispatchLimits: name => this.dispatch.limitsOf(name),
       entryFilters: () => env.filters.of(this.policies.entryFilters)

@@ -13,6 +13,7 @@ import type { Admission, Producers } from './producers.ts'
 import type { Producer } from './producer.ts'
 import type { PublicationPool } from './publication.ts'
 import type { Traffic } from './rate.ts'
+import type { BrokerUnacked } from '../limits/broker-unacked.ts'
 import type { DispatchLimit } from '../limits/dispatch-limit.ts'
 import type { FilterRegistry } from '../filters/filter-registry.ts'
 import type { ResourceGroups } from '../resource-groups/resource-groups.ts'
@@ -35,6 +36,8 @@ export interface TopicEnvironment {
   }
   /** The dispatch rate of the whole broker; off while there is none. */
   readonly dispatchLimit: DispatchLimit
+  /** The unacknowledged messages of the whole broker. */
+  readonly unacked: BrokerUnacked
   /** Limits that several namespaces share. */
   readonly resourceGroups: Pick<ResourceGroups, 'of'>
   /** Programs that say what goes to consumers. */
