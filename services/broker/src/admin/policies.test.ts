@@ -75,6 +75,7 @@ const VALUES: Readonly<Partial<Record<PolicyName, unknown>>> = {
   compactionThreshold: 1_000_000,
   replicationClusters: ['standalone'],
   allowedClusters: ['standalone'],
+  allowedTopicPropertyKeysForMetrics: ['team'],
   replicatorDispatchRate: {
     dispatchThrottlingRateInMsg: 10,
     dispatchThrottlingRateInByte: 2048,

@@ -100,6 +100,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     metrics: new BrokerMetrics({
       ...{ settings: broker.settings, meters: broker.meters, copies },
       topics: () => broker.topics.values(),
+      propertiesOf: async ({ name }) => (await broker.namespaces.topics.find(name))?.properties ?? {},
       addOthers: (families, cluster) => addBackendSeries(backend, families, cluster)
     }),
     isAlone: broker.isAlone,

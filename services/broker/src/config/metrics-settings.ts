@@ -17,6 +17,16 @@ export const metricsSettings = {
     dynamic: true,
     doc: 'Metrics of each producer on /metrics.'
   }),
+  exposeCustomTopicMetricLabelsEnabled: boolean({
+    default: false,
+    dynamic: true,
+    doc: 'Properties of topics as labels of their metrics, as far as allowedTopicPropertyKeysForMetrics lets them.'
+  }),
+  allowedTopicPropertyKeysForMetrics: text({
+    default: '',
+    dynamic: true,
+    doc: 'Keys of those properties, comma-separated, where a namespace does not say which.'
+  }),
   exposePublisherStats: boolean({ default: true, dynamic: true, doc: 'Show publishers in topic stats.' }),
   strataMetricsTopicsMax: number({
     default: 500,

@@ -7,6 +7,7 @@ import { Families, Labels } from './families.ts'
 import { addGaugeSeries, addStorageSeries, addTrafficSeries } from './gauge-series.ts'
 import { addNamespaceSeries } from './namespace-series.ts'
 import { PinnedTopics } from './pinned-topics.ts'
+import { withPropertyLabels } from './property-labels.ts'
 import { RestCounters } from './rest-counters.ts'
 import { addStuckSeries } from './stuck-series.ts'
 import type { TenantShare } from './tenant-work.ts'
@@ -18,6 +19,8 @@ export interface BrokerMetricsOptions {
   readonly settings: BrokerSettings
   readonly meters: BrokerMeters
   readonly topics: () => Iterable<Topic>
+  /** What operators set on the topic, as it is now. */
+  readonly propertiesOf: (topic: Topic) => Promise<Readonly<Record<string, string>>>
   /** Of each entry, on storage nodes. */
   readonly copies: number
   /** Of this broker, by what no topic tells. */
@@ -180,14 +183,16 @@ export class BrokerMetrics {
   }
 
   async #addTopics(families: Families, collected: Collected): Promise<void> {
-    const { settings, meters, copies } = this.#options
+    const { settings, meters, copies, propertiesOf } = this.#options
     const plan = this.#plan(collected.shown)
     const shown = plan.map(({ topic }) => topic)
     this.#addRest(families, collected.namespaces, shown)
     let turn = 0
     for (const { topic, seriesMax } of plan) {
       if (++turn % TOPICS_PER_TURN === 0) await setImmediate()
-      const labels = this.#cluster.with('namespace', topic.name.namespace).with('topic', topic.fullName)
+      const own = this.#cluster.with('namespace', topic.name.namespace).with('topic', topic.fullName)
+      const isWithProperties = settings.exposeCustomTopicMetricLabelsEnabled
+      const labels = isWithProperties ? await withPropertyLabels(own, topic, propertiesOf) : own
       addTopicSeries(topic, labels, {
         ...{ families, ages: meters.ages, copies, seriesMax },
         withConsumers: settings.exposeConsumerLevelMetricsInPrometheus,

@@ -73,6 +73,8 @@ export interface EffectivePolicies {
   readonly subscribeRate: { readonly attempts: number; readonly periodMs: number }
   /** Subscriptions unused for this long are deleted; 0: never. */
   readonly subscriptionExpirationMinutes: number
+  /** Of its properties: those that are labels of its metrics. */
+  readonly metricPropertyKeys: readonly string[]
   readonly inactiveTopics: {
     readonly delete: boolean
     readonly mode: 'delete_when_no_subscriptions' | 'delete_when_subscriptions_caught_up'
@@ -170,6 +172,7 @@ export function effectivePolicies(layers: readonly PolicyLayer[], settings: Brok
       periodMs: Math.max(1, subscribeRate.ratePeriodInSecond) * 1000
     },
     subscriptionExpirationMinutes: of('subscriptionExpirationTime'),
+    metricPropertyKeys: of('allowedTopicPropertyKeysForMetrics'),
     inactiveTopics: inactiveTopics(of('inactiveTopicPolicies'))
   }
 }

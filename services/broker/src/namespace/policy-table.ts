@@ -4,6 +4,7 @@ import { dispatchPolicies, type DispatchPolicies } from './policy-dispatch.ts'
 import { clusterPolicies, type ClusterPolicies } from './policy-clusters.ts'
 import { lifetimePolicies, type LifetimePolicies } from './policy-lifetimes.ts'
 import { limitPolicies, type LimitPolicies } from './policy-limits.ts'
+import { metricsPolicies, type MetricsPolicies } from './policy-metrics.ts'
 import { offloadPolicies, type OffloadPolicies } from './policy-offload.ts'
 import { persistencePolicies, type PersistencePolicies } from './policy-persistence.ts'
 import { placePolicies, type PlacePolicies } from './policy-places.ts'
@@ -29,6 +30,7 @@ export interface PolicyValues
     OffloadPolicies,
     PropertyPolicies,
     DispatchPolicies,
+    MetricsPolicies,
     StoredPolicies {}
 
 export type PolicyName = keyof PolicyValues
@@ -47,7 +49,8 @@ export const policyTable: PolicySpecs<PolicyValues> = {
   ...clusterPolicies,
   ...offloadPolicies,
   ...propertyPolicies,
-  ...dispatchPolicies
+  ...dispatchPolicies,
+  ...metricsPolicies
 }
 
 export const POLICY_NAMES = Object.keys(policyTable) as readonly PolicyName[]
