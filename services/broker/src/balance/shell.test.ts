@@ -58,6 +58,27 @@ describe('reports', () => {
     table.close()
   })
 
+  test('are written by the share of change and the age that are set now', async () => {
+    const world = new ShellWorld(IDS)
+    let load = collected([bundleLoad('t/n/0x00000000_0x40000000', 1000)], 0.3)
+    const reporter = world.reporter('a:1', () => load)
+    await reporter.report()
+    world.settings.loadBalancerReportUpdateThresholdPercentage = 90
+    load = collected([bundleLoad('t/n/0x00000000_0x40000000', 1800)], 0.3)
+    await reporter.report()
+    expect(reporter.writes).toBe(1)
+    world.settings.loadBalancerReportUpdateThresholdPercentage = 10
+    await reporter.report()
+    expect(reporter.writes).toBe(2)
+    world.clock.advance(10 * 60_000)
+    await reporter.report()
+    expect(reporter.writes).toBe(2)
+    world.settings.loadBalancerReportUpdateMaxIntervalMinutes = 10
+    await reporter.report()
+    expect(reporter.writes).toBe(3)
+    await reporter.close()
+  })
+
   test('follow the registration of their broker', async () => {
     const world = new ShellWorld(IDS)
     const reporter = world.reporter('a:1', () => collected([], 0.3))
@@ -281,7 +302,12 @@ describe('the leader', () => {
     await world.report('b:1', collected([bundleLoad(bundle, 10, { topics: 2000 })], 0.1))
     const balancer = await world.balancer('a:1')
     for (let minute = 0; minute < 3; minute++) await world.minute(balancer)
-    expect(world.askedSplits).toEqual([bundle])
+    expect(world.askedSplits).toEqual([{ bundle, isUnloaded: false }])
+    world.settings.loadBalancerAutoUnloadSplitBundlesEnabled = true
+    world.clock.advance(60 * 60_000)
+    await world.report('b:1', collected([bundleLoad(bundle, 11, { topics: 2100 })], 0.1))
+    for (let minute = 0; minute < 3; minute++) await world.minute(balancer)
+    expect(world.askedSplits.at(-1)).toEqual({ bundle, isUnloaded: true })
     await balancer.close()
   })
 

@@ -229,3 +229,55 @@ test('settings that change at run time reach topics in memory', async () => {
     [4, 4, 1]
   )
 })
+
+test('a topic that nobody uses is closed after the time that is set, and nothing of it is lost; without one it stays', async () => {
+  await start()
+  const isLoaded = (): boolean => world.broker.topics.find(NAME) !== undefined
+  const topic = await loaded()
+  await topic.createSubscription('sub', { position: 'earliest', properties: {} })
+  await publish(3)
+  clock.advance(10 * MINUTE)
+  await world.broker.sweeper.sweepIdle()
+  assert.ok(isLoaded())
+
+  await world.broker.dynamicSettings.set('brokerCloseInactiveTopicsSeconds', '60')
+  const client = await world.connect()
+  await client.producer(TOPIC)
+  clock.advance(2 * MINUTE)
+  await world.broker.sweeper.sweepIdle()
+  assert.ok(isLoaded(), 'somebody uses it')
+  client.destroy()
+  await until(() => topic.producers.size === 0)
+  await world.broker.sweeper.sweepIdle()
+  assert.ok(isLoaded(), 'its time is not over')
+  clock.advance(2 * MINUTE)
+  await world.broker.sweeper.sweepIdle()
+  assert.ok(!isLoaded())
+
+  const consumer = await world.connect()
+  await consumer.subscribe(TOPIC, { subscription: 'sub' })
+  consumer.flow(10)
+  for (let received = 0; received < 3; received++) await consumer.nextMessage()
+  consumer.destroy()
+  await until(() => world.broker.topics.find(NAME)?.idleSinceMs !== undefined)
+  await world.broker.dynamicSettings.remove('brokerCloseInactiveTopicsSeconds')
+  clock.advance(10 * MINUTE)
+  await world.broker.sweeper.sweepIdle()
+  assert.ok(isLoaded())
+})
+
+test('a ledger is left at its greatest age as it is set now', async () => {
+  await start({ managedLedgerMaxEntriesPerLedger: 1000 })
+  const topic = await loaded()
+  const ledgerAfter = async (minutes: number): Promise<number> => {
+    await publish(1)
+    clock.advance(minutes * MINUTE)
+    await publish(1)
+    return topic.log.lastConfirmed.ledgerId
+  }
+  const first = await ledgerAfter(1)
+  assert.equal(await ledgerAfter(10), first)
+  await world.broker.dynamicSettings.set('managedLedgerMaxLedgerRolloverTimeMinutes', '5')
+  const second = await ledgerAfter(10)
+  assert.notEqual(second, first)
+})

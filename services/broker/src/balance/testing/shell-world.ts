@@ -51,7 +51,7 @@ export class ShellWorld {
   readonly brokers: BrokerAddress[]
   readonly owners = new Map<string, BrokerAddress>()
   readonly asked: AskedMove[] = []
-  readonly askedSplits: string[] = []
+  readonly askedSplits: { bundle: string; isUnloaded: boolean }[] = []
   readonly askedMerges: { left: string; right: string; owner: string }[] = []
   leader: string | undefined
   /** What an owner answers to a request to move. */
@@ -94,8 +94,8 @@ export class ShellWorld {
         this.asked.push({ bundle, from: from.id, to: to.id })
         owners.set(bundle, to)
       },
-      split: async bundle => {
-        this.askedSplits.push(bundle)
+      split: async (bundle, _owner, { unload }) => {
+        this.askedSplits.push({ bundle, isUnloaded: unload })
       },
       merge: async (left, right, owner) => {
         if (this.refusal !== undefined) throw new Error(this.refusal)
