@@ -84,8 +84,9 @@ export interface GrpcBookieNodeOptions {
 /** Adds of a turn go out in messages of about this size. */
 const BATCH_BYTES_MAX = 1024 * 1024
 const QUEUE_BYTES_MAX = 128 * 1024 * 1024
-/** A node lets copies in a little at a time while writers wait for it. */
+/** A node lets copies in a little at a time while writers wait for it, and gives records for others' likewise. */
 const RUN_WAIT_MS = 30_000
+const RECORDS_WAIT_MS = 20_000
 /** LACs in one request. */
 const HINTS_MAX = 1000
 /** The node stops when it is 256 messages of answers ahead of what it was told were taken. */
@@ -107,7 +108,7 @@ export class GrpcBookieNode implements BookieNode {
   readonly bulk: BulkCopies = {
     readRecords: async request => {
       const asked = encodeReadRequest(this.#names, { ...request, fence: false })
-      return decodeRecords(await this.#ask(PATHS.readRecords, asked))
+      return decodeRecords(await this.#ask(PATHS.readRecords, asked, RECORDS_WAIT_MS))
     },
     copyFrom: order => this.#copyFrom(order)
   }

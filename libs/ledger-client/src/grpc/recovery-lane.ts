@@ -1,4 +1,5 @@
 import type { Clock } from '@strata/base'
+import { shareBeside, type WriterLoad } from './writer-load.ts'
 
 interface Waiting {
   /** Hands it to the node, once. */
@@ -8,42 +9,38 @@ interface Waiting {
   readonly bytes: number
 }
 
-/** At most so much of it is in the node's journal at a time, over all streams. */
+/** At most so much of it is under way at a time, over all streams. */
 const BYTES_MAX = 4 * 1024 * 1024
-/** Writers who have so much unanswered wait for the node, and are taken to do so for a while. */
-const BUSY_BYTES = 1024 * 1024
-const BUSY_MS = 500
-/** What is let in while writers wait: so much of what they send, or so many bytes a millisecond where that is more. */
-const SHARE = 1 / 32
-const LEAST_BYTES_PER_MS = 1024
 /** Saved while nothing is recovered: the tails of many logs whose owner died go in at once, a repair soon has used it up. */
 const ALLOWANCE_BYTES_MAX = 16 * 1024 * 1024
 const PAUSE_MS = 50
 
 /**
- * Adds of recovery and repair, which must not starve those of writers: they go to the node a little at a time, in order.
+ * Work of recovery and repair, which must not starve writers: it gets on a little at a time, in order. What goes to a node's disk and
+ * what is read there for others have a lane each; both go by what writers send to the node.
  *
  * Invariants
- *   V1  No more than `BYTES_MAX`, and one add, is in the node's journal at a time.
+ *   V1  No more than `BYTES_MAX`, and one piece, is under way at a time.
  *   V2  While writers wait for the node, it takes them a small part of its time; what nobody wants any more costs none of it.
  *   V3  They are never held up altogether: whoever waits for an answer gets some before its time-out.
  */
 export class RecoveryLane {
   readonly #clock: Clock
+  readonly #writers: WriterLoad
   #waiting: Waiting[] = []
   #head = 0
   #inFlightBytes = 0
-  /** Of writers: unanswered, and sent since the allowance was raised. */
-  #writersBytes = 0
-  #writtenBytes = 0
-  #busyUntilMs = -Infinity
   #allowanceBytes = 0
+  /** When the allowance was raised, and what writers had sent by then. */
   #raisedAtMs: number
+  #raisedAtBytes: number
   #isPausing = false
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, writers: WriterLoad) {
     this.#clock = clock
+    this.#writers = writers
     this.#raisedAtMs = clock.nowMs()
+    this.#raisedAtBytes = writers.writtenBytes
   }
 
   get waitingCount(): number {
@@ -61,21 +58,9 @@ export class RecoveryLane {
     this.#pump()
   }
 
-  /** Adds of writers came, of so many bytes together. To be called once a message, not once an add. */
-  onWrites(bytes: number): void {
-    this.#writersBytes += bytes
-    this.#writtenBytes += bytes
-    if (this.#writersBytes >= BUSY_BYTES) this.#busyUntilMs = this.#clock.nowMs() + BUSY_MS
-  }
-
-  onWritesAnswered(bytes: number): void {
-    this.#writersBytes -= bytes
-  }
-
   #pump(): void {
-    const nowMs = this.#clock.nowMs()
-    const isBusy = nowMs < this.#busyUntilMs
-    this.#raiseAllowance(nowMs)
+    const { isBusy } = this.#writers
+    this.#raiseAllowance()
     while (this.#head < this.#waiting.length && this.#inFlightBytes < BYTES_MAX) {
       const next = this.#waiting[this.#head]
       if (next === undefined) return
@@ -97,14 +82,16 @@ export class RecoveryLane {
     }
   }
 
-  #raiseAllowance(nowMs: number): void {
-    const share = Math.max(this.#writtenBytes * SHARE, (nowMs - this.#raisedAtMs) * LEAST_BYTES_PER_MS)
-    this.#allowanceBytes = Math.min(ALLOWANCE_BYTES_MAX, this.#allowanceBytes + share)
-    this.#writtenBytes = 0
+  #raiseAllowance(): void {
+    const nowMs = this.#clock.nowMs()
+    const { writtenBytes } = this.#writers
+    const since = { writtenBytes: writtenBytes - this.#raisedAtBytes, elapsedMs: nowMs - this.#raisedAtMs }
+    this.#allowanceBytes = Math.min(ALLOWANCE_BYTES_MAX, this.#allowanceBytes + shareBeside(since))
+    this.#raisedAtBytes = writtenBytes
     this.#raisedAtMs = nowMs
   }
 
-  /** One timer a node, and only while something waits. */
+  /** One timer a lane, and only while something waits. */
   #pumpLater(): void {
     if (this.#isPausing) return
     this.#isPausing = true

@@ -26,6 +26,7 @@ import { answerRecover, type RecoverCall } from './serve-recovery.ts'
 import { ServerAddStream, type AddCall } from './server-add-stream.ts'
 import { decodeAddRun, encodeRunAnswer } from './run-messages.ts'
 import { widenWindows } from './server-window.ts'
+import { WriterLoad } from './writer-load.ts'
 import {
   CHANNEL_OPTIONS,
   decodeLacHints,
@@ -106,6 +107,8 @@ const RUNS_WAITING_MAX = 64
 /** Each takes the memory of its answer until that is sent. */
 const RECORD_READS_MAX = 4
 const RECORDS_BYTES_MAX = 4 * 1024 * 1024
+/** While writers wait for the node: so that each of those who wait for records has some in time. */
+const RECORDS_BYTES_BESIDE_WRITERS = 128 * 1024
 /** Those who care for copies can wait. */
 const SURVEYS_MAX = 2
 const WAITING_MAX = 4_096
@@ -175,7 +178,9 @@ class NodeService {
   readonly #clusterId: string
   readonly #log: Logger
   readonly #credit: NodeCredit
+  readonly #writers: WriterLoad
   readonly #recoveryLane: RecoveryLane
+  readonly #recordLane: RecoveryLane
   readonly #reads: RequestGate
   readonly #runs = new RequestGate({ runningMax: RUNS_MAX, waitingMax: RUNS_WAITING_MAX })
   readonly #recordReads = new RequestGate({ runningMax: RECORD_READS_MAX, waitingMax: WAITING_MAX })
@@ -190,7 +195,10 @@ class NodeService {
     this.#clusterId = options.clusterId
     this.#log = options.logger
     this.#credit = new NodeCredit(options.addBytesMax ?? ADD_BYTES_MAX)
-    this.#recoveryLane = new RecoveryLane(options.clock ?? systemClock)
+    const clock = options.clock ?? systemClock
+    this.#writers = new WriterLoad(clock)
+    this.#recoveryLane = new RecoveryLane(clock, this.#writers)
+    this.#recordLane = new RecoveryLane(clock, this.#writers)
     this.#reads = new RequestGate({ runningMax: options.readsMax ?? READS_MAX, waitingMax: WAITING_MAX })
   }
 
@@ -276,23 +284,25 @@ class NodeService {
     )
   }
 
+  /** Fewer at a time, and as the lane lets it, while writers wait for the node. @throws LedgerError UNAVAILABLE, as `addRun` */
   readRecords(request: RunRequest, isWanted: () => boolean): Promise<EntryRecords | undefined> {
     this.#counts.reads += 1
-    const limited = { ...request, bytesMax: Math.min(request.bytesMax, RECORDS_BYTES_MAX) }
-    return this.#recordReads.run(isWanted, () => this.#node.bulk?.readRecords(limited) ?? Promise.resolve(undefined))
+    const turns = turnsOf(this.#recordLane, isWanted)
+    return this.#recordReads.run(isWanted, async () => {
+      const most = this.#writers.isBusy ? RECORDS_BYTES_BESIDE_WRITERS : RECORDS_BYTES_MAX
+      const bytesMax = Math.min(request.bytesMax, most)
+      if (!(await turns.begin(bytesMax))) throw LedgerError.create('UNAVAILABLE', { reason: 'its time is over' })
+      try {
+        return await this.#node.bulk?.readRecords({ ...request, bytesMax })
+      } finally {
+        turns.end(bytesMax)
+      }
+    })
   }
 
   /** A piece at a time, as the lane lets it. @throws LedgerError UNAVAILABLE, as `addRun` */
   copyFrom(order: CopyOrder, isWanted: () => boolean): Promise<CopyAnswer> {
-    const lane = this.#recoveryLane
-    const turns: CopyTurns = {
-      begin: bytes => {
-        return new Promise(resolve => {
-          lane.add({ bytes, isWanted, start: () => resolve(true), onDropped: () => resolve(false) })
-        })
-      },
-      end: bytes => lane.onAnswered(bytes)
-    }
+    const turns = turnsOf(this.#recoveryLane, isWanted)
     return this.#runs.run(isWanted, () => {
       return this.#node.bulk?.copyFrom(order, turns) ?? Promise.resolve({ next: order.first, bytes: 0 })
     })
@@ -356,6 +366,7 @@ class NodeService {
       node: this.#node,
       credit: this.#credit,
       recoveryLane: this.#recoveryLane,
+      writers: this.#writers,
       isMeant: (clusterId, nodeId) => this.#isMeant(clusterId, nodeId),
       statusOf,
       counts: this.#counts,
@@ -372,6 +383,17 @@ class NodeService {
 
   #checkMeant({ clusterId, nodeId }: { clusterId?: string; nodeId?: string }): void {
     if (!this.#isMeant(clusterId, nodeId)) throw LedgerError.create('WRONG_NODE')
+  }
+}
+
+function turnsOf(lane: RecoveryLane, isWanted: () => boolean): CopyTurns {
+  return {
+    begin: bytes => {
+      return new Promise(resolve => {
+        lane.add({ bytes, isWanted, start: () => resolve(true), onDropped: () => resolve(false) })
+      })
+    },
+    end: bytes => lane.onAnswered(bytes)
   }
 }
 

@@ -7,6 +7,7 @@ import { addBytes, decodeAddBatch, type AddBatchHandler } from './add-batch.ts'
 import type { NodeCredit, StreamCredit } from './add-credit.ts'
 import { encodeAddAnswers, type AddAnswer, type Address } from './node-messages.ts'
 import type { RecoveryLane } from './recovery-lane.ts'
+import type { WriterLoad } from './writer-load.ts'
 
 export type AddCall = ServerDuplexStream<Buffer, Buffer>
 
@@ -15,6 +16,7 @@ export interface AddStreamOptions {
   readonly node: BookieNode
   readonly credit: NodeCredit
   readonly recoveryLane: RecoveryLane
+  readonly writers: WriterLoad
   readonly isMeant: (clusterId: string, nodeId: string) => boolean
   readonly statusOf: (error: unknown) => { code: status; details: string }
   readonly counts: AddCounts
@@ -130,9 +132,9 @@ export class ServerAddStream implements AddBatchHandler {
 
   /** `bytes`: of all adds that this answer is for. */
   onSettled(channel: ServerChannel, answer: AddAnswer, bytes: number): void {
-    const { recoveryLane } = this.#options
+    const { recoveryLane, writers } = this.#options
     if (channel.isRecovery) recoveryLane.onAnswered(bytes)
-    else recoveryLane.onWritesAnswered(bytes)
+    else writers.onAnswered(bytes)
     if (answer.failure !== undefined) this.#options.counts.failedAdds += 1
     if (this.#isGone) {
       this.#credit?.settle(bytes)
@@ -178,7 +180,7 @@ export class ServerAddStream implements AddBatchHandler {
       this.#leave(() => this.#call.emit('error', this.#options.statusOf(error)))
     }
     if (this.#writersBytes === 0) return
-    this.#options.recoveryLane.onWrites(this.#writersBytes)
+    this.#options.writers.onWrites(this.#writersBytes)
     this.#writersBytes = 0
   }
 
