@@ -170,6 +170,29 @@ export const nodeMutants = [
     diesBy: ['node-keeps', 'starts']
   },
   {
+    name: 'answer for a copy before it is stored',
+    rule: 're-replication',
+    trials: ['power-lost-while-copies-come'],
+    edits: [{ file: `${BOOKIE}copies/node-copies.js`, from: 'await Promise.all(copy.stored);', to: '' }],
+    diesBy: ['node-keeps']
+  },
+  {
+    name: 'do not sync the copies of a file',
+    rule: 're-replication',
+    trials: ['power-lost-while-copies-come'],
+    edits: [{ file: `${BOOKIE}copies/copy-log.js`, from: 'await log.file.sync();', to: '' }],
+    diesBy: ['node-keeps']
+  },
+  {
+    name: 'take a copy that is damaged',
+    rule: 're-replication',
+    trials: ['copies-of-what-is-damaged'],
+    edits: [
+      { file: `${BOOKIE}copies/wanted-records.js`, from: 'if (!isDigestRight(header, payload))', to: 'if (false)' }
+    ],
+    diesBy: ['one-content']
+  },
+  {
     name: 'name a replacement before it has everything',
     rule: 're-replication',
     trials: [21],

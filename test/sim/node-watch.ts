@@ -47,6 +47,8 @@ export class NodeWatch {
   readonly #ledgers = new Map<LedgerId, Known>()
   /** Of what came from other nodes, and may have been stored: the digest of each entry. */
   readonly #fetched = new Map<LedgerId, Map<number, AddRequest>>()
+  /** What it answered to have stored of these since it was started. */
+  #copied: { readonly ledgerId: LedgerId; readonly entryId: number }[] = []
   /** What was answered last, all at one moment. */
   #lastAnswered: { atMs: number; entries: { ledgerId: LedgerId; entryId: number }[] } = { atMs: -1, entries: [] }
   #answers = 0
@@ -85,6 +87,18 @@ export class NodeWatch {
   /** The disk was destroyed, in whole or in part: it need not have what it had, but may not deny it either. */
   onDestroyed(): void {
     for (const known of this.#ledgers.values()) known.kept = new Set()
+    this.#copied = []
+  }
+
+  /**
+   * The node was killed, or its power failed: what it answered to have stored for itself, past the journal, is on the disk as that is
+   * now. Asked only later it might have it again, since whoever cares for copies had it brought back.
+   */
+  checkCopies(isOnDisk: (entry: { ledgerId: LedgerId; entryId: number }) => boolean): void {
+    const lost = this.#copied.find(entry => !this.#history.isDeleting(entry.ledgerId) && !isOnDisk(entry))
+    this.#copied = []
+    if (lost === undefined) return
+    this.#history.violate('node-keeps', `${this.bookieId} lost ${lost.ledgerId}:${lost.entryId}, which it copied`)
   }
 
   wrap(node: BookieNode): BookieNode {
@@ -200,8 +214,11 @@ export class NodeWatch {
     const adds: AddRequest[] = []
     for (let entryId: number = first; entryId < next; entryId += every) {
       const add = fetched?.get(entryId)
-      if (add !== undefined) adds.push(add)
-      else this.#history.violate('one-content', `${this.bookieId} stored ${ledgerId}:${entryId}, which nobody gave it`)
+      if (add !== undefined) {
+        adds.push(add)
+        this.#copied.push(add)
+      } else
+        this.#history.violate('one-content', `${this.bookieId} stored ${ledgerId}:${entryId}, which nobody gave it`)
     }
     this.onAdded(ledgerId, adds)
   }

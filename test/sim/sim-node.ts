@@ -13,6 +13,7 @@ import {
 } from '@strata/sim'
 import type { Scheduler } from '@strata/sim'
 import type { History } from './history.ts'
+import { isOnDisk } from './copies-on-disk.ts'
 import { NodeWatch } from './node-watch.ts'
 import type { StoragePlan } from './plan.ts'
 
@@ -154,6 +155,7 @@ export class SimNode {
     this.#world.history.counts.crashes++
     if (powerFails) this.volume.crash()
     if (this.isSuspect) this.watch.forgetUnproven(this.#unprovenMs)
+    else this.watch.checkCopies(entry => isOnDisk(this.volume, entry))
   }
 
   /** One of its directories is gone, with the index if that is where it was. */
