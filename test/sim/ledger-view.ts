@@ -21,9 +21,11 @@ export interface LedgerViewOptions {
 export class LedgerView {
   readonly #world: LedgerViewOptions
   readonly #ledgers = new Map<LedgerId, LedgerDescription>()
+  readonly #watches: ReadonlyMap<BookieId, NodeWatch>
 
   constructor(world: LedgerViewOptions) {
     this.#world = world
+    this.#watches = new Map(world.nodes.map(({ bookieId, watch }) => [bookieId, watch]))
   }
 
   async start(): Promise<void> {
@@ -64,7 +66,7 @@ export class LedgerView {
   }
 
   #watchOf(bookie: BookieId): NodeWatch | undefined {
-    return this.#world.nodes.find(node => node.bookieId === bookie)?.watch
+    return this.#watches.get(bookie)
   }
 
   #onDeleted(id: LedgerId): void {

@@ -1,4 +1,4 @@
-import { ledgerId, type Clock, type LedgerId } from '@strata/base'
+import type { Clock, LedgerId } from '@strata/base'
 import { updateRecord, type MetadataStore } from '@strata/metadata'
 
 /** A log over many ledgers, as its owners keep it in metadata: who owns it (by epoch), and which ledgers it has. */
@@ -73,9 +73,5 @@ export function without(record: LogRecord, id: LedgerId): LogRecord {
 }
 
 function decode(value: Uint8Array): LogRecord {
-  const row = JSON.parse(Buffer.from(value).toString()) as {
-    epoch: number
-    ledgers: { ledgerId: number; isClosed: boolean }[]
-  }
-  return { epoch: row.epoch, ledgers: row.ledgers.map(ledger => ({ ...ledger, ledgerId: ledgerId(ledger.ledgerId) })) }
+  return JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString()) as LogRecord // as written here
 }

@@ -41,13 +41,20 @@ export class AddStretch {
   static of(requests: readonly EntryAdd[]): AddStretch {
     let bytes = 0
     for (const { payload } of requests) bytes += entryPitch(payload.length)
-    const memory = Buffer.alloc(bytes)
+    const memory = Buffer.allocUnsafe(bytes) // what stands between the payloads means nothing
     const numbers = new Float64Array(requests.length * STRETCH_STRIDE)
     let at = 0
-    for (const [i, { entryId, lac, lengthBytes, crc32c, payload }] of requests.entries()) {
-      numbers.set([entryId, lac, lengthBytes, crc32c, at, payload.length], i * STRETCH_STRIDE)
-      payload.copy(memory, at)
+    let place = 0
+    for (const { entryId, lac, lengthBytes, crc32c, payload } of requests) {
+      numbers[place] = entryId
+      numbers[place + 1] = lac
+      numbers[place + 2] = lengthBytes
+      numbers[place + 3] = crc32c
+      numbers[place + 4] = at
+      numbers[place + 5] = payload.length
+      memory.set(payload, at)
       at += entryPitch(payload.length)
+      place += STRETCH_STRIDE
     }
     const first = requests[0]
     assert(first !== undefined)

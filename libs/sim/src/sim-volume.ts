@@ -55,10 +55,6 @@ export class SimVolume {
     this.random = random
   }
 
-  get paths(): string[] {
-    return [...this.#names.keys()].sort()
-  }
-
   get usedBytes(): number {
     let bytes = 0
     for (const inode of this.#names.values()) bytes += inode.sizeBytes
@@ -93,7 +89,9 @@ export class SimVolume {
   }
 
   list(directory: string): string[] {
-    return this.paths.filter(path => dirname(path) === directory).map(path => basename(path))
+    const names: string[] = []
+    for (const path of this.#names.keys()) if (dirname(path) === directory) names.push(basename(path))
+    return names.sort()
   }
 
   syncDirectory(directory: string): void {
