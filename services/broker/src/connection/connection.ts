@@ -327,7 +327,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.forgetProducer(producerId)
     if (this.protocolVersion < SINCE_VERSION.closeCommands) this.close('its producer was closed and it cannot be told')
     else {
-      const assigned = assignedUrls(next, this.lookupListener)
+      const assigned = assignedUrls(this, next)
       this.reply('closeProducer', { producerId: BigInt(producerId), requestId: NO_REQUEST, ...assigned })
     }
   }
@@ -382,7 +382,7 @@ export class Connection implements ConnectionContext, FrameHandler {
     this.consumers.delete(consumerId)
     if (this.protocolVersion < SINCE_VERSION.closeCommands) this.close('its consumer was closed and it cannot be told')
     else {
-      const assigned = assignedUrls(next, this.lookupListener)
+      const assigned = assignedUrls(this, next)
       this.reply('closeConsumer', { consumerId: BigInt(consumerId), requestId: NO_REQUEST, ...assigned })
     }
   }

@@ -117,11 +117,11 @@ describe('a planned move', () => {
     assert.deepEqual(a.notes, [])
   })
 
-  test('with nobody else there only closes the topics', async () => {
+  test('with nobody else there closes the topics, and their clients come back here', async () => {
     const [a] = (await set.open(['a'])) as [TestBroker]
     const bundle = await held(a)
     await a.ownership.unload(bundle)
-    assert.deepEqual(a.notes, [`release ${bundle.range} -`])
+    assert.deepEqual(a.notes, [`release ${bundle.range} a`])
     assert.equal((await a.ownership.locate(bundle)).kind, 'here')
   })
 

@@ -269,11 +269,13 @@ export class Holdings {
 
   #close(local: LocalBundle, move: Move): void {
     if (local.topics !== 'open') return // an earlier hand-over closes them still
-    const { registry, nowMs } = this.#context
+    const { registry, nowMs, isLeaving } = this.#context
     local.topics = 'closing'
     move.phase = 'closing'
     move.untilMs = nowMs + HANDOVER_MS
-    const next = move.next === undefined ? undefined : registry.get(move.next)
+    // where nobody else could have it, it stays
+    const staying = isLeaving ? undefined : registry.self
+    const next = move.next === undefined ? staying : registry.get(move.next)
     this.#context.emit({ kind: 'release', bundle: local.name, next, isAbrupt: move.isAbrupt })
     this.#context.wakeAt(local.key, move.untilMs)
   }

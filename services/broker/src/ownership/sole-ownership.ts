@@ -97,14 +97,14 @@ export class SoleOwnership implements Ownership {
     if (options.to !== undefined && options.to !== this.self.id) {
       throw brokerError('NotAllowedError', `there is no broker ${options.to}`)
     }
-    await this.#release(bundle)
+    await this.#release(bundle, this.self)
   }
 
   async split(bundle: BundleName, boundaries: readonly number[], options: { unload?: boolean } = {}): Promise<void> {
     const division = await this.#started.splitOf(bundle, boundaries)
     await this.#started.write(bundle.namespace, division, this.#options.clock)
     this.#held.delete(bundle.toString())
-    if (options.unload === true) await this.#release(bundle)
+    if (options.unload === true) await this.#release(bundle, this.self)
   }
 
   async merge(left: BundleName, right: BundleName): Promise<void> {
@@ -126,7 +126,7 @@ export class SoleOwnership implements Ownership {
   }
 
   async drain(): Promise<void> {
-    await Promise.all(this.held().map(bundle => this.#release(bundle)))
+    await Promise.all(this.held().map(bundle => this.#release(bundle, undefined)))
   }
 
   close(): Promise<void> {
@@ -139,12 +139,13 @@ export class SoleOwnership implements Ownership {
     return this.#bundles
   }
 
-  #release(bundle: BundleName): Promise<void> {
+  /** `next`: where clients of its topics are told to come back to. */
+  #release(bundle: BundleName, next: BrokerAddress | undefined): Promise<void> {
     const key = bundle.toString()
     const under = this.#moving.get(key)
     if (under !== undefined) return under
     assert(this.#topics !== undefined, 'it was started')
-    const released = this.#topics.release(bundle, undefined).finally(() => this.#moving.delete(key))
+    const released = this.#topics.release(bundle, next).finally(() => this.#moving.delete(key))
     this.#moving.set(key, released)
     return released
   }

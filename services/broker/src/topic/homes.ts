@@ -85,10 +85,14 @@ export class TopicHomes {
     return [...new Set([OWN_TOPIC_NAMESPACE, ...ownership.held().map(({ namespace }) => namespace)])]
   }
 
-  /** As clients are told to come back to; undefined: there is no other, and they come the way they came before. */
-  selfAmongSeveral(): BrokerAddress | undefined {
-    if (!this.isOpen || this.ownership.brokers().length <= 1) return undefined
-    return this.ownership.self
+  /** No other broker is known. */
+  get isAlone(): boolean {
+    return this.ownership.brokers().length <= 1
+  }
+
+  /** As clients of a topic that stays are told to come back to; undefined while the broker starts. */
+  get self(): BrokerAddress | undefined {
+    return this.#ownership?.self
   }
 
   /** Does it leave with no bundle? */

@@ -190,7 +190,7 @@ export class TopicRegistry implements BundleTopics {
     const topic = this.find(name)
     const isUsed = topic !== undefined && topic.idleSinceMs === undefined
     if (isUsed && topic instanceof PersistentTopic && (await this.#renewals.renew(topic))) return
-    await this.unload(name, this.#homes.selfAmongSeveral())
+    await this.unload(name, this.#homes.self)
     if (isUsed) this.#loadAhead(name)
   }
 

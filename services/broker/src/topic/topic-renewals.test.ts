@@ -3,6 +3,7 @@ import { ManualClock } from '@strata/base/testing'
 import { PulsarClient } from '@strata/client'
 import { ProducerAccessMode, ServerError } from '@strata/wire'
 import { afterEach, describe, test } from 'vitest'
+import type { BrokerSettings } from '../config/settings.ts'
 import { BrokerWorld } from '../connection/testing/broker-world.ts'
 import { payloadTextOf, type RawClient } from '../connection/testing/raw-client.ts'
 import { TopicName } from '../namespace/topic-name.ts'
@@ -13,8 +14,8 @@ const NAME = TopicName.parse(TOPIC)
 const EXCLUSIVE = ProducerAccessMode.Exclusive
 
 let world: BrokerWorld
-const started = async (clock?: ManualClock): Promise<void> => {
-  world = await BrokerWorld.start({}, clock === undefined ? {} : { clock })
+const started = async (clock?: ManualClock, settings: Partial<BrokerSettings> = {}): Promise<void> => {
+  world = await BrokerWorld.start(settings, clock === undefined ? {} : { clock })
 }
 afterEach(async () => {
   await world.close()
@@ -249,4 +250,62 @@ describe('a topic that cannot be renewed', () => {
     await Promise.all([seeking, reloading])
     assert.equal(before.log.stats().state, 'closed')
   })
+})
+
+describe('the only broker', () => {
+  const ways: readonly (readonly [string, () => Promise<void>])[] = [
+    ['a topic is unloaded', () => world.broker.topics.reload(NAME)],
+    [
+      'its bundle is unloaded',
+      async () => {
+        const { ownership } = world.broker.homes
+        await ownership.unload(await ownership.bundleOf(NAME))
+      }
+    ]
+  ]
+  test.each(ways)('tells clients its own address as %s', async (_, unload) => {
+    await started(undefined, { advertisedAddress: 'localhost' })
+    const client = await usedBy()
+    await unload()
+    const url = `pulsar://localhost:${world.broker.ports.broker}`
+    for (const closed of [await client.next('closeProducer'), await client.next('closeConsumer')]) {
+      assert.equal(closed.assignedBrokerServiceUrl, url)
+      assert.equal(closed.assignedBrokerServiceUrlTls, '')
+    }
+  })
+
+  test('tells none where it only knows the one that a client came by', async () => {
+    await started()
+    const client = await usedBy()
+    await world.broker.topics.reload(NAME)
+    for (const closed of [await client.next('closeProducer'), await client.next('closeConsumer')]) {
+      assert.equal(closed.assignedBrokerServiceUrl, '')
+    }
+  })
+
+  test('tells the address of the listener that clients look topics up by', async () => {
+    const advertisedListeners = 'in:pulsar://inside:6650,out:pulsar://outside:6651'
+    await started(undefined, { advertisedListeners })
+    const client = await usedBy()
+    const looked = { topic: TOPIC, authoritative: false, advertisedListenerName: 'out' }
+    await client.request('lookupTopic', looked)
+    await world.broker.topics.reload(NAME)
+    const { assignedBrokerServiceUrl } = await client.next('closeProducer')
+    assert.equal(assignedBrokerServiceUrl, 'pulsar://outside:6651')
+  })
+
+  test('tells none as it leaves', async () => {
+    await started(undefined, { advertisedAddress: 'localhost' })
+    const client = await usedBy()
+    await world.broker.homes.ownership.drain()
+    const { assignedBrokerServiceUrl } = await client.next('closeProducer')
+    assert.equal(assignedBrokerServiceUrl, '')
+  })
+
+  async function usedBy(): Promise<RawClient> {
+    const client = await world.connect()
+    await client.producer(TOPIC)
+    await client.subscribe(TOPIC)
+    return client
+  }
 })

@@ -66,7 +66,7 @@ export class TopicRenewals {
     const ground = await this.#groundOf(topic)
     if (ground === undefined || !(await topic.prepareHandOver())) return false
     if (this.#topics.find(topic.name) !== topic) return true // it left, by another way
-    const next = this.#homes.selfAmongSeveral()
+    const next = this.#homes.self
     const renewal = { isCancelled: false }
     const key = topic.fullName
     this.#running.set(key, renewal)

@@ -12,7 +12,7 @@ import type { BrokerAddress } from '../../ownership/contract.ts'
 import { asClientError, wireAnswerOf } from '../../topic/client-error.ts'
 import type { Whereabouts } from '../../topic/homes.ts'
 import type { ConnectionContext } from '../context.ts'
-import { unknownListener, type ListenerUrls } from '../listeners.ts'
+import { unknownListener, type ListenerUrls, type Route } from '../listeners.ts'
 
 /*
   protocol.md section 0, "Errors that say too much" and "Lookup". ServiceNotReady in one of these answers makes clients drop
@@ -91,15 +91,14 @@ function urlsFor(
 ): Pick<ListenerUrls, 'brokerUrl' | 'brokerUrlTls'> & { readonly isProxied: boolean } {
   const { services } = connection
   if (where?.kind === 'there') return { ...urlsOf(where.broker, listenerName), isProxied: false }
-  // among several brokers, the way that a client came by may lead to another one next time
-  const { ownership } = services.homes
-  if (ownership.brokers().length > 1) return { ...urlsOf(ownership.self, listenerName), isProxied: false }
-  return services.listeners.route({
-    listenerName,
-    localAddress: connection.localAddress,
-    remoteAddress: connection.remoteAddress,
-    ports: services.ports
-  })
+  const { homes } = services
+  if (!homes.isAlone) return { ...urlsOf(homes.ownership.self, listenerName), isProxied: false }
+  return wayHere(connection, listenerName)
+}
+
+/** To a broker that is the only one: among several, the way that a client came by may lead to another one next time. */
+function wayHere({ services, localAddress, remoteAddress }: ConnectionContext, listenerName: string): Route {
+  return services.listeners.route({ listenerName, localAddress, remoteAddress, ports: services.ports })
 }
 
 /** @throws BrokerError ServiceNotReady: it has no such listener, in words that clients look for */
@@ -109,15 +108,27 @@ export function urlsOf(broker: BrokerAddress, listenerName: string): ListenerUrl
 }
 
 /**
- * What CLOSE says of where to go. Nothing where it is not known by which listener the client reaches brokers: an address that
- * it cannot reach would cost it more than a lookup. Clients that do not know the fields pass over them.
+ * What CLOSE says of where to go: what a lookup would answer. Nothing where it is not known by which listener or under which
+ * address the client reaches brokers: one that it cannot reach would cost it more than a lookup. Clients that do not know
+ * the fields pass over them.
  */
-export function assignedUrls(
-  next: BrokerAddress | undefined,
-  listenerName: string
-): { assignedBrokerServiceUrl?: string; assignedBrokerServiceUrlTls?: string } {
-  if (next === undefined || (listenerName === '' && next.listeners.size > 1)) return {}
-  const { brokerUrl, brokerUrlTls } = listenerName === '' ? next.urls : (next.listeners.get(listenerName) ?? next.urls)
+export function assignedUrls(connection: ConnectionContext, next: BrokerAddress | undefined): AssignedUrls {
+  const { lookupListener: name } = connection
+  if (next === undefined || (name === '' && next.listeners.size > 1)) return {}
+  const { homes } = connection.services
+  if (homes.isAlone && next.instance === homes.ownership.self.instance && !next.listeners.has(name)) {
+    const { isProxied, ...urls } = wayHere(connection, '')
+    return isProxied ? {} : assignedOf(urls)
+  }
+  return assignedOf(name === '' ? next.urls : (next.listeners.get(name) ?? next.urls))
+}
+
+interface AssignedUrls {
+  assignedBrokerServiceUrl?: string
+  assignedBrokerServiceUrlTls?: string
+}
+
+function assignedOf({ brokerUrl, brokerUrlTls }: Pick<ListenerUrls, 'brokerUrl' | 'brokerUrlTls'>): AssignedUrls {
   return {
     ...(brokerUrl === undefined ? {} : { assignedBrokerServiceUrl: brokerUrl }),
     ...(brokerUrlTls === undefined ? {} : { assignedBrokerServiceUrlTls: brokerUrlTls })
