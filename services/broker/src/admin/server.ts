@@ -382,9 +382,16 @@ function send(reply: FastifyReply, answer: AdminReply): FastifyReply {
   // past fastify, which writes names in lower case: Java looks for some in the case that Pulsar writes
   for (const [name, value] of Object.entries(answer.headers ?? {})) reply.raw.setHeader(name, value)
   if (answer.contentType !== '') void reply.type(answer.contentType)
-  // as bytes: to text, fastify adds a charset that Pulsar does not name
-  const isText = typeof answer.body === 'string' && answer.body !== ''
-  return reply.code(answer.status).send(isText ? Buffer.from(answer.body) : answer.body)
+  return reply.code(answer.status).send(bytesOf(answer.body))
+}
+
+/**
+ * As bytes, since to text fastify adds a charset that Pulsar does not name. Undefined where there is no body: to an empty one it adds a type,
+ * and Pulsar's Java admin client waits until its time is up on what it cannot read as that type.
+ */
+function bytesOf(body: string | Buffer): Buffer | undefined {
+  if (body === '') return undefined
+  return typeof body === 'string' ? Buffer.from(body) : body
 }
 
 function flattened(query: unknown): Record<string, string> {
