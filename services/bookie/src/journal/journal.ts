@@ -20,6 +20,7 @@ import { failBatch, failItem, type Item } from './backlog.ts'
 import { GroupWait } from './group-wait.ts'
 import type { JournalFile, JournalFiles } from './journal-files.ts'
 import type { RecentWrites } from './recent-writes.ts'
+import { SpareMemory } from './spare-memory.ts'
 import { WriteBatch } from './write-batch.ts'
 
 export interface JournalOptions {
@@ -54,6 +55,7 @@ export interface JournalOptions {
 export class Journal {
   readonly #options: JournalOptions
   readonly #files: JournalFiles
+  readonly #spare: SpareMemory
   #memory: RecordMemory
   #idleMemory: RecordMemory
   #filling: WriteBatch
@@ -96,8 +98,9 @@ export class Journal {
     this.#options = options
     this.#files = options.files
     this.#groupWait = new GroupWait(options.groupWaitMs)
-    this.#memory = recordMemory(options.lane.allocate(toBlocks(options.bufferBytes)))
-    this.#idleMemory = recordMemory(options.lane.allocate(toBlocks(options.bufferBytes)))
+    this.#spare = new SpareMemory(options.lane)
+    this.#memory = recordMemory(this.#spare.allocate(toBlocks(options.bufferBytes)))
+    this.#idleMemory = recordMemory(this.#spare.allocate(toBlocks(options.bufferBytes)))
     this.#syncedSequence = options.sequence
     this.#filling = this.#newBatch(options.sequence)
     const { tail, start, position } = this.#files.active
@@ -205,15 +208,17 @@ export class Journal {
 
   /** Gives memory back that a burst made it take. To be called now and then. */
   shrink(): void {
-    const { bufferBytes, lane } = this.#options
+    const { bufferBytes } = this.#options
     const peak = this.#peakBytes
     this.#peakBytes = 0
     if (!this.isIdle || peak > bufferBytes) return
     const usualBytes = toBlocks(bufferBytes)
     if (this.#memory.bytes.length > usualBytes) this.#replaceMemory(usualBytes)
-    if (this.#idleMemory.bytes.length <= usualBytes) return
-    lane.release(this.#idleMemory.bytes)
-    this.#idleMemory = recordMemory(lane.allocate(usualBytes))
+    if (this.#idleMemory.bytes.length > usualBytes) {
+      this.#spare.release(this.#idleMemory.bytes)
+      this.#idleMemory = recordMemory(this.#spare.allocate(usualBytes))
+    }
+    this.#spare.giveUp()
   }
 
   /** Resolves when nothing is pending. */
@@ -351,12 +356,11 @@ export class Journal {
 
   /** Other memory to fill, before anything but the head of the batch is in it. */
   #replaceMemory(bytes: number): void {
-    const { lane } = this.#options
     assert(this.#filling.bytes === 0)
     const before = this.#memory.bytes
-    this.#memory = recordMemory(lane.allocate(toBlocks(bytes)))
+    this.#memory = recordMemory(this.#spare.allocate(toBlocks(bytes)))
     before.copy(this.#memory.bytes, 0, 0, this.#filling.head)
-    lane.release(before)
+    this.#spare.release(before)
   }
 
   #submit(): void {
@@ -447,7 +451,7 @@ export class Journal {
   /** The memory it was written from is idle now, and may stay with those who read. */
   #keepRecent({ file, fileOffset, head, bytes }: WriteBatch, recent: RecentWrites): void {
     const memory = this.#idleMemory.bytes
-    const written = { file: file.number, start: fileOffset, memory, from: head, bytes, lane: this.#options.lane }
+    const written = { file: file.number, start: fileOffset, memory, from: head, bytes, lane: this.#spare }
     const next = recent.keep(written)
     if (next !== memory) this.#idleMemory = recordMemory(next)
   }

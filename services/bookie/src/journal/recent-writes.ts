@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import type { DiskLane } from '../disk/disk.ts'
+import type { LaneMemory } from './spare-memory.ts'
 
 /** Small batches are copied together into pieces of this size. */
 const PIECE_BYTES = 256 * 1024
@@ -16,7 +16,7 @@ interface Stretch {
   readonly memory: Buffer
   readonly from: number
   /** Set: memory of a lane, to be written from again. */
-  readonly lane: DiskLane | undefined
+  readonly lane: LaneMemory | undefined
 }
 
 /**
@@ -33,7 +33,7 @@ export class RecentWrites {
   /** Of each file, ascending. */
   readonly #files = new Map<number, Stretch[]>()
   /** By directory of the journal, as each has files of its own. */
-  readonly #open = new Map<DiskLane, Stretch>()
+  readonly #open = new Map<LaneMemory, Stretch>()
   #bytes = 0
   hits = 0
 
@@ -56,7 +56,7 @@ export class RecentWrites {
     readonly memory: Buffer
     readonly from: number
     readonly bytes: number
-    readonly lane: DiskLane
+    readonly lane: LaneMemory
   }): Buffer {
     const { file, start, memory, from, bytes, lane } = batch
     if (bytes < Math.min(memory.length * KEPT_RATIO, KEPT_BYTES) || memory.length > this.#bytesMax) {
@@ -115,7 +115,7 @@ export class RecentWrites {
     open.end += bytes
   }
 
-  #newPiece({ file, start, bytes, lane }: { file: number; start: number; bytes: number; lane: DiskLane }): Stretch {
+  #newPiece({ file, start, bytes, lane }: { file: number; start: number; bytes: number; lane: LaneMemory }): Stretch {
     // Of few sizes, so that what is dropped is used again: for every 64 MB that are new, V8 looks through all of its heap.
     const size = PIECE_BYTES * 2 ** Math.ceil(Math.log2(Math.max(bytes / PIECE_BYTES, 1)))
     const memory = this.#pieceOf(Math.min(size, this.#bytesMax))
