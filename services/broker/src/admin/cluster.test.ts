@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { PulsarClient } from '@strata/client'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { payloadTextOf, type RawClient } from '../connection/testing/raw-client.ts'
 import { TopicName } from '../namespace/topic-name.ts'
@@ -289,5 +290,62 @@ describe('the admin API', () => {
     for (const series of ['strata_bundles_held', 'strata_brokers', 'strata_broker_has_lease', 'strata_broker_ready']) {
       assert.match(metrics, new RegExp(`^${series}\\{cluster="standalone"\\} [1-9]`, 'm'))
     }
+  })
+})
+
+describe('messages that are sent over HTTP', () => {
+  interface Ack {
+    readonly messageId: string
+    readonly errorCode: number
+    readonly errorMsg?: string
+  }
+
+  async function send(member: Member, topic: string, payloads: readonly string[]): Promise<readonly Ack[]> {
+    const body = { messages: payloads.map(payload => ({ payload })) }
+    const answer = await member.call('POST', `/topics/${T}/${topic}`, { body })
+    assert.equal(answer.status, 200, JSON.stringify(answer.body))
+    return (answer.body as { messagePublishResults: Ack[] }).messagePublishResults
+  }
+
+  async function received(topic: string, count: number): Promise<readonly string[]> {
+    const client = new PulsarClient({ serviceUrl: a.brokerUrl })
+    try {
+      const consumer = await client.subscribe({ topic, subscription: 's', initialPosition: 'earliest' })
+      const texts: string[] = []
+      while (texts.length < count) {
+        const message = await consumer.receive(10_000)
+        texts.push(message.text)
+        await consumer.acknowledge(message)
+      }
+      await consumer.close()
+      return texts.sort()
+    } finally {
+      await client.close()
+    }
+  }
+
+  test('go to the broker that serves the topic, whichever was asked, also once it is served elsewhere', async () => {
+    assert.equal((await a.call('PUT', `${T}/sent`)).status, 204)
+    for (const owner of [b, a]) {
+      await place('sent', owner)
+      for (const member of [a, b]) {
+        const [ack, ...more] = await send(member, 'sent', [`by ${member.id}`])
+        assert.deepEqual([ack?.errorCode, ack?.errorMsg, more], [0, undefined, []])
+      }
+      assert.deepEqual(await received('sent', 2), [`by ${a.id}`, `by ${b.id}`].sort())
+    }
+  })
+
+  test('to partitions of both brokers', async () => {
+    await makePartitioned('spread', 4)
+    const payloads = Array.from({ length: 8 }, (_, index) => `m${index}`)
+    const acks = await send(a, 'spread', payloads)
+    assert.deepEqual(
+      acks.map(({ errorCode }) => errorCode),
+      payloads.map(() => 0)
+    )
+    const partitions = new Set(acks.map(({ messageId }) => messageId.split(':').at(-1)))
+    assert.deepEqual([...partitions].sort(), ['0', '1', '2', '3'])
+    assert.deepEqual(await received('spread', 8), payloads)
   })
 })

@@ -179,6 +179,44 @@ describe('certificates say who clients are', () => {
     assert.equal(plain.status, 401)
   })
 
+  test('a certificate of another authority says of nobody who they are, whatever its name', async () => {
+    const stranger = await TestAuthority.create('another authority')
+    closing.push(() => stranger.remove())
+    const pretender = await stranger.sign('/CN=ann', 'URI:spiffe://here/root')
+    await start(GUARDED)
+    await assert.rejects(async () => (await open(pretender)).connect({ authMethod: 'tls' }))
+    await assert.rejects(ask('/admin/v2/tenants', pretender))
+    assert.equal((await ask('/admin/v2/tenants', root)).status, 200)
+
+    await world.close()
+    await start({ ...GUARDED, tlsAllowInsecureConnection: true })
+    await assert.rejects(async () => (await open(pretender)).connect({ authMethod: 'tls' }))
+    assert.equal((await ask('/admin/v2/tenants', pretender)).status, 401)
+    const serviceUrl = `pulsar+ssl://127.0.0.1:${world.broker.ports.brokerTls}`
+    const client = new PulsarClient({ serviceUrl, tls: await optionsOf(pretender), authentication: TLS_METHOD })
+    closing.push(() => client.close())
+    await assert.rejects(client.createProducer({ topic: TOPIC }))
+  })
+
+  test('nobody is nobody, unless there is a role for those who say nothing', async () => {
+    await start(GUARDED)
+    for (const connecting of [open(), world.open()]) {
+      const client = await connecting
+      await assert.rejects(client.connect())
+      await client.closed()
+    }
+    assert.equal((await ask('/admin/v2/namespaces/public')).status, 401)
+
+    await world.close()
+    await start({ ...GUARDED, anonymousUserRole: 'spiffe://here/root' })
+    for (const connecting of [open(), world.open()]) {
+      const client = await connecting
+      await client.connect()
+      await client.producer(`${TOPIC}-${client.socket.localPort}`)
+    }
+    assert.equal((await ask('/admin/v2/tenants')).status, 200)
+  })
+
   test('a client of ours, with a grant', async () => {
     await start(GUARDED)
     const { grants, namespaces } = world.broker
