@@ -11,6 +11,7 @@ export class EntryTail {
   numbers = new Float64Array(8 * TAIL_STRIDE)
   count = 0
   #isAscending = true
+  #lowest = Infinity
   #highest = -1
 
   /** Before so many are appended, which would else make room for themselves again and again. */
@@ -31,13 +32,14 @@ export class EntryTail {
     numbers[at + 2] = offset
     numbers[at + 3] = payloadBytes
     this.count++
+    if (entryId < this.#lowest) this.#lowest = entryId
     if (entryId > this.#highest) this.#highest = entryId
     else this.#isAscending = false
   }
 
   /** Index into `numbers`, or -1. The latest one if the entry came twice. */
   find(entryId: number): number {
-    if (entryId > this.#highest) return -1
+    if (entryId > this.#highest || entryId < this.#lowest) return -1
     return this.#isAscending ? this.#search(entryId) : this.#walk(entryId)
   }
 

@@ -4,23 +4,23 @@ import type { Disk } from '../disk/disk.ts'
 import { bookieErrors } from '../errors.ts'
 import { isDigestRight } from '../format/digest.ts'
 import { FILE_HEADER_BYTES } from '../format/file-header.ts'
-import { PAGE_SLOTS } from '../format/page.ts'
+import { PAGE_SLOTS, type Location } from '../format/page.ts'
 import {
   decodeRecordHeader,
   HEADER_BYTES,
   isJournalOnly,
   RECORD_ALIGNMENT,
   RECORD_KIND,
-  recordBytes,
-  type RecordHeader
+  recordBytes
 } from '../format/record.ts'
 import type { EntryIndex } from '../index/entry-index.ts'
-import { breath, type IndexWriter } from '../index/index-writer.ts'
+import { breath, type IndexEdit, type IndexWriter } from '../index/index-writer.ts'
 import { liveWithin } from '../index/live-within.ts'
 import type { DamagedEntry } from './damage.ts'
 import { EntryLogWriter } from './entry-log-writer.ts'
 import { fenceRecords } from './fence-records.ts'
 import type { FileTable, StoredFile } from './file-table.ts'
+import { MoveList } from './move-list.ts'
 import { RecordScan } from './record-scan.ts'
 
 export interface RelocatorOptions {
@@ -41,17 +41,15 @@ export interface RelocatorOptions {
   readonly isUrgent: () => boolean
 }
 
-/** One record to copy, and where it went. */
-interface Move {
-  readonly header: RecordHeader
-  readonly source: number
-  readonly from: number
-  /** In the chunk. */
-  readonly at: number
-  to: number
+/** What is copied of one file, and where it went. */
+interface SourceMoves {
+  readonly source: StoredFile
+  readonly moves: MoveList
 }
 
 const MOVES_PER_SLICE = 4_000
+/** Records that follow each other in both files are copied as one, up to so much: what an entry log is written in. */
+const RUN_BYTES_MAX = 4 * 1024 * 1024
 
 /**
  * Copies what is still live in some files into one new entry log, sorted by (ledger, entry) within chunks, and then points
@@ -81,18 +79,19 @@ export class Relocator {
    */
   async relocate(sources: readonly StoredFile[]): Promise<StoredFile | undefined> {
     const target: { log: EntryLogWriter | undefined } = { log: undefined }
-    const moves: Move[] = []
+    const moves: SourceMoves[] = []
     try {
-      for (const source of sources) await this.#copyLive(source, target, moves)
+      for (const source of sources) moves.push({ source, moves: await this.#copyLive(source, target) })
       await target.log?.finish()
     } catch (error) {
       await target.log?.abandon()
       throw error
     }
-    return this.#commit(sources, target.log, moves)
+    return this.#commit(target.log, moves)
   }
 
-  async #copyLive(source: StoredFile, target: { log: EntryLogWriter | undefined }, moves: Move[]): Promise<void> {
+  async #copyLive(source: StoredFile, target: { log: EntryLogWriter | undefined }): Promise<MoveList> {
+    const moves = new MoveList()
     const chunk = Buffer.allocUnsafeSlow(Math.min(this.#options.chunkBytes, source.end))
     for (let offset = FILE_HEADER_BYTES; offset < source.end;) {
       const startedMs = this.#options.clock.nowMs()
@@ -102,17 +101,17 @@ export class Relocator {
         await this.#keepFences(source, target)
         continue
       }
-      const live = await this.#liveOf(records.moves)
-      live.sort((a, b) => a.header.ledgerId - b.header.ledgerId || a.header.entryId - b.header.entryId)
-      for (const move of live) {
+      await this.#keepLive(source, records.moves)
+      if (records.moves.count > 0) {
+        const live = records.moves.sorted()
         target.log ??= await this.#createLog()
-        move.to = target.log.end
-        await target.log.append(records.chunk.subarray(move.at, move.at + recordBytes(move.header.payloadBytes)))
-        moves.push(move)
+        await copyRuns(records.chunk, live, target.log)
+        moves.append(live)
       }
       offset += bytes
       await this.#pace(bytes, startedMs)
     }
+    return moves
   }
 
   /** Returns where records go on behind a place where none stands. Throws if the index has anything live there. */
@@ -147,11 +146,11 @@ export class Relocator {
     source: StoredFile,
     offset: number,
     buffer: Buffer
-  ): Promise<{ records: { chunk: Buffer; moves: Move[] }; bytes: number }> {
+  ): Promise<{ records: { chunk: Buffer; moves: MoveList }; bytes: number }> {
     const want = Math.min(buffer.length, source.end - offset)
     const count = await this.#options.files.read(source.number, buffer.subarray(0, want), offset)
     let chunk = buffer.subarray(0, count)
-    const moves: Move[] = []
+    const moves = new MoveList()
     let at = 0
     while (offset + at < source.end) {
       const header = decodeRecordHeader(chunk, at)
@@ -163,40 +162,54 @@ export class Relocator {
         await this.#options.files.read(source.number, chunk, offset)
       }
       const payload = chunk.subarray(at + HEADER_BYTES, at + HEADER_BYTES + header.payloadBytes)
-      const move = { header, source: source.number, from: offset + at, at, to: 0 }
+      const from = offset + at
+      moves.push(header, { from, at })
       // What is damaged may be of no account: dead, or added again from another node.
       const isRight = header.kind !== RECORD_KIND.entry || isDigestRight(header, payload)
-      if (isRight) moves.push(move)
-      else if (await this.#isLive(move)) {
+      if (!isRight) {
         const { ledgerId, entryId } = header
-        const where = { file: source.number, path: source.path, offset: move.from }
-        this.#options.onDamaged({ ledgerId, entryId, ...where, reason: 'digest' })
-        refuse(source, move.from)
+        const last = moves.count - 1
+        const isLive = await this.#isLive(source.number, moves, last)
+        if (isLive) {
+          const where = { file: source.number, path: source.path, offset: from }
+          this.#options.onDamaged({ ledgerId, entryId, ...where, reason: 'digest' })
+          refuse(source, from)
+        }
+        moves.cut(last)
       }
       at += total
-      if (moves.length % MOVES_PER_SLICE === 0) await breath()
+      if (moves.count % MOVES_PER_SLICE === 0) await breath()
     }
     return { records: { chunk, moves }, bytes: at }
   }
 
-  async #liveOf(moves: readonly Move[]): Promise<Move[]> {
-    const live: Move[] = []
-    for (const [i, move] of moves.entries()) {
-      if (await this.#isLive(move)) live.push(move)
+  async #keepLive({ number }: StoredFile, moves: MoveList): Promise<void> {
+    let kept = 0
+    for (let i = 0; i < moves.count; i++) {
+      const cached = this.#isLiveCached(number, moves, i)
+      const isLive = cached === 'ask' ? await this.#isLive(number, moves, i) : cached
+      if (isLive) moves.moveUp(i, kept++)
       if (i % MOVES_PER_SLICE === 0) await breath()
     }
-    return live
+    moves.cut(kept)
   }
 
-  async #isLive({ header, source, from }: Move): Promise<boolean> {
+  async #isLive(source: number, moves: MoveList, i: number): Promise<boolean> {
+    const cached = this.#isLiveCached(source, moves, i)
+    if (cached !== 'ask') return cached
     const { index } = this.#options
-    const ledger = index.ledger(header.ledgerId)
-    if (ledger.isDeleted || isJournalOnly(header.kind)) return false
+    return isAt(await index.locate(index.ledger(moves.ledgerId(i)), moves.entryId(i)), source, moves.from(i))
+  }
+
+  #isLiveCached(source: number, moves: MoveList, i: number): boolean | 'ask' {
+    const { index } = this.#options
+    const ledger = index.ledger(moves.ledgerId(i))
+    const kind = moves.kind(i)
+    if (ledger.isDeleted || isJournalOnly(kind)) return false
     // A fence is kept as long as the ledger, for the day when the index must be made anew from the files.
-    if (header.kind === RECORD_KIND.fence) return ledger.isFenceSynced
-    const cached = index.locateCached(ledger, header.entryId)
-    const location = cached === 'ask' ? await index.locate(ledger, header.entryId) : cached
-    return location?.file === source && location.offset === from
+    if (kind === RECORD_KIND.fence) return ledger.isFenceSynced
+    const cached = index.locateCached(ledger, moves.entryId(i))
+    return cached === 'ask' ? 'ask' : isAt(cached, source, moves.from(i))
   }
 
   async #createLog(): Promise<EntryLogWriter> {
@@ -204,12 +217,8 @@ export class Relocator {
     return EntryLogWriter.create({ disk, directory: await chooseDirectory(), volumeId, number: nextNumber() })
   }
 
-  async #commit(
-    sources: readonly StoredFile[],
-    log: EntryLogWriter | undefined,
-    moves: readonly Move[]
-  ): Promise<StoredFile | undefined> {
-    const { files, index, writer, clock } = this.#options
+  async #commit(log: EntryLogWriter | undefined, all: readonly SourceMoves[]): Promise<StoredFile | undefined> {
+    const { files, writer, clock } = this.#options
     let made: StoredFile | undefined
     if (log !== undefined) {
       const totalBytes = log.end - FILE_HEADER_BYTES
@@ -220,25 +229,34 @@ export class Relocator {
     }
     const target = made
     await writer.exclusive(async edit => {
-      for (const [i, { header, source, from, to }] of moves.entries()) {
-        if (i % MOVES_PER_SLICE === 0) await breath()
-        if (header.kind !== RECORD_KIND.entry || target === undefined) continue
-        const ledger = index.ledger(header.ledgerId)
-        const page = edit.pageHeld(ledger, header.entryId) ?? (await edit.page(ledger, header.entryId))
-        const slot = header.entryId % PAGE_SLOTS
-        if (page.fileAt(slot) !== source || page.offsetAt(slot) !== from) {
-          const now = index.locateCached(ledger, header.entryId)
-          const isOnlyInTail = now !== undefined && now !== 'ask' && now.file === source && now.offset === from
-          assert(!isOnlyInTail, 'a file is moved whose entries are not all in the index')
-          continue
-        }
-        edit.place(page, slot, { file: target.number, offset: to, payloadBytes: header.payloadBytes })
+      for (const { source, moves } of all) {
+        if (target !== undefined) await this.#repoint(edit, moves, { source: source.number, target: target.number })
       }
       if (target !== undefined) edit.touch(target)
-      for (const source of sources) edit.remove(source)
+      for (const { source } of all) edit.remove(source)
       await edit.commit({ sync: true })
     })
     return made
+  }
+
+  async #repoint(edit: IndexEdit, moves: MoveList, files: { source: number; target: number }): Promise<void> {
+    const { index } = this.#options
+    for (let i = 0; i < moves.count; i++) {
+      if (i % MOVES_PER_SLICE === 0) await breath()
+      if (moves.kind(i) !== RECORD_KIND.entry) continue
+      const ledger = index.ledger(moves.ledgerId(i))
+      const entryId = moves.entryId(i)
+      const from = moves.from(i)
+      const page = edit.pageHeld(ledger, entryId) ?? (await edit.page(ledger, entryId))
+      const slot = entryId % PAGE_SLOTS
+      if (page.fileAt(slot) !== files.source || page.offsetAt(slot) !== from) {
+        const now = index.locateCached(ledger, entryId)
+        const isOnlyInTail = now !== 'ask' && isAt(now, files.source, from)
+        assert(!isOnlyInTail, 'a file is moved whose entries are not all in the index')
+        continue
+      }
+      edit.place(page, slot, { file: files.target, offset: moves.at(i), payloadBytes: moves.payloadBytes(i) })
+    }
   }
 
   async #pace(bytes: number, startedMs: number): Promise<void> {
@@ -251,6 +269,26 @@ export class Relocator {
       clock.after(waitMs, resolve)
     })
     this.#hurry = undefined
+  }
+}
+
+function isAt(location: Location | undefined, source: number, from: number): boolean {
+  return location?.file === source && location.offset === from
+}
+
+/** Copies them in their order, and notes where each went. */
+async function copyRuns(chunk: Buffer, live: MoveList, log: EntryLogWriter): Promise<void> {
+  for (let i = 0; i < live.count;) {
+    const begin = live.at(i)
+    const shift = log.end - begin
+    let end = begin
+    for (; i < live.count && live.at(i) === end; i++) {
+      const bytes = recordBytes(live.payloadBytes(i))
+      if (end > begin && end + bytes - begin > RUN_BYTES_MAX) break
+      live.setAt(i, end + shift)
+      end += bytes
+    }
+    await log.append(chunk.subarray(begin, end))
   }
 }
 
