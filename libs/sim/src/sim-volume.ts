@@ -61,6 +61,11 @@ export class SimVolume {
     return bytes
   }
 
+  /** Of all its files, in no order. */
+  get paths(): string[] {
+    return [...this.#names.keys()]
+  }
+
   find(path: string): SimInode | undefined {
     return this.#names.get(path)
   }
