@@ -8,6 +8,7 @@ export {
 } from './bookie-types.ts'
 export type { DamagedRange } from './storage/damage.ts'
 export { bookieErrors } from './errors.ts'
+export { journalSettings } from './journal-settings.ts'
 export { lockDirectory } from './disk/directory-lock.ts'
 export { openBookie } from './open-bookie.ts'
 export { defaultBookieSettings, type BookieSettings } from './settings.ts'

@@ -1,4 +1,5 @@
 import { boolean, number, text, type SettingsOf } from '@strata/base'
+import { journalSettings } from '../journal-settings.ts'
 
 /** Everything a storage node in a process of its own can be told, by Pulsar's and BookKeeper's names where they have one. */
 export const bookieSettings = {
@@ -63,27 +64,7 @@ export const bookieSettings = {
     doc: 'Directories of entry logs, with commas between them: the one with most room takes the next.'
   }),
   indexDirectories: text({ default: '', doc: 'Directory of the index; empty: the first one of entry logs.' }),
-  journalMaxSizeMB: number({
-    default: 128,
-    min: 8,
-    max: 2048,
-    unit: 'MB',
-    doc: 'A journal file is closed at about this size.'
-  }),
-  journalMaxGroupWaitMSec: number({
-    default: 2,
-    min: 0,
-    max: 100,
-    unit: 'ms',
-    doc: 'How long a lone entry of 8 KB or more, so a batch, waits for another to be synced with, where others follow so soon; smaller ones never wait. 0: no entry does.'
-  }),
-  strataJournalTotalMB: number({
-    default: 4096,
-    min: 64,
-    max: 1_048_576,
-    unit: 'MB',
-    doc: 'When all journal files together are larger, what is still live in the oldest is moved into entry logs.'
-  }),
+  ...journalSettings,
   compactionRateByBytes: number({
     default: 100_663_296,
     min: 1_048_576,

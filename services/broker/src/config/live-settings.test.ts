@@ -1,7 +1,8 @@
 import { eventually } from '@strata/base/testing'
-import { PulsarClient, type ConsumerOptions } from '@strata/client'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { AdminWorld } from '../admin/testing/admin-world.ts'
+import type { PulsarClient, ConsumerOptions } from '@strata/client'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import type { AdminWorld } from '../admin/testing/admin-world.ts'
+import { eachTestWith } from '../admin/testing/each-test.ts'
 import { balanceSettingsOf, weightsOf } from '../balance/settings.ts'
 import { parseExposition } from '../metrics/testing/exposition.ts'
 import { TopicName } from '../namespace/topic-name.ts'
@@ -14,24 +15,12 @@ type Key = keyof BrokerSettings
 /** Changes of settings by HTTP while the broker runs: what is done differently from then on, and again when they go. */
 let admin: AdminWorld
 let client: PulsarClient
-let count = 0
 let name: string
+let count = 0
 
-beforeAll(async () => {
-  admin = await AdminWorld.start()
-})
-
-afterAll(async () => {
-  await admin.close()
-})
-
-beforeEach(() => {
-  client = new PulsarClient({ serviceUrl: `pulsar://127.0.0.1:${admin.world.broker.ports.broker}` })
-  name = `t${++count}`
-})
+eachTestWith(given => ({ admin, client, name } = given))
 
 afterEach(async () => {
-  await client.close()
   const set = (await admin.call('GET', 'brokers/configuration/values')).body as Record<string, string>
   for (const key of Object.keys(set)) await remove(key)
 })

@@ -1,31 +1,19 @@
 import { eventually } from '@strata/base/testing'
-import { PulsarClient, type Consumer } from '@strata/client'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { AdminWorld } from '../admin/testing/admin-world.ts'
+import type { PulsarClient, Consumer } from '@strata/client'
+import { afterEach, expect, test } from 'vitest'
+import type { AdminWorld } from '../admin/testing/admin-world.ts'
+import { eachTestWith } from '../admin/testing/each-test.ts'
 
 const LIMIT = 'maxUnackedMessagesPerBroker'
 const PART = 'maxUnackedMessagesPerSubscriptionOnBrokerBlocked'
 
 let admin: AdminWorld
 let client: PulsarClient
-let count = 0
 let name: string
 
-beforeAll(async () => {
-  admin = await AdminWorld.start()
-})
-
-afterAll(async () => {
-  await admin.close()
-})
-
-beforeEach(() => {
-  client = new PulsarClient({ serviceUrl: `pulsar://127.0.0.1:${admin.world.broker.ports.broker}` })
-  name = `t${++count}`
-})
+eachTestWith(given => ({ admin, client, name } = given))
 
 afterEach(async () => {
-  await client.close()
   for (const key of [LIMIT, PART]) await admin.call('DELETE', `brokers/configuration/${key}`)
 })
 

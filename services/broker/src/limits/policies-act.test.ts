@@ -1,31 +1,16 @@
 import { eventually } from '@strata/base/testing'
-import { PulsarClient } from '@strata/client'
-import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from 'vitest'
-import { AdminWorld } from '../admin/testing/admin-world.ts'
+import type { PulsarClient } from '@strata/client'
+import { describe, expect, test } from 'vitest'
+import type { AdminWorld } from '../admin/testing/admin-world.ts'
+import { eachTestWith } from '../admin/testing/each-test.ts'
 import type { EffectivePolicies } from '../namespace/effective-policies.ts'
 import { TopicName } from '../namespace/topic-name.ts'
 
 let admin: AdminWorld
 let client: PulsarClient
-let count = 0
 let name: string
 
-beforeAll(async () => {
-  admin = await AdminWorld.start()
-})
-
-afterAll(async () => {
-  await admin.close()
-})
-
-beforeEach(() => {
-  client = new PulsarClient({ serviceUrl: `pulsar://127.0.0.1:${admin.world.broker.ports.broker}` })
-  name = `t${++count}`
-})
-
-afterEach(async () => {
-  await client.close()
-})
+eachTestWith(given => ({ admin, client, name } = given))
 
 /** Sets (or, without a value, removes) the policy of the topic, and waits until the live topic goes by it. */
 async function policy(path: string, value: unknown, isSeen: (policies: EffectivePolicies) => boolean): Promise<void> {

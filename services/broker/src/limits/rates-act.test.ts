@@ -1,7 +1,8 @@
 import { eventually } from '@strata/base/testing'
-import { PulsarClient, type Consumer, type Producer } from '@strata/client'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { AdminWorld } from '../admin/testing/admin-world.ts'
+import type { PulsarClient, Consumer, Producer } from '@strata/client'
+import { describe, expect, test } from 'vitest'
+import type { AdminWorld } from '../admin/testing/admin-world.ts'
+import { eachTestWith } from '../admin/testing/each-test.ts'
 
 /*
   What holds consumers back, seen by clients: each limit at each of its levels, and its removal.
@@ -11,25 +12,9 @@ const MESSAGES = 40
 
 let admin: AdminWorld
 let client: PulsarClient
-let count = 0
 let name: string
 
-beforeAll(async () => {
-  admin = await AdminWorld.start()
-})
-
-afterAll(async () => {
-  await admin.close()
-})
-
-beforeEach(() => {
-  client = new PulsarClient({ serviceUrl: `pulsar://127.0.0.1:${admin.world.broker.ports.broker}` })
-  name = `t${++count}`
-})
-
-afterEach(async () => {
-  await client.close()
-})
+eachTestWith(given => ({ admin, client, name } = given))
 
 const text = (content: string): { data: Buffer } => ({ data: Buffer.from(content) })
 

@@ -1,8 +1,9 @@
 import { ManualClock, eventually } from '@strata/base/testing'
-import { PulsarClient } from '@strata/client'
+import type { PulsarClient } from '@strata/client'
 import { Schema_Type } from '@strata/wire'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { AdminWorld } from '../admin/testing/admin-world.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { AdminWorld } from '../admin/testing/admin-world.ts'
+import { eachTestWith } from '../admin/testing/each-test.ts'
 import { BrokerWorld } from '../connection/testing/broker-world.ts'
 import type { EffectivePolicies } from './effective-policies.ts'
 import { TopicName } from './topic-name.ts'
@@ -11,25 +12,9 @@ import { TopicName } from './topic-name.ts'
 
 let admin: AdminWorld
 let client: PulsarClient
-let count = 0
 let name: string
 
-beforeAll(async () => {
-  admin = await AdminWorld.start()
-})
-
-afterAll(async () => {
-  await admin.close()
-})
-
-beforeEach(() => {
-  client = new PulsarClient({ serviceUrl: `pulsar://127.0.0.1:${admin.world.broker.ports.broker}` })
-  name = `t${++count}`
-})
-
-afterEach(async () => {
-  await client.close()
-})
+eachTestWith(given => ({ admin, client, name } = given))
 
 /** Sets (or, without a value, removes) the policy of the namespace, and waits until the live topic goes by it. */
 async function policy(path: string, value: unknown, isSeen: (policies: EffectivePolicies) => boolean): Promise<void> {
