@@ -1,6 +1,6 @@
 import { isNamespaceError } from '../namespace/errors.ts'
 import type { BrokerAddress, BundleName } from '../ownership/contract.ts'
-import { parseBundle } from '../ownership/bundle-name.ts'
+import { bundleName, HASH_MAX, parseBundle } from '../ownership/bundle-name.ts'
 import { flag, param, type AdminReply, type AdminRequest } from './operation.ts'
 import { namespaceOf, topicOf } from './operations/names.ts'
 import { refuse } from './rest-error.ts'
@@ -58,10 +58,20 @@ async function ownerOfBundle(request: AdminRequest): Promise<BrokerAddress | und
 
 /** The bundle of the path. @throws RestError 412: there is none of that range; NamespaceError NAMESPACE_NOT_FOUND */
 export async function requiredBundle(request: AdminRequest): Promise<BundleName> {
+  return bundleAmong(request, await request.backend.homes.ownership.bundlesOf(namespaceOf(request)))
+}
+
+/** The same, but that a namespace which is not there is one bundle, as Pulsar has it. @throws RestError 412 */
+export async function bundleOrWhole(request: AdminRequest): Promise<BundleName> {
   const namespace = namespaceOf(request)
+  const bundles = await unlessMissing(() => request.backend.homes.ownership.bundlesOf(namespace))
+  return bundleAmong(request, bundles ?? [bundleName(namespace, 0, HASH_MAX)])
+}
+
+/** The one of the path, of all bundles of its namespace. @throws RestError 412: there is none of that range */
+function bundleAmong(request: AdminRequest, bundles: readonly BundleName[]): BundleName {
   const range = param(request, 'bundle').toLowerCase()
-  const asked = parseBundle(namespace, range) ?? refuse(412, `Invalid bundle range: ${range}`)
-  const bundles = await request.backend.homes.ownership.bundlesOf(namespace)
+  const asked = parseBundle(namespaceOf(request), range) ?? refuse(412, `Invalid bundle range: ${range}`)
   const known = bundles.find(bundle => bundle.range === asked.range)
   return known ?? refuse(412, boundaryReason(asked, bundles))
 }

@@ -12,6 +12,8 @@ import { DividedNamespaces } from './divided-namespaces.ts'
 import { LoadDigestWriter } from './load-digest.ts'
 import { namespaceOfBundle, type BrokerView } from './load.ts'
 import { Placement } from './placement.ts'
+import { QuotaTable } from './quota-table.ts'
+import { withQuotas } from './quotas.ts'
 import { ReportTable, usagesOf } from './report-table.ts'
 import type { LoggedDecision } from './rows.ts'
 import { balanceSettingsOf, weightsOf } from './settings.ts'
@@ -37,6 +39,7 @@ const PLACES_PER_CYCLE = 20_000
 /** What only the leader has. */
 interface Office {
   readonly reports: ReportTable
+  readonly quotas: QuotaTable
   readonly digest: LoadDigestWriter
   history: BalanceHistory
   nextCycleMs: number
@@ -82,15 +85,14 @@ export class Balancer {
 
   /** Never throws. */
   async tick(): Promise<void> {
-    const { logger, ownership, rules, clock, settings } = this.#options
+    const { logger, rules, clock, settings } = this.#options
     try {
       if (!this.#leads()) {
         this.#leave()
         return
       }
       const office = (this.#office ??= await this.#enter())
-      const views = office.reports.views(ownership.brokers(), weightsOf(settings))
-      await office.digest.write(usagesOf(views))
+      await office.digest.write(usagesOf(this.#views(office)))
       // monotonic: a wall clock that is set back by an hour must not end balancing for an hour
       const nowMs = clock.nowMs()
       if (nowMs < office.nextCycleMs || !settings.loadBalancerEnabled) return
@@ -110,18 +112,23 @@ export class Balancer {
   async #enter(): Promise<Office> {
     const { store, logger, clock } = this.#options
     const reports = await ReportTable.open(store, logger)
+    let quotas: QuotaTable | undefined
     try {
+      quotas = await QuotaTable.open(store, logger)
       const history = await this.#remembered()
       logger.info({ event: 'balance.leader_began' }, 'this broker decides about balance')
-      return { reports, digest: new LoadDigestWriter(store, clock), history, nextCycleMs: -Infinity, places: undefined }
+      const digest = new LoadDigestWriter(store, clock)
+      return { reports, quotas, digest, history, nextCycleMs: -Infinity, places: undefined }
     } catch (error) {
       reports.close()
+      quotas?.close()
       throw error
     }
   }
 
   #leave(): void {
     this.#office?.reports.close()
+    this.#office?.quotas.close()
     this.#office = undefined
   }
 
@@ -148,7 +155,7 @@ export class Balancer {
 
   async #cycle(office: Office, nowMs: number): Promise<void> {
     const { ownership, settings, rules, log, logger, clock } = this.#options
-    const brokers = office.reports.views(ownership.brokers(), weightsOf(settings))
+    const brokers = this.#views(office)
     const all = rules.rules()
     const balanceSettings = balanceSettingsOf(settings)
     const placement = new Placement(brokers, all, balanceSettings.placement)
@@ -168,6 +175,16 @@ export class Balancer {
     office.history = withoutFailed(history, done)
     for (const each of done) logger.info({ event: 'balance.decided', ...each }, 'balance decided')
     await log.append({ atMs: clock.wallMs(), leader: ownership.self.id, decisions: done })
+  }
+
+  /** By what brokers say, and by what operators expect. */
+  #views({ reports, quotas }: Office): BrokerView[] {
+    const { ownership, settings } = this.#options
+    const views = reports.views(ownership.brokers(), weightsOf(settings))
+    return withQuotas(views, quotas.quotas, bundle => {
+      const name = parseBundlePath(bundle)
+      return name === undefined ? undefined : ownership.ownerOf(name)?.instance
+    })
   }
 
   #misplaced(office: Office, placement: Placement): Misplaced[] {

@@ -11,11 +11,14 @@ import {
   balanceKeys,
   decodeDomain,
   decodeIsolation,
+  decodeQuota,
   encodeDomain,
   encodeIsolation,
+  encodeQuota,
   lastSegment,
   type IsolationData
 } from './rows.ts'
+import type { ResourceQuota } from './quotas.ts'
 
 /** What operators say about places, as the admin API reads and writes it: straight from the store. */
 export class PlacementStore {
@@ -61,6 +64,44 @@ export class PlacementStore {
 
   async removeRack(bookie: string): Promise<void> {
     await this.#remove(bookieRackKey(bookie))
+  }
+
+  /** For bundles that have none of their own; undefined: nobody set it. */
+  usualQuota(): Promise<ResourceQuota | undefined> {
+    return this.#quotaAt(balanceKeys.usualQuota)
+  }
+
+  async setUsualQuota(quota: ResourceQuota): Promise<void> {
+    await this.#put(balanceKeys.usualQuota, encodeQuota(quota))
+  }
+
+  async removeUsualQuota(): Promise<void> {
+    await this.#remove(balanceKeys.usualQuota)
+  }
+
+  /** Of a bundle, `tenant/namespace/range`, by itself. */
+  quotaOf(bundle: string): Promise<ResourceQuota | undefined> {
+    return this.#quotaAt(balanceKeys.quota(bundle))
+  }
+
+  async setQuota(bundle: string, quota: ResourceQuota): Promise<void> {
+    await this.#put(balanceKeys.quota(bundle), encodeQuota(quota))
+  }
+
+  async removeQuota(bundle: string): Promise<void> {
+    await this.#remove(balanceKeys.quota(bundle))
+  }
+
+  /** Of all bundles of a namespace, also of those that it was divided into before. */
+  async removeQuotasOf(namespace: string): Promise<void> {
+    for await (const { key } of scanAll(this.#store, balanceKeys.quotasOf(namespace), { keysOnly: true })) {
+      await this.#remove(key)
+    }
+  }
+
+  async #quotaAt(key: string): Promise<ResourceQuota | undefined> {
+    const record = await this.#store.get(key)
+    return record === undefined ? undefined : decodeQuota(record)
   }
 
   async #all<Row>(prefix: string, decode: (record: MetadataRecord) => Row): Promise<Map<string, Row>> {

@@ -5,10 +5,12 @@ import {
   FailureDomainRowSchema,
   IsolationPolicyRowSchema,
   LoadDigestRowSchema,
-  LoadReportRowSchema
+  LoadReportRowSchema,
+  ResourceQuotaRowSchema
 } from '../generated/broker_pb.ts'
 import { decodeRow, encodeRow } from '../namespace/rows.ts'
 import type { BrokerLoad, BundleLoad } from './load.ts'
+import type { ResourceQuota } from './quotas.ts'
 
 /** Keys of everything that balance keeps in the metadata store. Names that people choose are one segment each. */
 export const balanceKeys = {
@@ -25,7 +27,14 @@ export const balanceKeys = {
     `isolation-policies/${encodeSegment(cluster)}/${encodeSegment(name)}`,
   domains: 'failure-domains/',
   domainsOf: (cluster: string): string => `failure-domains/${encodeSegment(cluster)}/`,
-  domain: (cluster: string, name: string): string => `failure-domains/${encodeSegment(cluster)}/${encodeSegment(name)}`
+  domain: (cluster: string, name: string): string => `failure-domains/${encodeSegment(cluster)}/${encodeSegment(name)}`,
+  quotas: 'resource-quotas/',
+  usualQuota: 'resource-quotas/usual',
+  quotasOfBundles: 'resource-quotas/bundles/',
+  /** Of a namespace, `tenant/namespace`. */
+  quotasOf: (namespace: string): string => `resource-quotas/bundles/${namespace}/`,
+  /** `bundle`: `tenant/namespace/range` */
+  quota: (bundle: string): string => `resource-quotas/bundles/${bundle}`
 }
 
 interface StoredRow {
@@ -210,4 +219,14 @@ export function encodeDomain(brokers: readonly string[]): Uint8Array {
 /** Ids of brokers. @throws BrokerError MetadataError */
 export function decodeDomain(row: StoredRow): readonly string[] {
   return decodeRow(FailureDomainRowSchema, row).brokers
+}
+
+export function encodeQuota(quota: ResourceQuota): Uint8Array {
+  return encodeRow(ResourceQuotaRowSchema, quota)
+}
+
+/** @throws BrokerError MetadataError */
+export function decodeQuota(row: StoredRow): ResourceQuota {
+  const { msgRateIn, msgRateOut, bandwidthIn, bandwidthOut, memory, dynamic } = decodeRow(ResourceQuotaRowSchema, row)
+  return { msgRateIn, msgRateOut, bandwidthIn, bandwidthOut, memory, dynamic }
 }

@@ -25,6 +25,8 @@
 //   balance-decisions/<slot>                               BalanceDecisionsRow  a ring of what the leader decided
 //   isolation-policies/<cluster>/<name>                    IsolationPolicyRow
 //   failure-domains/<cluster>/<name>                       FailureDomainRow
+//   resource-quotas/usual                                  ResourceQuotaRow
+//   resource-quotas/bundles/<tenant>/<namespace>/<range>   ResourceQuotaRow
 //   resource-groups/<name>                                 ResourceGroupRow
 //   resource-group-uses/<instance>                         ResourceGroupUsesRow  under a lease of that broker
 
@@ -36,7 +38,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file broker.proto.
  */
 export const file_broker: GenFile = /*@__PURE__*/
-  fileDesc("Cgxicm9rZXIucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJyb2tlciL8AQoKQ2x1c3RlclJvdxIYCgtzZXJ2aWNlX3VybBgBIAEoCUgAiAEBEhwKD3NlcnZpY2VfdXJsX3RscxgCIAEoCUgBiAEBEh8KEmJyb2tlcl9zZXJ2aWNlX3VybBgDIAEoCUgCiAEBEiMKFmJyb2tlcl9zZXJ2aWNlX3VybF90bHMYBCABKAlIA4gBARIaChJwZWVyX2NsdXN0ZXJfbmFtZXMYBSADKAlCDgoMX3NlcnZpY2VfdXJsQhIKEF9zZXJ2aWNlX3VybF90bHNCFQoTX2Jyb2tlcl9zZXJ2aWNlX3VybEIZChdfYnJva2VyX3NlcnZpY2VfdXJsX3RscyI6CglUZW5hbnRSb3cSEwoLYWRtaW5fcm9sZXMYASADKAkSGAoQYWxsb3dlZF9jbHVzdGVycxgCIAMoCSKqAQoMTmFtZXNwYWNlUm93EhoKDWNyZWF0ZWRfYXRfbXMYASABKARIAIgBARIZCgxidW5kbGVfY291bnQYAiABKA1IAYgBARIcChRyZXBsaWNhdGlvbl9jbHVzdGVycxgDIAMoCRIVCghkZWxldGluZxgEIAEoCEgCiAEBQhAKDl9jcmVhdGVkX2F0X21zQg8KDV9idW5kbGVfY291bnRCCwoJX2RlbGV0aW5nIicKCVBvbGljeVJvdxIRCgRqc29uGAEgASgJSACIAQFCBwoFX2pzb24ipAIKCFRvcGljUm93EhcKCmdlbmVyYXRpb24YASABKAlIAIgBARIXCgpwYXJ0aXRpb25zGAIgASgNSAGIAQESQwoKcHJvcGVydGllcxgDIAMoCzIvLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5Ub3BpY1Jvdy5Qcm9wZXJ0aWVzRW50cnkSGgoNY3JlYXRlZF9hdF9tcxgEIAEoBEgCiAEBEhUKCGRlbGV0aW5nGAUgASgISAOIAQEaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2dlbmVyYXRpb25CDQoLX3BhcnRpdGlvbnNCEAoOX2NyZWF0ZWRfYXRfbXNCCwoJX2RlbGV0aW5nIioKClNldHRpbmdSb3cSEgoFdmFsdWUYASABKAlIAIgBAUIICgZfdmFsdWUihwEKClNlcnZpbmdSb3cSEAoIaW5zdGFuY2UYASABKAkSDAoEaG9zdBgCIAEoCRILCgNwaWQYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SEgoKYnJva2VyX3VybBgFIAEoCRIPCgd3ZWJfdXJsGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKAQi6wEKCUJyb2tlclJvdxIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYAyABKAQSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SMAoEdXJscxgGIAEoCzIiLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5MaXN0ZW5lclJvdxI1CglsaXN0ZW5lcnMYByADKAsyIi5zdHJhdGEuc3RvcmFnZS5icm9rZXIuTGlzdGVuZXJSb3cSEAoIZHJhaW5pbmcYCCABKAgSFAoMY2FwYWJpbGl0aWVzGAkgAygJIm8KC0xpc3RlbmVyUm93EgwKBG5hbWUYASABKAkSEgoKYnJva2VyX3VybBgCIAEoCRIWCg5icm9rZXJfdXJsX3RscxgDIAEoCRIQCghodHRwX3VybBgEIAEoCRIUCgxodHRwX3VybF90bHMYBSABKAkiIAoKQnVuZGxlc1JvdxISCgpib3VuZGFyaWVzGAEgAygHIo0BCg5CdW5kbGVPd25lclJvdxINCgVvd25lchgBIAEoCRIMCgRuZXh0GAIgASgJEhMKC2RlYWRsaW5lX21zGAMgASgEEhAKCHJlbGVhc2VkGAQgASgIEhAKCHNpbmNlX21zGAUgASgEEg4KBnJlYXNvbhgGIAEoCRIVCg1sb2FkZWRfdG9waWNzGAcgAygJIi0KDFN1c3BpY2lvblJvdxINCgVhdF9tcxgBIAEoBBIOCgZyZWFzb24YAiABKAkimgIKDUxvYWRSZXBvcnRSb3cSDQoFYXRfbXMYASABKAQSEwoLbWVzc2FnZXNfaW4YAiABKAESFAoMbWVzc2FnZXNfb3V0GAMgASgBEhAKCGJ5dGVzX2luGAQgASgBEhEKCWJ5dGVzX291dBgFIAEoARIOCgZ0b3BpY3MYBiABKA0SEQoJcHJvZHVjZXJzGAcgASgNEhEKCWNvbnN1bWVycxgIIAEoDRIPCgdidW5kbGVzGAkgASgNEg4KBmxhZ19tcxgKIAEoDRIVCg1sb29wX3Blcm1pbGxlGAsgASgNEhQKDGNwdV9wZXJtaWxsZRgMIAEoDRIXCg9tZW1vcnlfcGVybWlsbGUYDSABKA0SDQoFcGFnZXMYDiABKA0iRwoOQnVuZGxlTG9hZHNSb3cSNQoHYnVuZGxlcxgBIAMoCzIkLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5CdW5kbGVMb2FkUm93IqMBCg1CdW5kbGVMb2FkUm93Eg4KBmJ1bmRsZRgBIAEoCRITCgttZXNzYWdlc19pbhgCIAEoARIUCgxtZXNzYWdlc19vdXQYAyABKAESEAoIYnl0ZXNfaW4YBCABKAESEQoJYnl0ZXNfb3V0GAUgASgBEg4KBnRvcGljcxgGIAEoDRIQCghzZXNzaW9ucxgHIAEoDRIQCghzaWJsaW5ncxgIIAEoDSJHCg1Mb2FkRGlnZXN0Um93EjYKB2Jyb2tlcnMYASADKAsyJS5zdHJhdGEuc3RvcmFnZS5icm9rZXIuQnJva2VyVXNhZ2VSb3ciSQoOQnJva2VyVXNhZ2VSb3cSEAoIaW5zdGFuY2UYASABKAkSFQoNdXNhZ2VfcGVyY2VudBgCIAEoDRIOCgZ0b3BpY3MYAyABKA0icgoTQmFsYW5jZURlY2lzaW9uc1JvdxINCgVhdF9tcxgBIAEoBBIOCgZsZWFkZXIYAiABKAkSPAoJZGVjaXNpb25zGAMgAygLMikuc3RyYXRhLnN0b3JhZ2UuYnJva2VyLkJhbGFuY2VEZWNpc2lvblJvdyJtChJCYWxhbmNlRGVjaXNpb25Sb3cSDAoEa2luZBgBIAEoCRIOCgZidW5kbGUYAiABKAkSDAoEZnJvbRgDIAEoCRIKCgJ0bxgEIAEoCRIOCgZyZWFzb24YBSABKAkSDwoHb3V0Y29tZRgGIAEoCSLjAQoSSXNvbGF0aW9uUG9saWN5Um93EhIKCm5hbWVzcGFjZXMYASADKAkSDwoHcHJpbWFyeRgCIAMoCRIRCglzZWNvbmRhcnkYAyADKAkSEwoLcG9saWN5X3R5cGUYBCABKAkSTQoKcGFyYW1ldGVycxgFIAMoCzI5LnN0cmF0YS5zdG9yYWdlLmJyb2tlci5Jc29sYXRpb25Qb2xpY3lSb3cuUGFyYW1ldGVyc0VudHJ5GjEKD1BhcmFtZXRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIiMKEEZhaWx1cmVEb21haW5Sb3cSDwoHYnJva2VycxgBIAMoCSIgChBSZXNvdXJjZUdyb3VwUm93EgwKBGpzb24YASABKAkiUAoUUmVzb3VyY2VHcm91cFVzZXNSb3cSOAoEdXNlcxgBIAMoCzIqLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5SZXNvdXJjZUdyb3VwVXNlUm93IloKE1Jlc291cmNlR3JvdXBVc2VSb3cSDQoFZ3JvdXAYASABKAkSDQoFbGltaXQYAiABKAkSEgoKcGVyX3NlY29uZBgDIAEoARIRCgloZWxkX2JhY2sYBCABKAhiBnByb3RvMw");
+  fileDesc("Cgxicm9rZXIucHJvdG8SFXN0cmF0YS5zdG9yYWdlLmJyb2tlciKmAgoKQ2x1c3RlclJvdxIYCgtzZXJ2aWNlX3VybBgBIAEoCUgAiAEBEhwKD3NlcnZpY2VfdXJsX3RscxgCIAEoCUgBiAEBEh8KEmJyb2tlcl9zZXJ2aWNlX3VybBgDIAEoCUgCiAEBEiMKFmJyb2tlcl9zZXJ2aWNlX3VybF90bHMYBCABKAlIA4gBARIaChJwZWVyX2NsdXN0ZXJfbmFtZXMYBSADKAkSGAoLY2xpZW50X2pzb24YBiABKAlIBIgBAUIOCgxfc2VydmljZV91cmxCEgoQX3NlcnZpY2VfdXJsX3Rsc0IVChNfYnJva2VyX3NlcnZpY2VfdXJsQhkKF19icm9rZXJfc2VydmljZV91cmxfdGxzQg4KDF9jbGllbnRfanNvbiI6CglUZW5hbnRSb3cSEwoLYWRtaW5fcm9sZXMYASADKAkSGAoQYWxsb3dlZF9jbHVzdGVycxgCIAMoCSKqAQoMTmFtZXNwYWNlUm93EhoKDWNyZWF0ZWRfYXRfbXMYASABKARIAIgBARIZCgxidW5kbGVfY291bnQYAiABKA1IAYgBARIcChRyZXBsaWNhdGlvbl9jbHVzdGVycxgDIAMoCRIVCghkZWxldGluZxgEIAEoCEgCiAEBQhAKDl9jcmVhdGVkX2F0X21zQg8KDV9idW5kbGVfY291bnRCCwoJX2RlbGV0aW5nIicKCVBvbGljeVJvdxIRCgRqc29uGAEgASgJSACIAQFCBwoFX2pzb24ipAIKCFRvcGljUm93EhcKCmdlbmVyYXRpb24YASABKAlIAIgBARIXCgpwYXJ0aXRpb25zGAIgASgNSAGIAQESQwoKcHJvcGVydGllcxgDIAMoCzIvLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5Ub3BpY1Jvdy5Qcm9wZXJ0aWVzRW50cnkSGgoNY3JlYXRlZF9hdF9tcxgEIAEoBEgCiAEBEhUKCGRlbGV0aW5nGAUgASgISAOIAQEaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2dlbmVyYXRpb25CDQoLX3BhcnRpdGlvbnNCEAoOX2NyZWF0ZWRfYXRfbXNCCwoJX2RlbGV0aW5nIioKClNldHRpbmdSb3cSEgoFdmFsdWUYASABKAlIAIgBAUIICgZfdmFsdWUihwEKClNlcnZpbmdSb3cSEAoIaW5zdGFuY2UYASABKAkSDAoEaG9zdBgCIAEoCRILCgNwaWQYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SEgoKYnJva2VyX3VybBgFIAEoCRIPCgd3ZWJfdXJsGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKAQi6wEKCUJyb2tlclJvdxIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYAyABKAQSDAoEaG9zdBgEIAEoCRILCgNwaWQYBSABKA0SMAoEdXJscxgGIAEoCzIiLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5MaXN0ZW5lclJvdxI1CglsaXN0ZW5lcnMYByADKAsyIi5zdHJhdGEuc3RvcmFnZS5icm9rZXIuTGlzdGVuZXJSb3cSEAoIZHJhaW5pbmcYCCABKAgSFAoMY2FwYWJpbGl0aWVzGAkgAygJIm8KC0xpc3RlbmVyUm93EgwKBG5hbWUYASABKAkSEgoKYnJva2VyX3VybBgCIAEoCRIWCg5icm9rZXJfdXJsX3RscxgDIAEoCRIQCghodHRwX3VybBgEIAEoCRIUCgxodHRwX3VybF90bHMYBSABKAkiIAoKQnVuZGxlc1JvdxISCgpib3VuZGFyaWVzGAEgAygHIo0BCg5CdW5kbGVPd25lclJvdxINCgVvd25lchgBIAEoCRIMCgRuZXh0GAIgASgJEhMKC2RlYWRsaW5lX21zGAMgASgEEhAKCHJlbGVhc2VkGAQgASgIEhAKCHNpbmNlX21zGAUgASgEEg4KBnJlYXNvbhgGIAEoCRIVCg1sb2FkZWRfdG9waWNzGAcgAygJIi0KDFN1c3BpY2lvblJvdxINCgVhdF9tcxgBIAEoBBIOCgZyZWFzb24YAiABKAkimgIKDUxvYWRSZXBvcnRSb3cSDQoFYXRfbXMYASABKAQSEwoLbWVzc2FnZXNfaW4YAiABKAESFAoMbWVzc2FnZXNfb3V0GAMgASgBEhAKCGJ5dGVzX2luGAQgASgBEhEKCWJ5dGVzX291dBgFIAEoARIOCgZ0b3BpY3MYBiABKA0SEQoJcHJvZHVjZXJzGAcgASgNEhEKCWNvbnN1bWVycxgIIAEoDRIPCgdidW5kbGVzGAkgASgNEg4KBmxhZ19tcxgKIAEoDRIVCg1sb29wX3Blcm1pbGxlGAsgASgNEhQKDGNwdV9wZXJtaWxsZRgMIAEoDRIXCg9tZW1vcnlfcGVybWlsbGUYDSABKA0SDQoFcGFnZXMYDiABKA0iRwoOQnVuZGxlTG9hZHNSb3cSNQoHYnVuZGxlcxgBIAMoCzIkLnN0cmF0YS5zdG9yYWdlLmJyb2tlci5CdW5kbGVMb2FkUm93IqMBCg1CdW5kbGVMb2FkUm93Eg4KBmJ1bmRsZRgBIAEoCRITCgttZXNzYWdlc19pbhgCIAEoARIUCgxtZXNzYWdlc19vdXQYAyABKAESEAoIYnl0ZXNfaW4YBCABKAESEQoJYnl0ZXNfb3V0GAUgASgBEg4KBnRvcGljcxgGIAEoDRIQCghzZXNzaW9ucxgHIAEoDRIQCghzaWJsaW5ncxgIIAEoDSJHCg1Mb2FkRGlnZXN0Um93EjYKB2Jyb2tlcnMYASADKAsyJS5zdHJhdGEuc3RvcmFnZS5icm9rZXIuQnJva2VyVXNhZ2VSb3ciSQoOQnJva2VyVXNhZ2VSb3cSEAoIaW5zdGFuY2UYASABKAkSFQoNdXNhZ2VfcGVyY2VudBgCIAEoDRIOCgZ0b3BpY3MYAyABKA0icgoTQmFsYW5jZURlY2lzaW9uc1JvdxINCgVhdF9tcxgBIAEoBBIOCgZsZWFkZXIYAiABKAkSPAoJZGVjaXNpb25zGAMgAygLMikuc3RyYXRhLnN0b3JhZ2UuYnJva2VyLkJhbGFuY2VEZWNpc2lvblJvdyJtChJCYWxhbmNlRGVjaXNpb25Sb3cSDAoEa2luZBgBIAEoCRIOCgZidW5kbGUYAiABKAkSDAoEZnJvbRgDIAEoCRIKCgJ0bxgEIAEoCRIOCgZyZWFzb24YBSABKAkSDwoHb3V0Y29tZRgGIAEoCSLjAQoSSXNvbGF0aW9uUG9saWN5Um93EhIKCm5hbWVzcGFjZXMYASADKAkSDwoHcHJpbWFyeRgCIAMoCRIRCglzZWNvbmRhcnkYAyADKAkSEwoLcG9saWN5X3R5cGUYBCABKAkSTQoKcGFyYW1ldGVycxgFIAMoCzI5LnN0cmF0YS5zdG9yYWdlLmJyb2tlci5Jc29sYXRpb25Qb2xpY3lSb3cuUGFyYW1ldGVyc0VudHJ5GjEKD1BhcmFtZXRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIiMKEEZhaWx1cmVEb21haW5Sb3cSDwoHYnJva2VycxgBIAMoCSKLAQoQUmVzb3VyY2VRdW90YVJvdxITCgttc2dfcmF0ZV9pbhgBIAEoARIUCgxtc2dfcmF0ZV9vdXQYAiABKAESFAoMYmFuZHdpZHRoX2luGAMgASgBEhUKDWJhbmR3aWR0aF9vdXQYBCABKAESDgoGbWVtb3J5GAUgASgBEg8KB2R5bmFtaWMYBiABKAgiIAoQUmVzb3VyY2VHcm91cFJvdxIMCgRqc29uGAEgASgJIlAKFFJlc291cmNlR3JvdXBVc2VzUm93EjgKBHVzZXMYASADKAsyKi5zdHJhdGEuc3RvcmFnZS5icm9rZXIuUmVzb3VyY2VHcm91cFVzZVJvdyJaChNSZXNvdXJjZUdyb3VwVXNlUm93Eg0KBWdyb3VwGAEgASgJEg0KBWxpbWl0GAIgASgJEhIKCnBlcl9zZWNvbmQYAyABKAESEQoJaGVsZF9iYWNrGAQgASgIYgZwcm90bzM");
 
 /**
  * @generated from message strata.storage.broker.ClusterRow
@@ -66,6 +68,13 @@ export type ClusterRow = Message<"strata.storage.broker.ClusterRow"> & {
    * @generated from field: repeated string peer_cluster_names = 5;
    */
   peerClusterNames: string[];
+
+  /**
+   * How clients of the cluster connect, as the admin API takes and shows it; nothing secret.
+   *
+   * @generated from field: optional string client_json = 6;
+   */
+  clientJson?: string;
 };
 
 /**
@@ -822,6 +831,58 @@ export const FailureDomainRowSchema: GenMessage<FailureDomainRow> = /*@__PURE__*
   messageDesc(file_broker, 20);
 
 /**
+ * What an operator expects of a bundle.
+ *
+ * @generated from message strata.storage.broker.ResourceQuotaRow
+ */
+export type ResourceQuotaRow = Message<"strata.storage.broker.ResourceQuotaRow"> & {
+  /**
+   * Messages per second.
+   *
+   * @generated from field: double msg_rate_in = 1;
+   */
+  msgRateIn: number;
+
+  /**
+   * @generated from field: double msg_rate_out = 2;
+   */
+  msgRateOut: number;
+
+  /**
+   * Bytes per second.
+   *
+   * @generated from field: double bandwidth_in = 3;
+   */
+  bandwidthIn: number;
+
+  /**
+   * @generated from field: double bandwidth_out = 4;
+   */
+  bandwidthOut: number;
+
+  /**
+   * Megabytes.
+   *
+   * @generated from field: double memory = 5;
+   */
+  memory: number;
+
+  /**
+   * Only until there is something measured.
+   *
+   * @generated from field: bool dynamic = 6;
+   */
+  dynamic: boolean;
+};
+
+/**
+ * Describes the message strata.storage.broker.ResourceQuotaRow.
+ * Use `create(ResourceQuotaRowSchema)` to create a new message.
+ */
+export const ResourceQuotaRowSchema: GenMessage<ResourceQuotaRow> = /*@__PURE__*/
+  messageDesc(file_broker, 21);
+
+/**
  * @generated from message strata.storage.broker.ResourceGroupRow
  */
 export type ResourceGroupRow = Message<"strata.storage.broker.ResourceGroupRow"> & {
@@ -838,7 +899,7 @@ export type ResourceGroupRow = Message<"strata.storage.broker.ResourceGroupRow">
  * Use `create(ResourceGroupRowSchema)` to create a new message.
  */
 export const ResourceGroupRowSchema: GenMessage<ResourceGroupRow> = /*@__PURE__*/
-  messageDesc(file_broker, 21);
+  messageDesc(file_broker, 22);
 
 /**
  * What one broker lately used of the limits that it shares with others.
@@ -857,7 +918,7 @@ export type ResourceGroupUsesRow = Message<"strata.storage.broker.ResourceGroupU
  * Use `create(ResourceGroupUsesRowSchema)` to create a new message.
  */
 export const ResourceGroupUsesRowSchema: GenMessage<ResourceGroupUsesRow> = /*@__PURE__*/
-  messageDesc(file_broker, 22);
+  messageDesc(file_broker, 23);
 
 /**
  * @generated from message strata.storage.broker.ResourceGroupUseRow
@@ -893,5 +954,5 @@ export type ResourceGroupUseRow = Message<"strata.storage.broker.ResourceGroupUs
  * Use `create(ResourceGroupUseRowSchema)` to create a new message.
  */
 export const ResourceGroupUseRowSchema: GenMessage<ResourceGroupUseRow> = /*@__PURE__*/
-  messageDesc(file_broker, 23);
+  messageDesc(file_broker, 24);
 

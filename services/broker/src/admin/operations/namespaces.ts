@@ -132,6 +132,7 @@ export async function deleteWholeNamespace(
     throw error
   }
   await backend.grants.removeAll({ kind: 'namespace', namespace: name })
+  await backend.balance.rows.removeQuotasOf(name)
   await tenancy.finishNamespaceDelete(name)
 }
 

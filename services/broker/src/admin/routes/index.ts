@@ -13,6 +13,7 @@ import { permissionsRoutes } from './permissions.ts'
 import { policiesRoutes } from './policies.ts'
 import { produceRoutes } from './produce.ts'
 import { resourceGroupsRoutes } from './resource-groups.ts'
+import { resourceQuotasRoutes } from './resource-quotas.ts'
 import { schemasRoutes } from './schemas.ts'
 import { subscriptionsRoutes } from './subscriptions.ts'
 import { switchedOffRoutes } from './switched-off.ts'
@@ -28,6 +29,7 @@ export const routes: readonly Route[] = [
   ...permissionsRoutes,
   ...policiesRoutes,
   ...resourceGroupsRoutes,
+  ...resourceQuotasRoutes,
   ...topicsRoutes,
   ...subscriptionsRoutes,
   ...schemasRoutes,
