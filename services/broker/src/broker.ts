@@ -425,8 +425,16 @@ function clusterOf(settings: BrokerSettings): ClusterInfo {
     serviceUrlTls: at('https', settings.webServicePortTls),
     brokerServiceUrl: at('pulsar', settings.brokerServicePort),
     brokerServiceUrlTls: at('pulsar+ssl', settings.brokerServicePortTls),
-    peerClusterNames: []
+    peerClusterNames: [],
+    client: JAVA_DEFAULTS
   }
+}
+
+/** What tools in Java that connect by a cluster's record take for granted where a cluster was set up by Pulsar's own tool. */
+const JAVA_DEFAULTS = {
+  brokerClientSslFactoryPlugin: 'org.apache.pulsar.common.util.DefaultPulsarSslFactory',
+  brokerClientTlsKeyStoreType: 'JKS',
+  brokerClientTlsTrustStoreType: 'JKS'
 }
 
 /** A number that no broker of the cluster had before: the revision at which it wrote a key. */

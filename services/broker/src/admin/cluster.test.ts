@@ -257,6 +257,27 @@ describe('the admin API', () => {
     assert.equal((await b.call('DELETE', `namespaces/${NAMESPACE}/${range}`)).status, isEmpty ? 204 : 409)
   })
 
+  test('a broker tells its load in the shape of Pulsar’s', async () => {
+    assert.equal((await a.call('PUT', `${T}/loaded`)).status, 204)
+    await place('loaded', b)
+    assert.equal((await b.call('GET', `${T}/loaded/stats`)).status, 200)
+    const { status, body } = await b.call('GET', 'broker-stats/load-report')
+    assert.equal(status, 200)
+    const report = body as Record<string, unknown>
+    assert.equal(report.loadReportType, 'LocalBrokerData')
+    assert.equal(report.numProducers, 0)
+    assert.deepEqual(Object.keys(report.lastStats as object), report.bundles)
+    assert((report.bundles as string[]).some(bundle => bundle.startsWith(`${NAMESPACE}/0x`)))
+  })
+
+  test('a bundle that nobody serves has nothing that could go', async () => {
+    assert.equal((await a.call('PUT', 'namespaces/public/unserved')).status, 204)
+    const { status, body } = await a.call('DELETE', 'namespaces/public/unserved/0x00000000_0x40000000')
+    assert.equal(status, 412)
+    const unit = 'public/unserved/0x00000000_0x40000000'
+    assert.deepEqual(body, { reason: `Failed to find ownership for ServiceUnit:${unit}` })
+  })
+
   test('a namespace that was divided, deleted and made again is divided as a new one', async () => {
     assert.equal((await a.call('PUT', 'namespaces/public/again')).status, 204)
     assert.equal((await b.call('PUT', 'namespaces/public/again/0x00000000_0x40000000/split')).status, 204)

@@ -51,7 +51,7 @@ describe('isolation policies', () => {
 
   test('by broker', async () => {
     await script([['POST', `${ISOLATION}/p`, '204', policy]])
-    const shown = { policyName: 'p', primary: true, isPrimary: true, namespaceRegex: ['public/.*'] }
+    const shown = { policyName: 'p', primary: true, namespaceRegex: ['public/.*'] }
     const of = async (broker: string): Promise<unknown> =>
       (await admin.call('GET', `${ISOLATION}/brokers/${encodeURIComponent(broker)}`)).body
     expect(await of('broker-1.example:8080')).toEqual({ brokerName: 'broker-1.example:8080', ...shown })
@@ -101,8 +101,11 @@ test('failure domains', async () => {
 test('anti-affinity groups, as plain words and as JSON', async () => {
   await script([
     ['GET', `${N}/antiAffinity`, '200'],
-    ['GET', 'namespaces/public/nope/antiAffinity', '404 Namespace does not exist'],
+    ['GET', 'namespaces/public/nope/antiAffinity', '200'],
+    ['POST', 'namespaces/public/nope/antiAffinity', '404 Namespace does not exist', 'Group-1'],
     ['POST', `${N}/antiAffinity`, "412 Anti-affinity group can't be empty", ''],
+    ['POST', `${N}/antiAffinity`, '204', '""'],
+    ['GET', 'namespaces/standalone/antiAffinity/%20', "412 anti-affinity group can't be empty."],
     ['POST', `${N}/antiAffinity`, '204', 'Group-1']
   ])
   expect((await admin.call('GET', `${N}/antiAffinity`)).body).toBe('Group-1')
@@ -122,7 +125,7 @@ test('anti-affinity groups, as plain words and as JSON', async () => {
 test('bookie affinity and racks', async () => {
   const groups = { bookkeeperAffinityGroupPrimary: 'fast', bookkeeperAffinityGroupSecondary: 'slow,old' }
   await script([
-    ['GET', `${N}/persistence/bookieAffinity`, '200'],
+    ['GET', `${N}/persistence/bookieAffinity`, '404 Namespace local-policies does not exist'],
     [
       ...(['POST', `${N}/persistence/bookieAffinity`, '412 A primary bookie affinity group is needed'] as const),
       { bookkeeperAffinityGroupSecondary: 'slow' }
@@ -152,13 +155,39 @@ test('bookie affinity and racks', async () => {
   expect((await admin.call('GET', 'bookies/all')).body).toEqual({ bookies: [] })
 })
 
-test('the load of a broker, in the shape of Pulsar’s', async () => {
-  await admin.publish('loaded', ['a', 'b'])
-  const { status, body } = await admin.call('GET', 'broker-stats/load-report')
-  expect(status).toBe(200)
-  const report = body as Record<string, unknown>
-  expect(report).toMatchObject({ loadReportType: 'LocalBrokerData', numTopics: 1, numProducers: 0 })
-  expect(Object.keys(report.lastStats as object)).toEqual(report.bundles)
-  expect((report.bundles as string[]).some(bundle => bundle.startsWith('public/default/0x'))).toBe(true)
+test('a broker that is alone by construction reports its load to nobody', async () => {
+  expect(await admin.told('GET', 'broker-stats/load-report')).toBe('204')
   expect((await admin.call('GET', 'broker-stats/balance')).body).toMatchObject({ cycles: [] })
+})
+
+test('a bundle is divided where its traffic is even', async () => {
+  await admin.call('PUT', 'namespaces/public/busy?bundles=1')
+  const names = ['a', 'b', 'c', 'd', 'e', 'f']
+  for (const name of names) await admin.call('PUT', `persistent/public/busy/${name}`)
+  const bundle = 'namespaces/public/busy/0x00000000_0xffffffff'
+  const { body } = await admin.call('GET', `${bundle}/topicHashPositions`)
+  const { topicHashPositions } = body as { topicHashPositions: Record<string, number> }
+  const byHash = Object.entries(topicHashPositions).sort(([, one], [, other]) => one - other)
+  const [heavy, from] = byHash[3] ?? ['', 0]
+  const [, to] = byHash[4] ?? ['', 0]
+
+  const split = 'split?splitAlgorithmName=flow_or_qps_equally_divide'
+  await script([['PUT', `${bundle}/${split}`, '204']])
+  expect((await admin.call('GET', 'namespaces/public/busy/bundles')).body).toMatchObject({ numBundles: 1 })
+
+  const client = await admin.world.connect()
+  for (const [producerId, [topic]] of byHash.entries()) {
+    await client.producer(topic, { producerId: BigInt(producerId) })
+    for (let index = 0; index < (topic === heavy ? 20 : 1); index++) {
+      client.publish({ producerId: BigInt(producerId), sequenceId: BigInt(index), text: 'x' })
+      await client.next('sendReceipt')
+    }
+  }
+  for (const topic of admin.world.broker.topics.values()) topic.sample(1)
+  await script([['PUT', `${bundle}/${split}`, '204']])
+  const middle = from + Math.ceil((to - from) / 2)
+  expect((await admin.call('GET', 'namespaces/public/busy/bundles')).body).toMatchObject({
+    boundaries: ['0x00000000', `0x${middle.toString(16).padStart(8, '0')}`, '0xffffffff']
+  })
+  client.destroy()
 })

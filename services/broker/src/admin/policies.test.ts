@@ -258,3 +258,15 @@ test('persistence needs a value: nothing is no policy', async () => {
   expect(status).toBe(400)
   expect((await admin.call('GET', 'namespaces/public/default/persistence')).body).toBeUndefined()
 })
+
+test('what a persistence policy leaves out is what Apache Pulsar takes for it', async () => {
+  const path = 'namespaces/public/default/persistence'
+  expect(await admin.told('POST', path, {})).toBe('204')
+  expect((await admin.call('GET', path)).body).toEqual({
+    bookkeeperEnsemble: 2,
+    bookkeeperWriteQuorum: 2,
+    bookkeeperAckQuorum: 2,
+    managedLedgerMaxMarkDeleteRate: -1
+  })
+  expect(await admin.told('DELETE', path)).toBe('204')
+})

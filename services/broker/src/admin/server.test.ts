@@ -136,8 +136,40 @@ describe('brokers', () => {
     const [first, second] = await Promise.all([1, 2].map(() => admin.call('GET', 'brokers/health?topicVersion=V2')))
     expect([first?.status, second?.status]).toEqual([200, 200])
     const topics = (await admin.call('GET', 'broker-stats/topics')).body as Record<string, unknown>
-    expect(JSON.stringify(topics)).toContain('"msgInCounter":3')
+    expect(JSON.stringify(topics)).toContain('"msgInCount":3')
     expect(JSON.stringify(topics)).not.toContain('"health-')
+  })
+
+  test('numbers of topics under their older names, by namespace, bundle and domain', async () => {
+    const client = await admin.world.connect()
+    const name = 'persistent://public/default/numbered'
+    await client.producer(name, { producerName: 'p' })
+    await client.subscribe(name, { subscription: 's', subType: 1 })
+    client.publish({ sequenceId: 0n, text: 'x' })
+    await client.next('sendReceipt')
+    const { body } = await admin.call('GET', 'broker-stats/topics')
+    const bundles = Object.values(
+      (body as Record<string, Record<string, Record<string, object>>>)['public/default'] ?? {}
+    )
+    const domain = bundles.find(domains => Object.keys(domains.persistent ?? {}).includes(name))?.persistent
+    const stats = (domain as Record<string, object> | undefined)?.[name]
+    expect(stats).toMatchObject({
+      producerCount: 1,
+      msgInCount: 1,
+      pendingAddEntriesCount: 0,
+      filteredEntriesCount: 0,
+      publishers: [{ producerName: 'p', producerId: 0 }],
+      subscriptions: {
+        s: {
+          type: 'Shared',
+          msgBacklog: 1,
+          unackedMessages: 0,
+          consumers: [{ availablePermits: 0, unackedMessages: 0 }]
+        }
+      }
+    })
+    expect(stats).not.toHaveProperty('ownerBroker')
+    client.destroy()
   })
 
   test('health says why not', async () => {

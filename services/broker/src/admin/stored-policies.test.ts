@@ -159,9 +159,13 @@ test('what is kept and does nothing is listed, wherever it was set', async () =>
   await admin.call('PUT', TOPIC)
   expect((await admin.call('GET', 'policies/check')).body).toEqual([])
   await admin.call('POST', `${NAMESPACE}/deduplication`, 'true')
-  await admin.call('POST', `${NAMESPACE}/replication`, ['standalone'])
   await admin.call('POST', `${NAMESPACE}/messageTTL`, '5')
-  await admin.call('POST', `${TOPIC}/replication?isGlobal=true`, ['standalone', 'other'])
+  expect(await admin.told('POST', `${TOPIC}/replication?isGlobal=true`, ['standalone', 'other'])).toMatch(
+    /^412 Please do not use the global topic level policy/
+  )
+  await admin.call('POST', `${NAMESPACE}/replication`, ['standalone', 'other'])
+  expect(await admin.told('POST', `${TOPIC}/replication?isGlobal=true`, ['standalone', 'other'])).toBe('204')
+  await admin.call('POST', `${NAMESPACE}/replication`, ['standalone'])
   expect((await admin.call('GET', 'policies/check')).body).toEqual([
     { policy: 'deduplication', namespace: 'public/default', value: true },
     {

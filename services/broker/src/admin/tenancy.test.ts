@@ -26,6 +26,20 @@ describe('clusters, tenants and namespaces', () => {
     expect((await admin.call('GET', 'namespaces/public')).body).toEqual(['public/default'])
   })
 
+  test('how clients of a cluster connect is kept, without secrets', async () => {
+    const sent = { serviceUrl: 'http://x:1', brokerClientTlsEnabled: true, brokerClientTlsTrustStoreType: 'PKCS12' }
+    const secret = { brokerClientTlsTrustStorePassword: 'secret', authenticationParameters: 'token:secret' }
+    await admin.call('PUT', 'clusters/over-tls', { ...sent, ...secret, tlsAllowInsecureConnection: false })
+    expect((await admin.call('GET', 'clusters/over-tls')).body).toEqual({
+      ...sent,
+      brokerClientTlsEnabledWithKeyStore: false,
+      tlsAllowInsecureConnection: false
+    })
+    await admin.call('POST', 'clusters/over-tls/peers', ['standalone'])
+    expect((await admin.call('GET', 'clusters/over-tls')).body).toMatchObject({ brokerClientTlsEnabled: true })
+    await admin.call('DELETE', 'clusters/over-tls')
+  })
+
   test('clusters', async () => {
     await script([
       ['GET', 'clusters/nope', '404 Cluster does not exist'],

@@ -18,6 +18,7 @@ import { createLoadPlacement } from './load-placement.ts'
 import { LoadReporter } from './load-reporter.ts'
 import { NO_RULES, type PlacementRules } from './rules.ts'
 import { PlacementStore } from './placement-store.ts'
+import { ratesOf } from './topic-rates.ts'
 import { openProcessGauge, type ProcessGauge } from './process-gauge.ts'
 
 export interface BrokerBalanceOptions {
@@ -136,16 +137,5 @@ export class BrokerBalance {
 }
 
 function* loadedTopics(topics: Iterable<Topic>): Generator<LoadedTopic> {
-  for (const topic of topics) {
-    const { name, traffic, producers } = topic
-    let [messagesOut, bytesOut, consumers] = [0, 0, 0]
-    for (const subscription of topic.subscriptions.values()) {
-      const { messages, bytes } = subscription.ratesOut
-      messagesOut += messages
-      bytesOut += bytes
-      consumers += subscription.consumers.length
-    }
-    const ins = { messagesIn: traffic.messages.perSecond, bytesIn: traffic.bytes.perSecond }
-    yield { name, rates: { ...ins, messagesOut, bytesOut, producers: producers.size, consumers } }
-  }
+  for (const topic of topics) yield { name: topic.name, rates: ratesOf(topic) }
 }

@@ -91,7 +91,8 @@ export class ClusterRules {
   }
 
   affinityOf(namespace: string): BookieAffinity | undefined {
-    return this.#affinities.rows.get(`${POLICIES}${namespace}${BOOKIE_AFFINITY}`) as BookieAffinity | undefined
+    const affinity = this.#affinities.rows.get(`${POLICIES}${namespace}${BOOKIE_AFFINITY}`)
+    return (affinity as BookieAffinity | null | undefined) ?? undefined
   }
 
   close(): void {
@@ -113,7 +114,8 @@ export class ClusterRules {
     }
     const groups = new Map<string, string>()
     for (const [key, group] of this.#affinities.rows) {
-      if (typeof group === 'string') groups.set(key.slice(POLICIES.length, -ANTI_AFFINITY.length), group)
+      if (typeof group === 'string' && group !== '')
+        groups.set(key.slice(POLICIES.length, -ANTI_AFFINITY.length), group)
     }
     this.#isWithDomains = isWithDomains
     this.#fixed = { isolation: isolation.sort((a, b) => (a.name < b.name ? -1 : 1)), domains, groups }

@@ -35,12 +35,15 @@ export const persistencePolicies: PolicySpecs<PersistencePolicies> = {
   }
 }
 
+/** What Pulsar takes where a policy leaves one of its numbers of nodes out, whatever the broker does otherwise. */
+const QUORUM_UNSAID = 2
+
 function parsePersistence(value: unknown, settings: BrokerSettings): PersistencePolicies['persistence'] | Problem {
   const {
-    bookkeeperEnsemble: ensemble = 0,
-    bookkeeperWriteQuorum: write = 0,
-    bookkeeperAckQuorum: ack = 0,
-    managedLedgerMaxMarkDeleteRate: rate = 0
+    bookkeeperEnsemble: ensemble = QUORUM_UNSAID,
+    bookkeeperWriteQuorum: write = QUORUM_UNSAID,
+    bookkeeperAckQuorum: ack = QUORUM_UNSAID,
+    managedLedgerMaxMarkDeleteRate: rate = -1
   } = fields(value)
   const bounds = [
     ['Ensemble', ensemble, settings.managedLedgerMaxEnsembleSize],

@@ -71,16 +71,24 @@ export const schemaPolicies: PolicySpecs<SchemaPolicies> = {
   }
 }
 
+export function isStrategy(name: unknown): boolean {
+  return typeof name === 'string' && STRATEGIES.includes(name)
+}
+
 function parseStrategy(value: unknown): string | Problem {
-  return typeof value === 'string' && STRATEGIES.includes(value)
+  return typeof value === 'string' && isStrategy(value)
     ? value
     : { problem: 'There is no such schema compatibility strategy' }
 }
 
 function parseAutoUpdateStrategy(value: unknown): string | Problem {
-  return typeof value === 'string' && Object.hasOwn(AUTO_UPDATE_STRATEGIES, value)
+  return typeof value === 'string' && isAutoUpdateStrategy(value)
     ? value
     : { problem: 'There is no such schema auto-update compatibility strategy' }
+}
+
+export function isAutoUpdateStrategy(name: unknown): boolean {
+  return typeof name === 'string' && Object.hasOwn(AUTO_UPDATE_STRATEGIES, name)
 }
 
 /** The strategy that an older name means; undefined: nobody set one. */

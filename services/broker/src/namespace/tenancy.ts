@@ -20,7 +20,11 @@ export interface ClusterInfo {
   readonly brokerServiceUrl: string
   readonly brokerServiceUrlTls: string
   readonly peerClusterNames: readonly string[]
+  /** How whoever connects to it does so (TLS, listener, proxy), by Pulsar's names. Kept and shown; no secrets. */
+  readonly client?: ClusterClient
 }
+
+export type ClusterClient = Readonly<Record<string, string | boolean>>
 
 export interface TenantInfo {
   readonly adminRoles: readonly string[]
@@ -77,7 +81,8 @@ export class Tenancy {
       serviceUrlTls: row.serviceUrlTls ?? '',
       brokerServiceUrl: row.brokerServiceUrl ?? '',
       brokerServiceUrlTls: row.brokerServiceUrlTls ?? '',
-      peerClusterNames: row.peerClusterNames
+      peerClusterNames: row.peerClusterNames,
+      ...(row.clientJson === undefined ? {} : { client: JSON.parse(row.clientJson) as ClusterClient })
     }
   }
 
@@ -288,8 +293,12 @@ export class Tenancy {
   }
 }
 
-function clusterRow(info: ClusterInfo): MessageInitShape<typeof ClusterRowSchema> {
-  return { ...info, peerClusterNames: [...info.peerClusterNames] }
+function clusterRow({ client, ...info }: ClusterInfo): MessageInitShape<typeof ClusterRowSchema> {
+  return {
+    ...info,
+    peerClusterNames: [...info.peerClusterNames],
+    ...(client === undefined ? {} : { clientJson: JSON.stringify(client) })
+  }
 }
 
 function tenantRow(info: TenantInfo): MessageInitShape<typeof TenantRowSchema> {

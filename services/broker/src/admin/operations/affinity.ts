@@ -12,19 +12,21 @@ import {
 } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { requiredCluster } from './isolation.ts'
-import { requiredNamespace } from './names.ts'
+import { namespaceOf, requiredNamespace } from './names.ts'
 
+/** A namespace that is not there is in no group. */
 export async function getAntiAffinity(request: AdminRequest): Promise<AdminReply> {
-  const { name } = await requiredNamespace(request)
-  const group = await request.backend.namespaces.policies.get(name, 'antiAffinity')
-  return group === undefined ? done(200) : words(group)
+  const name = namespaceOf(request)
+  const { policies, tenancy } = request.backend.namespaces
+  const group = (await tenancy.namespace(name)) && (await policies.get(name, 'antiAffinity'))
+  return group === undefined ? done(200) : words(group === '' ? '""' : group)
 }
 
-/** The group as it is, or as JSON: clients send both. */
+/** The group as it is, or as JSON: clients send both. An empty one that is sent as JSON is kept, and is none. */
 export async function setAntiAffinity(request: AdminRequest): Promise<AdminReply> {
   const { name } = await requiredNamespace(request)
   const group = textOfBody(request)
-  if (group.trim() === '') refuse(412, "Anti-affinity group can't be empty")
+  if (request.body.toString('utf8').trim() === '') refuse(412, "Anti-affinity group can't be empty")
   await request.backend.namespaces.policies.set(name, 'antiAffinity', group)
   return done()
 }
@@ -52,24 +54,27 @@ export async function namespacesOfGroup(request: AdminRequest): Promise<AdminRep
   return json(found)
 }
 
+/** Nothing where it was removed; that there is no document of such things where neither it nor a group was ever set. */
 export async function getBookieAffinity(request: AdminRequest): Promise<AdminReply> {
   const { name } = await requiredNamespace(request)
-  return jsonOrEmpty(await request.backend.namespaces.policies.get(name, 'bookieAffinity'))
+  const { bookieAffinity, antiAffinity } = await request.backend.namespaces.policies.stored(name)
+  if (bookieAffinity === undefined && antiAffinity === undefined) {
+    refuse(404, 'Namespace local-policies does not exist')
+  }
+  return jsonOrEmpty(bookieAffinity ?? undefined)
 }
 
 export async function setBookieAffinity(request: AdminRequest): Promise<AdminReply> {
   const value = bodyOf(request)
   if (value !== undefined && !isObject(value)) unreadable('The groups are not an object')
   const { name } = await requiredNamespace(request)
-  const { policies } = request.backend.namespaces
-  if (value === undefined) await policies.remove(name, 'bookieAffinity')
-  else await policies.set(name, 'bookieAffinity', value)
+  await request.backend.namespaces.policies.set(name, 'bookieAffinity', value ?? null)
   return done()
 }
 
 export async function removeBookieAffinity(request: AdminRequest): Promise<AdminReply> {
   const { name } = await requiredNamespace(request)
-  await request.backend.namespaces.policies.remove(name, 'bookieAffinity')
+  await request.backend.namespaces.policies.set(name, 'bookieAffinity', null)
   return done()
 }
 

@@ -3,20 +3,6 @@ import { json, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
 import { totalsOf } from '../totals.ts'
 
-/** namespace → bundle → domain → topic → stats, of the topics in memory. */
-export async function statsOfTopics({ backend }: AdminRequest): Promise<AdminReply> {
-  const namespaces: Record<string, Record<string, Record<string, Record<string, unknown>>>> = {}
-  for (const topic of [...backend.topics.values()]) {
-    const { name } = topic
-    const { range } = await backend.homes.ownership.bundleOf(name)
-    const bundles = (namespaces[name.namespace] ??= {})
-    const domains = (bundles[range] ??= {})
-    const topics = (domains[name.domain] ??= {})
-    topics[name.toString()] = topic.stats()
-  }
-  return json(namespaces)
-}
-
 /** No manager of load that Pulsar has had for years knows it. */
 export function resourceAvailability(): AdminReply {
   return refuse(409, 'The load manager tells no availability of resources')

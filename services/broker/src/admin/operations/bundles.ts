@@ -1,3 +1,5 @@
+import { unitsOf } from '../../balance/load.ts'
+import { ratesOf } from '../../balance/topic-rates.ts'
 import type { Subscription } from '../../contract.ts'
 import type { TopicName } from '../../namespace/topic-name.ts'
 import { hashOf, isInBundle } from '../../ownership/bundle-name.ts'
@@ -7,7 +9,7 @@ import type { Topic } from '../../topic/topic.ts'
 import { allOf, ask, outcomes, requireDone } from '../on-parts.ts'
 import { bodyOf, done, flag, json, jsonOrNothing, type AdminReply, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
-import { redirect, requiredBundle } from '../scope.ts'
+import { bundleOrWhole, redirect, requiredBundle } from '../scope.ts'
 import { namespaceOf, requiredNamespace } from './names.ts'
 
 /*
@@ -54,7 +56,8 @@ export async function unloadBundle(request: AdminRequest): Promise<AdminReply> {
 const ALGORITHMS: Readonly<Record<string, (request: AdminRequest, bundle: BundleName) => Promise<number[]>>> = {
   range_equally_divide: (_request, { start, end }) => Promise.resolve([start + Math.floor((end - start) / 2)]),
   topic_count_equally_divide: evenByTopics,
-  specified_positions_divide: request => Promise.resolve(positionsOf(request))
+  specified_positions_divide: request => Promise.resolve(positionsOf(request)),
+  flow_or_qps_equally_divide: evenByTraffic
 }
 
 /** Where nothing can be divided (too few topics, no position inside), nothing is. @throws RestError 406, 412 */
@@ -106,7 +109,31 @@ async function evenByTopics(request: AdminRequest, bundle: BundleName): Promise<
   hashes.sort((a, b) => a - b)
   const middle = hashes.length >>> 1
   const [before, after] = [hashes[middle - 1], hashes[middle]]
-  return before === undefined || after === undefined ? [] : [before + Math.ceil((after - before) / 2)]
+  return before === undefined || after === undefined ? [] : [between(before, after)]
+}
+
+/** Where half of the traffic of the topics in memory is on either side; topics without any do not count. */
+async function evenByTraffic(request: AdminRequest, bundle: BundleName): Promise<number[]> {
+  const busy: { hash: number; units: number }[] = []
+  for await (const name of topicsIn(request, [bundle])) {
+    const topic = request.backend.topics.find(name)
+    const units = topic === undefined ? 0 : unitsOf(ratesOf(topic))
+    if (units > 0) busy.push({ hash: hashOf(name), units })
+  }
+  busy.sort((a, b) => a.hash - b.hash)
+  const all = busy.reduce((sum, { units }) => sum + units, 0)
+  let before = 0
+  for (const [index, { hash, units }] of busy.entries()) {
+    const next = busy[index + 1]
+    before += units
+    if (next !== undefined && (before >= all / 2 || index === busy.length - 2)) return [between(hash, next.hash)]
+  }
+  return []
+}
+
+/** A boundary that has one hash before it and the other, which is higher, behind it. */
+function between(before: number, after: number): number {
+  return before + Math.ceil((after - before) / 2)
 }
 
 function positionsOf(request: AdminRequest): number[] {
@@ -117,11 +144,8 @@ function positionsOf(request: AdminRequest): number[] {
 
 /** Hashes of the bundle's topics, or of those that are asked for. */
 export async function topicHashPositions(request: AdminRequest): Promise<AdminReply> {
-  const name = namespaceOf(request)
-  const isThere = (await request.backend.namespaces.tenancy.namespace(name)) !== undefined
-  if (!isThere) refuse(412, `Failed to find ownership for ServiceUnit:${name}/${request.params.bundle ?? ''}`)
-  const { name: namespace } = await requiredNamespace(request, NOT_FOUND)
-  const bundle = await requiredBundle(request)
+  const namespace = namespaceOf(request)
+  const bundle = await bundleOrWhole(request)
   const wanted = request.query.topics?.split(',')
   const topicHashPositions: Record<string, number> = {}
   for await (const name of topicsIn(request, [bundle])) {
@@ -156,10 +180,16 @@ export async function unsubscribeBundle(request: AdminRequest): Promise<AdminRep
   return done()
 }
 
-/** A bundle is there for as long as its namespace is divided so: what can go is what it serves. */
+/**
+ * A bundle is there for as long as its namespace is divided so: what can go is what it serves, so somebody has to serve it.
+ * @throws RestError 409, 412
+ */
 export async function deleteBundle(request: AdminRequest): Promise<AdminReply> {
   await requiredNamespace(request, NOT_FOUND)
   const bundle = await requiredBundle(request)
+  if (!request.backend.homes.ownership.owners().has(bundle.toString())) {
+    refuse(412, `Failed to find ownership for ServiceUnit:${bundle.toString()}`)
+  }
   const first = await topicsIn(request, [bundle]).next()
   if (first.done !== true) refuse(409, 'Cannot delete non empty bundle')
   return done()

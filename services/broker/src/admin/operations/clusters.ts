@@ -1,4 +1,4 @@
-import type { ClusterInfo } from '../../namespace/tenancy.ts'
+import type { ClusterClient, ClusterInfo } from '../../namespace/tenancy.ts'
 import {
   bodyOf,
   done,
@@ -71,8 +71,32 @@ function infoOf(request: AdminRequest): ClusterInfo {
     serviceUrlTls: textOf(body.serviceUrlTls),
     brokerServiceUrl: textOf(body.brokerServiceUrl),
     brokerServiceUrlTls: textOf(body.brokerServiceUrlTls),
-    peerClusterNames: textsOf(body.peerClusterNames)
+    peerClusterNames: textsOf(body.peerClusterNames),
+    client: clientOf(body)
   }
+}
+
+/** Passwords and tokens are not among them: how brokers of one cluster prove to another who they are is not kept here. */
+const CLIENT_TEXTS = [
+  'brokerClientCertificateFilePath',
+  'brokerClientKeyFilePath',
+  'brokerClientSslFactoryPlugin',
+  'brokerClientSslFactoryPluginParams',
+  'brokerClientTlsKeyStore',
+  'brokerClientTlsKeyStoreType',
+  'brokerClientTlsTrustStore',
+  'brokerClientTlsTrustStoreType',
+  'brokerClientTrustCertsFilePath',
+  'listenerName',
+  'proxyProtocol',
+  'proxyServiceUrl'
+]
+const CLIENT_FLAGS = ['brokerClientTlsEnabled', 'brokerClientTlsEnabledWithKeyStore', 'tlsAllowInsecureConnection']
+
+function clientOf(body: Readonly<Record<string, unknown>>): ClusterClient {
+  const texts = CLIENT_TEXTS.map(name => [name, textOf(body[name])] as const).filter(([, text]) => text !== '')
+  const flags = CLIENT_FLAGS.filter(name => body[name] === true).map(name => [name, true] as const)
+  return Object.fromEntries<string | boolean>([...texts, ...flags])
 }
 
 const URLS = [
@@ -83,13 +107,11 @@ const URLS = [
 ] as const
 
 /** Empty addresses are left out, as Pulsar does. */
-function shown(info: ClusterInfo): Record<string, unknown> {
-  const urls = Object.entries(info).filter(([key, value]) => key !== 'peerClusterNames' && value !== '')
+function shown({ client, peerClusterNames, ...urls }: ClusterInfo): Record<string, unknown> {
   return {
-    ...Object.fromEntries(urls),
-    ...(info.peerClusterNames.length > 0 ? { peerClusterNames: info.peerClusterNames } : {}),
-    brokerClientTlsEnabled: false,
-    brokerClientTlsEnabledWithKeyStore: false,
-    tlsAllowInsecureConnection: false
+    ...Object.fromEntries(Object.entries(urls).filter(([, url]) => url !== '')),
+    ...(peerClusterNames.length > 0 ? { peerClusterNames } : {}),
+    ...Object.fromEntries(CLIENT_FLAGS.map(name => [name, false])),
+    ...client
   }
 }

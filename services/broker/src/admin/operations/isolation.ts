@@ -105,16 +105,16 @@ function shown(data: IsolationData): Record<string, unknown> {
   return { namespaces, primary, secondary, auto_failover_policy: { policy_type: policyType, parameters } }
 }
 
-/** What applies to a broker; `primary` is what Java calls it, `isPrimary` what Go does. */
+/** What applies to a broker. */
 function brokerData(id: string, policies: ReadonlyMap<string, IsolationData>): Record<string, unknown> {
-  let found = { policyName: null as string | null, primary: false, isPrimary: false }
+  let found = { policyName: null as string | null, primary: false }
   const namespaceRegex: string[] = []
   for (const [name, data] of policies) {
     const policy = isolationPolicyOf(name, data)
     const isPrimary = matchesBroker(policy.primary, id)
     if (!isPrimary && !matchesBroker(policy.secondary, id)) continue
     namespaceRegex.push(...data.namespaces)
-    found = { policyName: name, primary: isPrimary, isPrimary }
+    found = { policyName: name, primary: isPrimary }
   }
   return { brokerName: id, ...found, namespaceRegex }
 }

@@ -1,12 +1,16 @@
 import { usageOf, type BundleLoad } from '../../balance/load.ts'
 import { weightsOf } from '../../balance/settings.ts'
-import { json, type AdminReply, type AdminRequest } from '../operation.ts'
+import { done, json, type AdminReply, type AdminRequest } from '../operation.ts'
 
 const CPU_LIMIT = 100
 const MIB = 1024 * 1024
 
-/** The load of this broker, in the shape of Pulsar's LocalBrokerData; what the event loop does is our own. */
+/**
+ * The load of this broker, in the shape of Pulsar's LocalBrokerData; what the event loop does is our own. One that is alone by
+ * construction reports to nobody.
+ */
 export async function loadReport({ backend }: AdminRequest): Promise<AdminReply> {
+  if (backend.isAlone) return done()
   const { settings, homes, pools } = backend
   const { broker, bundles } = await backend.balance.load()
   const { self } = homes.ownership

@@ -14,7 +14,10 @@ export async function getLastMessageId(request: AdminRequest): Promise<AdminRepl
   return json(messageIdJson(topic.log.lastConfirmed, name.partitionIndex))
 }
 
-/** The first message published at or after the time; where the next one will be if there is none. */
+/** Before everything, as clients know it. */
+const EARLIEST = { ledgerId: -1, entryId: -1 }
+
+/** The first message published at or after the time, where the next one will be if there is none; `EARLIEST` for no time. */
 export async function getMessageIdByTime(request: AdminRequest): Promise<AdminReply> {
   const name = topicOf(request)
   const timestampMs = numberParam(request, 'timestamp')
@@ -23,11 +26,9 @@ export async function getMessageIdByTime(request: AdminRequest): Promise<AdminRe
     'Get message ID by timestamp on a partitioned topic is not allowed, please try do it on specific topic partition'
   )
   const { log } = await requiredPersistent(request, name, 'Get message ID by timestamp')
+  if (timestampMs <= 0) return json(messageIdJson(EARLIEST, name.partitionIndex))
   const position = await log.findFirst(entry => metadataOf(entry).publishTimeMs >= timestampMs)
-  const first = log.firstPosition
-  const isFirst = position.ledgerId === first.ledgerId && position.entryId === first.entryId
-  // the first of all is told as what is before it
-  return json(messageIdJson(isFirst ? { ...first, entryId: first.entryId - 1 } : position, name.partitionIndex))
+  return json(messageIdJson(position, name.partitionIndex))
 }
 
 const INDEX_INTERCEPTOR = 'AppendIndexMetadataInterceptor'

@@ -35,7 +35,8 @@ async function refuseAbsent(request: AdminRequest, reason: string): Promise<neve
   if (absence.tenant !== undefined && (await backend.namespaces.tenancy.tenant(tenant)) === undefined) {
     refuse(404, absence.tenant)
   }
-  return absence.namespace === OF_TOPIC ? topicNotFound(topicOf(request)) : refuse(404, absence.namespace ?? reason)
+  if (absence.namespace === OF_TOPIC) topicNotFound(topicOf(request))
+  return refuse(absence.status ?? 404, absence.namespace ?? reason)
 }
 
 function refuseMutely(): never {

@@ -1,4 +1,5 @@
 import { isNamespaceError } from '../../namespace/errors.ts'
+import { isAutoUpdateStrategy, isStrategy } from '../../namespace/policy-schemas.ts'
 import type { PolicyLevel } from '../../namespace/policy-spec.ts'
 import { bodyOf, isObject, missingBody, unreadable, type AdminRequest } from '../operation.ts'
 import { refuse } from '../rest-error.ts'
@@ -13,6 +14,8 @@ type BodyKind = 'number' | 'flag' | 'texts' | 'word' | 'object' | 'unread'
 interface PolicyAnswer {
   /** Pulsar's parser refuses any other before it looks for what it is about. */
   readonly body: BodyKind
+  /** Any other says nothing, and leaves it to the level above. */
+  readonly isWord?: (value: unknown) => boolean
   /** A body that says nothing is refused; of others it removes what was set. */
   readonly isNeeded?: true
   /** The value is a query of this name; a body is taken too. */
@@ -57,8 +60,8 @@ const OF_NAMESPACE: Readonly<Record<string, PolicyAnswer>> = {
   offloadThreshold: COUNT,
   offloadThresholdInSeconds: COUNT,
   replication: TEXTS,
-  schemaAutoUpdateCompatibilityStrategy: { ...WORD, isOwnOnly: true },
-  schemaCompatibilityStrategy: WORD,
+  schemaAutoUpdateCompatibilityStrategy: { ...WORD, isOwnOnly: true, isWord: isAutoUpdateStrategy },
+  schemaCompatibilityStrategy: { ...WORD, isWord: isStrategy },
   schemaValidationEnforced: FLAG,
   subscriptionAuthMode: WORD,
   subscriptionExpirationTime: COUNT,
@@ -83,7 +86,7 @@ const OF_TOPIC: Readonly<Record<string, PolicyAnswer>> = {
   messageTTL: { body: 'number', query: 'messageTTL' },
   publishRate: { body: 'object', isOwnOnly: true },
   replication: TEXTS,
-  schemaCompatibilityStrategy: WORD,
+  schemaCompatibilityStrategy: { ...WORD, isWord: isStrategy },
   schemaValidationEnforced: { body: 'flag', unset: false },
   shadowTopics: TEXTS,
   subscriptionExpirationTime: { body: 'number', query: 'subscriptionExpirationTime', isBodyIgnored: true },
@@ -106,6 +109,7 @@ export function valueOf(request: AdminRequest, answer: PolicyAnswer): unknown {
   if (answer.isBodyIgnored === true) return countIn(request)
   const value = bodyOf(request)
   if (value === undefined) return answer.isNeeded === true ? missingBody() : undefined
+  if (answer.isWord?.(value) === false) return undefined
   if (answer.body === 'flag' && (value === 'true' || value === 'false')) return value === 'true'
   return TAKES[answer.body](value) ? value : unreadable('The value is not of the type that is needed')
 }

@@ -12,6 +12,9 @@ type Check = (request: AdminRequest, asked: { readonly namespace: string; readon
 
 type Checks = { readonly [Name in PolicyName]?: Check }
 
+const GLOBAL_WITHOUT_NAMESPACE =
+  'Please do not use the global topic level policy when namespace-level replication is not enabled, ' +
+  'because the global level policy relies on namespace-level replication'
 const EMPTY_CLUSTERS = 'ClusterIds should not be null or empty'
 
 /** Of namespaces they come before it is looked for. */
@@ -77,6 +80,10 @@ export const topicChecks: Checks = {
     const { clusterName } = request.backend.settings
     if (!flag(request, 'isGlobal') && !clusters.includes(clusterName)) {
       refuse(412, 'Can not remove local cluster from the local topic-level replication clusters policy')
+    }
+    // it is told to the clusters of the namespace: one alone has nobody to tell
+    if (flag(request, 'isGlobal') && (await replicationClustersOf(request, namespace)).length < 2) {
+      refuse(412, GLOBAL_WITHOUT_NAMESPACE)
     }
     await requireClusters(request, { namespace, clusters })
   },

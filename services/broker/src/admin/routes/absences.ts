@@ -6,6 +6,8 @@ export interface Absence {
   readonly tenant?: string
   /** `OF_TOPIC`: that the topic is not found. */
   readonly namespace?: string
+  /** 404 where this is not given. */
+  readonly status?: number
   /** 404 without a word, for the topic too. */
   readonly isMute?: true
 }
@@ -50,6 +52,8 @@ const WORDS: readonly (readonly [absence: Absence, routes: readonly string[]])[]
     ['GET', 'POST', 'DELETE'].flatMap(method => of(method, NAMESPACE, ['persistence/bookieAffinity']))
   ],
   [{ namespace: NO_NAMESPACE }, [`DELETE ${RANGE}`]],
+  // it takes a namespace that is not there for one that somebody else has just changed
+  [{ namespace: 'Concurrent modification', status: 409 }, of('DELETE', NAMESPACE, ['removeOffloadPolicies'])],
   [
     { tenant: NO_TENANT, namespace: NO_NAMESPACE },
     [

@@ -4,6 +4,7 @@ import * as bookies from '../operations/bookies.ts'
 import * as brokerStats from '../operations/broker-stats.ts'
 import * as brokers from '../operations/brokers.ts'
 import * as load from '../operations/load.ts'
+import { topicsOfBroker } from '../operations/topics-of-broker.ts'
 import { OBJECT, OBJECTS, PROPERTIES, TEXT, TEXTS } from '../shapes.ts'
 import { REACH_PATH, STORAGE_REACH_PATH } from '../../ownership/tcp-peers.ts'
 
@@ -136,7 +137,7 @@ export const brokersRoutes: readonly Route[] = [
     method: 'GET',
     path: '/admin/v2/broker-stats/topics',
     name: 'getTopicsOfBroker',
-    operation: brokerStats.statsOfTopics,
+    operation: topicsOfBroker,
     permission: 'superuser',
     reply: OBJECT
   },
