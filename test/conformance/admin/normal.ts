@@ -116,16 +116,20 @@ function normalText(text: string): string {
 }
 
 /** Names of what is there on a server just now: namespaces, bundles, topics. */
-const NAMES = /^[\w-]+\/[\w-]+$|^0x[0-9a-f]{8}_0x[0-9a-f]{8}$|:\/\//
+const NAMES = /^[\w-]+\/[\w.:-]+$|^0x[0-9a-f]{8}_0x[0-9a-f]{8}$|:\/\//
+
+/** Maps by names that clients choose. */
+const NAMED: ReadonlySet<string> = new Set(['replication', 'subscriptions'])
 
 /** Only names and types: for what measures a process. */
-function shapeOf(value: unknown): unknown {
+function shapeOf(value: unknown, isNamed = false): unknown {
   if (Array.isArray(value)) return value.length === 0 ? [] : [shapeOf(value[0])]
   if (typeof value !== 'object' || value === null) return `<${value === null ? 'null' : typeof value}>`
   const shapes: Record<string, unknown> = {}
   for (const [name, field] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const key = NAMES.test(name) ? '<name>' : normalText(name)
-    shapes[key] = key in shapes ? merged(shapes[key], shapeOf(field)) : shapeOf(field)
+    const key = isNamed || NAMES.test(name) ? '<name>' : normalText(name)
+    const shape = shapeOf(field, NAMED.has(name))
+    shapes[key] = key in shapes ? merged(shapes[key], shape) : shape
   }
   return shapes
 }

@@ -1,7 +1,7 @@
 // Runs scripts against one server and collects its answers.
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { PulsarClient } from '@strata/client'
+import { PulsarClient, type Consumer, type Producer } from '@strata/client'
 import { normal, type Answer } from './normal.ts'
 import { filled, partsOf, TENANT, type Ask, type Method, type Prepare, type Script } from './script.ts'
 
@@ -20,6 +20,9 @@ const POLL_MS = 50
 
 /** What measures a process: shapes alone are compared. */
 const MEASURED = /broker-stats|bundle$|bookies\/all|brokers\/configuration|internal-configuration|brokers\/version/
+
+/** Somebody on a topic, until its script ends. */
+type Attached = Pick<Producer | Consumer, 'close'>
 
 /** Called after every script with what there is so far. */
 export type OnAnswers = (answers: Answers) => Promise<void>
@@ -70,12 +73,14 @@ class Run {
   async script(script: Script): Promise<void> {
     await this.#ensure(filled('/admin/v2/namespaces/{tenant}/{namespace}', script.vars))
     const last = new Map<string, string>()
+    const attached: Attached[] = []
     let failure: string | undefined
     for (const step of script.steps) {
       if (step.kind === 'ask' && failure !== undefined) this.answers[keyOf(script, step)] = { status: 0, body: failure }
       else if (step.kind === 'ask') await this.#ask(script, step, last)
-      else failure ??= await this.#prepared(script, step)
+      else failure ??= await this.#prepared(script, step, attached)
     }
+    for (const client of attached) await client.close()
   }
 
   async close(): Promise<void> {
@@ -104,22 +109,27 @@ class Run {
   }
 
   /** @returns Why it could not be prepared: what comes after shows it. */
-  async #prepared(script: Script, step: Prepare): Promise<string | undefined> {
+  async #prepared(script: Script, step: Prepare, attached: Attached[]): Promise<string | undefined> {
     try {
-      await this.#prepare(script, step)
+      await this.#prepare(script, step, attached)
       return undefined
     } catch (error) {
       return error instanceof Error ? error.message : 'not prepared'
     }
   }
 
-  async #prepare(script: Script, step: Prepare): Promise<void> {
+  async #prepare(script: Script, step: Prepare, attached: Attached[]): Promise<void> {
     if (step.kind === 'request') {
       await this.#must(step.method, filled(step.path, script.vars), step.body)
       return
     }
     const topic = this.#own(filled(`persistent://{tenant}/{namespace}/${step.topic}`, script.vars))
     const producer = await this.#client.createProducer({ topic, batching: { enabled: false }, name: 'conformance' })
+    if (step.kind === 'attach') {
+      const consumer = await this.#client.subscribe({ topic, subscription: filled('{subscription}', script.vars) })
+      attached.push(producer, consumer)
+      return
+    }
     for (let index = 0; index < step.count; index++) {
       await producer.send({ data: Buffer.from(`message ${index}`), properties: { index: String(index) } })
     }

@@ -26,6 +26,8 @@ export interface Ask {
 /** What must be so before the next request. Nothing of it is compared. */
 export type Prepare =
   | { readonly kind: 'publish'; readonly topic: string; readonly count: number }
+  /** A producer and a consumer of `{subscription}`, there until the script ends. */
+  | { readonly kind: 'attach'; readonly topic: string }
   | { readonly kind: 'request'; readonly method: Method; readonly path: string; readonly body?: unknown }
 
 export type Step = Ask | Prepare
@@ -71,6 +73,10 @@ export function make(pair: PairName, body?: unknown): Prepare {
 /** @param topic As `{topic}`, in the script's namespace. */
 export function publish(count: number, topic = '{topic}'): Prepare {
   return { kind: 'publish', topic, count }
+}
+
+export function attach(topic = '{topic}'): Prepare {
+  return { kind: 'attach', topic }
 }
 
 export function partsOf(pair: PairName): { method: Method; path: string } {

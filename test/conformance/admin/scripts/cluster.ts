@@ -1,5 +1,5 @@
 // Clusters, tenants, brokers, bookies, resource groups and quotas, lookup.
-import { ask, make, script, TENANT, type Script } from '../script.ts'
+import { ask, attach, make, publish, script, TENANT, type Script } from '../script.ts'
 
 const BROKEN = { raw: '{"a":' }
 const WRONG_TYPE = { raw: '"words"' }
@@ -186,6 +186,10 @@ const STATS = '/admin/v2/broker-stats'
 
 const stats: readonly Script[] = [
   script('broker-stats', [
+    make('PUT @T'),
+    make('PUT /admin/v2/non-persistent/{tenant}/{namespace}/passing'),
+    publish(3),
+    attach(),
     ask(`GET ${STATS}/allocator-stats/{allocator}`, 'default', { vars: { allocator: 'default' } }),
     ask(`GET ${STATS}/allocator-stats/{allocator}`, 'ml-cache', { vars: { allocator: 'ml-cache' } }),
     ask(`GET ${STATS}/allocator-stats/{allocator}`, 'no such', { vars: { allocator: 'absent' } }),
@@ -234,6 +238,10 @@ const GROUP = '/admin/v2/resourcegroups/{resourcegroup}'
 const QUOTAS = '/admin/v2/resource-quotas'
 const RATES = { publishRateInMsgs: 100, publishRateInBytes: 10000, dispatchRateInMsgs: 200, dispatchRateInBytes: 20000 }
 const QUOTA = { msgRateIn: 1, msgRateOut: 2, bandwidthIn: 3, bandwidthOut: 4, memory: 5, dynamic: false }
+const DEFAULT_QUOTA = {
+  ...{ msgRateIn: 40, msgRateOut: 120, bandwidthIn: 100_000, bandwidthOut: 300_000 },
+  ...{ memory: 80, dynamic: true }
+}
 const bundle = (range: string, options = {}) => ({ vars: { bundle: range }, ...options })
 
 const limits: readonly Script[] = [
@@ -259,9 +267,7 @@ const limits: readonly Script[] = [
   ),
   script('resource quotas', [
     ask(`GET ${QUOTAS}`, 'default'),
-    ask(`POST ${QUOTAS}`, 'good', {
-      body: { ...QUOTA, msgRateIn: 40, msgRateOut: 120, bandwidthIn: 100000, bandwidthOut: 300000, memory: 80 }
-    }),
+    ask(`POST ${QUOTAS}`, 'good', { body: { ...DEFAULT_QUOTA, dynamic: false } }),
     ask(`POST ${QUOTAS}`, 'broken body', BROKEN),
     ask(`GET ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'default', bundle('0x00000000_0x40000000')),
     ask(`POST ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'good', bundle('0x00000000_0x40000000', { body: QUOTA })),
@@ -269,7 +275,24 @@ const limits: readonly Script[] = [
     ask(`POST ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'broken body', bundle('0x00000000_0x40000000', BROKEN)),
     ask(`DELETE ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'set', bundle('0x00000000_0x40000000')),
     ask(`GET ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'no bundle', bundle('0x00000000_0x00000001')),
-    ask(`DELETE ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'no bundle', bundle('0x00000000_0x00000001'))
+    ask(`POST ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'no bundle', bundle('0x00000000_0x00000001', { body: QUOTA })),
+    ask(`DELETE ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'no bundle', bundle('0x00000000_0x00000001')),
+    ask(`DELETE ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'unset', bundle('0x00000000_0x40000000')),
+    ask(`GET ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'removed', bundle('0x00000000_0x40000000')),
+    ask(
+      `POST ${QUOTAS}/{tenant}/{namespace}/{bundle}`,
+      'part of it',
+      bundle('0x40000000_0x80000000', { body: { msgRateIn: 7 } })
+    ),
+    ask(`GET ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'part of it', bundle('0x40000000_0x80000000')),
+    ask(`POST ${QUOTAS}/{tenant}/{namespace}/{bundle}`, 'no body', bundle('0x40000000_0x80000000')),
+    ask(
+      `POST ${QUOTAS}/{tenant}/{namespace}/{bundle}`,
+      'invalid',
+      bundle('0x40000000_0x80000000', { body: { ...QUOTA, msgRateIn: -1 } })
+    ),
+    ask(`POST ${QUOTAS}`, 'no body'),
+    ask(`GET ${QUOTAS}`, 'after no body')
   ])
 ]
 

@@ -8,7 +8,8 @@ interface Policy {
   readonly good: unknown
   readonly bad?: readonly unknown[]
   readonly hasDelete?: boolean
-  readonly query?: string
+  /** Pulsar takes what is no value of it, and Strata refuses it: what was set is set again before it is looked at. */
+  readonly isSetAgain?: true
 }
 
 const WRONG_TYPE = { raw: '"words"' }
@@ -135,8 +136,22 @@ const policies: readonly Policy[] = [
       {}
     ]
   },
-  { name: 'schemaAutoUpdateCompatibilityStrategy', set: 'PUT', good: 'Forward', bad: ['OTHER'], hasDelete: false },
-  { name: 'schemaCompatibilityStrategy', set: 'PUT', good: 'FORWARD', bad: ['OTHER'], hasDelete: false },
+  {
+    name: 'schemaAutoUpdateCompatibilityStrategy',
+    set: 'PUT',
+    good: 'Forward',
+    bad: ['OTHER'],
+    hasDelete: false,
+    isSetAgain: true
+  },
+  {
+    name: 'schemaCompatibilityStrategy',
+    set: 'PUT',
+    good: 'FORWARD',
+    bad: ['OTHER'],
+    hasDelete: false,
+    isSetAgain: true
+  },
   { name: 'schemaValidationEnforced', set: 'POST', good: true, hasDelete: false },
   {
     name: 'subscribeRate',
@@ -144,14 +159,14 @@ const policies: readonly Policy[] = [
     good: { subscribeThrottlingRatePerConsumer: 5, ratePeriodInSecond: 20 },
     bad: [{}]
   },
-  { name: 'subscriptionAuthMode', set: 'POST', good: 'Prefix', bad: ['Other'], hasDelete: false },
+  { name: 'subscriptionAuthMode', set: 'POST', good: 'Prefix', bad: ['Other'], hasDelete: false, isSetAgain: true },
   { name: 'subscriptionDispatchRate', set: 'POST', good: RATE, bad: [{}] },
   { name: 'subscriptionExpirationTime', set: 'POST', good: 60, bad: [-1] },
   { name: 'subscriptionTypesEnabled', set: 'POST', good: ['Shared', 'Failover'], bad: [['Other'], []] },
   { name: 'scalableTopicAutoScalePolicy', set: 'POST', good: { enabled: true }, bad: [] }
 ]
 
-function policyScript({ name, set, good, bad = [], hasDelete = true }: Policy): Script {
+function policyScript({ name, set, good, bad = [], hasDelete = true, isSetAgain }: Policy): Script {
   const path = `@N/${name}`
   const get = `GET ${path}`
   const setter = `${set} ${path}`
@@ -165,7 +180,8 @@ function policyScript({ name, set, good, bad = [], hasDelete = true }: Policy): 
     ask(setter, 'no body'),
     ask(get, 'after no body'),
     ask(setter, 'back', body),
-    ...bad.flatMap((value, index) => [ask(setter, `wrong value ${index + 1}`, { body: value })]),
+    ...bad.map((value, index) => ask(setter, `wrong value ${index + 1}`, { body: value })),
+    ...(isSetAgain === true ? [ask(setter, 'after wrong values', body)] : []),
     ask(get, 'after wrong values'),
     ask(setter, 'wrong type', WRONG_TYPE),
     ask(setter, 'broken body', BROKEN),
@@ -228,6 +244,7 @@ const others: readonly Script[] = [
     ask('POST @N/permissions/{role}', 'good', { vars: { role: 'alice' }, body: ['produce', 'consume'] }),
     ask('POST @N/permissions/{role}', 'no such action', { vars: { role: 'alice' }, body: ['other'] }),
     ask('POST @N/permissions/{role}', 'no body', { vars: { role: 'alice' } }),
+    ask('POST @N/permissions/{role}', 'once more', { vars: { role: 'alice' }, body: ['produce', 'consume'] }),
     ask('GET @N/permissions', 'one'),
     ask('DELETE @N/permissions/{role}', 'granted', { vars: { role: 'alice' } }),
     ask('DELETE @N/permissions/{role}', 'not granted', { vars: { role: 'alice' } }),

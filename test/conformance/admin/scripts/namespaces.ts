@@ -92,7 +92,8 @@ const bundles = script(
     ask('DELETE @N/{bundle}', 'no bundle', NO_RANGE),
     ask('DELETE @N/{bundle}', 'empty', { vars: { bundle: '0xc0000000_0xffffffff' } })
   ],
-  RANGE
+  // where topics fall goes by their names: `topic` into the first bundle, those that Pulsar makes of itself not, none into the last
+  { ...RANGE, tenant: 'public', namespace: 'bundles-7' }
 )
 
 const affinity = script(

@@ -161,14 +161,16 @@ export function absentScripts(scripts: readonly Script[]): Script[] {
     const { body, query } = first.get(name) ?? {}
     const given = { ...(body === undefined ? {} : { body }), ...(query === undefined ? {} : { query }) }
     const topic = `absent-${index}`
-    // it would be there for all others
+    // a tenant and a namespace each: Pulsar keeps some of what is set for those that are not there
+    const absent = `absent-${index}`
+    // it would be there then
     const isMaker = name === 'PUT @N'
     const ofTopic = /@T|\{topic\}/.test(name) && !name.startsWith('PUT @T ')
     return script(
       `absent ${name}`,
       [
-        ask(name, 'tenant absent', { ...given, vars: { tenant: 'absent', topic } }),
-        ...(isMaker ? [] : [ask(name, 'namespace absent', { ...given, vars: { namespace: 'absent', topic } })]),
+        ask(name, 'tenant absent', { ...given, vars: { tenant: absent, topic } }),
+        ...(isMaker ? [] : [ask(name, 'namespace absent', { ...given, vars: { namespace: absent, topic } })]),
         ...(ofTopic ? [ask(name, 'topic absent', { ...given, vars: { topic } })] : [])
       ],
       { ...FILLERS, namespace: 'shared' }

@@ -170,6 +170,7 @@ const others: readonly Script[] = [
       ask('GET @T/permissions', 'none'),
       ask('POST @T/permissions/{role}', 'good', { vars: { role: 'alice' }, body: ['produce'] }),
       ask('POST @T/permissions/{role}', 'no such action', { vars: { role: 'alice' }, body: ['other'] }),
+      ask('POST @T/permissions/{role}', 'once more', { vars: { role: 'alice' }, body: ['produce'] }),
       ask('GET @T/permissions', 'one'),
       ask('DELETE @T/permissions/{role}', 'granted', { vars: { role: 'alice' } }),
       ask('DELETE @T/permissions/{role}', 'not granted', { vars: { role: 'alice' } })

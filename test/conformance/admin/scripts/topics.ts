@@ -183,9 +183,6 @@ const subscriptions = script('subscription life', [
   ask(`GET ${S}/position/{messagePosition}`, 'past the end', { vars: { subName: 'first', messagePosition: '99' } }),
   ask(`GET ${S}/position/{messagePosition}`, 'zero', { vars: { subName: 'first', messagePosition: '0' } }),
   ask(`GET ${S}/position/{messagePosition}`, 'words', { vars: { subName: 'first', messagePosition: 'words' } }),
-  ask(`GET ${S}/position/{messagePosition}`, 'no subscription', {
-    vars: { subName: 'absent-3', messagePosition: '1' }
-  }),
   ask(`POST ${S}/analyzeBacklog`, 'good', { vars: { subName: 'first' } }),
   ask(`POST ${S}/analyzeBacklog`, 'no subscription', { vars: { subName: 'absent-4' } }),
   ask(`GET ${S}/replicatedSubscriptionStatus`, 'off'),
@@ -228,7 +225,11 @@ const subscriptions = script('subscription life', [
   ask('GET @T/backlog', 'some subscriptions'),
   ask(`DELETE ${S}`, 'good'),
   ask(`DELETE ${S}`, 'gone'),
-  ask(`DELETE ${S}`, 'by force', { vars: { subName: 'first' }, query: 'force=true' })
+  ask(`DELETE ${S}`, 'by force', { vars: { subName: 'first' }, query: 'force=true' }),
+  // Pulsar makes one: nothing that comes after looks at it
+  ask(`GET ${S}/position/{messagePosition}`, 'no subscription', {
+    vars: { subName: 'absent-3', messagePosition: '1' }
+  })
 ])
 
 const ofParts = { vars: { topic: 'parts', subscriptionName: 'sub' } }
