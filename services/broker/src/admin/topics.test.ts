@@ -256,6 +256,18 @@ describe('subscriptions', () => {
     client.destroy()
   })
 
+  test('a backlog is analysed from the message that is named, or from its first', async () => {
+    await admin.publish(name, ['a', 'b', 'c'])
+    const { ledgerId } = (await admin.call('GET', `${path}/lastMessageId`)).body as { ledgerId: number }
+    const sub = `${path}/subscription/s`
+    await script([['PUT', sub, '204', { ledgerId: -1, entryId: -1 }]])
+    const counts: unknown[] = []
+    for (const from of [undefined, { ledgerId, entryId: 1 }, { ledgerId: -1, entryId: -1 }, { ledgerId, entryId: 9 }]) {
+      counts.push(((await admin.call('POST', `${sub}/analyzeBacklog`, from)).body as { entries: number }).entries)
+    }
+    expect(counts).toEqual([3, 2, 3, 0])
+  })
+
   test('skip, reset, expire', async () => {
     await admin.publish(name, ['a', 'b', 'c'])
     const { ledgerId } = (await admin.call('GET', `${path}/lastMessageId`)).body as { ledgerId: number }

@@ -45,6 +45,13 @@ async function joined(...namespaces: readonly string[]): Promise<void> {
   })
 }
 
+test('the group of a namespace is told in plain words', async () => {
+  expect(await admin.told('PUT', GROUP, { publishRateInMsgs: 7 })).toBe('204')
+  await joined('public/default')
+  const { headers } = await admin.call('GET', 'namespaces/public/default/resourcegroup')
+  expect(headers).toMatchObject({ 'content-length': '1', 'content-type': 'application/json' })
+})
+
 test('a publish rate holds producers of all its namespaces back, and nobody else; what waits goes with it', async () => {
   const topics = NAMESPACES.map(namespace => `persistent://${namespace}/${name}`)
   const producers = await Promise.all(
@@ -91,7 +98,8 @@ test('as Apache Pulsar answers', async () => {
   expect(await admin.told('PUT', GROUP, { publishRateInMsgs: 100, dispatchRateInBytes: 5 })).toBe('204')
   expect(await admin.told('PUT', GROUP, { publishRateInMsgs: 50, replicationDispatchRateInMsgs: 7 })).toBe('204')
   const rates = { publishRateInMsgs: 50, dispatchRateInBytes: 5, replicationDispatchRateInMsgs: 7 }
-  expect((await admin.call('GET', GROUP)).body).toEqual(rates)
+  const none = { publishRateInBytes: -1, dispatchRateInMsgs: -1 }
+  expect((await admin.call('GET', GROUP)).body).toEqual({ ...rates, ...none })
   expect((await admin.call('GET', 'resourcegroups')).body).toEqual(['g'])
   expect((await admin.call('PUT', GROUP, { publishRateInMsgs: 'many' })).status).toBe(400)
   await joined('public/default')

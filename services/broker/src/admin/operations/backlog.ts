@@ -16,20 +16,24 @@ import { asPosition, messageIdOf, metadataOf } from './positions.ts'
 const SCAN_ENTRIES_MAX = 10_000
 const READ = { entriesMax: 100, bytesMax: 4 * 1024 * 1024 }
 
-/** Reads what is not acknowledged, and counts it. */
+/** Reads what is not acknowledged, from the message of the body on where it names one, and counts it. */
 export async function analyzeBacklog(request: AdminRequest): Promise<AdminReply> {
   await refusePartitioned(
     request,
     'Analyze backlog on a partitioned topic is not allowed, please try do it on specific topic partition'
   )
   const { topic, cursor } = await requiredCursor(request, 'Analyze backlog')
-  return json(await scan(topic.log, cursor))
+  const { log } = topic
+  const body = bodyOf(request)
+  const named = body === undefined ? undefined : asPosition(messageIdOf(body).position)
+  const start = named === undefined ? log.nextPosition(cursor.markDelete) : log.clamp(named)
+  return json(await scan(log, cursor, start))
 }
 
-async function scan(log: ManagedLedger, cursor: Cursor): Promise<Record<string, unknown>> {
+async function scan(log: ManagedLedger, cursor: Cursor, start: Position): Promise<Record<string, unknown>> {
   let [entries, messages] = [0, 0]
   let [first, last]: [Position | undefined, Position | undefined] = [undefined, undefined]
-  let from = log.nextPosition(cursor.markDelete)
+  let from = start
   while (entries < SCAN_ENTRIES_MAX && comparePositions(from, log.lastConfirmed) <= 0) {
     const read = await log.read(from, READ)
     if (read.length === 0) break

@@ -1,13 +1,13 @@
-import { GROUP_FIELDS, type ResourceGroup } from '../../resource-groups/rows.ts'
+import { FIELD_OF, GROUP_FIELDS, type ResourceGroup } from '../../resource-groups/rows.ts'
 import {
   bodyOf,
   done,
   isObject,
   json,
-  jsonOrEmpty,
   missingBody,
   param,
   unreadable,
+  words,
   type AdminReply,
   type AdminRequest
 } from '../operation.ts'
@@ -17,13 +17,15 @@ import { requiredNamespace } from './names.ts'
 /* Rates that namespaces share, and which namespaces share them. */
 
 const ABSENT = 'ResourceGroup does not exist'
+const UNLIMITED: ResourceGroup = Object.fromEntries(Object.values(FIELD_OF).map(field => [field, -1]))
 
 export async function listGroups({ backend }: AdminRequest): Promise<AdminReply> {
   return json(await backend.resourceGroups.names())
 }
 
+/** A rate that nobody gave is shown as none, -1. */
 export async function getGroup(request: AdminRequest): Promise<AdminReply> {
-  return json(await requiredGroup(request, 404))
+  return json({ ...UNLIMITED, ...(await requiredGroup(request, 404)) })
 }
 
 /** What the body leaves out stays as it is. */
@@ -40,7 +42,8 @@ export async function deleteGroup(request: AdminRequest): Promise<AdminReply> {
 
 export async function getGroupOfNamespace(request: AdminRequest): Promise<AdminReply> {
   const { name } = await requiredNamespace(request)
-  return jsonOrEmpty(await request.backend.namespaces.policies.get(name, 'resourceGroup'))
+  const group = await request.backend.namespaces.policies.get(name, 'resourceGroup')
+  return group === undefined ? done(200) : words(group)
 }
 
 export async function setGroupOfNamespace(request: AdminRequest): Promise<AdminReply> {
