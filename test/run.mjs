@@ -110,7 +110,7 @@ async function conformance(driver, against = ['strata']) {
 }
 
 /** Those with an admin library. */
-const leadsLife = new Set(['go'])
+const leadsLife = new Set(['go', 'java'])
 const foreign = [
   { driver: 'python', ready: () => has('python3'), install: 'Python 3 with venv and pip' },
   { driver: 'go', ready: () => has('go', ['version']), install: 'Go 1.24 or newer' },

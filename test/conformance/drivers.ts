@@ -105,20 +105,29 @@ const go: DriverSpec = {
 const java: DriverSpec = {
   name: 'java',
   lacks: {},
-  prepare: async sources => {
-    const source = join(sources, 'java')
-    await tool('javac', ['-version'], 'a JDK of 17 or newer')
-    await tool('mvn', ['--version'], 'Maven')
-    const home = await built('java', await filesOf(source), async into => {
-      await cp(source, into, { recursive: true })
-      const copy = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies'
-      await install('mvn', ['-q', '-B', copy, '-DoutputDirectory=lib', '-DincludeScope=runtime'], into)
-      const files = (await filesOf(source)).filter(name => name.endsWith('.java'))
-      await install('javac', ['-nowarn', '-d', 'classes', '-cp', 'lib/*', ...files], into)
-    })
-    const options = ['-Xmx512m', '-XX:+UseSerialGC', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error']
-    return { command: ['java', ...options, '-cp', `${home}/classes:${home}/lib/*`, 'Driver'], environment: {} }
-  }
+  prepare: sources => javaDriver('java', sources, [])
+}
+
+/** It is apart from the client: each of the two published jars holds classes of the other. */
+const javaAdmin: Pick<DriverSpec, 'name' | 'prepare'> = {
+  name: 'java',
+  prepare: sources => javaDriver('java-admin', sources, [join(sources, 'java', 'Driver.java')])
+}
+
+/** @param folder Of its sources and the `pom.xml` that names the library. @param shared Sources of others that it is built with. */
+async function javaDriver(folder: string, sources: string, shared: readonly string[]): Promise<Prepared> {
+  await tool('javac', ['-version'], 'a JDK of 17 or newer')
+  await tool('mvn', ['--version'], 'Maven')
+  const files = [...(await filesOf(join(sources, folder))), ...shared]
+  const home = await built(folder, files, async into => {
+    await cp(join(sources, folder), into, { recursive: true })
+    const copy = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies'
+    await install('mvn', ['-q', '-B', copy, '-DoutputDirectory=lib', '-DincludeScope=runtime'], into)
+    const code = files.filter(name => name.endsWith('.java'))
+    await install('javac', ['-nowarn', '-d', 'classes', '-cp', 'lib/*', ...code], into)
+  })
+  const options = ['-Xmx512m', '-XX:+UseSerialGC', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error']
+  return { command: ['java', ...options, '-cp', `${home}/classes:${home}/lib/*`, 'Main'], environment: {} }
 }
 
 const NODE_NEEDS =
@@ -187,7 +196,7 @@ const strata: DriverSpec = {
 export const driverSpecs: readonly DriverSpec[] = [python, go, java, node, strata]
 
 /** Drivers that lead an admin library besides, or nothing else. */
-export const adminSpecs: readonly Pick<DriverSpec, 'name' | 'prepare'>[] = [go]
+export const adminSpecs: readonly Pick<DriverSpec, 'name' | 'prepare'>[] = [go, javaAdmin]
 
 async function tool(file: string, args: readonly string[], what: string): Promise<void> {
   try {

@@ -9,13 +9,14 @@ import { targetOf } from '../targets.ts'
 import { RequestLog } from './requests.ts'
 import { answersOf, openAdmin, untouched, type Answers } from './runner.ts'
 import { goLife } from './scripts/go.ts'
+import { javaLife } from './scripts/java.ts'
 import type { Life } from './step.ts'
 
 const USAGE = `usage: npm run conformance:life -- [options]
 
 A tenant's life, from creation to deletion, by an official admin library, compared with what Apache Pulsar 5.0.0-M1 answered.
 
-  --driver NAME    go (default: each); may be repeated
+  --driver NAME    go, java (default: each); may be repeated
   --against NAME   strata (default), pulsar, or WEB_URL,BROKER_URL of one that runs
   --record         keep the answers as those to compare with
   --lines N        lines shown of each difference (default 3)`
@@ -31,7 +32,7 @@ const OPTIONS = {
 const STRATA_SETTLE_MS = 1_000
 const PULSAR_SETTLE_MS = 5_000
 
-const lives: readonly Life[] = [goLife]
+const lives: readonly Life[] = [goLife, javaLife]
 
 /** A decision that an answer may differ. @property calls A pattern over the keys of answers. */
 interface Decision {
@@ -98,7 +99,7 @@ async function lead(life: Life, against: string, testFolder: string): Promise<An
   const prepared = await spec.prepare(join(testFolder, 'conformance', 'drivers'))
   const driver = await Driver.start(prepared.command, prepared.environment)
   try {
-    const server = await target.start('default')
+    const server = await target.start('standalone') // as Apache Pulsar's runs here
     try {
       const started = Date.now()
       const log = await RequestLog.open(server.webUrl)

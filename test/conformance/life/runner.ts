@@ -112,7 +112,9 @@ class Run {
 
   async #asked({ name, isMeasured }: Call, args: Json): Promise<Answer> {
     const asked = { handle: this.#handle, call: name, args }
-    const outcome = (await this.#driver.ask('admin.call', asked, CALL_TIMEOUT_MS)) as Outcome
+    const outcome = (await this.#driver.ask('admin.call', asked, CALL_TIMEOUT_MS).catch((cause: unknown) => {
+      throw new Error(`${name} ${JSON.stringify(args)}`, { cause })
+    })) as Outcome
     const status = outcome.refused?.code ?? (outcome.failed === undefined ? 200 : 0)
     const said = outcome.refused?.reason ?? outcome.failed ?? outcome.value ?? null
     const text = JSON.stringify(said).replaceAll(this.#broker, '<broker>')
@@ -122,9 +124,14 @@ class Run {
   /** With this run's tenant, broker and ledger in place of their names. */
   #own(value: unknown): unknown {
     if (value === '{ledger}') return this.#ledger
-    if (typeof value === 'string') return value.replaceAll('{tenant}', TENANT).replaceAll('{broker}', this.#broker)
+    if (typeof value === 'string') return this.#ownText(value)
     if (Array.isArray(value)) return value.map(item => this.#own(item))
     if (typeof value !== 'object' || value === null) return value
     return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, this.#own(field)]))
+  }
+
+  #ownText(text: string): string {
+    const named = text.replaceAll('{tenant}', TENANT).replaceAll('{broker}', this.#broker)
+    return named.replaceAll('{ledger}', String(this.#ledger))
   }
 }

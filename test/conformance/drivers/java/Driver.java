@@ -2,6 +2,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
+import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -12,14 +13,14 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.apache.pulsar.client.api.PulsarClient;
+import java.util.function.Consumer;
 import org.apache.pulsar.client.api.PulsarClientException;
 
 /**
- * The Java client (org.apache.pulsar:pulsar-client) behind the drivers' line protocol: one JSON command a line on stdin, one JSON answer a
- * line on stdout; see ../../README.md. Every command has its own thread, because most of the client's calls block.
+ * The drivers' line protocol: one JSON command a line on stdin, one JSON answer a line on stdout; see ../../README.md. Every command has its
+ * own thread, because most calls of the libraries block. Shared by the client's driver and by the admin client's (../java-admin).
  */
-public final class Driver {
+final class Driver {
     static final ObjectMapper JSON = new ObjectMapper();
 
     interface Operation {
@@ -83,14 +84,12 @@ public final class Driver {
         return error.getClass().getSimpleName().replaceAll("Exception$", "");
     }
 
-    public static void main(String[] arguments) throws Exception {
+    /** Answers stdin until it ends. @param version How the library names itself. @param operations Puts its operations into the driver. */
+    static void serve(String version, Consumer<Driver> operations) throws IOException {
         Driver driver = new Driver(System.out);
         System.setOut(System.err); // nothing else may write into our answers
-        Clients.register(driver);
-        Producing.register(driver);
-        Consuming.register(driver);
-        Flow.register(driver);
-        driver.write(JSON.createObjectNode().put("ready", "pulsar-client (Java) " + PulsarClient.class.getPackage().getImplementationVersion()));
+        operations.accept(driver);
+        driver.write(JSON.createObjectNode().put("ready", version));
         ExecutorService threads = Executors.newCachedThreadPool();
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {

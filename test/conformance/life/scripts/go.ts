@@ -1,15 +1,8 @@
 // The life of a tenant by the Go admin library (pulsaradmin of pulsar-client-go), which is also what pulsarctl is made of.
 import { call, measured, publish, settled, type Life, type Step } from '../step.ts'
 import { goPolicies } from './go-policies.ts'
+import { HALVES, LEFT_HALF, NS, PARTS, RECORD, TOPIC, WIDER } from './values.ts'
 
-const NS = '{tenant}/work'
-const TOPIC = `persistent://${NS}/orders`
-const PARTS = `persistent://${NS}/parts`
-const RECORD = '{"type":"record","name":"Order","fields":[{"name":"id","type":"string"}]}'
-const WIDER =
-  '{"type":"record","name":"Order","fields":[{"name":"id","type":"string"},{"name":"note","type":["null","string"],"default":null}]}'
-
-const HALVES = { boundaries: ['0x00000000', '0x80000000', '0xffffffff'], numBundles: 2 }
 const EIGHTHS = '02468ace'
   .split('')
   .map(digit => `0x${digit}0000000`)
@@ -216,18 +209,18 @@ const cluster: readonly Step[] = [
   call('ResourceQuotas.SetDefaultResourceQuota', {
     ...{ msgRateIn: 40, msgRateOut: 120, bandwidthIn: 100000, bandwidthOut: 300000, memory: 80, dynamic: true }
   }),
-  call('ResourceQuotas.GetNamespaceBundleResourceQuota', '{tenant}/halves', '0x00000000_0x80000000'),
-  call('ResourceQuotas.SetNamespaceBundleResourceQuota', '{tenant}/halves', '0x00000000_0x80000000', {
+  call('ResourceQuotas.GetNamespaceBundleResourceQuota', '{tenant}/halves', LEFT_HALF),
+  call('ResourceQuotas.SetNamespaceBundleResourceQuota', '{tenant}/halves', LEFT_HALF, {
     ...{ msgRateIn: 4, msgRateOut: 12, bandwidthIn: 1000, bandwidthOut: 3000, memory: 8, dynamic: true }
   }),
-  settled('ResourceQuotas.GetNamespaceBundleResourceQuota', '{tenant}/halves', '0x00000000_0x80000000'),
-  call('ResourceQuotas.ResetNamespaceBundleResourceQuota', '{tenant}/halves', '0x00000000_0x80000000'),
-  settled('ResourceQuotas.GetNamespaceBundleResourceQuota', '{tenant}/halves', '0x00000000_0x80000000')
+  settled('ResourceQuotas.GetNamespaceBundleResourceQuota', '{tenant}/halves', LEFT_HALF),
+  call('ResourceQuotas.ResetNamespaceBundleResourceQuota', '{tenant}/halves', LEFT_HALF),
+  settled('ResourceQuotas.GetNamespaceBundleResourceQuota', '{tenant}/halves', LEFT_HALF)
 ]
 
 const bundles: readonly Step[] = [
-  call('Namespaces.UnloadNamespaceBundle', '{tenant}/halves', '0x00000000_0x80000000'),
-  call('Namespaces.SplitNamespaceBundle', '{tenant}/halves', '0x00000000_0x80000000', false),
+  call('Namespaces.UnloadNamespaceBundle', '{tenant}/halves', LEFT_HALF),
+  call('Namespaces.SplitNamespaceBundle', '{tenant}/halves', LEFT_HALF, false),
   settled('Namespaces.GetPolicies', '{tenant}/halves'),
   call('Namespaces.Unload', NS),
   call('Subscriptions.Create', PARTS, 'desk', 'earliest'),
