@@ -36,16 +36,22 @@ const BY_CLASS: Readonly<Record<string, Open>> = {
   }
 }
 
+/** One that is configured, by the name of its class without the package. */
+export interface NamedProvider {
+  readonly name: string
+  readonly provider: AuthenticationProvider
+}
+
 /** In the order in which they are named. @throws AuthError AUTH_SETTING_INVALID */
-export async function openProviders(settings: ProviderSettings, clock: Clock): Promise<AuthenticationProvider[]> {
-  const providers: AuthenticationProvider[] = []
+export async function openProviders(settings: ProviderSettings, clock: Clock): Promise<NamedProvider[]> {
+  const providers: NamedProvider[] = []
   for (const name of namesOf(settings.authenticationProviders)) {
     const open = BY_CLASS[name]
     if (open === undefined) {
       const known = Object.keys(BY_CLASS).join(', ')
       throw authError('AUTH_SETTING_INVALID', `authenticationProviders: ${name} is none of ${known}`)
     }
-    providers.push(await open(settings, clock))
+    providers.push({ name: name.slice(name.lastIndexOf('.') + 1), provider: await open(settings, clock) })
   }
   return providers
 }

@@ -4,6 +4,7 @@ import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose'
 import { authError } from './errors.ts'
 import type { AuthenticationProvider, Credentials, Identity } from './identity.ts'
 import { readKeySource } from './key-source.ts'
+import { EXPIRED } from './login-counts.ts'
 
 export interface TokenSettings {
   readonly tokenSecretKey: string
@@ -96,7 +97,7 @@ export function refusedToken(error: unknown): Error {
 }
 
 const WORDS: Readonly<Record<string, string>> = {
-  [errors.JWTExpired.code]: 'the token has expired',
+  [errors.JWTExpired.code]: EXPIRED,
   [errors.JWTClaimValidationFailed.code]: 'a claim of the token does not hold',
   [errors.JWSSignatureVerificationFailed.code]: 'the signature of the token is not of the key',
   [errors.JOSEAlgNotAllowed.code]: 'the algorithm of the token does not go with the key',

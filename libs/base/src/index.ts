@@ -13,6 +13,7 @@ export { asError, CodedError, defineErrors, reasonOf, type ErrorFamily, type Err
 export { every, systemClock, type Clock } from './clock.ts'
 export { createLogger, silentLogger, type Logger, type LogLevel } from './log.ts'
 export { BytePool } from './byte-budget.ts'
+export { strictExposition } from './exposition.ts'
 export {
   boolean,
   configErrors,

@@ -1,3 +1,4 @@
+import { strictExposition } from '@strata/base'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 
 export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -54,7 +55,7 @@ export class ProxyMetrics {
       const value = this.counts[name as SeriesName]
       return `# HELP ${metric} ${help}\n# TYPE ${metric} ${type}\n${sample}${this.#labels} ${value}\n`
     })
-    return `${own.join('')}${await this.#process.metrics()}`
+    return `${own.join('')}${strictExposition(await this.#process.metrics())}`
   }
 
   close(): void {

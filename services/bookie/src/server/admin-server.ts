@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { AddressInfo } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { reasonOf, type Logger } from '@strata/base'
+import { reasonOf, strictExposition, type Logger } from '@strata/base'
 import type { HeldLedger } from '@strata/ledger-client'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { nodeMetrics, PROMETHEUS_TYPE } from './metrics.ts'
@@ -79,7 +79,7 @@ export class NodeAdminServer {
       return reply.code(state === 'failed' ? 503 : 200).send({ ready: state !== 'failed', state, reasons })
     })
     this.#app.get('/metrics', async (_request, reply) => {
-      const text = `${await nodeMetrics(this.#view)}${await this.#processMetrics.metrics()}`
+      const text = `${await nodeMetrics(this.#view)}${strictExposition(await this.#processMetrics.metrics())}`
       return reply.type(PROMETHEUS_TYPE).send(text)
     })
   }

@@ -1,5 +1,7 @@
+import { strictExposition } from '@strata/base'
 import { weightsOf } from '../../balance/settings.ts'
 import { Families, Labels, PROMETHEUS_TYPE } from '../../metrics/families.ts'
+import { addLoginSeries } from '../../metrics/login-series.ts'
 import { addMemorySeries, addProcessSeries } from '../../metrics/process-series.ts'
 import type { AdminBackend } from '../backend.ts'
 import type { AdminReply, AdminRequest } from '../operation.ts'
@@ -8,8 +10,7 @@ import { ownershipSeries } from './ownership-metrics.ts'
 /** Prometheus text: the broker, its tenants, namespaces and topics, then the process. */
 export async function metricsOfBroker({ backend }: AdminRequest): Promise<AdminReply> {
   const families = await backend.metrics.families()
-  // prom-client's way to write it is not the format's
-  const process = (await backend.processMetrics.metrics()).replaceAll(' Nan\n', ' NaN\n')
+  const process = strictExposition(await backend.processMetrics.metrics())
   const body = `${await families.text()}${process}`
   return { status: 200, body, contentType: PROMETHEUS_TYPE }
 }
@@ -33,7 +34,7 @@ export function resourceOf(backend: AdminBackend): Record<string, string> {
   }
 }
 
-/** What no topic tells: connections, lookups, bundles, memory, load. */
+/** What no topic tells: connections, logins, lookups, bundles, memory, load. */
 export async function addBackendSeries(backend: AdminBackend, families: Families, cluster: Labels): Promise<void> {
   const { active, created, closed } = backend.connections
   families.gauge('pulsar_active_connections', cluster, active)
@@ -45,6 +46,7 @@ export async function addBackendSeries(backend: AdminBackend, families: Families
     else families.gauge(metric, cluster, value)
   }
   addLookups(backend, families, cluster)
+  if (backend.guard !== undefined) addLoginSeries(families, cluster, backend.guard.authenticator.counts)
   for (const pool of backend.pools) {
     const labels = cluster.with('pool', pool.name)
     families.gauge('strata_pool_bytes', labels, pool.bytesHeld)
