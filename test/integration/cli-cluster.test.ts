@@ -62,6 +62,8 @@ async function fill(): Promise<void> {
   await call('POST', `${orders}/encryptionRequired`, true)
   await call('POST', `${orders}/permissions/bob`, ['produce', 'consume'])
   await call('POST', `${orders}/permissions/subscription/s`, ['eve'])
+  await call('PUT', 'resourcegroups/shared', { publishRateInMsgs: 100, dispatchRateInBytes: 4096 })
+  await call('POST', `${orders}/resourcegroup/shared`, undefined)
   const [parts, one] = ['acme/orders/parts', 'acme/orders/one']
   await call('PUT', `persistent/${parts}/partitions`, { partitions: 3, properties: { owner: 'shop' } })
   await call('PUT', `persistent/${parts}/subscription/billing`, { properties: { k: 'v' } })
@@ -105,7 +107,7 @@ describe('dump and apply', () => {
     const plan = await run(to, `cluster apply ${dumped} --dry-run`)
     assert.match(plan.stdout, /^\+ tenant acme /m)
     assert.match(plan.stdout, /^\+ topic persistent:\/\/acme\/orders\/one /m)
-    assert.match(plan.stderr, /dry run: 4 to make, 0 to change, 0 to delete/)
+    assert.match(plan.stderr, /dry run: 5 to make, 0 to change, 0 to delete/)
     assert.notEqual(await textOf(to), text)
     await run(to, `cluster restore ${dumped}`)
     assert.equal(await textOf(to), text)
@@ -117,6 +119,7 @@ describe('dump and apply', () => {
       ['partitions: 3', 'partitions: 4'],
       ['owner: shop', 'added: here\n      owner: store'],
       ['messageTTL: 77', 'messageTTL: 78'],
+      ['publishRateInMsgs: 100', 'publishRateInMsgs: 200'],
       ['retentionTimeInMinutes: 60', 'retentionTimeInMinutes: 90'],
       ['      - boss\n', '']
     )
@@ -129,7 +132,8 @@ describe('dump and apply', () => {
       'policies.messageTTL',
       'policies.retention',
       'properties.added',
-      'properties.owner'
+      'properties.owner',
+      'publishRateInMsgs'
     ])
     assert.equal(await textOf(to), readFileSync(path, 'utf8'))
     assert.match((await run(to, `cluster apply ${path}`)).stderr, /nothing to change/)
@@ -137,12 +141,20 @@ describe('dump and apply', () => {
 
   test('what is not in the file stays, and goes with --prune alone', async () => {
     await call('PUT', 'persistent/acme/orders/extra', {}, to)
+    await call('PUT', 'resourcegroups/shared', { replicationDispatchRateInMsgs: 9 }, to)
+    await call('PUT', 'resourcegroups/passing', { publishRateInMsgs: 1 }, to)
     await call('PUT', 'tenants/passing', { adminRoles: [], allowedClusters: ['standalone'] }, to)
     await call('POST', 'namespaces/public/default/messageTTL', 5, to)
     const path = edited(['partitions: 3', 'partitions: 4'])
     const before = await textOf(to)
     const kept = await run(to, `cluster apply ${path} --dry-run --prune`)
-    for (const line of ['- tenant passing', '- topic persistent://acme/orders/extra', '    - policies.messageTTL: 5']) {
+    for (const line of [
+      '- resource group passing',
+      '    - replicationDispatchRateInMsgs: 9',
+      '- tenant passing',
+      '- topic persistent://acme/orders/extra',
+      '    - policies.messageTTL: 5'
+    ]) {
       assert(kept.stdout.split('\n').includes(line), kept.stdout)
     }
     assert.equal(await textOf(to), before)
@@ -170,6 +182,50 @@ describe('dump and apply', () => {
     const { stderr } = await run(to, `cluster apply ${path}`, { code: 1 })
     assert.match(stderr, /acme\/orders\/parts cannot go from 4 to 2 partitions/)
     assert((await textOf(to)).includes('messageTTL: 79'))
+  }, 180_000)
+})
+
+describe('secrets', () => {
+  const SECRET = 'nobody-may-see-this'
+  const OFFLOAD = { managedLedgerOffloadDriver: 'aws-s3', managedLedgerOffloadBucket: 'b' }
+  const shape = { ...OFFLOAD, managedLedgerOffloadServiceEndpoint: 'http://127.0.0.1:1' }
+
+  test('are in no dump, plan or answer, and stay what they are where a dump is applied', async () => {
+    const policy = { ...shape, s3ManagedLedgerOffloadCredentialId: 'i', s3ManagedLedgerOffloadCredentialSecret: SECRET }
+    await call('POST', 'namespaces/acme/orders/offloadPolicies', policy, to)
+    const row = { serviceUrl: 'http://127.0.0.1:2', brokerClientAuthenticationParameters: `token:${SECRET}` }
+    await call('PUT', 'clusters/away', row, to)
+    const out = join(directory, 'secrets.yaml')
+    const dump = await run(to, `cluster dump --out ${out}`)
+    assert.match(
+      dump.stderr,
+      /not in the dump: s3ManagedLedgerOffloadCredentialSecret of namespace acme\/orders: it is a s/
+    )
+    const text = readFileSync(out, 'utf8')
+    assert(!text.includes(SECRET))
+    const own = text.replace('  away:\n', `  away:\n    brokerClientAuthenticationParameters: ${SECRET}\n`)
+    writeFileSync(out, own.replace('managedLedgerOffloadBucket: b', 'managedLedgerOffloadBucket: c'))
+    const lines = [
+      `cluster apply ${out} --dry-run`,
+      `cluster apply ${out} --dry-run --json`,
+      `cluster apply ${out}`,
+      'policies get acme/orders',
+      'policies get acme/orders --json',
+      'policies get acme/orders offloadPolicies --json',
+      `policies set acme/orders offloadPolicies ${JSON.stringify(policy)} --json`,
+      'clusters list --json',
+      'clusters describe away --json',
+      'brokers settings --json'
+    ]
+    for (const line of lines) {
+      const { stdout, stderr } = await run(to, line)
+      assert(!`${stdout}${stderr}`.includes(SECRET), `${line} shows a secret: ${stdout}${stderr}`)
+      if (!line.startsWith('cluster apply') || line.includes('--dry-run')) continue
+      const kept = await fetch(`${to.webUrl}/admin/v2/namespaces/acme/orders/offloadPolicies`)
+      const { s3ManagedLedgerOffloadCredentialSecret, managedLedgerOffloadBucket } =
+        (await kept.json()) as typeof policy
+      assert.deepEqual([s3ManagedLedgerOffloadCredentialSecret, managedLedgerOffloadBucket], [SECRET, 'c'])
+    }
   }, 180_000)
 })
 

@@ -1,5 +1,6 @@
 import { isRecord, textsOf, withAdmin, type AdminFlags } from './admin.ts'
 import { printJson, printLine, printTable } from './output.ts'
+import { HIDDEN, isSecretName, withSecretsHidden } from './secrets.ts'
 
 export async function listBrokers(flags: AdminFlags): Promise<void> {
   await withAdmin(flags, async admin => {
@@ -44,7 +45,8 @@ export async function listSettings(flags: AdminFlags): Promise<void> {
   await withAdmin(flags, async admin => {
     const names = textsOf(await admin.call('GET', 'brokers/configuration')).sort()
     const values = await admin.call('GET', 'brokers/configuration/values')
-    const all = isRecord(values) ? values : {}
+    const shown = withSecretsHidden(values)
+    const all = isRecord(shown) ? shown : {}
     const valueOf = (name: string): string => (typeof all[name] === 'string' ? all[name] : '')
     if (flags.json === true) for (const name of names) await printJson({ setting: name, value: all[name] ?? null })
     else
@@ -58,9 +60,10 @@ export async function listSettings(flags: AdminFlags): Promise<void> {
 export async function setSetting({ name, value }: { name: string; value: string }, flags: AdminFlags): Promise<void> {
   const path = `brokers/configuration/${encodeURIComponent(name)}/${encodeURIComponent(value)}`
   await withAdmin(flags, admin => admin.call('POST', path))
+  const shown = isSecretName(name) ? HIDDEN : value
   await (flags.json === true
-    ? printJson({ setting: name, value })
-    : printLine(`set ${name} to ${value} on all brokers`))
+    ? printJson({ setting: name, value: shown })
+    : printLine(`set ${name} to ${shown} on all brokers`))
 }
 
 export async function unsetSetting(name: string, flags: AdminFlags): Promise<void> {

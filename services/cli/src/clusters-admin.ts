@@ -2,6 +2,7 @@ import { isRecord, textsOf, withAdmin, type AdminFlags } from './admin.ts'
 import { allInOrder } from './bounded.ts'
 import { destroy, type DestroyFlags } from './destruction.ts'
 import { printFields, printJson, printLine, printTable } from './output.ts'
+import { isSecretName } from './secrets.ts'
 
 export interface ClusterInfoFlags extends AdminFlags {
   readonly serviceUrl?: string
@@ -72,13 +73,8 @@ export async function deleteCluster(cluster: string, flags: AdminFlags & Destroy
 function shown(info: unknown): Record<string, unknown> {
   const fields = Object.entries(isRecord(info) ? info : {})
   return Object.fromEntries(
-    fields.filter(([name, value]) => value !== '' && value !== false && value !== null && !isSecret(name))
+    fields.filter(([name, value]) => value !== '' && value !== false && value !== null && !isSecretName(name))
   )
-}
-
-/** Fields of a cluster that let somebody in. */
-function isSecret(field: string): boolean {
-  return /password|authenticationParameters/i.test(field)
 }
 
 function infoOf({ serviceUrl, serviceUrlTls, brokerServiceUrl, brokerServiceUrlTls }: ClusterInfoFlags): object {

@@ -4,6 +4,7 @@ import { usageFailure } from './failure.ts'
 import { printJson, printLine, printTable } from './output.ts'
 import type { PolicyAccess, PolicyRequest } from './policies/access.ts'
 import { accessAt, policyCatalog } from './policies/catalog.ts'
+import { withSecretsHidden as hidden } from './secrets.ts'
 import { isNamespace, namespacePath, topicPath } from './topic-path.ts'
 
 export interface ReachFlags extends AdminFlags {
@@ -69,7 +70,7 @@ export async function getPolicies(where: string, name: string | undefined, flags
   )
   const shown = found.filter(({ value }) => value !== undefined && value !== null)
   if (flags.json === true) {
-    for (const { policy, value } of shown) await printJson({ [place.kind]: place.name, policy, value })
+    for (const { policy, value } of shown) await printJson({ [place.kind]: place.name, policy, value: hidden(value) })
     return
   }
   printTable(
@@ -82,7 +83,7 @@ async function getPolicy(place: Place, name: string, flags: GetFlags): Promise<v
   const { path } = accessAt(name, place.level)
   const value = await withAdmin(flags, admin => admin.call('GET', `${place.path}/${path}${queryOf(flags)}`))
   await (flags.json === true
-    ? printJson({ [place.kind]: place.name, policy: name, value: value ?? null })
+    ? printJson({ [place.kind]: place.name, policy: name, value: hidden(value) ?? null })
     : printLine(valueText(value)))
 }
 
@@ -102,7 +103,7 @@ export async function setPolicy(
   const requests = accessAt(name, place.level).set(value)
   await withAdmin(flags, admin => send(admin, requests, { place, flags }))
   await (flags.json === true
-    ? printJson({ [place.kind]: place.name, policy: name, value, set: true })
+    ? printJson({ [place.kind]: place.name, policy: name, value: hidden(value), set: true })
     : printLine(`set ${name} of ${place.name} to ${valueText(value)}`))
 }
 
@@ -183,5 +184,5 @@ function oneValue(text: string): unknown {
 
 function valueText(value: unknown): string {
   if (value === undefined || value === null) return 'not set'
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  return typeof value === 'string' ? value : JSON.stringify(hidden(value))
 }

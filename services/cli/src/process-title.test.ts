@@ -12,6 +12,16 @@ describe('what a list of processes shows', () => {
       ['topics list --token-file /run/token', undefined],
       ['broker --set tokenSecretKey=abc --json', 'strata broker --set tokenSecretKey=*** --json'],
       ['broker --set=basicAuthConf=abc', 'strata broker --set=basicAuthConf=***'],
+      ['brokers set strataOtlpMetricsHeaders a=b --json', 'strata brokers set strataOtlpMetricsHeaders *** --json'],
+      ['policies set a/b retention {"retentionTimeInMinutes":1}', undefined],
+      [
+        'policies set a/b offloadPolicies {"s3ManagedLedgerOffloadCredentialSecret":"x"}',
+        'strata policies set a/b offloadPolicies {"s3ManagedLedgerOffloadCredentialSecret":"***"}'
+      ],
+      [
+        'policies set a/b offloadPolicies s3ManagedLedgerOffloadCredentialSecret=x',
+        'strata policies set a/b offloadPolicies s3ManagedLedgerOffloadCredentialSecret=***'
+      ],
       [
         'proxy --set brokerClientAuthenticationParameters=token:abc',
         'strata proxy --set brokerClientAuthenticationParameters=***'

@@ -1,7 +1,6 @@
+import { HIDDEN, isSecretName, withSecretsHidden } from './secrets.ts'
+
 const SECRET_FLAGS: ReadonlySet<string> = new Set(['--token', '--password'])
-/** Of settings that may hold a secret themselves. */
-const SECRET_SETTING = /^(tokenSecretKey|basicAuthConf|\w*AuthenticationParameters|\w*[Ss]ecret|\w*[Pp]assword)$/
-const HIDDEN = '***'
 
 /** What a list of processes may show of a command line; undefined: nothing of it is secret. */
 export function shownTitle(argv: readonly string[]): string | undefined {
@@ -9,17 +8,23 @@ export function shownTitle(argv: readonly string[]): string | undefined {
   return shown.every((argument, index) => argument === argv[index]) ? undefined : ['strata', ...shown].join(' ')
 }
 
+/** @param before `brokers set NAME VALUE` and `--token TOKEN` say what comes */
 function shownArgument(argument: string, before: string | undefined): string {
-  if (before !== undefined && SECRET_FLAGS.has(before)) return HIDDEN
-  if (before === '--set') return shownSetting(argument)
-  const at = argument.indexOf('=')
-  if (at < 0) return argument
-  const flag = argument.slice(0, at)
-  if (SECRET_FLAGS.has(flag)) return `${flag}=${HIDDEN}`
-  return flag === '--set' ? `--set=${shownSetting(argument.slice(at + 1))}` : argument
+  if (before !== undefined && (SECRET_FLAGS.has(before) || isSecretName(before))) return HIDDEN
+  if (argument.startsWith('{')) return shownFields(argument)
+  const [name = '', ...rest] = argument.split('=')
+  if (rest.length === 0) return argument
+  if (name === '--set') return `--set=${shownArgument(rest.join('='), undefined)}`
+  return SECRET_FLAGS.has(name) || isSecretName(name.trim()) ? `${name}=${HIDDEN}` : argument
 }
 
-function shownSetting(setting: string): string {
-  const key = setting.slice(0, Math.max(setting.indexOf('='), 0)).trim()
-  return SECRET_SETTING.test(key) ? `${key}=${HIDDEN}` : setting
+/** A policy in JSON. */
+function shownFields(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text)
+    const shown = JSON.stringify(withSecretsHidden(value))
+    return shown === JSON.stringify(value) ? text : shown
+  } catch {
+    return text
+  }
 }

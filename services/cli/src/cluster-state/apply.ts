@@ -1,6 +1,7 @@
 import { isRecord, isRefusal, PARTITIONED_TOPIC_TYPE, textsOf, type AdminClient } from '../admin.ts'
 import { CommandFailure } from '../failure.ts'
 import { accessAt } from '../policies/catalog.ts'
+import { keepingSecrets } from '../secrets.ts'
 import { namespacePath, topicPath } from '../topic-path.ts'
 import { isSame, type Section, type Thing } from './document.ts'
 import type { Change, FieldChange } from './plan.ts'
@@ -47,9 +48,17 @@ async function applyCluster(admin: AdminClient, { sign, name, fields, want, have
   )
 }
 
-async function applyResourceGroup(admin: AdminClient, { sign, name, want }: Change): Promise<void> {
+const NO_LIMIT = -1
+
+async function applyResourceGroup(admin: AdminClient, { sign, name, fields, want }: Change): Promise<void> {
   const path = `resourcegroups/${encodeURIComponent(name)}`
-  await (sign === '-' ? admin.call('DELETE', path) : admin.call('PUT', path, want))
+  if (sign === '-') {
+    await admin.call('DELETE', path)
+    return
+  }
+  // what is left out stays as it is
+  const gone = fields.flatMap(({ sign: each, name: rate }) => (each === '-' ? [[rate, NO_LIMIT] as const] : []))
+  await admin.call('PUT', path, { ...want, ...Object.fromEntries(gone) })
 }
 
 async function applyBrokers(admin: AdminClient, { fields }: Change): Promise<void> {
@@ -233,11 +242,14 @@ async function applyPolicies(
     const [map, policy = ''] = change.field.path
     if (map !== 'policies' && map !== 'globalPolicies') continue
     const access = accessAt(policy, level)
-    const requests = change.sign === '-' ? access.remove() : access.set(change.field.value)
-    for (const { method, path: last, body } of requests) {
-      const reach = map === 'policies' ? '' : `${last.includes('?') ? '&' : '?'}isGlobal=true`
-      await admin.call(method, `${path}/${last}${reach}`, body)
-    }
+    const inReach = (last: string): string =>
+      `${path}/${last}${map === 'policies' ? '' : `${last.includes('?') ? '&' : '?'}isGlobal=true`}`
+    const isEdit = change.sign === '~' && isRecord(change.field.value)
+    const value = isEdit
+      ? keepingSecrets(change.field.value, await admin.find(inReach(access.path)))
+      : change.field.value
+    const requests = change.sign === '-' ? access.remove() : access.set(value)
+    for (const { method, path: last, body } of requests) await admin.call(method, inReach(last), body)
   }
 }
 

@@ -1,5 +1,6 @@
 import { canonical, KINDS } from './document.ts'
-import type { Change } from './plan.ts'
+import { HIDDEN, isSecretName, withSecretsHidden } from '../secrets.ts'
+import type { Change, FieldChange } from './plan.ts'
 
 const VALUE_CHARS_MAX = 120
 
@@ -9,8 +10,8 @@ export function changeText({ sign, section, name, fields }: Change): string {
   if (sign === '-') return head
   if (sign === '+') return fields.length === 0 ? head : `${head} (${fields.map(field => field.name).join(', ')})`
   const lines = fields.map(field => {
-    const { value } = field.field
-    if (field.sign === '~') return `    ~ ${field.name}: ${shortText(field.before)} -> ${shortText(value)}`
+    const { before, value } = shownValues(field)
+    if (field.sign === '~') return `    ~ ${field.name}: ${shortText(before)} -> ${shortText(value)}`
     return `    ${field.sign} ${field.name}: ${shortText(value)}`
   })
   return [head, ...lines].join('\n')
@@ -22,12 +23,15 @@ export function changeRecord({ sign, section, name, fields }: Change): object {
     change: sign,
     section,
     name,
-    fields: fields.map(field => ({
-      change: field.sign,
-      field: field.name,
-      ...(field.sign === '+' ? {} : { before: field.before }),
-      ...(field.sign === '-' ? {} : { after: field.field.value })
-    }))
+    fields: fields.map(field => {
+      const { before, value } = shownValues(field)
+      return {
+        change: field.sign,
+        field: field.name,
+        ...(field.sign === '+' ? {} : { before }),
+        ...(field.sign === '-' ? {} : { after: value })
+      }
+    })
   }
 }
 
@@ -40,6 +44,12 @@ export function summaryText(changes: readonly Change[]): string {
 export function leftText(left: number): string {
   if (left === 0) return ''
   return `; ${left} ${left === 1 ? 'thing is' : 'things are'} not in the file and stay: --prune deletes them`
+}
+
+/** A file may have secrets that somebody wrote into it. */
+function shownValues({ field, before }: FieldChange): { before: unknown; value: unknown } {
+  const shown = isSecretName(field.path.at(-1) ?? '') ? () => HIDDEN : withSecretsHidden
+  return { before: shown(before), value: shown(field.value) }
 }
 
 function shortText(value: unknown): string {

@@ -3,6 +3,7 @@ import { allInOrder } from '../bounded.ts'
 import { durableSubscriptions } from '../loss.ts'
 import type { PolicyAccess } from '../policies/access.ts'
 import { policyCatalog } from '../policies/catalog.ts'
+import { withoutSecrets } from '../secrets.ts'
 import { namespacePath, topicPath } from '../topic-path.ts'
 import { isSame, withoutEmpty, type Thing } from './document.ts'
 
@@ -65,11 +66,8 @@ export class ClusterReader {
     const path = `clusters/${encodeURIComponent(name)}`
     const info = await this.#admin.find(path)
     if (!isRecord(info)) return undefined
-    const secrets = Object.keys(info).filter(isSecret)
-    for (const field of secrets) if (info[field] !== '') this.#onOmission(`${field} of cluster ${name}: it is a secret`)
-    const shown = Object.entries(info).filter(
-      ([field, value]) =>
-        !isSecret(field) && value !== false && value !== '' && value !== null && !CLUSTER_DEFAULTS.has(value)
+    const shown = Object.entries(this.#withoutSecrets(info, `cluster ${name}`)).filter(
+      ([, value]) => value !== false && value !== '' && value !== null && !CLUSTER_DEFAULTS.has(value)
     )
     return withoutEmpty({
       ...Object.fromEntries(shown),
@@ -84,12 +82,15 @@ export class ClusterReader {
 
   async resourceGroup(name: string): Promise<Thing | undefined> {
     const group = await this.#admin.find(`resourcegroups/${encodeURIComponent(name)}`)
-    return isRecord(group) ? withoutEmpty(group) : undefined
+    if (!isRecord(group)) return undefined
+    // less than none is how a rate is given up, which cannot be taken out
+    return withoutEmpty(Object.fromEntries(Object.entries(group).filter(([, rate]) => !isNoLimit(rate))))
   }
 
   /** Settings that were changed while brokers ran. */
   async brokers(): Promise<Thing> {
-    return withoutEmpty({ configuration: await this.#admin.find('brokers/configuration/values') })
+    const configuration = await this.#admin.find('brokers/configuration/values')
+    return withoutEmpty({ configuration: this.#withoutSecrets(configuration, 'the settings of brokers') })
   }
 
   async tenantNames(): Promise<string[]> {
@@ -147,7 +148,7 @@ export class ClusterReader {
     return withoutEmpty({
       partitions: isPartitioned ? partitions : undefined,
       properties: isRecord(properties) ? properties : undefined,
-      ...(await this.#policiesOf(name, view)),
+      ...this.#withoutSecrets(await this.#policiesOf(name, view), `topic ${name}`),
       grants: sortedGrants(view.topicGrants[name]),
       subscriptions: subscriptionsOf(stats),
       schemas: schemasOf(schemas)
@@ -174,7 +175,7 @@ export class ClusterReader {
     const thing = withoutEmpty({
       bundles: bundles > 0 ? bundles : undefined,
       replicationClusters: textsOf(document.replication_clusters).sort(),
-      policies: await this.#policiesIn(path, document),
+      policies: this.#withoutSecrets(await this.#policiesIn(path, document), `namespace ${name}`),
       grants: sortedGrants(namespace_auth),
       subscriptionGrants: sortedGrants(subscription_auth_roles)
     })
@@ -223,6 +224,11 @@ export class ClusterReader {
     return { policies: await read(''), globalPolicies: await read('?isGlobal=true') }
   }
 
+  #withoutSecrets(value: unknown, owner: string): Thing {
+    const shown = withoutSecrets(value, field => this.#onOmission(`${field} of ${owner}: it is a secret`))
+    return isRecord(shown) ? shown : {}
+  }
+
   /** What this release does not know is not kept silent about. */
   #noteUnknown(namespace: string, document: Readonly<Record<string, unknown>>): void {
     const known = new Set(this.#catalog.map(({ field }) => field))
@@ -257,8 +263,8 @@ const HANDLED: ReadonlySet<string> = new Set([
   'schema_auto_update_compatibility_strategy'
 ])
 
-function isSecret(field: string): boolean {
-  return /password|authenticationParameters/i.test(field)
+function isNoLimit(rate: unknown): boolean {
+  return typeof rate === 'number' && rate < 0
 }
 
 function isSetTo({ unset }: PolicyAccess, value: unknown): boolean {
