@@ -51,6 +51,14 @@ export function inject(world: Cluster, fault: Fault): void {
         end(() => network.mend(broker?.name ?? '', bookie))
       }
       return
+    case 'storage-lost':
+      for (const { name } of fault.isForAll ? brokers : brokers.filter(other => other === broker)) {
+        for (const bookie of bookies) {
+          network.cut(name, bookie)
+          end(() => network.mend(name, bookie))
+        }
+      }
+      return
     case 'expire':
       broker?.store?.expire()
       return

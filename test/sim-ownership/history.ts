@@ -14,6 +14,7 @@ import type { Scheduler } from '@strata/sim'
  *   single      a bundle is given to another only once its topics are closed; and a broker that reaches the store has no topic
  *               open for long whose bundle is another's
  *   suspended   a broker without a lease dispatches nothing while a peer reaches the metadata store
+ *   stranded    a broker that alone does not reach the storage nodes has no bundle with a topic for long (rule 11)
  *   acks-kept   an acknowledgement that was answered is there after every takeover
  *   no-bug      no assert fails, nothing is thrown that is no operating error
  */
@@ -28,6 +29,7 @@ export type Invariant =
   | 'quick'
   | 'single'
   | 'suspended'
+  | 'stranded'
   | 'acks-kept'
   | 'no-bug'
 
@@ -68,6 +70,7 @@ export class History {
     acks: 0,
     opens: 0,
     drops: 0,
+    givenUp: 0,
     releases: 0,
     suspensions: 0,
     preloads: 0,

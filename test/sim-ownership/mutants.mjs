@@ -158,5 +158,23 @@ export const mutants = [
       }
     ],
     diesBy: ['single']
+  },
+  {
+    name: 'keep what it has when it alone does not reach storage',
+    needs: ['storage-lost'],
+    edits: [{ file: `${OWNERSHIP}storage-watch.js`, from: "=== 'give-up'", to: "=== 'never'" }],
+    diesBy: ['stranded']
+  },
+  {
+    name: 'give up bundles that nobody else can store anything for',
+    needs: ['storage-lost'],
+    edits: [{ file: `${OWNERSHIP}storage-reach.js`, from: " || !answers.includes('reaches')", to: '' }],
+    diesBy: ['undisturbed']
+  },
+  {
+    name: 'close topics by storage that is out of reach before they go',
+    needs: ['storage-lost'],
+    edits: [{ file: `${OWNERSHIP}cluster-ownership.js`, from: ' && !effect.isAbrupt', to: '' }],
+    diesBy: ['stranded']
   }
 ]

@@ -9,6 +9,8 @@ export type Fault =
   /** From the metadata store, and from nothing else. */
   | { readonly kind: 'cut'; readonly broker: number; readonly forMs: number }
   | { readonly kind: 'storage-cut'; readonly broker: number; readonly forMs: number }
+  /** From all of them, for longer than a broker goes on that way: one, or all. */
+  | { readonly kind: 'storage-lost'; readonly broker: number; readonly isForAll: boolean; readonly forMs: number }
   /** The store ends the lease while its holder believes in it. */
   | { readonly kind: 'expire'; readonly broker: number }
   | { readonly kind: 'clock'; readonly broker: number; readonly byMs: number }
@@ -63,6 +65,9 @@ const FAULTS: readonly (readonly [weight: number, make: Make])[] = [
 ]
 const TOTAL = FAULTS.reduce((sum, [weight]) => sum + weight, 0)
 
+/** About twice as long as a broker tries by itself. */
+const STORAGE_LOST_MS = 13_000
+
 /** Everything that a run is made of follows from its seed. */
 export function planOf(seed: number): Plan {
   const random = Random.ofSeed(seed)
@@ -79,7 +84,16 @@ export function planOf(seed: number): Plan {
     atMs: merging.between(200, activeMs),
     ...({ kind: 'merge', topic: merging.int(bundles) } as const)
   }))
-  return { seed, brokers, bundles, activeMs, faults: [...faults, ...merges].sort((a, b) => a.atMs - b.atMs) }
+  const all = [...faults, ...merges, ...lossesOf(random.fork('storage'), { brokers, activeMs })]
+  return { seed, brokers, bundles, activeMs, faults: all.sort((a, b) => a.atMs - b.atMs) }
+}
+
+/** Beside all others: only a long one, early in a long run, is more than a delay. */
+function lossesOf(random: Random, run: { brokers: number; activeMs: number }): (Fault & { atMs: number })[] {
+  if (run.activeMs < STORAGE_LOST_MS || random.chance(0.4)) return []
+  const isForAll = random.chance(0.25)
+  const forMs = random.between(STORAGE_LOST_MS - 2_000, STORAGE_LOST_MS + 2_000)
+  return [{ atMs: random.between(200, 1_500), kind: 'storage-lost', broker: random.int(run.brokers), isForAll, forMs }]
 }
 
 function faultOf(random: Random, { brokers, bundles }: { brokers: number; bundles: number }): Fault {

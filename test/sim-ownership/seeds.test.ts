@@ -3,7 +3,7 @@ import { describe, test } from 'vitest'
 import { planOf } from './plan.ts'
 import { runPlan, type SeedResult } from './run-seed.ts'
 
-const SEEDS = Number(process.env['SIM_SEEDS'] ?? 12)
+const SEEDS = Number(process.env['SIM_SEEDS'] ?? 18)
 const FROM = Number(process.env['SIM_FROM'] ?? 1)
 
 function linesOf({ lines = [] }: SeedResult): string {

@@ -25,6 +25,7 @@ import { BrokerStore } from './broker-store.ts'
 import type { Calls } from './call.ts'
 import type { History } from './history.ts'
 import { SimTopics } from './sim-topics.ts'
+import { StorageCare } from './storage-care.ts'
 import type { StoreView } from './store-view.ts'
 
 /** The world, as those who live in it see it. */
@@ -37,6 +38,9 @@ export interface Cluster {
   readonly calls: Calls
   readonly view: StoreView
   readonly bookies: readonly BookieId[]
+  readonly topics: readonly TopicName[]
+  /** The metadata store is slow, or loses something. */
+  readonly isStoreTroubled: boolean
   readonly brokers: readonly SimBroker[]
   later(delayMs: number, run: () => void): void
   onKilled(killed: SimBroker): void
@@ -49,6 +53,7 @@ export interface Cluster {
 
 export const LEASE_MS = 5_000
 const STORAGE_TIMEOUT_MS = 150
+const QUORUM = { ensembleSize: 3, writeQuorum: 3, ackQuorum: 2 }
 const ASK_TIMEOUT_MS = 1_000
 const NOTICE_MS = 30
 /** How long a broker may go on after its lease ended, until it has heard from its peers. */
@@ -62,6 +67,7 @@ export class SimBroker implements PeerDoor {
   #store: BrokerStore | undefined
   #ownership: ClusterOwnership | undefined
   #topics: SimTopics | undefined
+  #care: StorageCare | undefined
   #isWanted = false
   #registrations = 0
   #asked = 0
@@ -92,6 +98,10 @@ export class SimBroker implements PeerDoor {
     return this.#ownership
   }
 
+  get care(): StorageCare | undefined {
+    return this.#care
+  }
+
   get isUp(): boolean {
     return !this.#process.isDead && this.#topics?.ownership !== undefined
   }
@@ -119,6 +129,7 @@ export class SimBroker implements PeerDoor {
     if (!isRunning || this.#store?.isCut !== false) this.#unwellMs = nowMs
     if (!isRunning || this.#store?.hasLease !== false) this.#leasedMs = nowMs
     this.#checkTopics()
+    this.#care?.observe()
   }
 
   /** No topic stays open here for long whose bundle is another's. */
@@ -139,6 +150,7 @@ export class SimBroker implements PeerDoor {
     if (this.#store !== undefined && !this.#process.isDead) return
     const { scheduler, history } = this.#world
     if (this.#process.isDead) this.#process = scheduler.createProcess(this.name)
+    this.#care = undefined
     history.tell(this.name, 'starts')
     this.observe()
     this.#process.post(0, () => void this.#boot())
@@ -230,13 +242,17 @@ export class SimBroker implements PeerDoor {
       .map(([listener]) => listener)
   }
 
-  async ask(peer: BrokerAddress): Promise<PeerAnswer> {
-    const target = this.#world.brokers.find(({ name }) => name === peer.id)
+  ask(peer: BrokerAddress): Promise<PeerAnswer> {
+    return this.#ask(peer.id, target => target.#ownership?.reachesStore())
+  }
+
+  async #ask(peer: string, run: (target: SimBroker) => Promise<boolean> | undefined): Promise<PeerAnswer> {
+    const target = this.#world.brokers.find(({ name }) => name === peer)
     if (target === undefined || target.#process.isDead) return 'silent'
     try {
       const reaches = await this.#world.calls.call(this.#process, target, {
         timeoutMs: ASK_TIMEOUT_MS,
-        run: () => target.#ownership?.reachesStore() ?? Promise.resolve(false)
+        run: () => run(target) ?? Promise.resolve(false)
       })
       return reaches ? 'reaches' : 'lost'
     } catch {
@@ -250,7 +266,8 @@ export class SimBroker implements PeerDoor {
     const store = new BrokerStore({ scheduler, process, metadata, view, name: this.name })
     this.#store = store
     this.#listeners.clear()
-    const factory = this.#factory(store, process)
+    const nodes = this.#nodes(process)
+    const factory = this.#factory({ metadata: store, process, nodes })
     const topics = new SimTopics({
       name: this.name,
       history,
@@ -271,6 +288,11 @@ export class SimBroker implements PeerDoor {
     try {
       await ownership.start({ self: this.#address(), topics })
       topics.ownership = ownership
+      this.#care = new StorageCare({
+        ...{ world: this.#world, broker: this, process, nodes, ackQuorum: QUORUM.ackQuorum, ownership },
+        counts: () => topics.storage,
+        ask: peer => this.#ask(peer, target => target.#care?.reaches())
+      })
     } catch (error) {
       if (!(error instanceof CodedError)) scheduler.fail(error)
       history.tell(this.name, () => `cannot start: ${String(error)}`)
@@ -284,6 +306,7 @@ export class SimBroker implements PeerDoor {
   #checkDrop(bundle: BundleName): void {
     const { view, history } = this.#world
     const instance = this.#ownership?.self.instance ?? ''
+    if (this.#care?.isGivingUp === true) return
     if (!view.isRegistered(instance) || view.instanceThatOwns(String(bundle)) !== instance) return
     history.violate('undisturbed', `${this.name} drops ${String(bundle)}, is registered, and has it`)
   }
@@ -299,11 +322,19 @@ export class SimBroker implements PeerDoor {
     return { ...described, urls, listeners: new Map(), isDraining: false }
   }
 
-  #factory(metadata: BrokerStore, process: SimProcess): ManagedLedgerFactory {
-    const { network, bookies, random } = this.#world
-    const nodes = new Map(
-      bookies.map(bookieId => [bookieId, new RemoteNode(network, { process, bookieId, timeoutMs: STORAGE_TIMEOUT_MS })])
-    )
+  #nodes(process: SimProcess): ReadonlyMap<BookieId, RemoteNode> {
+    const { network, bookies } = this.#world
+    const options = { process, timeoutMs: STORAGE_TIMEOUT_MS }
+    return new Map(bookies.map(bookieId => [bookieId, new RemoteNode(network, { ...options, bookieId })]))
+  }
+
+  #factory(parts: {
+    metadata: BrokerStore
+    process: SimProcess
+    nodes: ReadonlyMap<BookieId, RemoteNode>
+  }): ManagedLedgerFactory {
+    const { metadata, process, nodes } = parts
+    const { bookies, random } = this.#world
     const ledgers = createLedgerClient({
       metadata,
       directory: {
@@ -311,7 +342,7 @@ export class SimBroker implements PeerDoor {
         node: (id: BookieId) => nodes.get(id),
         onChange: () => () => undefined
       },
-      quorum: { ensembleSize: 3, writeQuorum: 3, ackQuorum: 2 },
+      quorum: QUORUM,
       clock: process,
       logger: silentLogger,
       random: random.fork(`ledgers of ${process.name}`).next

@@ -42,6 +42,8 @@ export class SimTopics implements BundleTopics {
   readonly #onOpening: () => void
   ownership: ClusterOwnership | undefined
   isSuspended = false
+  /** What went to storage, and what it took. */
+  readonly storage = { stored: 0, waiting: 0, failures: 0 }
 
   constructor(options: {
     name: string
@@ -63,7 +65,10 @@ export class SimTopics implements BundleTopics {
     const { log } = await this.#topic(name)
     if (this.isSuspended) throw refusedBy(this.#name, 'suspended')
     const opened = await log
-    return new Promise((resolve, reject) => opened.append(Buffer.from(tag), 1, { resolve, reject }))
+    return new Promise((resolve, reject) => {
+      this.storage.waiting++
+      opened.append(Buffer.from(tag), 1, { resolve, reject })
+    })
   }
 
   /** Some entries that are not acknowledged yet. */
@@ -159,16 +164,26 @@ export class SimTopics implements BundleTopics {
     const topic: OpenTopic = { name, log, isClosing: false }
     this.#open.set(name.toString(), topic)
     log.then(
-      opened =>
+      opened => {
+        this.storage.stored++
         opened.setAppendListener({
-          onAppended: (ledgerId, entryId, sent) => sent.resolve({ ledgerId, entryId }),
+          onAppended: (ledgerId, entryId, sent) => {
+            this.storage.waiting--
+            this.storage.stored++
+            sent.resolve({ ledgerId, entryId })
+          },
           onAppendFailed: (error, sent) => {
+            this.storage.waiting--
             sent.reject(error)
             void this.#onFailure(topic)
           },
           onAppendsSettled: () => undefined
-        }),
-      () => this.#forget(topic)
+        })
+      },
+      () => {
+        this.storage.failures++
+        this.#forget(topic)
+      }
     )
     return topic
   }

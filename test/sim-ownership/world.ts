@@ -79,6 +79,11 @@ export class World implements Cluster {
     this.scheduler.post(undefined, delayMs, run)
   }
 
+  get isStoreTroubled(): boolean {
+    const { lost, ambiguous, late, isDown, slowness } = this.metadata.trouble
+    return lost + ambiguous + late > 0 || isDown || slowness > 1
+  }
+
   async start(): Promise<void> {
     const { store } = this.metadata
     await this.view.follow(store)
@@ -96,8 +101,7 @@ export class World implements Cluster {
       })
     }
     const observe = (): void => {
-      const { lost, ambiguous, late, isDown, slowness } = this.metadata.trouble
-      if (lost + ambiguous + late > 0 || isDown || slowness > 1) this.#troubledMs = this.scheduler.nowMs
+      if (this.isStoreTroubled) this.#troubledMs = this.scheduler.nowMs
       for (const broker of this.brokers) broker.observe()
       this.later(OBSERVE_MS, observe)
     }

@@ -7,5 +7,8 @@ export { ClusterOwnership, type ClusterOwnershipOptions } from '../cluster-owner
 export type { BrokerAddress, BundleName, BundleTopics, Ownership, Placement } from '../contract.ts'
 export type { PeerAnswer } from '../events.ts'
 export type { PeerDoor, PeerListener } from '../peer-watch.ts'
+export { StorageProbe } from '../../server/storage-probe.ts'
+export { StorageWatch } from '../storage-watch.ts'
+export type { StorageCounts } from '../storage-reach.ts'
 export { decodeOwner, ownershipKeys } from '../rows.ts'
 export { REACH_PATH, TcpPeers } from '../tcp-peers.ts'
