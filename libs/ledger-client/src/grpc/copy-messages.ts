@@ -7,7 +7,7 @@ import { BOOL_FIELD_BYTES, lengthPrefixedBytes, WireReader, WireWriter } from '.
 import { decoded, safe } from './message-values.ts'
 
 /*
-  Copies from node to node. Records go as they stand in files: one copy of them all to encode, a slice of the message to decode.
+  Copies from node to node. Records go as they stand in files: one copy of them all into gRPC's frame, a slice of the message to decode.
 */
 
 interface Names {
@@ -20,10 +20,27 @@ const SOURCES_MAX = 64
 /** Without records: the node gives none. */
 export function encodeRecords(found: EntryRecords | undefined): Buffer {
   if (found === undefined) return Buffer.alloc(0)
-  const writer = new WireWriter(lengthPrefixedBytes(found.bytes.length) + BOOL_FIELD_BYTES)
-  writer.bytes(1, found.bytes)
-  writer.small(2, found.isFenced ? 1 : 0)
-  return writer.finish()
+  return new RecordsReply(found) as unknown as Buffer // all that gRPC's server asks of a message: `byteLength` and `copy`
+}
+
+/** Put into bytes where gRPC frames its messages, not before: records are copied once on their way. */
+class RecordsReply {
+  readonly byteLength: number
+  readonly #records: EntryRecords
+
+  constructor(records: EntryRecords) {
+    this.byteLength = lengthPrefixedBytes(records.bytes.length) + BOOL_FIELD_BYTES
+    this.#records = records
+  }
+
+  /** @returns the bytes that were written */
+  copy(buffer: Buffer, at = 0): number {
+    const writer = new WireWriter(this.byteLength, { buffer, at })
+    writer.bytes(1, this.#records.bytes)
+    writer.small(2, this.#records.isFenced ? 1 : 0)
+    writer.finish()
+    return this.byteLength
+  }
 }
 
 /** @throws LedgerError MALFORMED_MESSAGE */
