@@ -113,6 +113,20 @@ test('where nobody can be reached nothing is copied', async () => {
   assert.deepEqual(await copy({ from: [bookieId('another')] }), { next: 0, bytes: 0 })
 })
 
+test('what is much goes to the disk while more of it comes', async () => {
+  const sink = new WaitingSink()
+  const [large, count] = [Buffer.alloc(100_000, 'large'), 200] // 20 MB
+  for (let entry = 0; entry < count; entry++) source.add(addOf(3, entry, large), sink)
+  await sink.acknowledgedUpTo(3, count - 1)
+  let syncs = 0
+  disk.fault = ({ kind, path }) => {
+    if (kind === 'sync' && path.endsWith('.entries')) syncs += 1
+    return undefined
+  }
+  assert.equal((await copy({ ledger: 3, last: entryId(count - 1) })).next, count)
+  assert(syncs >= 2, `${syncs} syncs`)
+})
+
 test('what is lost before it is stored is never answered for, and the rest of the file is not written to again', async () => {
   let failed = 0
   disk.fault = ({ kind, path }) => (kind === 'sync' && path.endsWith('.entries') && failed++ === 0 ? 'EIO' : undefined)

@@ -52,6 +52,8 @@ interface OpenLog {
   readonly file: DiskFile
   /** Where the next piece goes. */
   end: number
+  /** Of the pieces that no commit has taken. */
+  unstoredBytes: number
   pieces: Piece[]
   /** Its name is durable. */
   isNamed: boolean
@@ -60,6 +62,8 @@ interface OpenLog {
 }
 
 const PLACES_PER_SLICE = 512
+/** So much is not left to whoever waits in the end: it goes to the disk while more comes. */
+const UNSTORED_BYTES_MAX = 16 * 1024 * 1024
 
 /**
  * The entry log that copies from other nodes go to: written as they come, then made durable and put into the index together, all
@@ -83,8 +87,8 @@ export class CopyLog {
   }
 
   /**
-   * Resolves when the bytes are handed to the disk, with a promise of their being stored, which `commit` brings about. That one may
-   * be dropped. @throws a system error
+   * Resolves when the bytes are handed to the disk, with a promise of their being stored, which `commit` brings about, and so does
+   * enough that was appended behind. That one may be dropped. @throws a system error
    */
   async append(records: CopiedRecords): Promise<{ stored: Promise<void> }> {
     const log = await this.#logToWrite()
@@ -99,6 +103,8 @@ export class CopyLog {
     })
     stored.catch(() => undefined) // told to whoever waits for it
     log.pieces.push({ ...of, at, written, settle })
+    log.unstoredBytes += bytes.length
+    if (log.unstoredBytes >= UNSTORED_BYTES_MAX) void this.commit()
     await written
     this.writtenBytes += bytes.length
     return { stored }
@@ -142,7 +148,16 @@ export class CopyLog {
     const number = nextNumber()
     const file = await disk.open(join(directory, fileName('entry-log', number)), { create: true })
     await file.write(encodeFileHeader({ kind: 'entry-log', number, volumeId }), 0)
-    return { number, directory, file, end: FILE_HEADER_BYTES, pieces: [], isNamed: false, stored: undefined }
+    return {
+      number,
+      directory,
+      file,
+      end: FILE_HEADER_BYTES,
+      unstoredBytes: 0,
+      pieces: [],
+      isNamed: false,
+      stored: undefined
+    }
   }
 
   async #commit(): Promise<void> {
@@ -151,6 +166,7 @@ export class CopyLog {
     if (log === undefined || log.pieces.length === 0) return
     const { pieces, end } = log
     log.pieces = []
+    log.unstoredBytes = 0
     const isFull = end >= this.#options.fileBytes
     if (isFull && this.#open === open) this.#open = undefined
     try {
