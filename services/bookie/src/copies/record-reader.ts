@@ -8,8 +8,8 @@ import type { FileTable } from '../storage/file-table.ts'
 /** Others' records between two that are wanted are read with them, up to so many bytes. */
 const GAP_BYTES_MAX = 64 * 1024
 const SPAN_BYTES_MAX = 4 * 1024 * 1024
-/** So far ahead at most the index is asked at once. */
-const WARM_IDS = 1_024
+/** So far ahead the index is asked at once, past what is wanted now: whoever copies asks for what follows next. */
+const WARM_IDS = 16_384
 
 /** Records that stand near each other in one file. */
 interface Span {
@@ -58,7 +58,7 @@ export class RecordReader {
     for (let entryId: number = first; entryId <= last && locations.length < limits.entriesMax; entryId += every) {
       let location = this.#index.locateCached(ledger, entryId)
       if (location === 'ask') {
-        await this.#index.warm(ledger, { first: entryId, last: Math.min(last, entryId + WARM_IDS) })
+        await this.#index.warm(ledger, { first: entryId, last: entryId + WARM_IDS })
         location = await this.#index.locate(ledger, entryId)
       }
       if (location === undefined) break
