@@ -59,7 +59,8 @@ interface Known {
 export class BacklogAges {
   readonly #clock: Clock
   readonly #publishTimeMs: (entry: Entry) => number
-  #known = new Map<Topic, Known>()
+  /** Weak: a topic that closes is not kept until the next round. */
+  #known = new WeakMap<Topic, Known>()
   #readsBegun = 0
 
   constructor(options: { clock: Clock; publishTimeMs: (entry: Entry) => number }) {
@@ -69,7 +70,7 @@ export class BacklogAges {
 
   /** One round at a time. Never rejects. */
   async look(topics: Iterable<Topic>): Promise<void> {
-    const known = new Map<Topic, Known>()
+    const known = new WeakMap<Topic, Known>()
     const unread: { readonly topic: Topic; readonly subscription: SampledSubscription }[] = []
     let turn = 0
     for (const topic of [...topics]) {
