@@ -5,10 +5,12 @@ import {
   StorageWatch,
   type ClusterOwnership,
   type PeerAnswer,
-  type StorageCounts
+  type StorageCounts,
+  type TopicName
 } from '@strata/broker/testing'
-import type { RemoteNode, SimProcess } from '@strata/sim'
-import type { Cluster, SimBroker } from './sim-broker.ts'
+import type { RemoteNode, Scheduler, SimNetwork, SimProcess } from '@strata/sim'
+import type { History } from './history.ts'
+import type { StoreView } from './store-view.ts'
 
 /** A broker gives its bundles up when it stored nothing for so long: the time of its lease, as in production. */
 export const GIVE_UP_MS = 5_000
@@ -19,9 +21,27 @@ const ANSWER_MS = 1_500
 /** What was decided may be carried out as late as that. */
 const CARRIED_OUT_MS = 30_000
 
+/** Whose care it is, or one of the others. */
+interface CaredFor {
+  readonly name: string
+  readonly isWell: boolean
+  readonly care: Pick<StorageCare, 'wasSeenReaching'> | undefined
+}
+
+interface Surroundings {
+  readonly scheduler: Scheduler
+  readonly history: History
+  readonly network: SimNetwork
+  readonly view: StoreView
+  readonly bookies: readonly BookieId[]
+  readonly topics: readonly TopicName[]
+  readonly isStoreTroubled: boolean
+  readonly brokers: readonly CaredFor[]
+}
+
 export interface StorageCareOptions {
-  readonly world: Cluster
-  readonly broker: SimBroker
+  readonly world: Surroundings
+  readonly broker: CaredFor
   readonly process: SimProcess
   readonly nodes: ReadonlyMap<BookieId, RemoteNode>
   readonly ackQuorum: number
