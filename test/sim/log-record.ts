@@ -1,4 +1,4 @@
-import type { Clock, LedgerId } from '@strata/base'
+import { ledgerId, type Clock, type LedgerId } from '@strata/base'
 import { updateRecord, type MetadataStore } from '@strata/metadata'
 
 /** A log over many ledgers, as its owners keep it in metadata: who owns it (by epoch), and which ledgers it has. */
@@ -46,7 +46,7 @@ export class LogStore {
       this.#key,
       current => {
         made = next(current === undefined ? EMPTY : this.#decode(current.value))
-        return made === undefined ? undefined : { put: Buffer.from(JSON.stringify(made)) }
+        return made === undefined ? undefined : { put: encode(made) }
       },
       { clock: this.#clock, patienceMs: 60_000 }
     )
@@ -72,6 +72,22 @@ export function without(record: LogRecord, id: LedgerId): LogRecord {
   return { ...record, ledgers: record.ledgers.filter(row => row.ledgerId !== id) }
 }
 
+/** Numbers of 8 bytes: the epoch, and for each ledger its id, and whether it is closed. They are written for each ledger, and text is dear. */
+function encode({ epoch, ledgers }: LogRecord): Uint8Array {
+  const numbers = new Float64Array(1 + 2 * ledgers.length)
+  numbers[0] = epoch
+  ledgers.forEach(({ ledgerId, isClosed }, i) => {
+    numbers[1 + 2 * i] = ledgerId
+    numbers[2 + 2 * i] = Number(isClosed)
+  })
+  return new Uint8Array(numbers.buffer)
+}
+
 function decode(value: Uint8Array): LogRecord {
-  return JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString()) as LogRecord // as written here
+  const [epoch = 0, ...rest] = new Float64Array(new Uint8Array(value).buffer)
+  const ledgers = Array.from({ length: rest.length / 2 }, (_, i) => ({
+    ledgerId: ledgerId(rest[2 * i] ?? -1),
+    isClosed: rest[2 * i + 1] === 1
+  }))
+  return { epoch, ledgers }
 }

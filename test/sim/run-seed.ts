@@ -4,6 +4,7 @@ import type { Actor } from './actor.ts'
 import { inject } from './faults.ts'
 import { Violation, type Line, type Races } from './history.ts'
 import { tagOf } from './payload.ts'
+import { quickenPlainText } from './plain-text.ts'
 import type { FaultKind, Plan } from './plan.ts'
 import type { SimNode } from './sim-node.ts'
 import { World } from './world.ts'
@@ -17,6 +18,8 @@ const KEPT_PAUSE_MS = 100
 /** Of one answer. */
 const KEPT_BYTES_MAX = 4 * 1024
 const KEPT_ENTRIES_MAX = 32
+
+quickenPlainText()
 
 export interface SeedResult {
   readonly seed: number

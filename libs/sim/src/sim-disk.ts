@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { systemError } from './system-error.ts'
 import { SECTOR_BYTES, type SimInode } from './sim-inode.ts'
 import type { SimProcess } from './sim-process.ts'
 import type { SimVolume } from './sim-volume.ts'
@@ -39,7 +40,7 @@ export class SimDisk {
     return this.step(NAME_MS, () => {
       let inode = this.#volume.find(path)
       if (inode === undefined) {
-        if (!create) throw systemError('ENOENT', path)
+        if (!create) throw this.#volume.absent(path)
         if (this.#volume.trouble.isFull && this.#volume.roomBytes <= 0) throw systemError('ENOSPC', path)
         inode = this.#volume.link(path)
       }
@@ -57,20 +58,20 @@ export class SimDisk {
 
   rename(from: string, to: string): Promise<void> {
     return this.step(NAME_MS, () => {
-      if (!this.#volume.rename(from, to)) throw systemError('ENOENT', from)
+      if (!this.#volume.rename(from, to)) throw this.#volume.absent(from)
     })
   }
 
   remove(path: string): Promise<void> {
     return this.step(NAME_MS, () => {
-      if (!this.#volume.unlink(path)) throw systemError('ENOENT', path)
+      if (!this.#volume.unlink(path)) throw this.#volume.absent(path)
     })
   }
 
   truncate(path: string, bytes: number): Promise<void> {
     return this.later(SYNC_MS, () => {
       const inode = this.#volume.find(path)
-      if (inode === undefined) throw systemError('ENOENT', path)
+      if (inode === undefined) throw this.#volume.absent(path)
       inode.truncate(bytes)
     })
   }
@@ -246,8 +247,4 @@ export class SimLane {
   close(): Promise<void> {
     return Promise.resolve()
   }
-}
-
-function systemError(code: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${path}`), { code })
 }

@@ -12,7 +12,22 @@ interface Write {
 
 /** Memory for writes is made in multiples of it, so that most of it can be used again. */
 const WRITE_BYTES = 4096
-const SPARES_MAX = 2
+const SPARES_MAX = 8
+
+/** Memory that the writes of a volume leave when they are synced, for those to come. */
+export class SpareMemory {
+  readonly #spares: Uint8Array[] = []
+
+  take(length: number): Uint8Array {
+    const spare = this.#spares.pop()
+    if (spare !== undefined && spare.length >= length) return spare
+    return new Uint8Array(Math.ceil(length / WRITE_BYTES) * WRITE_BYTES)
+  }
+
+  give(memory: Uint8Array): void {
+    if (this.#spares.length < SPARES_MAX) this.#spares.push(memory)
+  }
+}
 
 /** Bytes that grow. */
 class Extent {
@@ -51,9 +66,10 @@ export class SimInode {
   readonly #seen: Extent
   readonly #durable: Extent
   #unsynced: Write[] = []
-  readonly #spares: Uint8Array[] = []
+  readonly #spare: SpareMemory
 
-  constructor(content?: Uint8Array) {
+  constructor(spare: SpareMemory, content?: Uint8Array) {
+    this.#spare = spare
     this.#seen = new Extent(content === undefined ? undefined : content.slice())
     this.#durable = new Extent(content === undefined ? undefined : content.slice())
   }
@@ -76,10 +92,7 @@ export class SimInode {
 
   write(from: Uint8Array, offset: number): void {
     const { length } = from
-    let memory = this.#spares.pop()
-    if (memory === undefined || memory.length < length) {
-      memory = new Uint8Array(Math.ceil(length / WRITE_BYTES) * WRITE_BYTES)
-    }
+    const memory = this.#spare.take(length)
     memory.set(from)
     this.#seen.put(offset, from)
     this.#unsynced.push({ offset, memory, length })
@@ -89,7 +102,7 @@ export class SimInode {
   sync(count: number): void {
     for (const { offset, memory, length } of this.#unsynced.splice(0, count)) {
       this.#durable.put(offset, memory.subarray(0, length))
-      if (this.#spares.length < SPARES_MAX) this.#spares.push(memory)
+      this.#spare.give(memory)
     }
   }
 
@@ -107,11 +120,11 @@ export class SimInode {
   /** What is there after a power failure. */
   afterCrash(random: Random): SimInode {
     this.#tear(random)
-    return new SimInode(this.#durable.bytes)
+    return new SimInode(this.#spare, this.#durable.bytes)
   }
 
   copy(): SimInode {
-    return new SimInode(this.#durable.bytes)
+    return new SimInode(this.#spare, this.#durable.bytes)
   }
 
   /** Flips one bit where the medium holds it; false: the file is empty. */
@@ -133,6 +146,7 @@ export class SimInode {
         if (random.chance(chance)) this.#durable.put(offset + at, memory.subarray(at, end))
         at = end
       }
+      this.#spare.give(memory)
     }
     this.#unsynced = []
   }

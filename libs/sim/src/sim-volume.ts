@@ -1,7 +1,8 @@
 import { basename, dirname, join } from 'node:path'
 import type { Random } from './random.ts'
 import { SimIndexVolume } from './sim-index-volume.ts'
-import { SimInode } from './sim-inode.ts'
+import { SimInode, SpareMemory } from './sim-inode.ts'
+import { systemError } from './system-error.ts'
 
 type NameChange =
   | { readonly kind: 'link'; readonly path: string; readonly inode: SimInode }
@@ -48,6 +49,8 @@ export class SimVolume {
   #durableNames = new Map<string, SimInode>()
   /** What a full disk still takes. */
   roomBytes = 0
+  readonly #absences = new Map<string, Error>()
+  readonly #spare = new SpareMemory()
   /** Changes of names since the last sync, by directory. */
   #unsynced = new Map<string, NameChange[]>()
 
@@ -70,8 +73,15 @@ export class SimVolume {
     return this.#names.get(path)
   }
 
+  /** That there is nothing at `path`. One for all who look there: nodes do it often, and making an error is dear. */
+  absent(path: string): Error {
+    let absence = this.#absences.get(path)
+    if (absence === undefined) this.#absences.set(path, (absence = systemError('ENOENT', path)))
+    return absence
+  }
+
   link(path: string): SimInode {
-    const inode = new SimInode()
+    const inode = new SimInode(this.#spare)
     this.#names.set(path, inode)
     this.#change(path, { kind: 'link', path, inode })
     return inode
