@@ -144,6 +144,37 @@ describe('administration', () => {
     await run('policies remove public/default deduplication')
     await run('policies remove checked --all')
     assert.equal((await run('policies check')).stdout, acts)
+    await run('topics create checked-parts --partitions 2')
+    const mark = (path: string, isMarked: boolean): Promise<Response> =>
+      fetch(`${server.webUrl}/admin/v2/persistent/public/default/${path}/replicatedSubscriptionStatus`, {
+        ...{
+          method: 'POST',
+          headers: { 'content-type': 'application/json', authorization: `Bearer ${tokenOf('root')}` }
+        },
+        body: String(isMarked)
+      })
+    for (const topic of ['checked', 'checked-parts']) {
+      await run(`subscriptions create ${topic} marked`)
+      await run(`subscriptions create ${topic} plain`)
+      assert.equal((await mark(`${topic}/subscription/marked`, true)).status, 204)
+    }
+    const marked = {
+      policy: 'replicatedSubscription',
+      namespace: 'public/default',
+      subscription: 'marked',
+      value: true
+    }
+    const topics = ['checked', 'checked-parts'].map(topic => `persistent://public/default/${topic}`)
+    assert.deepEqual(
+      await records('policies check --subscriptions'),
+      topics.map(topic => ({ ...marked, topic }))
+    )
+    assert.match(
+      (await run('policies check --subscriptions')).stdout,
+      /^replicatedSubscription +persistent:\/\/public\/default\/checked marked .*true$/m
+    )
+    for (const topic of ['checked', 'checked-parts']) await mark(`${topic}/subscription/marked`, false)
+    assert.equal((await run('policies check --subscriptions')).stdout, acts)
   }, 180_000)
 
   test('permissions, of namespaces, topics and subscriptions', async () => {

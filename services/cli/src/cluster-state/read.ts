@@ -140,7 +140,7 @@ export class ClusterReader {
     const [metadata, properties, stats, schemas] = await Promise.all([
       isPartitioned ? this.#admin.find(`${path}/partitions`) : undefined,
       this.#admin.find(`${path}/properties`),
-      this.#admin.find(isPartitioned ? `${path}/partitioned-stats?perPartition=true` : `${path}/stats`),
+      this.#statsOf(path, isPartitioned),
       this.#admin.find(`schemas/${path.replace(/^[^/]+\//, '')}/schemas`)
     ])
     const partitions = isRecord(metadata) ? numberOf(metadata.partitions) : 0
@@ -153,6 +153,15 @@ export class ClusterReader {
       subscriptions: subscriptionsOf(stats),
       schemas: schemasOf(schemas)
     })
+  }
+
+  /** Those that outlive their consumers, by name. */
+  async subscriptions({ name, isPartitioned }: TopicEntry): Promise<Readonly<Record<string, Thing>>> {
+    return subscriptionsOf(await this.#statsOf(topicPath(name).path, isPartitioned))
+  }
+
+  #statsOf(path: string, isPartitioned: boolean): Promise<unknown> {
+    return this.#admin.find(isPartitioned ? `${path}/partitioned-stats?perPartition=true` : `${path}/stats`)
   }
 
   #view(namespace: string): Promise<NamespaceView | undefined> {

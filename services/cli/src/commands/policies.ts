@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { AdminFlags } from '../admin.ts'
+import type { CheckFlags } from '../policy-check.ts'
 import { adminCommand, examples } from '../options.ts'
 import type { GetFlags, ReachFlags, RemoveFlags } from '../policy-admin.ts'
 
@@ -31,11 +32,13 @@ export function addPolicies(program: Command): void {
     'check',
     'List what is kept but does not act, and where it is set.',
     'check',
-    'check --json'
-  ).action(async (flags: AdminFlags) => {
-    const { checkPolicies } = await import('../policy-check.ts')
-    await checkPolicies(flags)
-  })
+    'check --subscriptions --json'
+  )
+    .option('--subscriptions', 'look at the subscriptions of every topic too; a broker loads the topics for it')
+    .action(async (flags: CheckFlags) => {
+      const { checkPolicies } = await import('../policy-check.ts')
+      await checkPolicies(flags)
+    })
   addReading(policies)
   addWriting(policies)
 }
