@@ -1,8 +1,10 @@
 import { strict as assert } from 'node:assert'
+import { silentLogger, systemClock } from '@strata/base'
 import { PulsarClient } from '@strata/client'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { payloadTextOf, type RawClient } from '../connection/testing/raw-client.ts'
 import { TopicName } from '../namespace/topic-name.ts'
+import { createAdminServer } from './server.ts'
 import { ClusterWorld, type Member } from './testing/cluster-world.ts'
 
 const NAMESPACE = 'public/default'
@@ -141,6 +143,28 @@ describe('a planned move', () => {
     assert.equal(assignedBrokerServiceUrl, b.brokerUrl)
     await (await b.connect()).producer(TOPIC)
     assert.deepEqual((await b.call('GET', 'brokers/standalone')).body, [b.id])
+  })
+
+  test('one that is told by HTTP to shut down hands everything over first, at the pace that it is told', async () => {
+    for (const topic of ['t', 'u', 'v', 'w']) await place(topic, a)
+    const client = await b.connect()
+    let heldAtEnd: number | undefined
+    const admin = createAdminServer({
+      ...{ broker: a.broker, clock: systemClock, logger: silentLogger },
+      shutDown: () => (heldAtEnd = a.broker.homes.ownership.held().length)
+    })
+    const held = a.broker.homes.ownership.held().length
+    assert(held > 1)
+    const perSecond = 20
+    const sinceMs = performance.now()
+    const url = `/admin/v2/brokers/shutdown?maxConcurrentUnloadPerSec=${perSecond}&forcedTerminateTopic=true`
+    const { statusCode } = await admin.inject({ method: 'POST', url })
+    assert.equal(statusCode, 204)
+    // timers may come a millisecond early each
+    assert(performance.now() - sinceMs >= (held - 1) * (1000 / perSecond - 1))
+    assert.equal(heldAtEnd, 0)
+    assert.equal(await lookUp(client, TOPIC), b.brokerUrl)
+    await admin.close()
   })
 })
 

@@ -158,6 +158,25 @@ describe('a planned move', () => {
     )
   })
 
+  test('of everything goes at the pace that was asked for, unless somebody asks again without one', async () => {
+    const [a, b] = (await set.open(['a', 'b'])) as [TestBroker, TestBroker]
+    const bundles = await a.ownership.bundlesOf(NAMESPACE)
+    assert(bundles.length >= 4)
+    for (const bundle of bundles) await a.ownership.locate(bundle, { take: true })
+    const paced = a.ownership.drain({ unloadsPerSecond: 2 })
+    await set.settle()
+    assert.equal(a.ownership.held().length, bundles.length - 1)
+    await set.pass(400)
+    assert.equal(a.ownership.held().length, bundles.length - 1)
+    await set.pass(200)
+    assert.equal(a.ownership.held().length, bundles.length - 2)
+    await a.ownership.drain()
+    assert.deepEqual(a.ownership.held(), [])
+    assert.equal(b.ownership.held().length, bundles.length)
+    await set.pass(10_000)
+    await paced
+  })
+
   test('a split leaves both halves where they were, topics open', async () => {
     const [a, b] = (await set.open(['a', 'b'])) as [TestBroker, TestBroker]
     const bundle = await held(a)

@@ -25,6 +25,7 @@ import { placeByHash, type Place } from './placement.ts'
 import { Registration } from './registration.ts'
 import { encodeBroker, ownershipKeys } from './rows.ts'
 import { Transactions } from './transactions.ts'
+import { Turns } from './turns.ts'
 
 export interface ClusterOwnershipOptions {
   readonly metadata: MetadataStore
@@ -248,8 +249,8 @@ export class ClusterOwnership implements Ownership {
     await reached(this.#registration.update())
   }
 
-  async drain(): Promise<void> {
-    await this.#unloadAll({ isAbrupt: false })
+  async drain({ unloadsPerSecond = 0 }: { unloadsPerSecond?: number } = {}): Promise<void> {
+    await this.#unloadAll({ isAbrupt: false, perSecond: unloadsPerSecond })
     this.#step({ kind: 'leave' })
   }
 
@@ -258,10 +259,10 @@ export class ClusterOwnership implements Ownership {
    * send again, to the next owners, who recover the logs. No bundle comes here until `setDraining(false)`.
    */
   giveUp(): Promise<void> {
-    return this.#unloadAll({ isAbrupt: true })
+    return this.#unloadAll({ isAbrupt: true, perSecond: 0 })
   }
 
-  async #unloadAll({ isAbrupt }: { isAbrupt: boolean }): Promise<void> {
+  async #unloadAll({ isAbrupt, perSecond }: { isAbrupt: boolean; perSecond: number }): Promise<void> {
     await this.setDraining(true).catch((error: unknown) => {
       const reason = reasonOf(error)
       this.#options.logger.warn(
@@ -270,8 +271,13 @@ export class ClusterOwnership implements Ownership {
       )
     })
     const waiting = [...this.held()]
+    const turns = new Turns(this.#options.clock, perSecond)
     const next = async (): Promise<void> => {
       for (let bundle = waiting.pop(); bundle !== undefined; bundle = waiting.pop()) {
+        if (this.holdOf(bundle) === undefined) continue
+        await turns.next()
+        // whoever is in more of a hurry took it along meanwhile
+        if (this.#isClosed || this.holdOf(bundle) === undefined) continue
         const request = { kind: 'unload', bundle, to: undefined, isAbrupt } as const
         await this.#request(id => ({ ...request, id })).catch((error: unknown) => {
           if (!isBrokerError(error)) throw error

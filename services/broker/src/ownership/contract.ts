@@ -110,8 +110,13 @@ export interface Ownership {
    */
   merge(left: BundleName, right: BundleName): Promise<void>
   explain(bundle: BundleName): Promise<Explanation>
-  /** Hands everything over and leaves the registry: part of a graceful stop. Bounded by the caller. */
-  drain(): Promise<void>
+  /**
+   * Hands everything over and leaves the registry: part of a graceful stop. Bounded by the caller. A second one does not wait for the
+   * pace of the first.
+   * @param options.unloadsPerSecond So many bundles begin to move each second; 0, or left out: as many as go. Where nobody could
+   * take them, they close at once.
+   */
+  drain(options?: { unloadsPerSecond?: number }): Promise<void>
   close(): Promise<void>
 }
 

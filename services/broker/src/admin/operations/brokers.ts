@@ -45,14 +45,17 @@ export function leaderBroker(request: AdminRequest): AdminReply {
 }
 
 /**
- * As by a signal: what this broker serves is handed over first, one after the other, however many a second are asked for.
+ * What this broker serves is handed over first, so many bundles a second as asked for; then it stops as by a signal. Clients are told to
+ * go, and none is waited for, whether that is forced or not. Answered when all is handed over.
  * @throws PlainAnswer 404: a value is none
  */
-export function shutDown(request: AdminRequest): AdminReply {
+export async function shutDown(request: AdminRequest): Promise<AdminReply> {
   const { maxConcurrentUnloadPerSec: rate = '', forcedTerminateTopic: forced = '' } = request.query
   if (!/^\d{0,9}$/.test(rate)) noSuchPath(request)
   if (!['', 'true', 'false'].includes(forced.toLowerCase())) noSuchPath(request)
-  request.backend.shutDown()
+  const { backend } = request
+  if (!backend.isAlone) await backend.homes.ownership.drain({ unloadsPerSecond: Number(rate) })
+  backend.shutDown()
   return done()
 }
 
