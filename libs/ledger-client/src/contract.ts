@@ -232,6 +232,8 @@ export interface EntryRecords {
   readonly bytes: Buffer
   /** The ledger is fenced where they come from. */
   readonly isFenced: boolean
+  /** For whoever has copied `bytes` and looks at them no more: their memory is used again. */
+  readonly release?: () => void
 }
 
 export interface CopyOrder extends EntryRange {

@@ -14,10 +14,16 @@ const ASKED = 2048 * KIB
 /** A node that other ones copy from. */
 class GivingNode extends MemoryBookieNode {
   readonly asked: RunRequest[] = []
+  released = 0
   readonly bulk: BulkCopies = {
     readRecords: request => {
       this.asked.push(request)
-      return Promise.resolve({ bytes: Buffer.alloc(request.bytesMax, 'records'), isFenced: true })
+      const bytes = Buffer.alloc(request.bytesMax, 'records')
+      const release = (): void => {
+        this.released += 1
+        bytes.fill(0)
+      }
+      return Promise.resolve({ bytes, isFenced: true, release })
     },
     copyFrom: order => Promise.resolve({ next: order.first, bytes: 0 })
   }
@@ -54,6 +60,13 @@ async function roundTrip(): Promise<void> {
 test('a node that no writer waits for gives as much as it is asked for', async () => {
   const records = await read()
   assert.deepEqual(records, { bytes: Buffer.alloc(ASKED, 'records'), isFenced: true })
+})
+
+test('a node has the memory of what it gave back when that is on its way, once', async () => {
+  for (const count of [1, 2]) {
+    assert.deepEqual((await read())?.bytes, Buffer.alloc(ASKED, 'records'))
+    assert.equal(behind.released, count)
+  }
 })
 
 test('while writers wait for a node it gives others little for their copies, and the more the longer it takes', async () => {

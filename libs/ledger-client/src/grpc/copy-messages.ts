@@ -23,7 +23,7 @@ export function encodeRecords(found: EntryRecords | undefined): Buffer {
   return new RecordsReply(found) as unknown as Buffer // all that gRPC's server asks of a message: `byteLength` and `copy`
 }
 
-/** Put into bytes where gRPC frames its messages, not before: records are copied once on their way. */
+/** Put into bytes where gRPC frames its messages, once, and not before: records are copied once on their way. */
 class RecordsReply {
   readonly byteLength: number
   readonly #records: EntryRecords
@@ -39,6 +39,7 @@ class RecordsReply {
     writer.bytes(1, this.#records.bytes)
     writer.small(2, this.#records.isFenced ? 1 : 0)
     writer.finish()
+    this.#records.release?.()
     return this.byteLength
   }
 }

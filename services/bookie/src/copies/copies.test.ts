@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { bookieId, entryId, ledgerId, type BookieId } from '@strata/base'
-import type { BulkCopies, CopyAnswer, CopyOrder } from '@strata/ledger-client'
+import type { BulkCopies, CopyAnswer, CopyOrder, EntryRecords } from '@strata/ledger-client'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Bookie } from '../bookie-types.ts'
@@ -111,6 +111,25 @@ test('it ends before an entry that comes damaged, and is answered for what was b
 
 test('where nobody can be reached nothing is copied', async () => {
   assert.deepEqual(await copy({ from: [bookieId('another')] }), { next: 0, bytes: 0 })
+})
+
+test('pieces for others come in memory that is used again when it is given back, and not before', async () => {
+  const read = async (ledger: number): Promise<EntryRecords> => {
+    const range = { ledgerId: ledgerId(ledger), first: entryId(0), last: entryId(9), every: 1 }
+    const records = await given.readRecords({ ...range, bytesMax: 1e6, entriesMax: 10 })
+    return records ?? assert.fail('nothing is given')
+  }
+  const first = await read(1)
+  const copied = Buffer.from(first.bytes)
+  const second = await read(2)
+  assert.notEqual(second.bytes.buffer, first.bytes.buffer)
+  assert(first.bytes.equals(copied))
+  first.release?.()
+  first.release?.()
+  const [third, fourth] = [await read(1), await read(2)]
+  assert.equal(third.bytes.buffer, first.bytes.buffer)
+  assert.notEqual(fourth.bytes.buffer, first.bytes.buffer)
+  assert(third.bytes.equals(copied))
 })
 
 test('what is much goes to the disk while more of it comes', async () => {

@@ -12,6 +12,7 @@ import {
 import { CopyCursor, type CopyStretch } from '@strata/ledger-protocol'
 import { systemCode } from '../errors.ts'
 import type { CopyLog } from './copy-log.ts'
+import type { LentMemory } from './piece-memory.ts'
 import { wantedRecords, type WantedRecords } from './wanted-records.ts'
 
 /** Other nodes, by id; undefined: one that cannot be reached now. */
@@ -22,7 +23,7 @@ export interface NodeCopiesDoors {
   readonly clock: Clock
   readonly log: CopyLog
   /** undefined: not even the first one can be read. @throws LedgerError UNAVAILABLE */
-  readonly readRecords: (request: RunRequest) => Promise<Buffer | undefined>
+  readonly readRecords: (request: RunRequest) => Promise<LentMemory | undefined>
   readonly findNode: FindNode
   /** Why the node stores no copies of the ledger now. @throws LedgerError UNAVAILABLE */
   readonly checkTaken: (ledgerId: LedgerId) => void
@@ -69,8 +70,8 @@ export class NodeCopies implements BulkCopies {
 
   async readRecords(request: RunRequest): Promise<EntryRecords | undefined> {
     const { readRecords, isFenced } = this.#doors
-    const bytes = await readRecords(request)
-    return bytes === undefined ? undefined : { bytes, isFenced: isFenced(request.ledgerId) }
+    const records = await readRecords(request)
+    return records && { ...records, isFenced: isFenced(request.ledgerId) }
   }
 
   async copyFrom(order: CopyOrder, turns: CopyTurns = AT_ONCE): Promise<CopyAnswer> {

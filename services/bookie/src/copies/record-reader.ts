@@ -4,6 +4,7 @@ import { recordBytes } from '../format/record.ts'
 import type { EntryIndex } from '../index/entry-index.ts'
 import type { LedgerState } from '../index/ledger-state.ts'
 import type { FileTable } from '../storage/file-table.ts'
+import { PieceMemory, type LentMemory } from './piece-memory.ts'
 
 /** Others' records between two that are wanted are read with them, up to so many bytes. */
 const GAP_BYTES_MAX = 64 * 1024
@@ -26,6 +27,7 @@ interface Span {
 export class RecordReader {
   readonly #index: EntryIndex
   readonly #files: FileTable
+  readonly #memory = new PieceMemory()
 
   constructor({ index, files }: { index: EntryIndex; files: FileTable }) {
     this.#index = index
@@ -33,23 +35,25 @@ export class RecordReader {
   }
 
   /** undefined: not even the first one can be read. @throws a system error of the index */
-  async read(request: RunRequest): Promise<Buffer | undefined> {
+  async read(request: RunRequest): Promise<LentMemory | undefined> {
     const ledger = this.#index.ledger(request.ledgerId)
     if (ledger.isDeleted) return undefined
     const locations = await this.#locate(ledger, request)
     let total = 0
     for (const { payloadBytes } of locations) total += recordBytes(payloadBytes)
-    const records = Buffer.allocUnsafeSlow(total)
+    const { bytes, release } = this.#memory.lend(total)
     let done = 0
     for (let from = 0; from < locations.length;) {
       const span = spanFrom(locations, from)
-      const into = records.subarray(done, done + span.wantedBytes)
+      const into = bytes.subarray(done, done + span.wantedBytes)
       // A file that was moved meanwhile, or cannot be read: who wants the rest asks again, or somebody else.
       if (!(await this.#readSpan(locations, { from, span, into }))) break
       done += span.wantedBytes
       from = span.to
     }
-    return done === 0 ? undefined : records.subarray(0, done)
+    if (done > 0) return { bytes: bytes.subarray(0, done), release }
+    release()
+    return undefined
   }
 
   async #locate(ledger: LedgerState, { first, last, every, ...limits }: RunRequest): Promise<Location[]> {
