@@ -115,8 +115,8 @@ test('where nobody can be reached nothing is copied', async () => {
 
 test('pieces for others come in memory that is used again when it is given back, and not before', async () => {
   const read = async (ledger: number): Promise<EntryRecords> => {
-    const range = { ledgerId: ledgerId(ledger), first: entryId(0), last: entryId(9), every: 1 }
-    const records = await given.readRecords({ ...range, bytesMax: 1e6, entriesMax: 10 })
+    const range = { ledgerId: ledgerId(ledger), first: entryId(0), last: entryId(COUNT - 1), every: 1 }
+    const records = await given.readRecords({ ...range, bytesMax: 1e6, entriesMax: COUNT })
     return records ?? assert.fail('nothing is given')
   }
   const first = await read(1)

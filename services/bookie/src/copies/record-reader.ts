@@ -1,4 +1,5 @@
 import type { RunRequest } from '@strata/ledger-client'
+import { BLOCK_BYTES, toBlocks } from '../disk/block-memory.ts'
 import type { Location } from '../format/page.ts'
 import { recordBytes } from '../format/record.ts'
 import type { EntryIndex } from '../index/entry-index.ts'
@@ -9,6 +10,8 @@ import { PieceMemory, type LentMemory } from './piece-memory.ts'
 /** Others' records between two that are wanted are read with them, up to so many bytes. */
 const GAP_BYTES_MAX = 64 * 1024
 const SPAN_BYTES_MAX = 4 * 1024 * 1024
+/** Less is read through the page cache: what is beside it is wanted soon. */
+const DIRECT_BYTES_MIN = 64 * 1024
 /** So far ahead the index is asked at once, past what is wanted now: whoever copies asks for what follows next. */
 const WARM_IDS = 16_384
 
@@ -41,13 +44,13 @@ export class RecordReader {
     const locations = await this.#locate(ledger, request)
     let total = 0
     for (const { payloadBytes } of locations) total += recordBytes(payloadBytes)
-    const { bytes, release } = this.#memory.lend(total)
+    const memory = this.#memory.lend(total)
+    const { bytes, release } = memory
     let done = 0
     for (let from = 0; from < locations.length;) {
       const span = spanFrom(locations, from)
-      const into = bytes.subarray(done, done + span.wantedBytes)
       // A file that was moved meanwhile, or cannot be read: who wants the rest asks again, or somebody else.
-      if (!(await this.#readSpan(locations, { from, span, into }))) break
+      if (!(await this.#readSpan(locations, { from, span, done }, memory))) break
       done += span.wantedBytes
       from = span.to
     }
@@ -75,11 +78,16 @@ export class RecordReader {
 
   async #readSpan(
     locations: readonly Location[],
-    { from, span, into }: { from: number; span: Span; into: Buffer }
+    { from, span, done }: { from: number; span: Span; done: number },
+    memory: LentMemory
   ): Promise<boolean> {
     const first = locations[from]
     if (first === undefined) return false
     const isDense = span.bytes === span.wantedBytes
+    if (isDense && memory.blocks !== undefined && span.bytes >= DIRECT_BYTES_MIN) {
+      return await this.#readBlocks(first, { bytes: span.bytes, done, blocks: memory.blocks })
+    }
+    const into = memory.bytes.subarray(done, done + span.wantedBytes)
     const bytes = isDense ? into : Buffer.allocUnsafeSlow(span.bytes)
     try {
       if ((await this.#files.read(first.file, bytes, first.offset)) < span.bytes) return false
@@ -93,6 +101,24 @@ export class RecordReader {
       const start = offset - first.offset
       at += bytes.copy(into, at, start, start + recordBytes(payloadBytes))
     }
+    return true
+  }
+
+  /** The blocks that records stand in, read behind those that are `done`; these then follow each other. */
+  async #readBlocks(
+    { file, offset }: Location,
+    { bytes, done, blocks }: { bytes: number; done: number; blocks: Buffer }
+  ): Promise<boolean> {
+    const skipped = offset % BLOCK_BYTES
+    const at = toBlocks(done)
+    const end = at + toBlocks(skipped + bytes)
+    try {
+      const read = await this.#files.readBlocks(file, blocks.subarray(at, end), offset - skipped)
+      if (read < skipped + bytes) return false
+    } catch {
+      return false
+    }
+    blocks.copyWithin(done, at + skipped, at + skipped + bytes)
     return true
   }
 }

@@ -5,8 +5,8 @@ const PAGE_BYTES = 65_536
 
 /** Part of the language's WebAssembly interface; the `lib` that declares it is the browser's. */
 declare const WebAssembly: {
-  readonly Memory: new (options: { initial: number; maximum: number; shared: true }) => {
-    readonly buffer: SharedArrayBuffer
+  readonly Memory: new (options: { initial: number; maximum: number; shared: boolean }) => {
+    readonly buffer: SharedArrayBuffer | ArrayBuffer
   }
 }
 
@@ -15,8 +15,17 @@ declare const WebAssembly: {
  * WebAssembly is sure to begin at a page of the machine.
  */
 export function blockMemory(bytes: number): Buffer {
+  return memoryOf(bytes, true)
+}
+
+/** The same for one thread alone, which V8 copies from as from any other. Each takes gigabytes of addresses, so there are to be few. */
+export function ownBlockMemory(bytes: number): Buffer {
+  return memoryOf(bytes, false)
+}
+
+function memoryOf(bytes: number, shared: boolean): Buffer {
   const pages = Math.ceil(bytes / PAGE_BYTES)
-  const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared })
   return Buffer.from(buffer, 0, bytes)
 }
 

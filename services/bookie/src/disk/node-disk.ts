@@ -13,7 +13,7 @@ export class NodeDisk implements Disk {
   async open(path: string, { create, direct = false, durableWrites = false }: OpenOptions): Promise<DiskFile> {
     const flags = durableWrites ? DURABLE_WRITES : 0
     const handle = await (direct ? openDirect(path, create, flags) : openHandle(path, create, flags))
-    return new NodeFile(path, handle, flags !== 0)
+    return new NodeFile(path, handle, { isDirect: direct, hasDurableWrites: flags !== 0 })
   }
 
   async list(directory: string): Promise<string[]> {

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { FileHandle } from 'node:fs/promises'
+import { BLOCK_BYTES } from './block-memory.ts'
 import type { DiskFile } from './disk.ts'
 
 export class NodeFile implements DiskFile {
@@ -7,11 +8,17 @@ export class NodeFile implements DiskFile {
   /** The kernel syncs each write before it says that it is done. */
   readonly hasDurableWrites: boolean
   readonly #handle: FileHandle
+  readonly #isDirect: boolean
 
-  constructor(path: string, handle: FileHandle, hasDurableWrites: boolean) {
+  constructor(
+    path: string,
+    handle: FileHandle,
+    { isDirect, hasDurableWrites }: { isDirect: boolean; hasDurableWrites: boolean }
+  ) {
     this.path = path
     this.hasDurableWrites = hasDurableWrites
     this.#handle = handle
+    this.#isDirect = isDirect
   }
 
   /** Valid in every thread of the process. */
@@ -29,6 +36,8 @@ export class NodeFile implements DiskFile {
       const { bytesRead } = await this.#handle.read(into, done, into.length - done, offset + done)
       if (bytesRead === 0) break
       done += bytesRead
+      // the end of the file: from within a block nothing is read directly
+      if (this.#isDirect && bytesRead % BLOCK_BYTES !== 0) break
     }
     return done
   }

@@ -34,12 +34,13 @@ interface Handle {
  * Invariant: a handle is closed only when nobody reads through it, and then a removed file's number never comes back.
  */
 export class FileTable {
-  readonly #disk: Disk
   readonly #files = new Map<number, StoredFile>()
-  readonly #handles = new Map<number, Handle>()
+  readonly #cached: FileHandles
+  readonly #direct: FileHandles
 
   constructor(disk: Disk) {
-    this.#disk = disk
+    this.#cached = new FileHandles(path => disk.open(path, { create: false }))
+    this.#direct = new FileHandles(path => disk.open(path, { create: false, direct: true }))
   }
 
   get all(): IterableIterator<StoredFile> {
@@ -58,12 +59,46 @@ export class FileTable {
   /** Forgets the file; reads under way end on their own handle. */
   remove(number: number): void {
     this.#files.delete(number)
-    this.#retire(number)
+    this.#cached.retire(number)
+    this.#direct.retire(number)
   }
 
   /** Fills `into` from `offset`; fewer bytes at the end of the file. @throws a system error; ENOENT if it was removed. */
-  async read(number: number, into: Uint8Array, offset: number): Promise<number> {
-    const handle = this.#handleOf(number)
+  read(number: number, into: Uint8Array, offset: number): Promise<number> {
+    return this.#cached.read(this.#at(number), into, offset)
+  }
+
+  /** The same past the page cache: whole blocks, into block memory. For what is much, and is not read again soon. */
+  readBlocks(number: number, into: Uint8Array, offset: number): Promise<number> {
+    return this.#direct.read(this.#at(number), into, offset)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#cached.close(), this.#direct.close()])
+  }
+
+  #at(number: number): FileAt {
+    return { number, path: this.#files.get(number)?.path }
+  }
+}
+
+interface FileAt {
+  readonly number: number
+  /** undefined: it was removed. */
+  readonly path: string | undefined
+}
+
+/** Those that were used last stay open. */
+class FileHandles {
+  readonly #open: (path: string) => Promise<DiskFile>
+  readonly #handles = new Map<number, Handle>()
+
+  constructor(open: (path: string) => Promise<DiskFile>) {
+    this.#open = open
+  }
+
+  async read(at: FileAt, into: Uint8Array, offset: number): Promise<number> {
+    const handle = this.#handleOf(at)
     handle.users++
     try {
       return await (await handle.file).read(into, offset)
@@ -80,28 +115,27 @@ export class FileTable {
     await Promise.all(handles.filter(handle => handle.users === 0).map(closeHandle))
   }
 
-  #handleOf(number: number): Handle {
+  #handleOf({ number, path }: FileAt): Handle {
     const known = this.#handles.get(number)
     if (known !== undefined) {
       this.#handles.delete(number)
       this.#handles.set(number, known)
       return known
     }
-    const file = this.#files.get(number)
-    if (file === undefined) throw Object.assign(new Error(`file ${number} was removed`), { code: 'ENOENT' })
-    const handle: Handle = { file: this.#disk.open(file.path, { create: false }), users: 0, isRetired: false }
+    if (path === undefined) throw Object.assign(new Error(`file ${number} was removed`), { code: 'ENOENT' })
+    const handle: Handle = { file: this.#open(path), users: 0, isRetired: false }
     handle.file.catch(() => {
       if (this.#handles.get(number) === handle) this.#handles.delete(number)
     })
     this.#handles.set(number, handle)
     if (this.#handles.size > HANDLES_MAX) {
       const [oldest] = this.#handles.keys()
-      if (oldest !== undefined) this.#retire(oldest)
+      if (oldest !== undefined) this.retire(oldest)
     }
     return handle
   }
 
-  #retire(number: number): void {
+  retire(number: number): void {
     const handle = this.#handles.get(number)
     if (handle === undefined) return
     this.#handles.delete(number)
