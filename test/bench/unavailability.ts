@@ -18,7 +18,8 @@ import { ROOT } from '../tidy/repository.ts'
   receipt. `cut-off`: the broker reaches neither the metadata store nor the storage nodes, and its clients still reach it;
   `cut-off-storage`: it does not reach the storage nodes. Each of the two brokers has half of the bundles.
   `unload-topic`: topics of both brokers are unloaded, one after the other, and what counts is the longest time that a
-  message of the topic took in the seconds after that: publish often (`--every 50`) to see it.
+  message of the topic took in the seconds after that: publish often (`--every 50`) to see it. Beside it stands the longest that
+  one of the same topic took in as many seconds before, while others were unloaded, and what the topic's own unload put on top.
   Clients look topics up at the first broker, as they would behind a balancer of TCP that knows which brokers are ready: given
   a list of addresses, the Go client picks one by chance each time, also one that refuses, and doubles its pause.
   The machine must be otherwise idle.
@@ -118,12 +119,10 @@ async function measure(
   const publishing = Promise.all(started)
   await delay(WARM_UP_MS)
   if (trouble === 'unload-topic') {
-    const fromMs = performance.now()
-    const pauses = await unloadEach(cluster, topics)
+    const unloadedAtMs = await unloadEach(cluster, topics)
     end.abort()
     await publishing
-    const before = table(topics, { trouble: 'nothing', timeOf: topic => longestBefore(topic, fromMs) })
-    return `${table(topics, { trouble, timeOf: topic => pauses.get(topic)?.() })}\n${before}`
+    return unloadTables(topics, unloadedAtMs)
   }
   const [, broker] = cluster.brokers
   if (broker === undefined) throw new Error('there is one broker only')
@@ -140,19 +139,34 @@ async function measure(
   return table(served, { trouble, timeOf: topic => unavailableMs(topic, atMs) })
 }
 
-/** By topic, how to learn its pause once all is over. */
-async function unloadEach(
-  cluster: FailoverCluster,
-  topics: readonly TopicRun[]
-): Promise<Map<TopicRun, () => number | undefined>> {
-  const pauses = new Map<TopicRun, () => number | undefined>()
+/** When each of them was. */
+async function unloadEach(cluster: FailoverCluster, topics: readonly TopicRun[]): Promise<Map<TopicRun, number>> {
+  const unloadedAtMs = new Map<TopicRun, number>()
   for (const topic of topics) {
-    const atMs = performance.now()
-    pauses.set(topic, () => pauseMs(topic, atMs))
+    unloadedAtMs.set(topic, performance.now())
     await cluster.admin('PUT', `persistent/public/default/${topic.name}/unload`)
   }
   await delay(PAUSE_MS_MAX)
-  return pauses
+  return unloadedAtMs
+}
+
+/** Both times of a topic are taken under the same load: of machine, client, and the unloads of the others. */
+function unloadTables(topics: readonly TopicRun[], unloadedAtMs: ReadonlyMap<TopicRun, number>): string {
+  const times = new Map(
+    Array.from(unloadedAtMs, ([topic, atMs]) => {
+      return [topic, { pauseMs: pauseMs(topic, atMs) ?? Infinity, beforeMs: longestBefore(topic, atMs) }] as const
+    })
+  )
+  const rows: readonly (readonly [string, (of: { pauseMs: number; beforeMs: number }) => number])[] = [
+    ['unload-topic', of => of.pauseMs],
+    ['before it', of => of.beforeMs],
+    ['difference', of => of.pauseMs - of.beforeMs]
+  ]
+  const tables = rows.map(([trouble, read]) => {
+    const timeOf = (topic: TopicRun): number => read(times.get(topic) ?? { pauseMs: Infinity, beforeMs: 0 })
+    return table(topics, { trouble, timeOf })
+  })
+  return tables.join('\n')
 }
 
 async function make(
@@ -240,7 +254,7 @@ function pauseMs({ sends }: TopicRun, atMs: number): number | undefined {
   return near.length === 0 ? undefined : Math.max(...near.map(({ fromMs, toMs }) => toMs - Math.max(atMs, fromMs)))
 }
 
-/** What a topic's messages took at most in as long a time, while nothing was unloaded: what machine and client themselves add. */
+/** What a topic's messages took at most in as long a time before, while it was not unloaded. */
 function longestBefore({ sends }: TopicRun, untilMs: number): number {
   const near = sends.filter(({ fromMs, toMs }) => fromMs >= untilMs - PAUSE_MS_MAX && toMs < untilMs)
   return Math.max(0, ...near.map(({ fromMs, toMs }) => toMs - fromMs))
@@ -248,7 +262,7 @@ function longestBefore({ sends }: TopicRun, untilMs: number): number {
 
 function table(
   served: readonly TopicRun[],
-  { trouble, timeOf }: { trouble: Trouble | 'nothing'; timeOf: (topic: TopicRun) => number | undefined }
+  { trouble, timeOf }: { trouble: string; timeOf: (topic: TopicRun) => number | undefined }
 ): string {
   const lines = [...new Set(served.map(({ language }) => language)), 'all'].map(language => {
     const own = served.filter(topic => language === 'all' || topic.language === language)
