@@ -17,6 +17,10 @@ import { RECORD_ALIGNMENT, recordBytes } from './record.ts'
 */
 export const PAGE_SLOTS = 256
 const PAGE_VERSION = 1
+/** Runs of one entry each, their numbers as long as they get: 5 + 2 + 2 + 8 + 8. */
+const ENTRY_BYTES_MAX = 25
+/** What `encode` needs at most. */
+export const PAGE_BYTES_MAX = 1 + PAGE_SLOTS * ENTRY_BYTES_MAX
 const OFFSETS = PAGE_SLOTS
 const BYTES = PAGE_SLOTS * 2
 
@@ -71,8 +75,8 @@ export class IndexPage {
     this.#numbers[slot] = 0
   }
 
-  encode(): Buffer {
-    const out = Buffer.allocUnsafe(1 + this.#count * 25)
+  /** `out`: of `PAGE_BYTES_MAX`, written over; what is returned is a copy. */
+  encode(out: Buffer = Buffer.allocUnsafe(1 + this.#count * ENTRY_BYTES_MAX)): Buffer {
     out[0] = PAGE_VERSION
     let at = 1
     for (let slot = 0; slot < this.#end;) {
@@ -132,9 +136,17 @@ export class IndexPage {
       if (this.#numbers[slot] === 0) continue
       const offset = this.#numbers[OFFSETS + slot] ?? 0
       const payloadBytes = this.#numbers[BYTES + slot] ?? 0
-      at = putVarint(out, at, slot - before - 1)
-      at = putVarint(out, at, zig((offset - end) / RECORD_ALIGNMENT))
-      at = putVarint(out, at, zig(payloadBytes - bytesBefore))
+      if (slot === before + 1 && offset === end && payloadBytes === bytesBefore) {
+        // one of many that came together
+        out[at] = 0
+        out[at + 1] = 0
+        out[at + 2] = 0
+        at += 3
+      } else {
+        at = putVarint(out, at, slot - before - 1)
+        at = putVarint(out, at, zig((offset - end) / RECORD_ALIGNMENT))
+        at = putVarint(out, at, zig(payloadBytes - bytesBefore))
+      }
       before = slot
       bytesBefore = payloadBytes
       end = offset + recordBytes(payloadBytes)

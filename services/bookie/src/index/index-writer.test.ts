@@ -2,7 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { entryId, ledgerId } from '@strata/base'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { Location } from '../format/page.ts'
+import { recordBytes } from '../format/record.ts'
 import { noteEntry } from '../recovery.ts'
 import { FileTable } from '../storage/file-table.ts'
 import { RecordingDisk } from '../testing/recording-disk.ts'
@@ -68,6 +71,43 @@ test('more pages than are cached are flushed, and found again', async () => {
     expect(await index.locate(ledger, 1)).toEqual(place)
     expect(await index.locate(ledger, 2)).toBeUndefined()
   }
+})
+
+test('entries that came in any order, and again, are found where they came last, and counted there alone', async () => {
+  const record = fc.record({ entry: fc.nat(700), count: fc.integer({ min: 1, max: 300 }), file: fc.constantFrom(7, 8) })
+  const flushes = fc.array(fc.array(record, { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 3 })
+  await fc.assert(
+    fc.asyncProperty(flushes, async each => {
+      const files = new FileTable(new RecordingDisk())
+      for (const number of [7, 8]) {
+        const path = `${number}`
+        files.add({ kind: 'journal', number, directory: '', path, liveBytes: 0, totalBytes: 0, sinceMs: 0, end: 0 })
+      }
+      const index = new EntryIndex(await recordingStore())
+      const writer = new IndexWriter(index, files)
+      const ledger = index.ledger(ledgerId(1))
+      const wanted = new Map<number, Location>()
+      let offset = 0
+      for (const runs of each) {
+        for (const { entry, count, file } of runs) {
+          for (let id = entry; id < entry + count; id++) {
+            const place = { file, offset, payloadBytes: id % 50 }
+            offset += recordBytes(place.payloadBytes)
+            noteEntry(ledger, { entryId: entryId(id), ...place })
+            wanted.set(id, place)
+          }
+        }
+        writer.noteDirty(ledger)
+        await writer.flush(() => undefined)
+      }
+      for (let id = 0; id < 1_001; id++) expect(await index.locate(ledger, id)).toEqual(wanted.get(id))
+      for (const { number, liveBytes } of files.all) {
+        const live = [...wanted.values()].filter(({ file }) => file === number)
+        expect(liveBytes).toBe(live.reduce((sum, { payloadBytes }) => sum + recordBytes(payloadBytes), 0))
+      }
+    }),
+    { numRuns: 50 }
+  )
 })
 
 test('a large batch goes into LevelDB in slices, as one', async () => {

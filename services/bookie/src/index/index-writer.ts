@@ -1,10 +1,10 @@
 import type { LedgerId } from '@strata/base'
-import { IndexPage, PAGE_SLOTS } from '../format/page.ts'
+import { IndexPage, PAGE_BYTES_MAX, PAGE_SLOTS } from '../format/page.ts'
 import { recordBytes } from '../format/record.ts'
 import type { FileTable, StoredFile } from '../storage/file-table.ts'
 import type { EntryIndex } from './entry-index.ts'
 import type { IndexChange } from './index-store.ts'
-import { TAIL_STRIDE, type LedgerState } from './ledger-state.ts'
+import { TAIL_STRIDE, type EntryTail, type LedgerState } from './ledger-state.ts'
 import {
   CHECKPOINT_KEY,
   encodeCheckpoint,
@@ -97,14 +97,12 @@ export class IndexWriter {
   async #putTails(edit: IndexEdit, ledgers: readonly LedgerState[]): Promise<void> {
     const turns = new Turns()
     for (const ledger of ledgers) {
-      const { numbers = [], count = 0 } = ledger.flushing ?? {}
-      for (let i = 0; i < count; i++) {
-        const at = i * TAIL_STRIDE
-        const entryId = numbers[at] ?? 0
-        const page = edit.pageHeld(ledger, entryId) ?? (await edit.page(ledger, entryId))
-        const place = { file: numbers[at + 1] ?? 0, offset: numbers[at + 2] ?? 0, payloadBytes: numbers[at + 3] ?? 0 }
-        edit.place(page, entryId % PAGE_SLOTS, place)
-        if (turns.isOver(1)) await breath()
+      const tail = ledger.flushing
+      for (let from = 0; tail !== undefined && from < tail.count;) {
+        const page = await edit.page(ledger, tail.numbers[from * TAIL_STRIDE] ?? 0)
+        const to = edit.placeRun(page, tail, from)
+        if (turns.isOver(to - from)) await breath()
+        from = to
       }
       edit.put(ledgerKey(ledger.ledgerId), encodeLedgerRow(ledger))
       ledger.isRowStale = false
@@ -211,6 +209,30 @@ export class IndexEdit {
     this.addLive(to.file, bytes)
   }
 
+  /**
+   * `place` of entries of a tail, from `from` on, for as long as they are of the same page and the same file: a file's share is
+   * counted once for all of them. Returns where they end, at most as many as a page has.
+   */
+  placeRun(page: IndexPage, { numbers, count }: EntryTail, from: number): number {
+    const first = from * TAIL_STRIDE
+    const file = numbers[first + 1] ?? 0
+    const firstOfPage = (numbers[first] ?? 0) - ((numbers[first] ?? 0) % PAGE_SLOTS)
+    const end = Math.min(count, from + PAGE_SLOTS) * TAIL_STRIDE
+    let bytes = 0
+    let at = first
+    for (; at < end && numbers[at + 1] === file; at += TAIL_STRIDE) {
+      const slot = (numbers[at] ?? 0) - firstOfPage
+      if (slot < 0 || slot >= PAGE_SLOTS) break
+      const payloadBytes = numbers[at + 3] ?? 0
+      if (page.fileAt(slot) === file) bytes -= recordBytes(page.payloadBytesAt(slot))
+      else this.#forget(page, slot)
+      page.set(slot, file, numbers[at + 2] ?? 0, payloadBytes)
+      bytes += recordBytes(payloadBytes)
+    }
+    this.addLive(file, bytes)
+    return at / TAIL_STRIDE
+  }
+
   addLive(fileNumber: number, bytes: number): void {
     const file = this.#files.get(fileNumber)
     if (file === undefined) return
@@ -235,8 +257,9 @@ export class IndexEdit {
 
   async commit(options: { sync: boolean }): Promise<void> {
     const turns = new Turns()
+    const scratch = Buffer.allocUnsafe(PAGE_BYTES_MAX)
     for (const { key, page } of this.#pages.values()) {
-      this.put(key, page.isEmpty ? undefined : page.encode())
+      this.put(key, page.isEmpty ? undefined : page.encode(scratch))
       if (turns.isOver(PAGE_STEPS)) await breath()
     }
     for (const file of this.#touched) {
