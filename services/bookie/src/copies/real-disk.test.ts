@@ -18,7 +18,8 @@ beforeEach(async () => {
 afterEach(() => Promise.all(nodes.map(node => node.destroy())))
 
 async function checkCopied(to: Bookie, from: Bookie): Promise<void> {
-  to.useNodes(() => ({ bulk: from.bulk }))
+  const { bulk } = from
+  to.useNodes(() => (bulk === undefined ? {} : { bulk }))
   const order = { ledgerId: ledgerId(1), first: entryId(0), last: LAST, every: 1, from: [SOURCE], bytesMax: 1e9 }
   assert.equal((await to.bulk?.copyFrom(order))?.next, COUNT)
   const { payloads } = await readAll(to, 1, LAST)
