@@ -15,6 +15,8 @@ export class SharedDispatcher extends TrackedDispatcher {
   readonly #ring = new PriorityRing()
   readonly #replay = new PositionHeap()
   readonly #ties = new ChunkTies()
+  /** All members with entries of their own pending are among them: turns come with each subscribe and flow, members are thousands. */
+  readonly #waiting = new Set<Member>()
   #current: Member | undefined
   #turnLeft = 0
 
@@ -30,8 +32,9 @@ export class SharedDispatcher extends TrackedDispatcher {
 
   popPending(): boolean {
     if (!this.mayDispatch) return false
-    for (const member of this.members) {
-      if (member.pending.size > 0 && member.canTake && this.popFrom(member.pending)) return true
+    for (const member of this.#waiting) {
+      if (member.canTake && this.popFrom(member.pending)) return true
+      if (member.pending.size === 0) this.#waiting.delete(member)
     }
     return this.#replay.size > 0 && this.members.some(member => member.canTake) && this.popFrom(this.#replay)
   }
@@ -41,12 +44,14 @@ export class SharedDispatcher extends TrackedDispatcher {
     const info = this.context.reader.read(entry, false)
     const taker = this.mayDispatch ? (this.#ties.ownerOf(info) ?? this.#taker()) : undefined
     if (taker?.canTake === true) this.#give(taker, entry, info)
-    else this.#queueOf(info).push(entry.ledgerId, entry.entryId, this.retained.keep(entry))
+    else this.#keep(this.#ties.ownerOf(info), entry)
   }
 
   hasReadyPending(): boolean {
     const ready = this.hasReadyTaker()
-    return ready && (this.#replay.size > 0 || this.members.some(member => member.isReady && member.pending.size > 0))
+    return (
+      ready && (this.#replay.size > 0 || [...this.#waiting].some(member => member.isReady && member.pending.size > 0))
+    )
   }
 
   hashRangesOf(): undefined {
@@ -61,6 +66,7 @@ export class SharedDispatcher extends TrackedDispatcher {
     this.#ring.remove(member)
     if (this.#current === member) this.#current = undefined
     this.#ties.forget(member)
+    this.#waiting.delete(member)
     member.pending.forEach((ledgerId, entryId, entry) => {
       this.#replay.push(ledgerId, entryId, entry)
     })
@@ -76,6 +82,7 @@ export class SharedDispatcher extends TrackedDispatcher {
   protected onReset(): void {
     this.#replay.clear()
     this.#ties.clear()
+    this.#waiting.clear()
   }
 
   #offerChunk(entry: Entry, info: EntryInfo): boolean {
@@ -87,7 +94,7 @@ export class SharedDispatcher extends TrackedDispatcher {
     } else {
       // Its consumer has begun the message and has no credit now: the others need not wait for it.
       this.addPending(entry, 0)
-      taker.pending.push(entry.ledgerId, entry.entryId, this.retained.keep(entry))
+      this.#keep(taker, entry)
     }
     return true
   }
@@ -98,8 +105,11 @@ export class SharedDispatcher extends TrackedDispatcher {
     this.deliver(taker, entry, info)
   }
 
-  #queueOf(info: EntryInfo): PositionHeap {
-    return this.#ties.ownerOf(info)?.pending ?? this.#replay
+  /** Of nobody in particular, if no owner is given. */
+  #keep(owner: Member | undefined, entry: Entry): void {
+    const queue = owner?.pending ?? this.#replay
+    queue.push(entry.ledgerId, entry.entryId, this.retained.keep(entry))
+    if (owner !== undefined) this.#waiting.add(owner)
   }
 
   #taker(): Member | undefined {
