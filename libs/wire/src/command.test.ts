@@ -52,6 +52,40 @@ describe('cold path', () => {
     )
   })
 
+  test('what is written is what the library writes, for every command', () => {
+    fc.assert(
+      fc.property(anyCommand, ({ name, init }) => {
+        const frame = encodeAny(name, init)
+        const type = commandTypeOf(frame, 4, frame.length)
+        const given = decodeCommand(frame, 4, frame.length).value as object
+        const command = create(BaseCommandSchema, { type, [name]: given })
+        expect(frame.subarray(8)).toEqual(Buffer.from(toBinary(BaseCommandSchema, command)))
+      }),
+      { numRuns: 2000 }
+    )
+  })
+
+  test('long texts and many parts, at the lengths at which lengths grow', () => {
+    for (const length of [0, 126, 127, 128, 16_383, 16_384, 200_000]) {
+      const message = '\u{1F600}x'.repeat(length).slice(0, length)
+      const value = { requestId: 2n ** 64n - 1n, error: 3, message }
+      const command = create(BaseCommandSchema, { type: 14, error: value })
+      expect(encodeAny('error', value).subarray(8).equals(toBinary(BaseCommandSchema, command))).toBe(true)
+    }
+    const ranges = Array.from({ length: 3000 }, (_, start) => ({ start, end: start + 1 }))
+    const value = { topic: 't', subscription: 's', subType: 3, consumerId: 1n, requestId: 1n }
+    const init = { ...value, keySharedMeta: { keySharedMode: 1, hashRanges: ranges } }
+    const command = create(BaseCommandSchema, { type: 4, subscribe: init })
+    expect(encodeAny('subscribe', init).subarray(8).equals(toBinary(BaseCommandSchema, command))).toBe(true)
+  })
+
+  test('what its type cannot hold, or lacks, is refused', () => {
+    expect(() => encodeAny('success', {})).toThrow(/needs request_id/)
+    expect(() => encodeAny('success', { requestId: -1n })).toThrow(/64 bits/)
+    expect(() => encodeAny('error', { requestId: 1n, error: 1.5, message: '' })).toThrow(/32 bits/)
+    expect(() => encodeAny('error', { requestId: 1n, error: 1, message: 5 })).toThrow(/text/)
+  })
+
   test('the type of a command is the number of its body, 2 to 82', () => {
     const numbers = commandFields.map(field => field.number)
     expect(numbers[0]).toBe(2)

@@ -1,9 +1,10 @@
 import { strict as assert } from 'node:assert'
-import { create, fromBinary, toBinary, type Message, type MessageInitShape } from '@bufbuild/protobuf'
+import { fromBinary, type DescMessage, type Message, type MessageInitShape } from '@bufbuild/protobuf'
 import { checkCommand } from './command-shape.ts'
 import { FRAME_PREFIX_BYTES, LENGTH_BYTES } from './constants.ts'
 import { refuse } from './errors.ts'
 import { BaseCommandSchema, ServerError, type BaseCommand } from './generated/PulsarApi_pb.ts'
+import { writeCommand } from './proto-encoder.ts'
 import { ProtoReader } from './proto-reader.ts'
 
 /*
@@ -39,8 +40,8 @@ const namesByType: ReadonlyMap<number, CommandName> = new Map(
   bodies.map(field => [field.number, field.localName as CommandName])
 )
 
-const typesByName: ReadonlyMap<CommandName, BaseCommand['type']> = new Map(
-  bodies.map(field => [field.localName as CommandName, field.number as BaseCommand['type']])
+const kindsByName: ReadonlyMap<CommandName, { readonly type: number; readonly desc: DescMessage }> = new Map(
+  bodies.map(({ localName, number, message }) => [localName as CommandName, { type: number, desc: message }])
 )
 
 /** The command's name, for logs; undefined for a type that is not known. */
@@ -98,21 +99,22 @@ function decodeBase(buffer: Buffer, start: number, end: number): BaseCommand {
  * that are not given are a bug of the caller. Fields that some client insists on are added.
  */
 export function encodeCommand<Name extends CommandName>(name: Name, init: CommandInit<Name>): Buffer {
-  const command = encodeBaseCommand(name, init)
-  const frame = Buffer.allocUnsafe(FRAME_PREFIX_BYTES + command.length)
-  frame.writeUInt32BE(LENGTH_BYTES + command.length, 0)
-  frame.writeUInt32BE(command.length, LENGTH_BYTES)
-  frame.set(command, FRAME_PREFIX_BYTES)
+  const frame = encode(name, init, FRAME_PREFIX_BYTES)
+  const commandBytes = frame.length - FRAME_PREFIX_BYTES
+  frame.writeUInt32BE(LENGTH_BYTES + commandBytes, 0)
+  frame.writeUInt32BE(commandBytes, LENGTH_BYTES)
   return frame
 }
 
 /** The command alone, for frames that go on with headers and payload. */
 export function encodeBaseCommand<Name extends CommandName>(name: Name, init: CommandInit<Name>): Uint8Array {
-  const type = typesByName.get(name)
-  assert(type !== undefined, `no such command: ${name}`)
-  const command = create(BaseCommandSchema, { type, [name]: init })
-  addWhatClientsNeed(command)
-  return toBinary(BaseCommandSchema, command, { writeUnknownFields: false })
+  return encode(name, init, 0)
+}
+
+function encode<Name extends CommandName>(name: Name, init: CommandInit<Name>, headroomBytes: number): Buffer {
+  const kind = kindsByName.get(name)
+  assert(kind !== undefined, `no such command: ${name}`)
+  return writeCommand(kind, CLIENTS_NEED[name]?.(init) ?? init, headroomBytes)
 }
 
 const EMPTY = new Uint8Array(0)
@@ -121,23 +123,26 @@ const EMPTY = new Uint8Array(0)
  * Go and Java read these without asking whether they are there. An error needs a text, since Go takes an answer
  * without one as a success.
  */
-function addWhatClientsNeed(command: BaseCommand): void {
-  if (command.lookupTopicResponse !== undefined) fill(command.lookupTopicResponse, 'response', 0)
-  if (command.partitionMetadataResponse !== undefined) {
-    fill(command.partitionMetadataResponse, 'response', 0)
-    fill(command.partitionMetadataResponse, 'partitions', 0)
-  }
-  if (command.producerSuccess !== undefined) fill(command.producerSuccess, 'schemaVersion', EMPTY)
-  const created = command.getOrCreateSchemaResponse
-  if (created !== undefined && !Object.hasOwn(created, 'errorCode')) fill(created, 'schemaVersion', EMPTY)
-  const acked = command.ackResponse
-  if (acked !== undefined && Object.hasOwn(acked, 'error') && acked.message === '') {
-    acked.message = serverErrorName(acked.error)
+const CLIENTS_NEED: { readonly [Name in CommandName]?: (init: CommandInit<Name>) => CommandInit<Name> } = {
+  lookupTopicResponse: init => filled(init, { response: 0 }),
+  partitionMetadataResponse: init => filled(init, { response: 0, partitions: 0 }),
+  producerSuccess: init => filled(init, { schemaVersion: EMPTY }),
+  getOrCreateSchemaResponse: init => (isGiven(init, 'errorCode') ? init : filled(init, { schemaVersion: EMPTY })),
+  ackResponse: init => {
+    const { error, message = '' } = init
+    if (!isGiven(init, 'error') || error === undefined || message !== '') return init
+    return { ...init, message: serverErrorName(error) }
   }
 }
 
-function fill<Body extends object, Key extends keyof Body & string>(body: Body, key: Key, value: Body[Key]): void {
-  if (!Object.hasOwn(body, key)) body[key] = value
+function filled<Init extends object>(init: Init, needed: Partial<Init>): Init {
+  const missing = Object.entries(needed).filter(([name]) => !isGiven(init, name))
+  return missing.length === 0 ? init : { ...init, ...Object.fromEntries(missing) }
+}
+
+/** A message that was decoded has defaults that are not its own. */
+function isGiven(init: object, name: string): boolean {
+  return Object.hasOwn(init, name) && (init as Readonly<Record<string, unknown>>)[name] !== undefined
 }
 
 const serverErrorNames: ReadonlyMap<number, string> = new Map(
