@@ -102,7 +102,7 @@ export class NodeWatch {
   }
 
   wrap(node: BookieNode): BookieNode {
-    const sinks = new WeakMap<AddSink, WatchedSink>()
+    const sinks = new Map<AddSink, WatchedSink>()
     const watchedOf = (sink: AddSink): WatchedSink => {
       let watched = sinks.get(sink)
       if (watched === undefined) {

@@ -11,48 +11,59 @@ export interface SimEvent {
 /** A binary heap: the earliest first, those of one moment in the order of their making. */
 export class EventQueue {
   readonly #heap: SimEvent[] = []
+  /** `atMs` of each: numbers side by side are compared without a look at the events, of which there are hundreds. */
+  readonly #times: number[] = []
 
   peek(): SimEvent | undefined {
     return this.#heap[0]
   }
 
   push(event: SimEvent): void {
+    const { atMs } = event
     const heap = this.#heap
+    const times = this.#times
     let at = heap.push(event) - 1
+    times.push(atMs)
     while (at > 0) {
       const up = (at - 1) >> 1
-      const parent = heap[up]
-      if (parent === undefined || !isBefore(event, parent)) break
+      const upMs = times[up] as number // as many as events
+      const parent = heap[up] as SimEvent
+      if (upMs < atMs || (upMs === atMs && parent.sequence < event.sequence)) break
       heap[at] = parent
+      times[at] = upMs
       at = up
     }
     heap[at] = event
+    times[at] = atMs
   }
 
   pop(): SimEvent | undefined {
     const heap = this.#heap
+    const times = this.#times
     const first = heap[0]
     const last = heap.pop()
-    if (last === undefined || heap.length === 0) return first
+    const lastMs = times.pop()
+    const { length } = heap
+    if (last === undefined || lastMs === undefined || length === 0) return first
     let at = 0
-    for (;;) {
-      let down = at * 2 + 1
-      let child = heap[down]
-      if (child === undefined) break
-      const right = heap[down + 1]
-      if (right !== undefined && isBefore(right, child)) {
-        child = right
-        down++
-      }
-      if (!isBefore(child, last)) break
+    for (let down = 1; down < length; down = 2 * at + 1) {
+      if (down + 1 < length && this.#isBefore(down + 1, down)) down++
+      const childMs = times[down] as number
+      const child = heap[down] as SimEvent
+      if (lastMs < childMs || (lastMs === childMs && last.sequence < child.sequence)) break
       heap[at] = child
+      times[at] = childMs
       at = down
     }
     heap[at] = last
+    times[at] = lastMs
     return first
   }
-}
 
-function isBefore(a: SimEvent, b: SimEvent): boolean {
-  return a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence)
+  /** By their places. */
+  #isBefore(a: number, b: number): boolean {
+    const aMs = this.#times[a] as number
+    const bMs = this.#times[b] as number
+    return aMs < bMs || (aMs === bMs && (this.#heap[a] as SimEvent).sequence < (this.#heap[b] as SimEvent).sequence)
+  }
 }

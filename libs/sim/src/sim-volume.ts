@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Random } from './random.ts'
 import { SimIndexVolume } from './sim-index-volume.ts'
 import { SimInode, SpareMemory } from './sim-inode.ts'
@@ -105,7 +105,10 @@ export class SimVolume {
 
   list(directory: string): string[] {
     const names: string[] = []
-    for (const path of this.#names.keys()) if (dirname(path) === directory) names.push(basename(path))
+    for (const path of this.#names.keys()) {
+      const at = path.lastIndexOf('/')
+      if (at === directory.length && path.startsWith(directory)) names.push(path.slice(at + 1))
+    }
     return names.sort()
   }
 
