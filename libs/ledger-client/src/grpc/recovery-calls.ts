@@ -111,7 +111,10 @@ export class RecoveryCalls {
         stream.cancel()
       }
     })
-    stream.on('end', () => failAll(this.#doors.errorOf(undefined)))
+    stream.on('end', () => {
+      // as a rule all are answered by now, and an error costs the stack that it keeps
+      if (open.size > 0) failAll(this.#doors.errorOf(undefined))
+    })
     stream.on('error', (error: ServiceError) => {
       if (error.code === status.UNIMPLEMENTED) {
         for (const { askAlone } of open.values()) askAlone()
