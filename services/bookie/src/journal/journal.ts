@@ -66,7 +66,6 @@ export class Journal {
   /** Ends the wait for company that is under way. */
   #endWait: (() => void) | undefined
   #backlog: Item[] = []
-  #backlogAt = 0
   #syncedSequence: number
   #batchNumber = 0
   readonly #spareBatches: WriteBatch[] = []
@@ -400,14 +399,9 @@ export class Journal {
   }
 
   #drainBacklog(): void {
-    while (this.#backlogAt < this.#backlog.length) {
-      const item = this.#backlog[this.#backlogAt]
-      assert(item !== undefined)
-      if (!this.#put(item)) return
-      this.#backlogAt++
-    }
-    this.#backlog = []
-    this.#backlogAt = 0
+    // What is in a buffer goes at once, though others wait behind it: each keeps the message it came in.
+    const rest = this.#backlog.findIndex(item => !this.#put(item))
+    this.#backlog = rest < 0 ? [] : this.#backlog.slice(rest)
   }
 
   #put(item: Item): boolean {
@@ -460,9 +454,8 @@ export class Journal {
     this.#state = 'failed'
     this.#markedSequence = -1
     const filling = this.#filling
-    const backlog = this.#backlog.slice(this.#backlogAt)
+    const backlog = this.#backlog
     this.#backlog = []
-    this.#backlogAt = 0
     this.#filling = this.#newBatch(this.#syncedSequence)
     const error = bookieErrors.create('STORAGE_FAILED', { file: batch.file.file.path }, cause)
     this.#options.onFailed(error)
