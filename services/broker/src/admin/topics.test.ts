@@ -199,7 +199,13 @@ describe('topics', () => {
     const second = await admin.call('GET', `${path}/examinemessage?initialPosition=earliest&messagePosition=2`)
     expect(second.body).toBe('two')
     expect((await admin.call('GET', `${path}/ledger/${ledgerId}/entry/0`)).body).toBe('one')
-    expect((await admin.call('PUT', `${path}/backlogSize`, { ledgerId, entryId: 0 })).body).toBeGreaterThan(0)
+    const sizes: number[] = []
+    for (const entryId of [-1, 0, 2, 9]) {
+      sizes.push((await admin.call('PUT', `${path}/backlogSize`, { ledgerId, entryId })).body as number)
+    }
+    const [whole = 0] = sizes
+    expect(sizes).toEqual([whole, Math.round((whole * 2) / 3), 0, 0])
+    expect(whole).toBeGreaterThan(0)
     await script([
       ['GET', `${path}/subscription/s/position/9`, '404 Message not found'],
       ['GET', `${path}/subscription/nope/position/1`, `404 Subscription nope not found for topic ${full(name)}`],

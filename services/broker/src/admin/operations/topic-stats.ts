@@ -122,7 +122,7 @@ async function internalInfo(request: AdminRequest, name: TopicName): Promise<Rec
   }
 }
 
-/** Bytes from the position on: those of whole ledgers after it, and its share of its own. */
+/** Bytes after the position: those of whole ledgers after it, and its share of its own. */
 export async function getBacklogSize(request: AdminRequest): Promise<AdminReply> {
   const name = topicOf(request)
   const record = await requiredRecord(request, name)
@@ -135,7 +135,7 @@ export async function getBacklogSize(request: AdminRequest): Promise<AdminReply>
   for (const ledger of log.stats().ledgers) {
     if (ledger.ledgerId < position.ledgerId || ledger.entries === 0) continue
     const isPartial = ledger.ledgerId === position.ledgerId
-    const left = isPartial ? Math.max(0, ledger.entries - Math.max(0, position.entryId)) : ledger.entries
+    const left = isPartial ? Math.max(0, ledger.entries - 1 - Math.max(-1, position.entryId)) : ledger.entries
     bytes += (ledger.sizeBytes / ledger.entries) * left
   }
   return json(Math.round(bytes))
