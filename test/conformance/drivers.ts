@@ -108,10 +108,21 @@ const java: DriverSpec = {
   prepare: sources => javaDriver('java', sources, [])
 }
 
+/** What leads an admin library or tool. */
+interface AdminSpec extends Pick<DriverSpec, 'prepare'> {
+  readonly name: string
+}
+
 /** It is apart from the client: each of the two published jars holds classes of the other. */
-const javaAdmin: Pick<DriverSpec, 'name' | 'prepare'> = {
+const javaAdmin: AdminSpec = {
   name: 'java',
   prepare: sources => javaDriver('java-admin', sources, [join(sources, 'java', 'Driver.java')])
+}
+
+/** `pulsar-admin` and `pulsar-client`. */
+const cli: AdminSpec = {
+  name: 'cli',
+  prepare: sources => javaDriver('java-cli', sources, [join(sources, 'java', 'Driver.java')])
 }
 
 /** @param folder Of its sources and the `pom.xml` that names the library. @param shared Sources of others that it is built with. */
@@ -196,7 +207,7 @@ const strata: DriverSpec = {
 export const driverSpecs: readonly DriverSpec[] = [python, go, java, node, strata]
 
 /** Drivers that lead an admin library besides, or nothing else. */
-export const adminSpecs: readonly Pick<DriverSpec, 'name' | 'prepare'>[] = [go, javaAdmin]
+export const adminSpecs: readonly AdminSpec[] = [go, javaAdmin, cli]
 
 async function tool(file: string, args: readonly string[], what: string): Promise<void> {
   try {

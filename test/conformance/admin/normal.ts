@@ -113,6 +113,7 @@ function normalText(text: string): string {
     .replaceAll(/\b(localhost|127\.0\.0\.1|[\w-]+\.local(domain)?|[0-9a-f]{12}|vm):\d{2,5}\b/g, '<address>')
     .replaceAll(/\b\d+:(-?\d+)\b/g, '<ledger>:$1')
     .replaceAll(/\bat \d{4}-\d\d-\d\d\S*/g, 'at <time>')
+    .replaceAll(/\b(publish ?time:[ [])\d+/gi, '$1<time>')
 }
 
 /** Names of what is there on a server just now: namespaces, bundles, topics. */

@@ -8,15 +8,16 @@ import { adminSpecs, NotAtHand } from '../drivers.ts'
 import { targetOf } from '../targets.ts'
 import { RequestLog } from './requests.ts'
 import { answersOf, openAdmin, untouched, type Answers } from './runner.ts'
+import { cliLife } from './scripts/cli.ts'
 import { goLife } from './scripts/go.ts'
 import { javaLife } from './scripts/java.ts'
 import type { Life } from './step.ts'
 
 const USAGE = `usage: npm run conformance:life -- [options]
 
-A tenant's life, from creation to deletion, by an official admin library, compared with what Apache Pulsar 5.0.0-M1 answered.
+A tenant's life, from creation to deletion, by an official admin library or tool, compared with what Apache Pulsar 5.0.0-M1 answered.
 
-  --driver NAME    go, java (default: each); may be repeated
+  --driver NAME    go, java, cli (default: each); may be repeated
   --against NAME   strata (default), pulsar, or WEB_URL,BROKER_URL of one that runs
   --record         keep the answers as those to compare with
   --lines N        lines shown of each difference (default 3)`
@@ -32,7 +33,7 @@ const OPTIONS = {
 const STRATA_SETTLE_MS = 1_000
 const PULSAR_SETTLE_MS = 5_000
 
-const lives: readonly Life[] = [goLife, javaLife]
+const lives: readonly Life[] = [goLife, javaLife, cliLife]
 
 /** A decision that an answer may differ. @property calls A pattern over the keys of answers. */
 interface Decision {
@@ -103,7 +104,7 @@ async function lead(life: Life, against: string, testFolder: string): Promise<An
     try {
       const started = Date.now()
       const log = await RequestLog.open(server.webUrl)
-      const handle = await openAdmin(driver, log.url)
+      const handle = await openAdmin(driver, { webUrl: log.url, brokerUrl: server.brokerUrl })
       const missing = await untouched(driver, handle, life)
       if (missing.length > 0) throw new Error(`${life.name}: calls that the life does not make: ${missing.join(', ')}`)
       const settleMs = against === 'strata' ? STRATA_SETTLE_MS : PULSAR_SETTLE_MS

@@ -34,8 +34,9 @@ export async function untouched(driver: Driver, handle: number, life: Life): Pro
   return names.filter(name => !made.has(name) && !life.leftOut.some(({ calls }) => calls.test(name)))
 }
 
-export async function openAdmin(driver: Driver, webUrl: string): Promise<number> {
-  const opened = (await driver.ask('admin.open', { url: webUrl }, CALL_TIMEOUT_MS)) as { handle: number }
+export async function openAdmin(driver: Driver, urls: { webUrl: string; brokerUrl: string }): Promise<number> {
+  const asked = { url: urls.webUrl, brokerUrl: urls.brokerUrl }
+  const opened = (await driver.ask('admin.open', asked, CALL_TIMEOUT_MS)) as { handle: number }
   return opened.handle
 }
 

@@ -45,3 +45,19 @@ export interface Life {
   /** Calls that it does not make, as patterns over their names, and why. */
   readonly leftOut: readonly { readonly calls: RegExp; readonly why: string }[]
 }
+
+/** A call of a command line: its first two words are its name. `{tenant}` and no quotes: what has spaces is none of these. */
+export function line(text: string): Call {
+  const [group = '', command = '', ...args] = text.split(' ')
+  return call(`${group} ${command}`, ...args)
+}
+
+/** As `settled`. */
+export function settledLine(text: string): Call {
+  return { ...line(text), settles: true }
+}
+
+/** As `measured`. */
+export function measuredLine(text: string): Call {
+  return { ...line(text), isMeasured: true }
+}
