@@ -109,8 +109,8 @@ async function conformance(driver, against = ['strata']) {
   return { passed, failed: failed + (code !== 0 && failed === 0 ? 1 : 0) + (passed + failed === 0 ? 1 : 0) }
 }
 
-/** Those with an admin library. */
-const leadsLife = new Set(['go', 'java'])
+/** Whose admin libraries and tools lead a tenant's life. */
+const livesOf = { go: ['go'], java: ['java', 'cli'] }
 const foreign = [
   { driver: 'python', ready: () => has('python3'), install: 'Python 3 with venv and pip' },
   { driver: 'go', ready: () => has('go', ['version']), install: 'Go 1.24 or newer' },
@@ -120,7 +120,10 @@ const foreign = [
 await stage('build', async () => asOne(await run(bin('tsc'), ['-b'])))
 await stage('tidy and unit', () => vitest(['libs', 'services', 'test/tidy']))
 await stage('simulation', () => vitest(['test/sim']))
-stageBeside('simulation: seeds', ['test/sim/run.mjs', '--seeds', '12000', '--gate'])
+// Not beside others: how long so many take on this machine is of interest.
+await stage('simulation: seeds', async () =>
+  asOne(await run(process.execPath, ['test/sim/run.mjs', '--seeds', '20000', '--gate']))
+)
 stageBeside('simulation: mutants', ['test/sim/run-mutants.mjs'])
 await stage('simulation: ownership', async () =>
   asOne(await run(process.execPath, ['test/sim-ownership/run.mjs', '--seeds', '150']))
@@ -144,10 +147,11 @@ if (hasEtcd) {
 for (const { driver, ready, install } of foreign) {
   if (ready()) {
     await stage(`conformance: ${driver}`, () => conformance(driver))
-    if (!leadsLife.has(driver)) continue
-    await stage(`life of a tenant: ${driver}`, async () =>
-      asOne(await run(process.execPath, ['test/conformance/life/run.mjs', '--driver', driver]))
-    )
+    for (const by of livesOf[driver] ?? []) {
+      await stage(`life of a tenant: ${by}`, async () =>
+        asOne(await run(process.execPath, ['test/conformance/life/run.mjs', '--driver', by]))
+      )
+    }
   } else notRun.push(`conformance with the ${driver} client: install ${install}`)
 }
 const languages = foreign.filter(({ ready }) => ready()).map(({ driver }) => driver)

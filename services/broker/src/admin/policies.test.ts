@@ -102,6 +102,30 @@ const VALUES: Readonly<Partial<Record<PolicyName, unknown>>> = {
   }
 }
 
+test('of offloading, what a topic leaves at its default is as its namespace has it', async () => {
+  const path = 'persistent/public/offloads/t/offloadPolicies'
+  expect(await admin.told('PUT', 'namespaces/public/offloads')).toBe('204')
+  expect(await admin.told('PUT', 'persistent/public/offloads/t')).toBe('204')
+  expect(await admin.told('PUT', 'namespaces/public/offloads/offloadThresholdInSeconds', 600)).toBe('200')
+  const own = {
+    managedLedgerOffloadDriver: 'aws-s3',
+    s3ManagedLedgerOffloadBucket: 'b',
+    managedLedgerOffloadMaxThreads: 2
+  }
+  for (const place of [path, `${path}?isGlobal=true`]) {
+    const applied = `${path}?applied=true${place === path ? '' : '&isGlobal=true'}`
+    expect(await admin.told('POST', place, own)).toBe('204')
+    expect((await admin.call('GET', place)).body).not.toHaveProperty('managedLedgerOffloadThresholdInSeconds')
+    const held = { ...own, managedLedgerOffloadThresholdInSeconds: 600, s3Driver: true }
+    expect((await admin.call('GET', applied)).body).toMatchObject(held)
+    expect(await admin.told('DELETE', place)).toBe('204')
+    expect((await admin.call('GET', applied)).body).toMatchObject({
+      managedLedgerOffloadThresholdInSeconds: 600,
+      s3Driver: false
+    })
+  }
+})
+
 describe('every policy of a topic', () => {
   test.each(
     POLICY_NAMES.flatMap(name => {

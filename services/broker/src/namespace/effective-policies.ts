@@ -85,15 +85,16 @@ export interface EffectivePolicies {
 const CURSOR_FLUSH_MS_MIN = 20
 const CURSOR_FLUSH_MS_MAX = 3_600_000
 
-/** Of each policy the first layer that says something, the most particular layer first. */
+/** Of each policy the first layer that says something, the most particular layer first, with what it leaves to those above. */
 export function layered(layers: readonly SetPolicies[]): SetPolicies {
   const own: Partial<Record<PolicyName, unknown>> = {}
   for (const name of POLICY_NAMES) {
+    const { isOpen, within } = specOf(name)
     for (const layer of layers) {
       const value = layer[name]
-      if (value === undefined || specOf(name).isOpen?.(value) === true) continue
-      own[name] = value
-      break
+      if (value === undefined || isOpen?.(value) === true) continue
+      own[name] = own[name] === undefined ? value : within?.(own[name], value)
+      if (within === undefined) break
     }
   }
   const set = own as SetPolicies

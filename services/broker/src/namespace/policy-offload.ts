@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { fields, type PolicySpecs, type Problem } from './policy-spec.ts'
 
 /** By Pulsar's names of its settings; those that nobody gave and that have no default are left out. */
@@ -14,6 +15,7 @@ export const offloadPolicies: PolicySpecs<OffloadPolicies> = {
     onNamespace: { path: 'offloadPolicies', isKept: true },
     onTopic: { path: 'offloadPolicies' },
     parse: parseOffloadSettings,
+    within: settingsWithin,
     isStoredOnly: true
   }
 }
@@ -79,6 +81,14 @@ export function offloadSettingsWith(
   return value === undefined ? others : { ...others, [name]: value }
 }
 
+/** As Pulsar merges them: what is at its default here is as it is above. */
+function settingsWithin(settings: OffloadSettings, above: OffloadSettings): OffloadSettings {
+  const { s3Driver: _s3, gcsDriver: _gcs, fileSystemDriver: _files, ...own } = settings
+  const given = Object.entries(own).filter(([name, value]) => !isDeepStrictEqual(value, DEFAULTS[name]))
+  const merged = { ...above, ...Object.fromEntries(given) }
+  return { ...merged, ...driverFlags(textOf(merged.managedLedgerOffloadDriver)) }
+}
+
 /** Takes settings without a driver too: those of a namespace that has only a threshold. */
 function parseOffloadSettings(value: unknown): OffloadSettings | Problem {
   const given = fields(value)
@@ -97,14 +107,13 @@ function parseOffloadSettings(value: unknown): OffloadSettings | Problem {
   }
   const extra = given.managedLedgerExtraConfigurations
   if (extra !== undefined && extra !== null) settings.managedLedgerExtraConfigurations = extra
-  const driver = settings.managedLedgerOffloadDriver
-  return { ...settings, ...driverFlags(typeof driver === 'string' ? driver : '') }
+  return { ...settings, ...driverFlags(textOf(settings.managedLedgerOffloadDriver)) }
 }
 
 /** Why Pulsar does not take the settings that a client sent; undefined: it does. */
 export function offloadProblem(value: unknown): string | undefined {
   const given = fields(value)
-  const driver = typeof given.managedLedgerOffloadDriver === 'string' ? given.managedLedgerOffloadDriver : ''
+  const driver = textOf(given.managedLedgerOffloadDriver)
   if (!DRIVERS.some(known => known.toLowerCase() === driver.toLowerCase())) {
     return `The driver is not supported, support value: ${DRIVERS.join(',')}`
   }
@@ -114,6 +123,10 @@ export function offloadProblem(value: unknown): string | undefined {
     (s3Driver ? given.s3ManagedLedgerOffloadBucket : gcsDriver ? given.gcsManagedLedgerOffloadBucket : undefined)
   const hasBucket = typeof bucket === 'string' && bucket !== ''
   return fileSystemDriver || hasBucket ? undefined : 'The bucket must be specified for namespace offload.'
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }
 
 function driverFlags(driver: string): { s3Driver: boolean; gcsDriver: boolean; fileSystemDriver: boolean } {

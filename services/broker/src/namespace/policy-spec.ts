@@ -35,6 +35,8 @@ export interface PolicySpec<Value> {
   readonly ofBroker?: (settings: BrokerSettings) => Value
   /** A value that leaves it to the level above. */
   readonly isOpen?: (value: Value) => boolean
+  /** The value together with the parts of the one above it that it leaves as they are; without it a value holds as a whole. */
+  readonly within?: (value: Value, above: Value) => Value
   /** Kept and shown, but what it is about is not there yet: setting it is answered, and a warning is logged. */
   readonly isStoredOnly?: true
   /** Of those: values that ask for nothing that is not there. */

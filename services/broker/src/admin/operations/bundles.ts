@@ -195,14 +195,16 @@ export async function deleteBundle(request: AdminRequest): Promise<AdminReply> {
   return done()
 }
 
-/** Topics that store nothing, of one bundle; 204 where there are none. */
+/** Topics that store nothing, of one bundle; no body for a bundle of which no topic is in use. */
 export async function topicsOfBundle(request: AdminRequest): Promise<AdminReply> {
   await requiredNamespace(request, NOT_FOUND)
+  const bundle = await requiredBundle(request)
   const names: string[] = []
-  for await (const name of topicsIn(request, [await requiredBundle(request)])) {
+  for await (const name of topicsIn(request, [bundle])) {
     if (!name.isPersistent) names.push(name.toString())
   }
-  return jsonOrNothing(names.length > 0 ? names.sort() : undefined)
+  const isServed = [...request.backend.topics.values()].some(({ name }) => isInBundle(bundle, name))
+  return jsonOrNothing(isServed ? names.sort() : undefined)
 }
 
 type OnSubscription = (topic: Topic, subscription: Subscription) => Promise<void>

@@ -67,8 +67,13 @@ export function getTopicPolicy(policy: PolicyName, level: PolicyLevel): Operatio
     const { policies } = request.backend.namespaces
     const stored = await policies.storedOfTopic(topic, reachOf(request))
     if (isOwnOnly) return jsonOrNothing(stored[policy])
-    if (stored[policy] !== undefined || !flag(request, 'applied')) return jsonOrEmpty(stored[policy] ?? unset)
-    return jsonOrEmpty(appliedValue(policy, await policies.layersOf(topic), request.backend.settings))
+    const own = stored[policy]
+    if (!flag(request, 'applied')) return jsonOrEmpty(own ?? unset)
+    const layers =
+      own === undefined
+        ? await policies.layersOf(topic)
+        : [{ [policy]: own }, await policies.stored(topic.name.namespace)]
+    return jsonOrEmpty(appliedValue(policy, layers, request.backend.settings))
   }
 }
 
