@@ -152,6 +152,7 @@ export class Housekeeper {
   }
 
   noteSynced(bytes: number): void {
+    if (this.#space.noteWritten(bytes)) void this.#checkSpace()
     this.#unindexedBytes += bytes
     const { settings, writer } = this.#options
     const isDue =
@@ -220,7 +221,7 @@ export class Housekeeper {
 
   async #care(): Promise<void> {
     const { clock, settings, journals } = this.#options
-    await this.#step('disk', () => this.#space.check({ isIndexFull: this.#isIndexFull }))
+    await this.#checkSpace()
     if (this.#isIndexBroken) await this.#step('index', () => this.#reopenIndex())
     for (const member of journals.members) if (!member.journal.isRunning) await this.#resumeJournal(member)
     const isDue = clock.nowMs() - this.#flushedMs >= settings.indexFlushMs
@@ -229,6 +230,10 @@ export class Housekeeper {
       journal.shrink()
       if (!this.#space.isLow) journal.markIfIdle()
     }
+  }
+
+  #checkSpace(): Promise<void> {
+    return this.#step('disk', () => this.#space.check({ isIndexFull: this.#isIndexFull }))
   }
 
   async #work(): Promise<void> {

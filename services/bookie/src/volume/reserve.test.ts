@@ -76,6 +76,15 @@ test('on a full disk the reserve lets deletes and the index go on; it is made ag
   assert.equal(disk.contentOf(RESERVE).length, RESERVE_BYTES)
 })
 
+test('a disk that fills up between two rounds is noticed by what was written', async () => {
+  await bookie.housekeep()
+  disk.free = 200 * 1024
+  await add(1, 20)
+  assert.equal(bookie.health().state, 'writable', 'little was written since the last look')
+  await add(2, 2_100)
+  assert.equal(bookie.health().state, 'read-only')
+})
+
 test('an index that finds no room is opened again on what the reserve gives back', async () => {
   await bookie.housekeep()
   await add(1, 20)

@@ -17,6 +17,9 @@ export interface SpaceKeeperOptions {
 const OTHER_RESERVE_BYTES = 1024 * 1024
 /** The reserve is not made again sooner: what the disk says of its room may not be what it takes. */
 const REMAKE_MS = 60_000
+/** So much of the limit may be written between two looks, but no less than a megabyte: disks fill up faster than rounds come. */
+const UNSEEN_SHARE = 1 / 8
+const UNSEEN_BYTES_MIN = 1024 * 1024
 /** Read-only ends at this many times the room at which it began. */
 const HYSTERESIS = 1.5
 
@@ -26,6 +29,8 @@ export class SpaceKeeper {
   readonly #reserves: readonly ReserveFile[]
   #isLow = false
   #releasedMs: number
+  #unseenBytes = 0
+  #checking: Promise<void> | undefined
 
   constructor(options: SpaceKeeperOptions) {
     this.#options = options
@@ -46,8 +51,23 @@ export class SpaceKeeper {
     return this.#reserves.reduce((sum, { heldBytes }) => sum + heldBytes, 0)
   }
 
-  /** `isIndexFull`: the index could not be written for want of room. @throws a system error */
-  async check({ isIndexFull }: { readonly isIndexFull: boolean }): Promise<void> {
+  /** True: enough came since the last look that the room is to be looked at now. */
+  noteWritten(bytes: number): boolean {
+    this.#unseenBytes += bytes
+    const { readOnlyBelowBytes } = this.#options.settings
+    return this.#unseenBytes >= Math.max(UNSEEN_BYTES_MIN, readOnlyBelowBytes * UNSEEN_SHARE)
+  }
+
+  /** `isIndexFull`: the index could not be written for want of room. One look at a time. @throws a system error */
+  check(state: { readonly isIndexFull: boolean }): Promise<void> {
+    this.#checking ??= this.#check(state).finally(() => {
+      this.#checking = undefined
+    })
+    return this.#checking
+  }
+
+  async #check({ isIndexFull }: { readonly isIndexFull: boolean }): Promise<void> {
+    this.#unseenBytes = 0
     const { disk, directories, settings, log } = this.#options
     const { directory, freeBytes } = await freeForWrites(disk, directories)
     const limit = settings.readOnlyBelowBytes * (this.#isLow ? HYSTERESIS : 1)
