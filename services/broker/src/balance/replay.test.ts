@@ -291,7 +291,8 @@ describe('properties', () => {
           }
         }
       }),
-      { numRuns: 15 }
+      // two bundles of the same size, and an empty broker: the sums are equal but for rounding
+      { numRuns: 15, examples: [[{ brokers: 12, bundles: 8, usage: 27, seed: 1054509932 }]] }
     )
   })
 

@@ -44,6 +44,9 @@ export interface Shedding {
 /** Below this a move costs its clients more than it gives. */
 const POINTS_MIN = 0.25
 
+/** Equal figures differ by so much at most: sums of the same parts, made in another order. */
+const ROUNDING_POINTS = 1e-6
+
 /** A broker while moves are being planned. */
 interface Planned {
   readonly view: BrokerView
@@ -143,7 +146,7 @@ function movable(bundle: BundleLoad, source: Planned, { request, average, moves 
 
 /** S2 */
 function fits(points: number, source: Planned, target: Planned): boolean {
-  return higher(target) + points <= lower(source) - points
+  return higher(target) + points <= lower(source) - points + ROUNDING_POINTS
 }
 
 function move(
