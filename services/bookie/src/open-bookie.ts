@@ -88,17 +88,14 @@ async function openLocked(
       checkpoint
     )
     const sequence = recovered.journals.reduce((sum, { replay }) => sum + replay.sequence, 0)
-    // Where all was moved to entry logs, and the index is lost, nobody can say how far the journal was.
-    const isAllMoved = [...files.all].some(({ kind }) => kind === 'entry-log')
-    const isCounted =
-      checkpoint !== undefined || !isAllMoved || recovered.journals.every(({ replay }) => replay.sequence > 0)
-    const isBehind = isCounted && volume.isBehind(sequence)
+    // Also where the index is lost and all that the journals had was moved, so that nobody can say how far they were.
+    const isBehind = volume.isBehind(sequence)
     if (isBehind) {
       const behind = { event: 'volume.rolled_back', sequence, directories: inner.directories }
       logger.error(behind, 'the volume has fewer records than it had: what it lacks is unknown, not absent')
     }
     if (recovered.isSuspect || isBehind) await volume.loseAuthority()
-    if (volume.isBehind(sequence)) await volume.tellSequence(sequence)
+    if (isBehind) await volume.tellSequence(sequence)
     const fields = {
       event: 'bookie.recovered',
       records: recovered.journals.reduce((sum, { replay }) => sum + replay.recordCount, 0),

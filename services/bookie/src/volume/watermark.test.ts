@@ -3,7 +3,7 @@ import type { EntryId, LedgerId } from '@strata/base'
 import { MemoryMetadataStore } from '@strata/metadata'
 import { test } from 'vitest'
 import type { Bookie } from '../bookie-types.ts'
-import { addOf, BOOKIE, copyMetadata, openOn, WaitingSink } from '../testing/fixtures.ts'
+import { addOf, BOOKIE, copyMetadata, openOn, SMALL, WaitingSink } from '../testing/fixtures.ts'
 import { RecordingDisk } from '../testing/recording-disk.ts'
 import { readWatermark } from './watermark.ts'
 
@@ -43,6 +43,23 @@ test('a volume that was rolled back within one run of its node is noticed, once'
   await again.close()
   again = await openOn(older, metadata)
   assert.deepEqual(await endOf(again), [10, 'unknown'], 'for ever')
+  await again.close()
+  await bookie.close()
+})
+
+test('a volume that was rolled back is noticed also where nothing says how far its journal was', async () => {
+  const disk = new RecordingDisk()
+  const metadata = await metadataWithLedger()
+  const bookie = await openOn(disk, metadata, { ...SMALL, journalAgeMsMax: -1 })
+  await add(bookie, 0, 9)
+  // one begins the next journal file, the other moves what is in the one before
+  for (let round = 0; round < 3; round++) await bookie.housekeep()
+  const older = disk.copy()
+  older.dropIndex()
+  await add(bookie, 10, 19)
+  await bookie.housekeep()
+  const again = await openOn(older, metadata)
+  assert.deepEqual(await endOf(again), [10, 'unknown'])
   await again.close()
   await bookie.close()
 })
