@@ -23,11 +23,18 @@ export const nodeMutants = [
     edits: [
       {
         file: `${BOOKIE}open-bookie.js`,
-        from: 'const isBehind = isCounted && volume.isBehind(sequence);',
+        from: 'const isBehind = volume.isBehind(sequence);',
         to: 'const isBehind = false;'
       }
     ],
     diesBy: ['node-no-lie', 'fence-holds', 'end-covers']
+  },
+  {
+    name: 'move the last record of a journal',
+    rule: 'a node must not lie',
+    trials: ['index-lost-behind-moved-journals'],
+    edits: [{ file: `${BOOKIE}housekeeper.js`, from: 'if (!isFollowed(due, [...files.all]))', to: 'if (false)' }],
+    diesBy: ['liveness']
   },
   {
     name: 'prove nothing when the journal is idle',

@@ -5,6 +5,7 @@ import type { BookieDirectories, BookieHealth, BookieStats } from './bookie-type
 import type { Disk } from './disk/disk.ts'
 import { roomiestLogDirectory } from './disk/free-space.ts'
 import { bookieErrors, systemCode } from './errors.ts'
+import { FILE_HEADER_BYTES } from './format/file-header.ts'
 import type { EntryIndex } from './index/entry-index.ts'
 import type { IndexStore } from './index/index-store.ts'
 import type { IndexWriter } from './index/index-writer.ts'
@@ -334,7 +335,7 @@ export class Housekeeper {
     const { files, settings, journals, clock } = this.#options
     const oldestMs = clock.nowMs() - settings.journalAgeMsMax
     for (const { files: own, journal } of journals.members) {
-      if (own.active.sinceMs < oldestMs && own.active.position > own.active.start) journal.roll()
+      if (own.active.sinceMs < oldestMs && !journal.isBare) journal.roll()
     }
     for (;;) {
       const sealed = [...files.all].filter(file => file.kind === 'journal' && this.#isSealed(file))
@@ -344,6 +345,10 @@ export class Housekeeper {
       const isDead = (file: StoredFile): boolean => file.liveBytes <= 0 && isIndexed && isFirstOf(able, file)
       const due = able.find(file => isOver || file.sinceMs < oldestMs || isDead(file))
       if (due === undefined || this.#isClosing || this.#isIndexBroken) return
+      if (!isFollowed(due, [...files.all])) {
+        journals.in(due.directory)?.journal.mark()
+        return
+      }
       if (!(await this.#relocate([due]))) return
     }
   }
@@ -429,6 +434,15 @@ function rootCause(error: unknown): unknown {
  */
 function isFirstOf(files: readonly StoredFile[], { directory, number }: StoredFile): boolean {
   return files.every(other => other.directory !== directory || other.number >= number)
+}
+
+/**
+ * Has a later file of the same journal a record? With the last one gone, a start without the index could not tell how far the
+ * journal was, and would have to believe that the volume was rolled back.
+ */
+function isFollowed({ directory, number }: StoredFile, files: readonly StoredFile[]): boolean {
+  const later = files.filter(file => file.kind === 'journal' && file.directory === directory && file.number > number)
+  return later.some(({ end }) => end > FILE_HEADER_BYTES)
 }
 
 function isForWantOfSpace(error: unknown): boolean {

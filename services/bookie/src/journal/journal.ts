@@ -79,6 +79,8 @@ export class Journal {
   /** `#syncedSequence` when `markIfIdle` was called last, and behind the last mark. */
   #sequenceSeen = -1
   #markedSequence = -1
+  /** The file that was last begun with a mark, and `#syncedSequence` behind that. */
+  #bare = { file: -1, sequence: -1 }
   readonly #stamp: RecordStamp = { kind: RECORD_KIND.entry, generation: 0, sequence: 0, unsynced: 0 }
   readonly #onWaited = (): void => {
     this.#endWait = undefined
@@ -198,11 +200,23 @@ export class Journal {
   markIfIdle(): void {
     const isQuiet = this.#sequenceSeen === this.#syncedSequence && this.isIdle && this.isRunning
     this.#sequenceSeen = this.#syncedSequence
-    if (!isQuiet || this.#syncedSequence === 0 || this.#markedSequence === this.#syncedSequence) return
-    if (!this.#hasRoom(0)) return
+    if (isQuiet && this.#syncedSequence > 0 && this.#markedSequence !== this.#syncedSequence) this.mark()
+  }
+
+  /** Has the active file say how far the journal is, by a record that holds nothing, unless others are under way. */
+  mark(): void {
+    if (!this.isIdle || !this.isRunning || !this.#hasRoom(0)) return
     this.#putRecord(SEAL_BODY, RECORD_KIND.mark)
     this.#markedSequence = this.#filling.endSequence
+    const { number: file, position } = this.#files.active
+    if (position === FILE_HEADER_BYTES) this.#bare = { file, sequence: this.#markedSequence }
     this.#schedule()
+  }
+
+  /** Nothing but a mark was written to the active file. */
+  get isBare(): boolean {
+    const { number, position, start } = this.#files.active
+    return position === start || (this.#bare.file === number && this.#bare.sequence === this.#syncedSequence)
   }
 
   /** Gives memory back that a burst made it take. To be called now and then. */
@@ -478,10 +492,6 @@ export class Journal {
 
 /** Of a record about no ledger. */
 const SEAL_BODY: RecordBody = {
-  ledgerId: 0 as RecordBody['ledgerId'],
-  entryId: NO_ENTRY,
-  lac: NO_ENTRY,
-  lengthBytes: 0,
-  crc32c: 0,
+  ...{ ledgerId: 0 as RecordBody['ledgerId'], entryId: NO_ENTRY, lac: NO_ENTRY, lengthBytes: 0, crc32c: 0 },
   payload: Buffer.alloc(0)
 }
