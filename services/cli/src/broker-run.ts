@@ -16,6 +16,7 @@ import type { MetadataStore } from '@strata/metadata'
 import { metadataFailure } from './bookie-run.ts'
 import { refuseUnavailable } from './broker-switches.ts'
 import { CommandFailure } from './failure.ts'
+import { collectWhenIdle } from './idle-collection.ts'
 import { openMetadataStore } from './metadata-door.ts'
 import { loadSettings } from './settings.ts'
 import { stopRequest } from './stop-request.ts'
@@ -103,6 +104,7 @@ async function serve({ settings, metadata, logger, json, stopped, standing }: Pa
     // a beat beyond the lease: a broker that comes back just in time is let be
     const watchdog = settings.strataWatchdogEnabled ? new Watchdog({ limitMs: leaseMs + BEAT_MS, logger }) : undefined
     try {
+      collectWhenIdle()
       print(serving, { clusterId, json, directory })
       await Promise.race([stopped, standing.over.then(error => Promise.reject(error))])
     } finally {

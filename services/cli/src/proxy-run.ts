@@ -7,6 +7,7 @@ import {
   type Proxy,
   type ProxySettings
 } from '@strata/proxy'
+import { collectWhenIdle } from './idle-collection.ts'
 import { openMetadataStore } from './metadata-door.ts'
 import { loadSettings } from './settings.ts'
 import { stopRequest } from './stop-request.ts'
@@ -44,6 +45,7 @@ export async function runProxy(flags: ProxyFlags): Promise<void> {
   try {
     const options = { settings, metadata, clock: systemClock, logger, version: VERSION }
     const proxy = await openProxy(options).catch((error: unknown) => failWith(error, url))
+    collectWhenIdle()
     print(proxy, { json, loopbackByDefault: !explicit.has('bindAddress') })
     await stopped
     await proxy.close()

@@ -2,6 +2,7 @@ import { createLogger, type LogLevel } from '@strata/base'
 import { pulsarKeys } from '@strata/broker'
 import { openStandalone, standaloneSettings, type Standalone } from '@strata/standalone'
 import { refuseUnavailable } from './broker-switches.ts'
+import { collectWhenIdle } from './idle-collection.ts'
 import { loadSettings } from './settings.ts'
 import { stopRequest } from './stop-request.ts'
 
@@ -28,6 +29,7 @@ export async function runStandalone(flags: StandaloneFlags): Promise<void> {
   // listened for before it is told ready: who reads that line may stop it at once
   const stopped = stopRequest()
   const standalone = await openStandalone({ data: flags.data, settings, logger })
+  collectWhenIdle()
   if (json) printReadyJson(standalone)
   else printReady(standalone, { loopbackByDefault: !explicit.has('bindAddress') })
   await stopped
