@@ -28,7 +28,7 @@ const LOADED_SAMPLES = 21
 /** Made, used and closed before anything is measured: by then code is compiled, and pools and heaps are as large as the pace makes them. */
 const WARM_UP_TOPICS = 10_000
 /** A process that has nothing to do gives back what it can within that. */
-const SETTLE_MS = 20_000
+const SETTLE_MS = 30_000
 /** Makes a broker collect, and tell what is left. */
 const COLLECTOR = pathToFileURL(join(ROOT, 'test', 'bench', 'memory-on-signal.mjs')).href
 const LOOKUP_MS_MAX = 60_000

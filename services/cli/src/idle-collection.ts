@@ -5,10 +5,13 @@ import { every, systemClock, type Clock } from '@strata/base'
 const LOOK_MS = 5_000
 /** Share of a core below which a process has nothing to do. */
 const IDLE_SHARE = 0.05
-/** As much more than what was left by the last collection is worth another one. */
-const WORTH_BYTES = 16 * 1024 * 1024
-/** Of a larger heap a collection takes longer than anybody should wait: V8 goes through it in steps. */
-const HEAP_BYTES_MAX = 512 * 1024 * 1024
+/** More than what was left by the last collection by so much of it, and no less than so many bytes, is worth others. */
+const WORTH_SHARE = 0.5
+const WORTH_BYTES_MIN = 16 * 1024 * 1024
+/** Of a larger heap a collection may take longer than anybody should wait: V8 goes through it in steps. */
+const HEAP_BYTES_MAX = 1024 * 1024 * 1024
+/** The first empties most pages, the next ones give them back to the system. */
+const COLLECTIONS = 3
 
 export interface ProcessMeter {
   /** CPU time so far, ms. */
@@ -28,16 +31,18 @@ export function collectWhenIdle(clock: Clock = systemClock, meter: ProcessMeter 
   let cpuMs = meter.cpuMs()
   let lookedMs = clock.nowMs()
   let leftBytes = 0
+  let due = 0
   return every(clock, LOOK_MS, () => {
-    const used = { cpuMs: meter.cpuMs(), atMs: clock.nowMs() }
-    const share = (used.cpuMs - cpuMs) / (used.atMs - lookedMs)
-    cpuMs = used.cpuMs
-    lookedMs = used.atMs
+    const share = (meter.cpuMs() - cpuMs) / (clock.nowMs() - lookedMs)
     const heldBytes = meter.heldBytes()
-    if (share > IDLE_SHARE || heldBytes < leftBytes + WORTH_BYTES || heldBytes > HEAP_BYTES_MAX) return
-    meter.collect()
-    leftBytes = meter.heldBytes()
-    cpuMs = meter.cpuMs() // its own work is none
+    const isWorth = heldBytes >= leftBytes + Math.max(WORTH_BYTES_MIN, leftBytes * WORTH_SHARE)
+    if (isWorth && heldBytes <= HEAP_BYTES_MAX) due = COLLECTIONS
+    if (due > 0 && share <= IDLE_SHARE) {
+      meter.collect()
+      leftBytes = meter.heldBytes()
+      due--
+    }
+    cpuMs = meter.cpuMs() // a collection is not what it has to do
     lookedMs = clock.nowMs()
   })
 }
