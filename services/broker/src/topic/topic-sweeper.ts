@@ -15,6 +15,11 @@ const PAUSE_MS = 50
 /** Closing takes some turns of the metadata store, which those that close together share. */
 const IDLE_AT_ONCE = 32
 
+interface StoredPart {
+  readonly name: TopicName
+  readonly record: TopicRecord
+}
+
 /**
  * What happens to topics by the clock. In memory: rates are sampled, unused topics closed or deleted, old messages and
  * unused subscriptions expired. Stored: a paged sweep over all records applies retention, which for topics in memory
@@ -149,19 +154,23 @@ export class TopicSweeper {
   async sweepLogs(): Promise<void> {
     if (this.#isSweepingLogs) return
     this.#isSweepingLogs = true
-    let swept = 0
     let isWhole = false
     try {
       // what the holder of a bundle before this one had begun
       await this.#registry.resumeDeletions()
+      let run: StoredPart[] = []
       for await (const record of this.#stored()) {
         if (!record.name.isPersistent || record.isDeleting) continue
-        for (const part of partsOf(record)) {
-          if (this.#isStopped) return
-          await this.#guarded(part, () => this.#sweepLog(part, record))
-          if (++swept % LOGS_PER_RUN === 0) await this.#pause()
+        for (const name of partsOf(record)) {
+          run.push({ name, record })
+          if (run.length < LOGS_PER_RUN) continue
+          await this.#sweepRun(run)
+          run = []
+          await this.#pause()
         }
+        if (this.#isStopped) return
       }
+      await this.#sweepRun(run)
       isWhole = true
     } catch (error) {
       // Records could not be read: the next pass begins anew.
@@ -180,18 +189,34 @@ export class TopicSweeper {
     else for (const namespace of namespaces) yield* this.#records.list(namespace)
   }
 
-  async #sweepLog(name: TopicName, record: TopicRecord): Promise<void> {
+  /** All are looked at together, so that their reads share round trips; what is due is done one by one. */
+  async #sweepRun(parts: readonly StoredPart[]): Promise<void> {
+    const look = async ({ name, record }: StoredPart): Promise<void> => {
+      await this.#guarded(name, async () => {
+        const work = await this.#lookAt(name, record)
+        if (work !== undefined) due.push({ name, work })
+      })
+    }
+    const due: { readonly name: TopicName; readonly work: () => Promise<void> }[] = []
+    await Promise.all(parts.map(look))
+    for (const { name, work } of due) {
+      if (this.#isStopped) return
+      await this.#guarded(name, work)
+    }
+  }
+
+  /** What is to be done for a stored topic; undefined: nothing. */
+  async #lookAt(name: TopicName, record: TopicRecord): Promise<(() => Promise<void>) | undefined> {
     const loaded = this.#registry.find(name)
     if (loaded !== undefined) {
-      if (loaded instanceof PersistentTopic) await loaded.log.trim()
-      return
+      return loaded instanceof PersistentTopic ? () => loaded.log.trim() : undefined
     }
-    if (!(await this.#registry.isServedHere(name))) return
+    if (!(await this.#registry.isServedHere(name))) return undefined
     const due = await this.#dueOf(name, record)
-    if (due === undefined) return
-    if (!due.delete) this.#book?.onSwept(name.namespace, due.storedBytes)
-    if (due.delete) await this.#deleteUnloaded(name, record)
-    else if (due.trim || due.expireMessages || due.expireSubscriptions) await this.#visit(name, due)
+    if (due === undefined) return undefined
+    if (due.delete) return () => this.#deleteUnloaded(name, record)
+    this.#book?.onSwept(name.namespace, due.storedBytes)
+    return due.trim || due.expireMessages || due.expireSubscriptions ? () => this.#visit(name, due) : undefined
   }
 
   /** undefined: somebody has it loaded. */
