@@ -108,12 +108,12 @@ async function judge(world: World): Promise<void> {
     }
     for (const node of world.nodes) await checkKept(world, judge, node)
   })
-  if (world.plan.isCared) await awaitCopies(world)
+  if (world.plan.isCared) await awaitCopies(world, judge)
   if (world.plan.isEmptied) await empty(world, judge, ids)
 }
 
 /** The auditor brings back what was lost; then every node of an entry's write set has it, and it is right. */
-async function awaitCopies(world: World): Promise<void> {
+async function awaitCopies(world: World, judge: Actor): Promise<void> {
   let unfinished = 'nobody leads'
   let lastPass: object | null = null
   for (const fromMs = world.scheduler.nowMs; world.scheduler.nowMs < fromMs + LIVENESS_MS;) {
@@ -123,19 +123,21 @@ async function awaitCopies(world: World): Promise<void> {
     if (leader === undefined || status === undefined || status.pass !== null) continue
     unfinished = JSON.stringify([status.waiting, status.unfinished])
     const isLooked = lastPass !== null && status.lastPass !== lastPass && status.lastPass?.kind === 'verify'
-    if (isLooked && status.unfinishedCount === 0) return checkCopies(world)
+    if (isLooked && status.unfinishedCount === 0) return checkCopies(world, judge)
     lastPass = status.lastPass ?? {}
     leader.trigger('verify')
   }
   throw new Violation('liveness', `copies are not brought back: ${unfinished}`)
 }
 
-async function checkCopies(world: World): Promise<void> {
+async function checkCopies(world: World, judge: Actor): Promise<void> {
   for (const { ledgerId: id, end, quorum, ensembles } of world.view.all) {
     if (end === undefined || end.lastEntryId < 0) continue
     const held = new Map<BookieId, ReadonlySet<number>>()
     const last = end.lastEntryId
-    for (const node of world.nodes) held.set(node.bookieId, await heldBy(world, node, { id, last }))
+    await finished(world, judge, 'who asks what nodes have', async () => {
+      for (const node of world.nodes) held.set(node.bookieId, await heldBy(judge, node, { id, last }))
+    })
     for (let entry = 0; entry <= last; entry++) {
       for (const member of membersOf(entryId(entry), quorum, ensembles)) {
         if (held.get(member)?.has(entry) === true) continue
@@ -145,22 +147,17 @@ async function checkCopies(world: World): Promise<void> {
   }
 }
 
+/** Its index may have to be opened again first. */
 async function heldBy(
-  world: World,
+  judge: Actor,
   { bookie }: SimNode,
   ledger: { id: LedgerId; last: EntryId }
-): Promise<Set<number>> {
+): Promise<ReadonlySet<number>> {
   const held = new Set<number>()
   if (bookie === undefined) return held
-  let isDone = false
-  const asked = bookie.inventory({ ledgerId: ledger.id, first: entryId(0), last: ledger.last, verify: true })
-  const answer = asked.finally(() => (isDone = true))
-  await within(
-    world,
-    () => isDone,
-    () => 'a node does not say what it has'
-  )
-  for (const { first, last } of (await answer).held) for (let id: number = first; id <= last; id++) held.add(id)
+  const range = { ledgerId: ledger.id, first: entryId(0), last: ledger.last, verify: true }
+  const answer = await judge.untilDone(() => bookie.inventory(range), [])
+  for (const { first, last } of answer?.held ?? []) for (let id: number = first; id <= last; id++) held.add(id)
   return held
 }
 
