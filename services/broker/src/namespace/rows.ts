@@ -49,8 +49,17 @@ export function decodeRow<Desc extends DescMessage>(
 export async function* scanAll(
   store: MetadataStore,
   prefix: string,
-  options: { keysOnly?: boolean; after?: string; pageRecords?: number } = {}
+  options: ScanAllOptions = {}
 ): AsyncGenerator<MetadataRecord, void, undefined> {
+  for await (const records of scanPages(store, prefix, options)) yield* records
+}
+
+/** The same, a page at a time: for long lists, of which each record alone would cost turns of the microtask queue. */
+export async function* scanPages(
+  store: MetadataStore,
+  prefix: string,
+  options: ScanAllOptions = {}
+): AsyncGenerator<readonly MetadataRecord[], void, undefined> {
   let after = options.after
   for (;;) {
     const page = await store.scan({
@@ -59,9 +68,15 @@ export async function* scanAll(
       keysOnly: options.keysOnly ?? false,
       ...(after === undefined ? {} : { after })
     })
-    yield* page.records
+    yield page.records
     if (page.next === undefined) return
     assert(after === undefined || page.next > after || page.records.length > 0, 'a scan goes forward')
     after = page.next
   }
+}
+
+interface ScanAllOptions {
+  readonly keysOnly?: boolean
+  readonly after?: string
+  readonly pageRecords?: number
 }

@@ -56,7 +56,9 @@ export class TopicLists {
   /** Sorted. */
   async list(namespace: string, filter: TopicListFilter): Promise<string[]> {
     const names: string[] = []
-    for await (const record of this.#records.list(namespace)) names.push(...namesOf(record, filter))
+    for await (const page of this.#records.pages(namespace)) {
+      for (const record of page) names.push(...namesOf(record, filter))
+    }
     return names.sort()
   }
 

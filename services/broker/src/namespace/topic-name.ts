@@ -6,6 +6,8 @@ const PARTITION_SUFFIX = '-partition-'
 /** Encoded names are parts of metadata keys, which end at 4 KB. */
 const ENCODED_NAME_BYTES_MAX = 2048
 const ENTITY = /^[-=:.\w]+$/
+/** Is the same when it is encoded. */
+const PLAIN = /^[-.\w]+$/
 
 /**
  * A topic's full name, parsed once: `domain://tenant/namespace/local`. The local name may hold any character and keeps its
@@ -52,6 +54,7 @@ export class TopicName {
     const { tenant, portion } = splitNamespace(namespace)
     if (localName.trim() === '' || localName.includes('/')) refuse(shown(`${domain}://${namespace}/${localName}`))
     const name = new TopicName(domain, tenant, portion, localName)
+    if (localName.length <= ENCODED_NAME_BYTES_MAX && PLAIN.test(localName)) return name
     if (name.encodedLocalName.length > ENCODED_NAME_BYTES_MAX) refuse(`${shown(name.toString())} is too long`)
     return name
   }
@@ -110,7 +113,8 @@ export function topicNameOfStorageName(storageName: string): TopicName | undefin
   if (tenant === undefined || portion === undefined || encoded === undefined || rest.length > 0) return undefined
   if (domain !== 'persistent' && domain !== 'non-persistent') return undefined
   try {
-    return TopicName.of(domain, `${tenant}/${portion}`, decodeURIComponent(encoded))
+    const localName = encoded.includes('%') ? decodeURIComponent(encoded) : encoded
+    return TopicName.of(domain, `${tenant}/${portion}`, localName)
   } catch {
     return undefined
   }

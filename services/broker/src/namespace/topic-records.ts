@@ -16,7 +16,7 @@ import { Departures, type Departure } from './departures.ts'
 import { isNamespaceError, namespaceError } from './errors.ts'
 import { KnownNamespaces } from './known-namespaces.ts'
 import type { PolicyStore } from './policies.ts'
-import { decodeRow, encodeRow, keys, scanAll } from './rows.ts'
+import { decodeRow, encodeRow, keys, scanAll, scanPages } from './rows.ts'
 import { topicNameOfStorageName, type TopicName } from './topic-name.ts'
 
 /** Tries of a read-change-write before it is somebody else's turn to explain. */
@@ -288,18 +288,17 @@ export class TopicRecords {
 
   /** Records of a namespace in key order, page by page. */
   async *list(namespace: string): AsyncGenerator<TopicRecord, void, undefined> {
-    for await (const record of scanAll(this.#store, keys.topics(namespace))) {
-      const name = topicNameOfStorageName(record.key.slice('topics/'.length))
-      if (name !== undefined) yield topicRecordOf(name, record)
-    }
+    for await (const page of this.pages(namespace)) yield* page
+  }
+
+  /** The same, a page at a time. */
+  async *pages(namespace: string): AsyncGenerator<TopicRecord[], void, undefined> {
+    for await (const page of scanPages(this.#store, keys.topics(namespace))) yield topicRecordsOf(page)
   }
 
   /** Every topic of every namespace, page by page: for sweeps. */
   async *listAll(): AsyncGenerator<TopicRecord, void, undefined> {
-    for await (const record of scanAll(this.#store, 'topics/')) {
-      const name = topicNameOfStorageName(record.key.slice('topics/'.length))
-      if (name !== undefined) yield topicRecordOf(name, record)
-    }
+    for await (const page of scanPages(this.#store, 'topics/')) yield* topicRecordsOf(page)
   }
 
   /** Two clients may use a new topic at once: the second finds what the first made. */
@@ -398,6 +397,14 @@ export function topicRecordOf(name: TopicName, record: MetadataRecord): TopicRec
     isDeleting: row.deleting ?? false,
     version: record.version
   }
+}
+
+/** Of those that a topic may have. */
+function topicRecordsOf(records: readonly MetadataRecord[]): TopicRecord[] {
+  return records.flatMap(record => {
+    const name = topicNameOfStorageName(record.key.slice('topics/'.length))
+    return name === undefined ? [] : [topicRecordOf(name, record)]
+  })
 }
 
 function rowOf(record: TopicRecord): {
