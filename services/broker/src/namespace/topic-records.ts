@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '@strata/base'
 import { logBirth } from '@strata/managed-ledger'
@@ -20,6 +21,8 @@ import { decodeRow, encodeRow, keys, scanAll, scanPages } from './rows.ts'
 import { topicNameOfStorageName, type TopicName } from './topic-name.ts'
 
 /** Tries of a read-change-write before it is somebody else's turn to explain. */
+/** It takes about a millisecond. */
+const READ_AT_ONCE = 200
 const ATTEMPTS_MAX = 10
 const LEASE_TTL_MS = 30_000
 
@@ -291,9 +294,14 @@ export class TopicRecords {
     for await (const page of this.pages(namespace)) yield* page
   }
 
-  /** The same, a page at a time. */
+  /** The same, some hundreds at a time. */
   async *pages(namespace: string): AsyncGenerator<TopicRecord[], void, undefined> {
-    for await (const page of scanPages(this.#store, keys.topics(namespace))) yield topicRecordsOf(page)
+    for await (const page of scanPages(this.#store, keys.topics(namespace))) {
+      for (let from = 0; from < page.length; from += READ_AT_ONCE) {
+        if (from > 0) await setImmediate() // whoever publishes does not wait for a whole page
+        yield topicRecordsOf(page.slice(from, from + READ_AT_ONCE))
+      }
+    }
   }
 
   /** Every topic of every namespace, page by page: for sweeps. */
