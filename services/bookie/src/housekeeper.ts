@@ -346,8 +346,8 @@ export class Housekeeper {
       const due = able.find(file => isOver || file.sinceMs < oldestMs || isDead(file))
       if (due === undefined || this.#isClosing || this.#isIndexBroken) return
       if (!isFollowed(due, [...files.all])) {
-        journals.in(due.directory)?.journal.mark()
-        return
+        await journals.in(due.directory)?.journal.mark()
+        if (!isFollowed(due, [...files.all])) return // what is under way will say it, or the disk fails
       }
       if (!(await this.#relocate([due]))) return
     }

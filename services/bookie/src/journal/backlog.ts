@@ -39,6 +39,7 @@ export function failBatch(batch: WriteBatch, error: Error): void {
       for (const sink of sinks.get(ledger) ?? []) sink.onAddFailed(ledger.ledgerId, entryId, 'STORAGE_FAILED')
     }
   }
+  for (const done of batch.marked) done()
   for (const { ledger, done } of batch.fenced) {
     ledger.pendingRecords--
     done(error)

@@ -200,17 +200,24 @@ export class Journal {
   markIfIdle(): void {
     const isQuiet = this.#sequenceSeen === this.#syncedSequence && this.isIdle && this.isRunning
     this.#sequenceSeen = this.#syncedSequence
-    if (isQuiet && this.#syncedSequence > 0 && this.#markedSequence !== this.#syncedSequence) this.mark()
+    if (isQuiet && this.#syncedSequence > 0 && this.#markedSequence !== this.#syncedSequence) void this.mark()
   }
 
-  /** Has the active file say how far the journal is, by a record that holds nothing, unless others are under way. */
-  mark(): void {
+  /**
+   * Has the active file say how far the journal is, by a record that holds nothing, unless others are under way. Resolves when it
+   * is synced, or failed.
+   */
+  async mark(): Promise<void> {
     if (!this.isIdle || !this.isRunning || !this.#hasRoom(0)) return
+    const { marked } = this.#filling
     this.#putRecord(SEAL_BODY, RECORD_KIND.mark)
     this.#markedSequence = this.#filling.endSequence
     const { number: file, position } = this.#files.active
     if (position === FILE_HEADER_BYTES) this.#bare = { file, sequence: this.#markedSequence }
-    this.#schedule()
+    await new Promise<void>(resolve => {
+      marked.push(resolve)
+      this.#schedule()
+    })
   }
 
   /** Nothing but a mark was written to the active file. */
@@ -444,15 +451,7 @@ export class Journal {
     if (!this.#waits()) this.#submit()
     this.#files.closeRetired(this.#writingFile())
     this.#options.onSynced(batch)
-    for (const { ledger, done } of batch.fenced) {
-      ledger.pendingRecords--
-      done(undefined)
-    }
-    for (const receipt of batch.receipts) {
-      const { ledger, sink, highest, failure } = receipt
-      if (failure === undefined) sink.onAdded(ledger.ledgerId, highest)
-      else sink.onAddFailed(ledger.ledgerId, highest, failure)
-    }
+    batch.tellDurable()
     this.#spareBatches.push(batch)
   }
 

@@ -45,6 +45,8 @@ export class WriteBatch {
   numbers = new Float64Array(64 * RECORD_STRIDE)
   readonly receipts: Receipt[] = []
   readonly fenced: { readonly ledger: LedgerState; readonly done: (error: Error | undefined) => void }[] = []
+  /** Who waits for a mark, whatever becomes of it. */
+  readonly marked: (() => void)[] = []
 
   get file(): JournalFile {
     assert(this.#file !== undefined, 'the batch was not begun')
@@ -66,6 +68,7 @@ export class WriteBatch {
     this.entryCount = 0
     this.receipts.length = 0
     this.fenced.length = 0
+    this.marked.length = 0
     if (this.numbers.length > NUMBERS_KEPT_MAX) this.numbers = new Float64Array(64 * RECORD_STRIDE)
     return this
   }
@@ -76,6 +79,19 @@ export class WriteBatch {
 
   get endSequence(): number {
     return this.firstSequence + this.recordCount
+  }
+
+  /** All of it is synced: whoever waits is told, fences before adds. */
+  tellDurable(): void {
+    for (const done of this.marked) done()
+    for (const { ledger, done } of this.fenced) {
+      ledger.pendingRecords--
+      done(undefined)
+    }
+    for (const { ledger, sink, highest, failure } of this.receipts) {
+      if (failure === undefined) sink.onAdded(ledger.ledgerId, highest)
+      else sink.onAddFailed(ledger.ledgerId, highest, failure)
+    }
   }
 
   noteEntry(ledger: LedgerState, entryId: EntryId, payloadBytes: number): void {

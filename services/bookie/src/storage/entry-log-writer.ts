@@ -3,6 +3,8 @@ import type { Disk, DiskFile } from '../disk/disk.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES, fileName } from '../format/file-header.ts'
 
 const WRITE_BYTES = 4 * 1024 * 1024
+/** Synced as it goes: what lies in the page cache until the end would be written at once, and the journal's syncs wait for that. */
+const SYNC_BYTES = 8 * 1024 * 1024
 /** Most moves of a small node are smaller than one write. */
 const FIRST_BUFFER_BYTES = 64 * 1024
 
@@ -20,6 +22,7 @@ export class EntryLogWriter {
   #buffer = Buffer.allocUnsafeSlow(FIRST_BUFFER_BYTES)
   #buffered: number
   #written = 0
+  #syncedTo = 0
 
   private constructor(options: { disk: Disk; directory: string; number: number; volumeId: string; file: DiskFile }) {
     const { disk, directory, number, volumeId, file } = options
@@ -56,8 +59,7 @@ export class EntryLogWriter {
   async append(record: Buffer): Promise<void> {
     if (!this.#makeRoom(record.length)) await this.#flush()
     if (record.length > this.#buffer.length) {
-      await this.#file.write(record, this.#written)
-      this.#written += record.length
+      await this.#write(record)
       return
     }
     record.copy(this.#buffer, this.#buffered)
@@ -91,8 +93,17 @@ export class EntryLogWriter {
   }
 
   async #flush(): Promise<void> {
-    await this.#file.write(this.#buffer.subarray(0, this.#buffered), this.#written)
-    this.#written += this.#buffered
+    const buffered = this.#buffer.subarray(0, this.#buffered)
     this.#buffered = 0
+    await this.#write(buffered)
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    const offset = this.#written
+    this.#written += bytes.length
+    await this.#file.write(bytes, offset)
+    if (this.#written - this.#syncedTo < SYNC_BYTES) return
+    await this.#file.sync()
+    this.#syncedTo = this.#written
   }
 }

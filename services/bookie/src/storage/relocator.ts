@@ -48,8 +48,12 @@ interface SourceMoves {
 }
 
 const MOVES_PER_SLICE = 4_000
+/** Their digests take about half a millisecond. */
+const READ_BYTES_PER_SLICE = 1024 * 1024
+/** The rate is kept within a chunk, too: its writes are not one burst, with a pause behind it. */
+const PACED_BYTES = 1024 * 1024
 /** Records that follow each other in both files are copied as one, up to so much: what an entry log is written in. */
-const RUN_BYTES_MAX = 4 * 1024 * 1024
+const RUN_BYTES_MAX = 1024 * 1024
 
 /**
  * Copies what is still live in some files into one new entry log, sorted by (ledger, entry) within chunks, and then points
@@ -105,7 +109,7 @@ export class Relocator {
       if (records.moves.count > 0) {
         const live = records.moves.sorted()
         target.log ??= await this.#createLog()
-        await copyRuns(records.chunk, live, target.log)
+        await copyRuns(records.chunk, live, target.log, copied => this.#pace(copied, startedMs))
         moves.append(live)
       }
       offset += bytes
@@ -152,6 +156,7 @@ export class Relocator {
     let chunk = buffer.subarray(0, count)
     const moves = new MoveList()
     let at = 0
+    let breathedAt = 0
     while (offset + at < source.end) {
       const header = decodeRecordHeader(chunk, at)
       if (header === undefined) break
@@ -178,7 +183,9 @@ export class Relocator {
         moves.cut(last)
       }
       at += total
-      if (moves.count % MOVES_PER_SLICE === 0) await breath()
+      if (moves.count % MOVES_PER_SLICE !== 0 && at - breathedAt < READ_BYTES_PER_SLICE) continue
+      breathedAt = at
+      await breath()
     }
     return { records: { chunk, moves }, bytes: at }
   }
@@ -276,8 +283,15 @@ function isAt(location: Location | undefined, source: number, from: number): boo
   return location?.file === source && location.offset === from
 }
 
-/** Copies them in their order, and notes where each went. */
-async function copyRuns(chunk: Buffer, live: MoveList, log: EntryLogWriter): Promise<void> {
+/** Copies them in their order, and notes where each went. `pace` is told how much of the chunk is copied, run by run. */
+async function copyRuns(
+  chunk: Buffer,
+  live: MoveList,
+  log: EntryLogWriter,
+  pace: (copiedBytes: number) => Promise<void>
+): Promise<void> {
+  let copied = 0
+  let pacedAt = 0
   for (let i = 0; i < live.count;) {
     const begin = live.at(i)
     const shift = log.end - begin
@@ -289,6 +303,10 @@ async function copyRuns(chunk: Buffer, live: MoveList, log: EntryLogWriter): Pro
       end += bytes
     }
     await log.append(chunk.subarray(begin, end))
+    copied += end - begin
+    if (copied - pacedAt < PACED_BYTES) continue
+    pacedAt = copied
+    await pace(copied)
   }
 }
 
