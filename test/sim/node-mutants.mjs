@@ -33,7 +33,7 @@ export const nodeMutants = [
     name: 'move the last record of a journal',
     rule: 'a node must not lie',
     trials: ['index-lost-behind-moved-journals'],
-    edits: [{ file: `${BOOKIE}housekeeper.js`, from: 'if (!isFollowed(due, [...files.all]))', to: 'if (false)' }],
+    edits: [{ file: `${BOOKIE}housekeeper.js`, from: 'return later.some(', to: 'return true || later.some(' }],
     diesBy: ['liveness']
   },
   {
@@ -164,7 +164,13 @@ export const nodeMutants = [
     name: 'do not sync an entry log',
     rule: 'storage',
     trials: [17],
-    edits: [{ file: `${BOOKIE}storage/entry-log-writer.js`, from: 'await this.#file.sync();', to: '' }],
+    edits: [
+      {
+        file: `${BOOKIE}storage/entry-log-writer.js`,
+        from: 'await this.#file.sync();\n        await this.#file.close();',
+        to: 'await this.#file.close();'
+      }
+    ],
     diesBy: ['node-keeps', 'starts']
   },
   {
