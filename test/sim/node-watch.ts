@@ -73,12 +73,11 @@ export class NodeWatch {
   }
 
   /**
-   * Power failed on a disk that was tampered with. What was answered last may be proven by no later record, if no time passed
-   * since: if just that is damaged, it cannot be told from a write that never ended, and is denied. A known limit of the
-   * journal's format.
+   * The node went down, and its disk was tampered with before or after. What was answered last, at `sinceMs` or later, may be proven by
+   * no later record: if just that is damaged, it cannot be told from a write that never ended, and is denied. A known limit
+   * of the journal's format.
    */
-  forgetUnproven(withinMs: number): void {
-    const sinceMs = this.#history.nowMs - withinMs
+  forgetUnproven(sinceMs: number): void {
     for (const known of this.#ledgers.values()) if (known.fencedAtMs >= sinceMs) known.fencesAnswered = 0
     if (this.#lastAnswered.atMs < sinceMs) return
     for (const { ledgerId, entryId } of this.#lastAnswered.entries) this.#known(ledgerId).unproven.add(entryId)

@@ -70,6 +70,8 @@ export class SimNode {
   readonly roots: readonly string[]
   readonly #settings: Partial<BookieSettings>
   readonly #unprovenMs: number
+  /** By when it went down last: what it answered from then on may be unproven. */
+  #unprovenSinceMs = 0
   readonly #world: NodeWorld
   #process: SimProcess | undefined
   #bookie: Bookie | undefined
@@ -154,7 +156,8 @@ export class SimNode {
     this.#world.history.tell(this.bookieId, powerFails ? 'loses power' : 'is killed')
     this.#world.history.counts.crashes++
     if (powerFails) this.volume.crash()
-    if (this.isSuspect) this.watch.forgetUnproven(this.#unprovenMs)
+    this.#unprovenSinceMs = this.#world.scheduler.nowMs - this.#unprovenMs
+    if (this.isSuspect) this.watch.forgetUnproven(this.#unprovenSinceMs)
     else this.watch.checkCopies(entry => isOnDisk(this.volume, entry))
   }
 
@@ -176,6 +179,7 @@ export class SimNode {
   destroy(destruction: (volume: SimVolume) => void): void {
     destruction(this.volume)
     this.isSuspect = true
+    if (this.#process === undefined) this.watch.forgetUnproven(this.#unprovenSinceMs)
     this.watch.onDestroyed()
   }
 
