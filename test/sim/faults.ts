@@ -161,9 +161,7 @@ function troubleDisk(world: World, fault: DiskFault): void {
   const { trouble } = node.volume
   switch (fault.kind) {
     case 'bit-rot':
-      return node.destroy(volume => {
-        for (let i = 0; i < fault.count; i++) volume.rot()
-      })
+      return node.rot(fault.count)
     case 'misdirected-write':
       return node.destroy(() => (trouble.misdirectedWrites += fault.count))
     case 'slow-disk':

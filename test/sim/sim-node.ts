@@ -179,8 +179,15 @@ export class SimNode {
   destroy(destruction: (volume: SimVolume) => void): void {
     destruction(this.volume)
     this.isSuspect = true
-    if (this.#process === undefined) this.watch.forgetUnproven(this.#unprovenSinceMs)
     this.watch.onDestroyed()
+  }
+
+  rot(places: number): void {
+    this.destroy(volume => {
+      for (let i = 0; i < places; i++) volume.rot()
+    })
+    // what goes down with it is forgiven then
+    if (this.#process === undefined) this.watch.forgetUnproven(this.#unprovenSinceMs)
   }
 
   #stop(): void {
