@@ -245,6 +245,7 @@ export class Housekeeper {
     if (this.#damage.size > 0) await this.#step('damage', () => this.#damage.review(index, REVIEWED_PER_ROUND))
     await this.#step('move', () => this.#moveJournals())
     await this.#step('compaction', () => this.#compact())
+    this.#relocator.rest()
   }
 
   async #tellSequence(): Promise<void> {

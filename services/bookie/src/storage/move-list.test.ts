@@ -14,10 +14,10 @@ function rowsOf(moves: MoveList): number[][] {
   ])
 }
 
-test('what is kept of records is sorted by ledger and entry, as an array of them would be', () => {
+test('what is kept of records is sorted by ledger and entry, as an array of them would be', async () => {
   const record = fc.record({ ledger: fc.nat(3), entry: fc.nat(50), isKept: fc.boolean() })
-  fc.assert(
-    fc.property(fc.array(record, { maxLength: 200 }), fc.boolean(), (records, isInOrder) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(record, { maxLength: 200 }), fc.boolean(), async (records, isInOrder) => {
       if (isInOrder) records.sort((a, b) => a.ledger - b.ledger || a.entry - b.entry)
       const moves = new MoveList()
       records.forEach(({ ledger, entry }, i) => moves.push(headerOf(ledger, entry), { from: 4_096 + i, at: i }))
@@ -36,7 +36,7 @@ test('what is kept of records is sorted by ledger and entry, as an array of them
         .sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0) || (a[1] ?? 0) - (b[1] ?? 0))
       const all = new MoveList()
       all.push(headerOf(9, 9), { from: 1, at: 2 })
-      all.append(moves.sorted())
+      all.append(await moves.sorted())
       assert.deepEqual(rowsOf(all), [[9, 9, 1, 18, 1, 2], ...wanted])
     })
   )

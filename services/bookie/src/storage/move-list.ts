@@ -1,8 +1,11 @@
 import type { EntryId, LedgerId } from '@strata/base'
 import type { RecordHeader, RecordKind } from '../format/record.ts'
+import { breath } from '../index/index-writer.ts'
 
 const STRIDE = 6
 const COUNT_FIRST = 64
+/** Below a millisecond. */
+const STEPS_PER_SLICE = 4_096
 
 /**
  * Records of one file that are to be copied. Six numbers each (48 bytes): a file has a hundred thousand, which as objects would be old
@@ -72,23 +75,48 @@ export class MoveList {
     this.#count += other.#count
   }
 
-  /** By ledger and entry; of the same, in the order in which they came. */
-  sorted(): MoveList {
-    if (this.#isSorted()) return this
-    const order = Array.from({ length: this.#count }, (_, i) => i)
-    order.sort((a, b) => this.#compare(a, b))
+  /** By ledger and entry; of the same, in the order in which they came. Not to be changed until it resolves. */
+  async sorted(): Promise<MoveList> {
+    if (await this.#isSorted()) return this
     const sorted = new MoveList()
     sorted.#makeRoom(this.#count)
-    for (const i of order) {
-      sorted.#numbers.set(this.#numbers.subarray(i * STRIDE, (i + 1) * STRIDE), sorted.#count * STRIDE)
-      sorted.#count++
+    for (const places of await this.#byLedger()) {
+      // Nearly in order, or in a few stretches that are, which the language's sort takes at once.
+      places.sort((a, b) => this.#compare(a, b))
+      for (const [i, place] of places.entries()) {
+        sorted.#take(this.#numbers, place)
+        if (i % STEPS_PER_SLICE === STEPS_PER_SLICE - 1) await breath()
+      }
+      await breath()
     }
     return sorted
   }
 
-  #isSorted(): boolean {
-    for (let i = 1; i < this.#count; i++) if (this.#compare(i - 1, i) > 0) return false
+  /** Places of each ledger's, ledgers in their order. */
+  async #byLedger(): Promise<number[][]> {
+    const places = new Map<LedgerId, number[]>()
+    for (let i = 0; i < this.#count; i++) {
+      const ledgerId = this.ledgerId(i)
+      const own = places.get(ledgerId)
+      if (own === undefined) places.set(ledgerId, [i])
+      else own.push(i)
+      if (i % STEPS_PER_SLICE === STEPS_PER_SLICE - 1) await breath()
+    }
+    return [...places].sort(([a], [b]) => a - b).map(([, own]) => own)
+  }
+
+  async #isSorted(): Promise<boolean> {
+    for (let i = 1; i < this.#count; i++) {
+      if (this.#compare(i - 1, i) > 0) return false
+      if (i % STEPS_PER_SLICE === STEPS_PER_SLICE - 1) await breath()
+    }
     return true
+  }
+
+  #take(numbers: Float64Array, place: number): void {
+    const own = this.#numbers
+    const to = this.#count++ * STRIDE
+    for (let i = 0; i < STRIDE; i++) own[to + i] = numbers[place * STRIDE + i] ?? 0
   }
 
   #compare(a: number, b: number): number {

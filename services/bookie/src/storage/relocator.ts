@@ -16,11 +16,13 @@ import {
 import type { EntryIndex } from '../index/entry-index.ts'
 import { breath, type IndexEdit, type IndexWriter } from '../index/index-writer.ts'
 import { liveWithin } from '../index/live-within.ts'
+import { ChunkReader } from './chunk-reader.ts'
 import type { DamagedEntry } from './damage.ts'
 import { EntryLogWriter } from './entry-log-writer.ts'
 import { fenceRecords } from './fence-records.ts'
 import type { FileTable, StoredFile } from './file-table.ts'
 import { MoveList } from './move-list.ts'
+import { MoveMemory } from './move-memory.ts'
 import { RecordScan } from './record-scan.ts'
 
 export interface RelocatorOptions {
@@ -47,9 +49,10 @@ interface SourceMoves {
   readonly moves: MoveList
 }
 
-const MOVES_PER_SLICE = 4_000
-/** Their digests take about half a millisecond. */
-const READ_BYTES_PER_SLICE = 1024 * 1024
+/** Well below a millisecond. */
+const MOVES_PER_SLICE = 1_000
+/** Their digests take about a quarter of a millisecond. */
+const READ_BYTES_PER_SLICE = 512 * 1024
 /** The rate is kept within a chunk, too: its writes are not one burst, with a pause behind it. */
 const PACED_BYTES = 1024 * 1024
 /** Records that follow each other in both files are copied as one, up to so much: what an entry log is written in. */
@@ -64,12 +67,18 @@ const RUN_BYTES_MAX = 1024 * 1024
  */
 export class Relocator {
   readonly #options: RelocatorOptions
+  readonly #memory = new MoveMemory()
   #hurry: (() => void) | undefined
   /** Written since the start. */
   movedBytes = 0
 
   constructor(options: RelocatorOptions) {
     this.#options = options
+  }
+
+  /** There is nothing to move for now. */
+  rest(): void {
+    this.#memory.release()
   }
 
   /** Ends a pause that is under way. */
@@ -96,10 +105,10 @@ export class Relocator {
 
   async #copyLive(source: StoredFile, target: { log: EntryLogWriter | undefined }): Promise<MoveList> {
     const moves = new MoveList()
-    const chunk = Buffer.allocUnsafeSlow(Math.min(this.#options.chunkBytes, source.end))
     for (let offset = FILE_HEADER_BYTES; offset < source.end;) {
       const startedMs = this.#options.clock.nowMs()
-      const { records, bytes } = await this.#readChunk(source, offset, chunk)
+      const pace = (done: number): Promise<void> => this.#pace(done, startedMs)
+      const { records, bytes } = await this.#readChunk(source, offset, read => pace(read / 2))
       if (bytes === 0) {
         offset = await this.#passGap(source, offset)
         await this.#keepFences(source, target)
@@ -107,13 +116,13 @@ export class Relocator {
       }
       await this.#keepLive(source, records.moves)
       if (records.moves.count > 0) {
-        const live = records.moves.sorted()
+        const live = await records.moves.sorted()
         target.log ??= await this.#createLog()
-        await copyRuns(records.chunk, live, target.log, copied => this.#pace(copied, startedMs))
+        await copyRuns(records.chunk, live, target.log, copied => pace((bytes + copied) / 2))
         moves.append(live)
       }
       offset += bytes
-      await this.#pace(bytes, startedMs)
+      await pace(bytes)
     }
     return moves
   }
@@ -143,51 +152,55 @@ export class Relocator {
   }
 
   /**
-   * Whole records from `offset` on, as many as the chunk takes; one that is larger than it is read alone. No bytes: what
-   * stands at `offset` is no record.
+   * Whole records from `offset` on, as many as a chunk takes; one that is larger than it is read alone. No bytes: what
+   * stands at `offset` is no record. `pace` is told how much of it is read, piece by piece.
    */
   async #readChunk(
     source: StoredFile,
     offset: number,
-    buffer: Buffer
+    pace: (readBytes: number) => Promise<void>
   ): Promise<{ records: { chunk: Buffer; moves: MoveList }; bytes: number }> {
-    const want = Math.min(buffer.length, source.end - offset)
-    const count = await this.#options.files.read(source.number, buffer.subarray(0, want), offset)
-    let chunk = buffer.subarray(0, count)
+    const { files, chunkBytes } = this.#options
+    const bytesMax = Math.min(chunkBytes, source.end)
+    const chunk = new ChunkReader(files, source, { offset, bytesMax, memory: this.#memory.chunk(bytesMax) })
+    const more = async (): Promise<boolean> => {
+      const isMore = await chunk.more()
+      await pace(chunk.bytes.length)
+      return isMore
+    }
     const moves = new MoveList()
     let at = 0
     let breathedAt = 0
     while (offset + at < source.end) {
-      const header = decodeRecordHeader(chunk, at)
-      if (header === undefined) break
-      const total = recordBytes(header.payloadBytes)
-      if (at + total > chunk.length && at > 0) break
-      if (total > chunk.length) {
-        chunk = Buffer.allocUnsafeSlow(total)
-        await this.#options.files.read(source.number, chunk, offset)
+      const header = decodeRecordHeader(chunk.bytes, at)
+      if (header === undefined) {
+        if (at + HEADER_BYTES > chunk.bytes.length && (await more())) continue
+        break
       }
-      const payload = chunk.subarray(at + HEADER_BYTES, at + HEADER_BYTES + header.payloadBytes)
+      const total = recordBytes(header.payloadBytes)
+      if (at + total > chunk.bytes.length) {
+        if (await more()) continue
+        if (at > 0) break
+        chunk.bytes = Buffer.allocUnsafeSlow(total)
+        await files.read(source.number, chunk.bytes, offset)
+      }
+      const payload = chunk.bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + header.payloadBytes)
       const from = offset + at
       moves.push(header, { from, at })
       // What is damaged may be of no account: dead, or added again from another node.
       const isRight = header.kind !== RECORD_KIND.entry || isDigestRight(header, payload)
-      if (!isRight) {
-        const { ledgerId, entryId } = header
-        const last = moves.count - 1
-        const isLive = await this.#isLive(source.number, moves, last)
-        if (isLive) {
-          const where = { file: source.number, path: source.path, offset: from }
-          this.#options.onDamaged({ ledgerId, entryId, ...where, reason: 'digest' })
-          refuse(source, from)
-        }
-        moves.cut(last)
+      if (!isRight && (await this.#isLive(source.number, moves, moves.count - 1))) {
+        const where = { file: source.number, path: source.path, offset: from }
+        this.#options.onDamaged({ ledgerId: header.ledgerId, entryId: header.entryId, ...where, reason: 'digest' })
+        refuse(source, from)
       }
+      if (!isRight) moves.cut(moves.count - 1)
       at += total
       if (moves.count % MOVES_PER_SLICE !== 0 && at - breathedAt < READ_BYTES_PER_SLICE) continue
       breathedAt = at
       await breath()
     }
-    return { records: { chunk, moves }, bytes: at }
+    return { records: { chunk: chunk.bytes, moves }, bytes: at }
   }
 
   async #keepLive({ number }: StoredFile, moves: MoveList): Promise<void> {
@@ -221,7 +234,8 @@ export class Relocator {
 
   async #createLog(): Promise<EntryLogWriter> {
     const { disk, chooseDirectory, volumeId, nextNumber } = this.#options
-    return EntryLogWriter.create({ disk, directory: await chooseDirectory(), volumeId, number: nextNumber() })
+    const directory = await chooseDirectory()
+    return EntryLogWriter.create({ disk, memory: this.#memory, directory, volumeId, number: nextNumber() })
   }
 
   async #commit(log: EntryLogWriter | undefined, all: readonly SourceMoves[]): Promise<StoredFile | undefined> {
