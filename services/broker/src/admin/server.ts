@@ -15,6 +15,7 @@ import { BrokerMetrics } from '../metrics/broker-metrics.ts'
 import { OtlpExporter } from '../metrics/otlp-exporter.ts'
 import { AuditTrail } from './audit/audit-trail.ts'
 import type { AdminBackend } from './backend.ts'
+import { FairTurns } from './fair-turns.ts'
 import { json, noSuchPath, PlainAnswer, type AdminReply, type AdminRequest } from './operation.ts'
 import { addBackendSeries, familiesOf, resourceOf } from './operations/metrics.ts'
 import { answerOf } from './rest-error.ts'
@@ -30,6 +31,8 @@ const PATH_SEGMENT_CHARS_MAX = 8192
 /** How often slow requests are looked for. */
 const CHECK_INTERVAL_MS = 1000
 const DOMAINS = ['persistent', 'non-persistent']
+/** Who asks for what is no tenant's. */
+const CLUSTER = ''
 
 /** Routes declare no schemas. Without these, fastify loads compilers for them: most of the time that it takes to start. */
 const NO_COMPILERS = {
@@ -137,6 +140,7 @@ export class AdminServer {
   readonly #app: FastifyInstance
   readonly #audit: AuditTrail | undefined
   readonly #roles = new WeakMap<FastifyRequest, readonly string[]>()
+  readonly #turns = new FairTurns()
   #tlsServer: TlsServer | undefined
   readonly #push: OtlpExporter | undefined
   readonly #paths: { readonly pattern: RegExp; readonly method: Method }[] = []
@@ -275,7 +279,9 @@ export class AdminServer {
       const other = await elsewhere(known, route.scope ?? 'local')
       return other === undefined ? await route.operation(known) : redirect(known, other)
     }
-    if (known.params.tenant !== undefined) this.#backend.traffic.onRequest(known.params.tenant)
+    const { tenant } = known.params
+    if (tenant !== undefined) this.#backend.traffic.onRequest(tenant)
+    await this.#turns.next(tenant ?? CLUSTER)
     const isAudited = this.#audit?.covers(route) === true
     return send(reply, isAudited ? await this.#audit.around(known, route, answer) : await answer())
   }

@@ -371,7 +371,7 @@ export const brokerSettings = {
     doc: 'Bytes of messages in memory on their way in and out (ingest, read-ahead, dispatch); sockets pause when it is used up.'
   }),
   strataContendedPublishBufferKB: number({
-    default: 512,
+    default: 192,
     min: 0,
     max: 1_048_576,
     unit: 'KB',
