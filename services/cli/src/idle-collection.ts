@@ -6,7 +6,7 @@ const LOOK_MS = 5_000
 /** Share of a core below which a process has nothing to do. */
 const IDLE_SHARE = 0.05
 /** More than what was left by the last collection by so much of it, and no less than so many bytes, is worth others. */
-const WORTH_SHARE = 0.5
+const WORTH_SHARE = 0.2
 const WORTH_BYTES_MIN = 16 * 1024 * 1024
 /** Of a larger heap a collection may take longer than anybody should wait: V8 goes through it in steps. */
 const HEAP_BYTES_MAX = 1024 * 1024 * 1024
