@@ -197,6 +197,13 @@ export const nodeMutants = [
     diesBy: ['node-keeps']
   },
   {
+    name: 'let a flush of the index come over a copy',
+    rule: 're-replication',
+    trials: ['copy-behind-a-tail'],
+    edits: [{ file: `${BOOKIE}copies/copy-log.js`, from: 'await writer.flushTails();', to: ';' }],
+    diesBy: ['copies-whole']
+  },
+  {
     name: 'take a copy that is damaged',
     rule: 're-replication',
     trials: ['copies-of-what-is-damaged'],

@@ -109,6 +109,28 @@ test('it ends before an entry that comes damaged, and is answered for what was b
   assert.equal((await readAll(target, 1, COUNT - 1)).payloads.length, 300)
 })
 
+test('a copy of what was damaged as soon as it was written takes its place, whatever the index knew by then', async () => {
+  const sink = new WaitingSink()
+  for (let entry = 0; entry < COUNT; entry++) target.add(addOf(1, entry, payloadOf(1, entry)), sink)
+  await sink.acknowledgedUpTo(1, COUNT - 1)
+  const journal = disk.contentOf(disk.paths.find(path => path.endsWith('.journal')) ?? '')
+  for (const payload of ['1:200/', '1:300/']) {
+    const at = journal.indexOf(payload)
+    journal[at] = (journal[at] ?? 0) ^ 1
+  }
+  const range = { ledgerId: ledgerId(1), first: entryId(0), last: entryId(COUNT - 1), verify: true }
+  const held = async (): Promise<unknown> => (await target.inventory(range)).held
+  assert.deepEqual(await held(), [
+    { first: 0, last: 199 },
+    { first: 201, last: 299 },
+    { first: 301, last: COUNT - 1 }
+  ])
+  for (const entry of [200, 300]) await copy({ first: entryId(entry), last: entryId(entry) })
+  assert.deepEqual(await held(), [{ first: 0, last: COUNT - 1 }])
+  await target.housekeep()
+  assert.deepEqual(await held(), [{ first: 0, last: COUNT - 1 }])
+})
+
 test('where nobody can be reached nothing is copied', async () => {
   assert.deepEqual(await copy({ from: [bookieId('another')] }), { next: 0, bytes: 0 })
 })

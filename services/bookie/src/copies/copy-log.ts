@@ -72,7 +72,8 @@ const UNSTORED_BYTES_MAX = 16 * 1024 * 1024
  * Invariants
  *   K1  A piece is stored when its bytes and its file's name are synced and the index that names them is as well, and not before.
  *   K2  A file that a write or sync failed on is never written to again; what was stored in it before stays.
- *   K3  What stands behind the end that the index names was never answered for: a start cuts it off.
+ *   K3  The index names a copy's place in preference to any that the entry had before.
+ *   K4  What stands behind the end that the index names was never answered for: a start cuts it off.
  */
 export class CopyLog {
   readonly #options: CopyLogOptions
@@ -200,6 +201,8 @@ export class CopyLog {
     stored.totalBytes = end - FILE_HEADER_BYTES
     stored.isOpen = isOpen
     try {
+      // A copy of what was written a moment ago and cannot be read: its old place must not come over the new one.
+      if (pieces.some(({ ledgerId }) => index.ledger(ledgerId).hasTail)) await writer.flushTails()
       await writer.exclusive(async edit => {
         const held = new Set<LedgerState>()
         for (const piece of pieces) {

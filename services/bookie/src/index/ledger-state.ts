@@ -102,6 +102,11 @@ export class LedgerState {
     this.ledgerId = ledgerId
   }
 
+  /** The index has no word yet of where some entries are: what a tail says of them counts, and will be written over what it has. */
+  get hasTail(): boolean {
+    return this.tail !== undefined || this.flushing !== undefined
+  }
+
   get hasUnindexed(): boolean {
     return this.tail !== undefined || this.isFlushing || this.isRowStale || this.pendingRecords > 0
   }
