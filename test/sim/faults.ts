@@ -163,7 +163,7 @@ function troubleDisk(world: World, fault: DiskFault): void {
     case 'bit-rot':
       return node.rot(fault.count)
     case 'misdirected-write':
-      return node.destroy(() => (trouble.misdirectedWrites += fault.count))
+      return node.misdirect(fault.count)
     case 'slow-disk':
       trouble.slowness = fault.factor
       return world.later(fault.forMs, () => (trouble.slowness = 1))

@@ -23,11 +23,18 @@ export const nodeMutants = [
     edits: [
       {
         file: `${BOOKIE}open-bookie.js`,
-        from: 'const isBehind = volume.isBehind(sequence);',
+        from: 'const isBehind = volume.isBehind(extent);',
         to: 'const isBehind = false;'
       }
     ],
     diesBy: ['node-no-lie', 'fence-holds', 'end-covers']
+  },
+  {
+    name: 'tell how many records there are, and not in which file',
+    rule: 'identity',
+    trials: ['rolled-back-to-a-failed-sync'],
+    edits: [{ file: `${BOOKIE}volume/volume.js`, from: ' || file < this.#told.file', to: '' }],
+    diesBy: ['node-no-lie']
   },
   {
     name: 'move the last record of a journal',

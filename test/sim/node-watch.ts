@@ -26,6 +26,8 @@ interface Known {
   fencedAtMs: number
   /** See `forgetUnproven`. */
   readonly unproven: Set<number>
+  /** The moments of the last answers, and of what they were: a few, the last one last. */
+  readonly answered: { readonly atMs: number; readonly entryIds: number[] }[]
   /** What it gave when it was read from, or named when it was asked for its inventory. */
   readonly named: Set<number>
 }
@@ -35,6 +37,9 @@ interface Acked {
   /** The how manieth answer it was. */
   readonly order: number
 }
+
+/** More places than that are rarely tampered with so late in one node's run. */
+const MOMENTS_MAX = 8
 
 /**
  * Stands between the network and one node, over all its starts: sees every request as it is handed over and every answer
@@ -49,8 +54,6 @@ export class NodeWatch {
   readonly #fetched = new Map<LedgerId, Map<number, AddRequest>>()
   /** What it answered to have stored of these since it was started. */
   #copied: { readonly ledgerId: LedgerId; readonly entryId: number }[] = []
-  /** What was answered last, all at one moment. */
-  #lastAnswered: { atMs: number; entries: { ledgerId: LedgerId; entryId: number }[] } = { atMs: -1, entries: [] }
   #answers = 0
 
   constructor(bookieId: BookieId, history: History) {
@@ -73,14 +76,17 @@ export class NodeWatch {
   }
 
   /**
-   * The node went down, and its disk was tampered with before or after. What was answered last, at `sinceMs` or later, may be proven by
-   * no later record: if just that is damaged, it cannot be told from a write that never ended, and is denied. A known limit
-   * of the journal's format.
+   * The node went down, and its disk was tampered with before or after, in so many places. What a journal answered last, at `sinceMs` or
+   * later, may be proven by no later record: if just that is damaged, it cannot be told from a write that never ended, and is
+   * denied. A known limit of the journal's format; each further place may take what would have proven the one before.
    */
-  forgetUnproven(sinceMs: number): void {
-    for (const known of this.#ledgers.values()) if (known.fencedAtMs >= sinceMs) known.fencesAnswered = 0
-    if (this.#lastAnswered.atMs < sinceMs) return
-    for (const { ledgerId, entryId } of this.#lastAnswered.entries) this.#known(ledgerId).unproven.add(entryId)
+  forgetUnproven(sinceMs: number, places: number): void {
+    for (const known of this.#ledgers.values()) {
+      if (known.fencedAtMs >= sinceMs) known.fencesAnswered = 0
+      for (const { atMs, entryIds } of known.answered.slice(-places)) {
+        if (atMs >= sinceMs) for (const entryId of entryIds) known.unproven.add(entryId)
+      }
+    }
   }
 
   /** The disk was destroyed, in whole or in part: it need not have what it had, but may not deny it either. */
@@ -229,8 +235,11 @@ export class NodeWatch {
 
   #noteLast(ledgerId: LedgerId, entryId: number): void {
     const atMs = this.#history.nowMs
-    if (this.#lastAnswered.atMs !== atMs) this.#lastAnswered = { atMs, entries: [] }
-    this.#lastAnswered.entries.push({ ledgerId, entryId })
+    const { answered } = this.#known(ledgerId)
+    const last = answered.at(-1)
+    if (last?.atMs === atMs) last.entryIds.push(entryId)
+    else answered.push({ atMs, entryIds: [entryId] })
+    if (answered.length > MOMENTS_MAX) answered.shift()
   }
 
   #admit(request: AddRequest): void {
@@ -267,6 +276,7 @@ export class NodeWatch {
         fencesAnswered: 0,
         fencedAtMs: Infinity,
         unproven: new Set(),
+        answered: [],
         named: new Set()
       }
       this.#ledgers.set(ledgerId, known)

@@ -81,6 +81,8 @@ export class SimNode {
   #isWanted = false
   /** Its disk was tampered with, so that it may refuse to start. */
   isSuspect = false
+  /** In so many single places. */
+  #places = 0
 
   constructor(bookieId: BookieId, world: NodeWorld, random: Random) {
     this.bookieId = bookieId
@@ -157,7 +159,7 @@ export class SimNode {
     this.#world.history.counts.crashes++
     if (powerFails) this.volume.crash()
     this.#unprovenSinceMs = this.#world.scheduler.nowMs - this.#unprovenMs
-    if (this.isSuspect) this.watch.forgetUnproven(this.#unprovenSinceMs)
+    if (this.isSuspect) this.#forgetUnproven()
     else this.watch.checkCopies(entry => isOnDisk(this.volume, entry))
   }
 
@@ -183,11 +185,22 @@ export class SimNode {
   }
 
   rot(places: number): void {
+    this.#places += places
     this.destroy(volume => {
       for (let i = 0; i < places; i++) volume.rot()
     })
     // what goes down with it is forgiven then
-    if (this.#process === undefined) this.watch.forgetUnproven(this.#unprovenSinceMs)
+    if (this.#process === undefined) this.#forgetUnproven()
+  }
+
+  /** So many of its next writes go to another place of their files. */
+  misdirect(writes: number): void {
+    this.#places += writes
+    this.destroy(volume => (volume.trouble.misdirectedWrites += writes))
+  }
+
+  #forgetUnproven(): void {
+    this.watch.forgetUnproven(this.#unprovenSinceMs, Math.max(1, this.#places))
   }
 
   #stop(): void {

@@ -252,7 +252,7 @@ export class Housekeeper {
     const { volume, journals, clock, settings } = this.#options
     const nowMs = clock.nowMs()
     if (nowMs - this.#toldMs < settings.tellSequenceMs) return
-    await volume.tellSequence(journals.syncedSequence)
+    await volume.tell(journals.extent)
     this.#toldMs = nowMs
   }
 

@@ -9,11 +9,12 @@ import { EntryIndex } from './index/entry-index.ts'
 import type { IndexStore } from './index/index-store.ts'
 import { IndexWriter } from './index/index-writer.ts'
 import { LevelIndexStore } from './index/level-index-store.ts'
-import { recover, trustedCheckpoint } from './recovery.ts'
+import { recover, trustedCheckpoint, type RecoveredJournal } from './recovery.ts'
 import { defaultBookieSettings, type BookieSettings } from './settings.ts'
 import { FileTable } from './storage/file-table.ts'
 import { StorageNode } from './storage-node.ts'
 import { Volume } from './volume/volume.ts'
+import type { JournalExtent } from './volume/watermark.ts'
 
 /**
  * Starts one storage node on its directories: takes them for this process, proves who it is, brings the index up to the
@@ -87,15 +88,15 @@ async function openLocked(
       { ...parts, flushEntries, directoryNumber: directory => volume.directoryNumber(directory) },
       checkpoint
     )
-    const sequence = recovered.journals.reduce((sum, { replay }) => sum + replay.sequence, 0)
+    const extent = extentOf(recovered.journals)
     // Also where the index is lost and all that the journals had was moved, so that nobody can say how far they were.
-    const isBehind = volume.isBehind(sequence)
+    const isBehind = volume.isBehind(extent)
     if (isBehind) {
-      const behind = { event: 'volume.rolled_back', sequence, directories: inner.directories }
+      const behind = { event: 'volume.rolled_back', ...extent, directories: inner.directories }
       logger.error(behind, 'the volume has fewer records than it had: what it lacks is unknown, not absent')
     }
     if (recovered.isSuspect || isBehind) await volume.loseAuthority()
-    if (isBehind) await volume.tellSequence(sequence)
+    if (isBehind) await volume.tell(extent)
     const fields = {
       event: 'bookie.recovered',
       records: recovered.journals.reduce((sum, { replay }) => sum + replay.recordCount, 0),
@@ -116,6 +117,13 @@ async function openLocked(
   } catch (error) {
     await store.close()
     throw error
+  }
+}
+
+function extentOf(journals: readonly RecoveredJournal[]): JournalExtent {
+  return {
+    sequence: journals.reduce((sum, { replay }) => sum + replay.sequence, 0),
+    file: Math.max(...journals.map(({ replay }) => replay.lastFile))
   }
 }
 

@@ -256,7 +256,7 @@ export class StorageNode implements Bookie {
       entryLogs: logs.length,
       entryLogBytes: sum(logs.map(file => file.end)),
       liveBytes: sum(all.map(file => file.liveBytes)),
-      sequence: this.#journals.syncedSequence,
+      sequence: this.#journals.extent.sequence,
       unindexedBytes: this.#housekeeper.unindexedBytes,
       writeBufferBytes: this.#journals.bufferBytes,
       recentBytes: this.#recent?.bytes ?? 0,

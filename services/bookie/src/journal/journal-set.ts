@@ -3,6 +3,7 @@ import type { Clock, LedgerId, Logger } from '@strata/base'
 import type { Disk, DiskLane } from '../disk/disk.ts'
 import type { JournalPosition } from '../index/rows.ts'
 import type { RecoveredJournal } from '../recovery.ts'
+import type { JournalExtent } from '../volume/watermark.ts'
 import { JournalFiles, type JournalFile } from './journal-files.ts'
 import { Journal } from './journal.ts'
 import type { RecentWrites } from './recent-writes.ts'
@@ -40,6 +41,8 @@ export interface JournalMember {
   readonly journal: Journal
   /** Everything before it is synced, and in a tail or the index. */
   position: JournalPosition
+  /** Number of the file that its last record is in; 0: it has none. */
+  lastFile: number
 }
 
 interface Opened {
@@ -47,6 +50,7 @@ interface Opened {
   readonly lane: DiskLane
   readonly files: JournalFiles
   readonly position: JournalPosition
+  readonly lastFile: number
 }
 
 /**
@@ -89,6 +93,7 @@ export class JournalSet {
         onSynced: batch => {
           const { number: generation, syncedEnd: offset } = batch.file
           member.position = { directory: position.directory, generation, offset, sequence: batch.endSequence }
+          member.lastFile = generation
           doors.onSynced(batch)
         },
         onFailed: error => {
@@ -126,9 +131,11 @@ export class JournalSet {
     return this.#members.every(({ journal }) => journal.isRunning)
   }
 
-  /** Records so far, over all runs. */
-  get syncedSequence(): number {
-    return this.#members.reduce((sum, { journal }) => sum + journal.syncedSequence, 0)
+  get extent(): JournalExtent {
+    return {
+      sequence: this.#members.reduce((sum, { journal }) => sum + journal.syncedSequence, 0),
+      file: Math.max(...this.#members.map(({ lastFile }) => lastFile))
+    }
   }
 
   get bufferBytes(): number {
@@ -164,7 +171,7 @@ export class JournalSet {
 async function openOne(options: JournalSetOptions, recovered: RecoveredJournal): Promise<Opened> {
   const { disk, clock, log, volumeId, fileBytes, nextNumber, directoryNumber, onActive } = options
   const { directory, spares, continued, replay } = recovered
-  const { sequence } = replay
+  const { sequence, lastFile } = replay
   const lane = disk.openLane()
   const files = new JournalFiles({
     ...{ disk, lane, directory, volumeId, fileBytes, nextNumber, log, spares, clock },
@@ -179,5 +186,6 @@ async function openOne(options: JournalSetOptions, recovered: RecoveredJournal):
     throw error
   }
   const { number: generation, position: offset } = files.active
-  return { directory, lane, files, position: { directory: directoryNumber(directory), generation, offset, sequence } }
+  const position = { directory: directoryNumber(directory), generation, offset, sequence }
+  return { directory, lane, files, position, lastFile }
 }

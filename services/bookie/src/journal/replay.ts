@@ -34,6 +34,8 @@ export interface Replay {
   readonly files: readonly ReplayedFile[]
   /** Of the next record. */
   readonly sequence: number
+  /** Number of the file that the last record is in; 0: there is none. */
+  readonly lastFile: number
   readonly recordCount: number
 }
 
@@ -132,7 +134,8 @@ class Replayer {
       const last = this.#sightings.at(-1)
       damaged(this.#stop?.path ?? last?.path ?? this.#options.directory, this.#stop?.offset ?? 0)
     }
-    return { files, sequence: this.#sequence, recordCount: this.#recordCount }
+    const lastFile = files.findLast(({ isEmpty }) => !isEmpty)?.number ?? 0
+    return { files, sequence: this.#sequence, lastFile, recordCount: this.#recordCount }
   }
 
   /** Sequences from this one on were given out again in a later file. */

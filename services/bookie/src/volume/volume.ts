@@ -10,7 +10,7 @@ import { BookieRegistrationSchema, type BookieRegistration } from '../generated/
 import { CLUSTER_ID_KEY, readClusterId } from './cluster-id.ts'
 import { readIdentity, writeIdentity, type Identity } from './identity-file.ts'
 import { signStore, TRUSTED, type StoreStanding } from './store-signature.ts'
-import { readWatermark, writeWatermark } from './watermark.ts'
+import { readWatermark, writeWatermark, type JournalExtent } from './watermark.ts'
 
 export interface VolumeOptions {
   readonly disk: Disk
@@ -41,20 +41,20 @@ export class Volume {
   readonly #numbers: ReadonlyMap<string, number>
   #signing: Promise<StoreStanding> = Promise.resolve(TRUSTED)
   /** What the store was told last of the journals of this volume. */
-  #toldSequence: number
+  #told: JournalExtent
 
   private constructor(
     options: VolumeOptions,
     parts: {
       identity: Omit<Identity, 'directoryNumber'>
       numbers: ReadonlyMap<string, number>
-      toldSequence: number
+      told: JournalExtent
     }
   ) {
     this.#options = options
     this.#identity = parts.identity
     this.#numbers = parts.numbers
-    this.#toldSequence = parts.toldSequence
+    this.#told = parts.told
   }
 
   /**
@@ -95,8 +95,10 @@ export class Volume {
       signedCount: Math.max(...present.map(identity => identity.signedCount), 0)
     }
     const told = await readWatermark(options.metadata, options.bookieId)
-    const toldSequence = told?.volumeId === identity.volumeId ? told.sequence : 0
-    const volume = new Volume(options, { identity, numbers: numbers.byDirectory, toldSequence })
+    const volume = new Volume(options, {
+      ...{ identity, numbers: numbers.byDirectory },
+      told: told?.volumeId === identity.volumeId ? told : { sequence: 0, file: 0 }
+    })
     await volume.#raise(registration, record?.version ?? 0)
     return volume
   }
@@ -127,16 +129,16 @@ export class Volume {
   }
 
   /** Does the store know of more records than these? Then the volume was rolled back, or lost the end of a journal. */
-  isBehind(sequence: number): boolean {
-    return sequence < this.#toldSequence
+  isBehind({ sequence, file }: JournalExtent): boolean {
+    return sequence < this.#told.sequence || file < this.#told.file
   }
 
   /** Tells the store how far the journals are. @throws MetadataError */
-  async tellSequence(sequence: number): Promise<void> {
-    if (sequence === this.#toldSequence) return
+  async tell({ sequence, file }: JournalExtent): Promise<void> {
+    if (sequence === this.#told.sequence && file === this.#told.file) return
     const { metadata, bookieId, clock } = this.#options
-    await writeWatermark(metadata, { bookieId, clock, volumeId: this.volumeId, sequence })
-    this.#toldSequence = sequence
+    await writeWatermark(metadata, { bookieId, clock, volumeId: this.volumeId, sequence, file })
+    this.#told = { sequence, file }
   }
 
   /**

@@ -64,6 +64,31 @@ test('a volume that was rolled back is noticed also where nothing says how far i
   await bookie.close()
 })
 
+test('a volume that was rolled back to a failed sync, and has as many records as were told of since, is noticed', async () => {
+  const disk = new RecordingDisk()
+  const metadata = await metadataWithLedger()
+  const bookie = await openOn(disk, metadata)
+  await add(bookie, 0, 9)
+  await bookie.housekeep()
+  disk.fault = ({ kind, path }) => (kind === 'sync' && path.endsWith('.journal') ? 'EIO' : undefined)
+  const sink = new WaitingSink()
+  for (let entry = 10; entry < 14; entry++) bookie.add(addOf(LEDGER, entry, Buffer.alloc(100, entry)), sink)
+  await sink.failed(4)
+  const older = disk.copy()
+  disk.fault = () => undefined
+  for (let round = 0; round < 2; round++) await bookie.housekeep()
+  await add(bookie, 10, 11)
+  await bookie.housekeep()
+  assert.ok(((await readWatermark(metadata, BOOKIE))?.sequence ?? 0) <= 14)
+  const again = await openOn(older, await copyMetadata(metadata))
+  assert.deepEqual(await endOf(again), [14, 'unknown'])
+  await again.close()
+  const crashed = await openOn(disk.copy(), metadata)
+  assert.deepEqual(await endOf(crashed), [12, 'absent'], 'it has all that was told of')
+  await crashed.close()
+  await bookie.close()
+})
+
 test('an empty volume in the place of one that was told of is noticed', async () => {
   const disk = new RecordingDisk()
   const metadata = await metadataWithLedger()
