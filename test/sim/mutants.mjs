@@ -427,12 +427,12 @@ const protocolMutants = [
   {
     name: 'let one node tell a reader that an entry is absent',
     rule: 'closed at L',
-    trials: [2],
+    trials: ['denied-by-one-of-two'],
     edits: [
       {
         file: `${PROTOCOL}read-plan.js`,
-        from: "if (misses.filter(miss => miss === 'absent').length >= blockingQuorum(this.#quorum))",
-        to: "if (misses.some(miss => miss !== 'corrupt'))"
+        from: 'const misses = [...this.#misses.values()];',
+        to: "const misses = [...this.#misses.values()]; if (misses.includes('absent')) return 'NO_SUCH_ENTRY';"
       }
     ],
     diesBy: ['acked-kept']

@@ -4,7 +4,10 @@ export const LedgerError = defineErrors({
   WRITER_CLOSED: { retryable: false, summary: 'the ledger was closed by its writer' },
   WRITER_FAILED: { retryable: false, summary: 'the writer of the ledger ended; the ledger must be recovered' },
   NO_SUCH_LEDGER: { retryable: false, summary: 'there is no ledger with this id' },
-  NO_SUCH_ENTRY: { retryable: false, summary: 'the nodes say with authority that they never had the entry' },
+  NO_SUCH_ENTRY: {
+    retryable: false,
+    summary: 'every node of its write set says with authority that it never had the entry'
+  },
   UNAVAILABLE: { retryable: true, summary: 'too few nodes answered to know; this is not absence' },
   CORRUPT: { retryable: false, summary: 'no copy of the entry carries the digest of what it holds' },
   NOT_ENOUGH_BOOKIES: { retryable: true, summary: 'fewer nodes take new ledgers than an ensemble needs' },

@@ -136,7 +136,7 @@ export class NodeLedgerReader implements LedgerFollower {
   #askMembers(limits: ReadLimits): Promise<StoredEntry[] | ReadVerdict> {
     const { clock, random, speculateMs } = this.#doors
     const { record } = this.#ledger
-    const plan = new ReadPlan({ order: readOrder(limits.first, record, random()), quorum: record.quorum })
+    const plan = new ReadPlan(readOrder(limits.first, record, random()))
     return new Promise((resolve, reject) => {
       let cancel = (): void => undefined
       const end = (result: StoredEntry[] | ReadVerdict): void => {

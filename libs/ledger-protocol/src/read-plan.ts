@@ -1,6 +1,5 @@
 import { strict as assert } from 'node:assert'
 import type { BookieId } from '@strata/base'
-import { blockingQuorum, type QuorumConfig } from './quorum.ts'
 
 /** What a node said instead of the entry. `corrupt`: it gave bytes that do not carry their digest. */
 export type ReadMiss = 'absent' | 'unknown' | 'corrupt' | 'unreachable'
@@ -14,19 +13,19 @@ export type ReadVerdict = 'NO_SUCH_ENTRY' | 'UNAVAILABLE' | 'CORRUPT'
  *
  * Invariants
  *   D1  Nobody is asked twice.
- *   D2  An entry is called absent only when so many say so with authority that no ack quorum can have had it.
- *   D3  Nothing is concluded while somebody who may have it was not asked, or has not answered (but for D2).
+ *   D2  An entry is called absent only when its whole write set says so with authority. What is read was confirmed: one node that denies it
+ *       was damaged in a way that it could not know of, and is no reason not to ask the others. (Recovery, which decides about what
+ *       may never have been confirmed, counts.)
+ *   D3  Nothing is concluded while somebody who may have it was not asked, or has not answered.
  */
 export class ReadPlan {
-  readonly #quorum: QuorumConfig
   readonly #unasked: BookieId[]
   readonly #asked = new Set<BookieId>()
   readonly #misses = new Map<BookieId, ReadMiss>()
 
   /** `order` is the entry's write set, best first. */
-  constructor({ order, quorum }: { order: readonly BookieId[]; quorum: QuorumConfig }) {
+  constructor(order: readonly BookieId[]) {
     this.#unasked = [...order]
-    this.#quorum = quorum
   }
 
   /** The next node to ask: at first, after a miss, and when one has been silent for long. undefined: all were. */
@@ -49,8 +48,8 @@ export class ReadPlan {
   /** undefined: it is too early to say. */
   get verdict(): ReadVerdict | undefined {
     const misses = [...this.#misses.values()]
-    if (misses.filter(miss => miss === 'absent').length >= blockingQuorum(this.#quorum)) return 'NO_SUCH_ENTRY'
     if (this.#unasked.length > 0 || misses.length < this.#asked.size) return undefined
+    if (misses.every(miss => miss === 'absent')) return 'NO_SUCH_ENTRY'
     return misses.includes('corrupt') ? 'CORRUPT' : 'UNAVAILABLE'
   }
 }
