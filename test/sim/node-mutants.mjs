@@ -30,8 +30,15 @@ export const nodeMutants = [
     diesBy: ['node-no-lie', 'fence-holds', 'end-covers']
   },
   {
+    name: 'take a first start that died for a volume that lost a directory',
+    rule: 'a node must not lie',
+    trials: ['first-start-that-dies'],
+    edits: [{ file: `${BOOKIE}volume/volume.js`, from: ' || isUnused(present)', to: '' }],
+    diesBy: ['liveness']
+  },
+  {
     name: 'tell how many records there are, and not in which file',
-    rule: 'identity',
+    rule: 'a node must not lie',
     trials: ['rolled-back-to-a-failed-sync'],
     edits: [{ file: `${BOOKIE}volume/volume.js`, from: ' || file < this.#told.file', to: '' }],
     diesBy: ['node-no-lie']

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { Clock, LedgerId, Logger } from '@strata/base'
 import type { Disk, DiskLane } from '../disk/disk.ts'
+import { FILE_HEADER_BYTES } from '../format/file-header.ts'
 import type { JournalPosition } from '../index/rows.ts'
 import type { RecoveredJournal } from '../recovery.ts'
 import type { JournalExtent } from '../volume/watermark.ts'
@@ -93,7 +94,8 @@ export class JournalSet {
         onSynced: batch => {
           const { number: generation, syncedEnd: offset } = batch.file
           member.position = { directory: position.directory, generation, offset, sequence: batch.endSequence }
-          member.lastFile = generation
+          // what ended with the file before has none in this one
+          if (offset > FILE_HEADER_BYTES) member.lastFile = generation
           doors.onSynced(batch)
         },
         onFailed: error => {

@@ -123,26 +123,43 @@ test('a volume that was rolled back answers unknown', async () => {
   await again.close()
 })
 
+/** Starts that die as soon as they have renamed so many files. */
+async function startAndDie(...renames: number[]): Promise<void> {
+  const disk = new NodeDisk()
+  for (const dieAt of renames) {
+    let left = dieAt
+    const dying = {
+      disk: Object.assign(Object.create(disk) as NodeDisk, {
+        rename: (from: string, to: string) => (left-- > 0 ? disk.rename(from, to) : Promise.reject(new Error('died')))
+      })
+    }
+    await node.open(dying).then(
+      bookie => bookie.close(),
+      (error: unknown) => {
+        assert.match(String(error), /died/)
+      }
+    )
+  }
+}
+
+test.each([0, 1, 2, 3, 4, 5, 6])(
+  'a first start that dies at any of its steps (%i) costs no authority, of what was made since neither',
+  async step => {
+    await startAndDie(step)
+    await nameLedger(node.metadata, 7)
+    await startAndDie(step, 1)
+    const again = await node.open()
+    assert.deepEqual(await end(again, 7), [0, 'absent'])
+    await again.close()
+  }
+)
+
 test.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
   'a start that dies at any of its steps (%i), and the next one at another, cost no authority',
   async step => {
     await (await node.open()).close()
     await nameLedger(node.metadata, 7)
-    const disk = new NodeDisk()
-    for (const dieAt of [step, 1, step, 4]) {
-      let left = dieAt
-      const dying = {
-        disk: Object.assign(Object.create(disk) as NodeDisk, {
-          rename: (from: string, to: string) => (left-- > 0 ? disk.rename(from, to) : Promise.reject(new Error('died')))
-        })
-      }
-      await node.open(dying).then(
-        bookie => bookie.close(),
-        (error: unknown) => {
-          assert.match(String(error), /died/)
-        }
-      )
-    }
+    await startAndDie(step, 1, step, 4)
     const again = await node.open()
     assert.deepEqual(await end(again, 7), [0, 'absent'])
     await again.close()

@@ -71,7 +71,7 @@ export class Volume {
     const key = registrationKey(options.bookieId)
     const record = await options.metadata.get(key)
     const registration = record === undefined ? undefined : fromBinary(BookieRegistrationSchema, record.value)
-    const isWhole = isComplete(options.directories, present)
+    const isWhole = isComplete(options.directories, present) || isUnused(present)
     const isOurs = isWhole && isCurrent(present, registration)
     const isFresh = present.length === 0 && registration === undefined
     const unknownBelow = isOurs || isFresh ? 0 : await idAfterAll(options)
@@ -218,6 +218,14 @@ export class Volume {
 function isComplete(directories: readonly string[], present: readonly Identity[]): boolean {
   const counts = present.map(identity => identity.directoryCount).filter(count => count > 0)
   return present.length >= (counts.length === 0 ? directories.length : Math.min(...counts))
+}
+
+/**
+ * Did no start of it come to its end? Then it was never served, and directories without an identity are those that the first start did
+ * not come to: each has one, raised, before the node serves.
+ */
+function isUnused(present: readonly Identity[]): boolean {
+  return present.length > 0 && present.every(({ incarnation }) => incarnation === 0)
 }
 
 function numbersOf(
