@@ -217,7 +217,27 @@ export interface SweptLog {
   readonly closedAtMs: number | undefined
 }
 
+/** Of the process's entry cache. All but the first two count since the start. */
+export interface CacheCounts {
+  readonly entries: number
+  /** What they keep alive. */
+  readonly bytes: number
+  /** Entries that were read from it, and their payloads. */
+  readonly hits: number
+  readonly hitBytes: number
+  /** Entries that had to come from storage for a reader, and their payloads. What was read ahead counts when it is read. */
+  readonly misses: number
+  readonly missBytes: number
+  readonly inserted: number
+  readonly evicted: number
+  /** Blocks of entries that went, to make room or with time. */
+  readonly evictions: number
+}
+
 export interface ManagedLedgerFactory {
+  readonly cache: CacheCounts
+  /** Logs that are open. */
+  readonly openCount: number
   /**
    * Takes the log over (raises its epoch), recovers what is not closed, loads cursors. Creates it if it does not exist and
    * `create` is set. No ledger is created before the first append or cursor.

@@ -1,6 +1,6 @@
 import type { Clock } from '@strata/base'
 import { comparePositions, type Position } from '@strata/cursor-protocol'
-import type { Entry } from './contract.ts'
+import type { CacheCounts, Entry } from './contract.ts'
 import { LoadGate } from './load-gate.ts'
 
 /** Consecutive entries of one ledger. */
@@ -48,7 +48,14 @@ const CHUNK_SHARE_MIN = 8
  *   C1  `bytesHeld` is what the blocks keep alive, and at most `bytesMax` whenever control returns to the event loop.
  *   C2  Blocks of a log never overlap. Blocks are evicted least recently touched first.
  */
-export class EntryCache {
+export class EntryCache implements CacheCounts {
+  hits = 0
+  hitBytes = 0
+  misses = 0
+  missBytes = 0
+  inserted = 0
+  evicted = 0
+  evictions = 0
   readonly bytesMax: number
   readonly clock: Clock
   /** What comes in from storage, on its way into the cache or past it. */
@@ -72,6 +79,14 @@ export class EntryCache {
 
   get bytesHeld(): number {
     return this.#bytesHeld
+  }
+
+  get bytes(): number {
+    return this.#bytesHeld
+  }
+
+  get entries(): number {
+    return this.inserted - this.evicted
   }
 
   openLog(): LogCache {
@@ -127,10 +142,13 @@ export class EntryCache {
   }
 
   forget(block: Block): void {
-    if (this.#blocks.delete(block)) this.#bytesHeld -= block.bytes
+    if (!this.#blocks.delete(block)) return
+    this.#bytesHeld -= block.bytes
+    this.evicted += block.payloads.length
   }
 
   #evict(block: Block): void {
+    this.evictions++
     this.forget(block)
     block.log.dropBlock(block)
   }
@@ -172,6 +190,16 @@ export class LogCache {
     return this.#cache.loads
   }
 
+  countHits(entries: number, bytes: number): void {
+    this.#cache.hits += entries
+    this.#cache.hitBytes += bytes
+  }
+
+  countMisses(entries: readonly Entry[]): void {
+    this.#cache.misses += entries.length
+    for (const { payload } of entries) this.#cache.missBytes += payload.length
+  }
+
   /** Confirmed entries that follow each other, oldest first. Small slices of large chunks are copied. */
   add(ledgerId: number, firstEntryId: number, payloads: readonly Buffer[], isReadAhead = false): void {
     let next = 0
@@ -190,6 +218,7 @@ export class LogCache {
       const isJoined = before !== undefined && covered === entryId && isJoinable(before, isReadAhead)
       const block = isJoined ? before : this.#newBlock({ ledgerId, firstEntryId: entryId, isReadAhead })
       if (!isJoined) this.#blocks.splice(index + 1, 0, block)
+      this.#cache.inserted += part.length
       this.#cache.charge(block, appendPayloads(block, part))
       next += part.length
     }

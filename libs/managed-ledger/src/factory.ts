@@ -3,6 +3,7 @@ import { trimmableLedgers } from '@strata/cursor-protocol'
 import type { LedgerClient, NodeChoice } from '@strata/ledger-client'
 import type { MetadataStore } from '@strata/metadata'
 import type {
+  CacheCounts,
   LogCreation,
   LogGuards,
   ManagedLedger,
@@ -65,6 +66,14 @@ class LogFactory implements ManagedLedgerFactory {
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silentLogger
     this.#cache = new EntryCache({ bytesMax: Math.max(options.cacheBytesMax, CACHE_BYTES_MIN), clock: this.#clock })
+  }
+
+  get cache(): CacheCounts {
+    return this.#cache
+  }
+
+  get openCount(): number {
+    return this.#open.size
   }
 
   open<Context>(name: string, options: OpenOptions): Promise<ManagedLedger<Context>> {

@@ -4,6 +4,7 @@ export type {
   Entry,
   LedgerStats,
   LogGuards,
+  CacheCounts,
   ManagedLedger,
   ManagedLedgerFactory,
   ManagedLedgerOptions,

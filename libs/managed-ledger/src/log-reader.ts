@@ -56,6 +56,7 @@ export class LogReader {
       if (run.offset + taken < run.payloads.length) break
       at = this.#table.ceiling({ ledgerId: at.ledgerId, entryId: at.entryId + taken })
     }
+    if (entries.length > 0) this.#cache.countHits(entries.length, bytes)
     return entries.length > 0 || at === undefined ? entries : undefined
   }
 
@@ -67,7 +68,9 @@ export class LogReader {
       const at = this.#table.ceiling(from)
       if (at === undefined) return []
       const entries = await this.#loaded(at, limits)
-      if (entries !== undefined) return entries
+      if (entries === undefined) continue
+      this.#cache.countMisses(entries)
+      return entries
     }
   }
 

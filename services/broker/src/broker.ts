@@ -156,7 +156,8 @@ export class Broker {
       pools: [this.ingestPool, this.dispatchPool],
       ownership: () => this.homes.ownership
     })
-    this.meters = new BrokerMeters({ clock, logger, publishTimeMs: publishTimes(), topics: () => this.topics.values() })
+    const sources = { topics: () => this.topics.values(), logs: () => options.logs }
+    this.meters = new BrokerMeters({ clock, logger, publishTimeMs: publishTimes(), ...sources })
     this.topics = new TopicRegistry({
       env: environmentOf(options, {
         dispatchPool: this.dispatchPool,

@@ -3,6 +3,8 @@ import { silentLogger, systemClock } from '@strata/base'
 import { PulsarClient } from '@strata/client'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { payloadTextOf, type RawClient } from '../connection/testing/raw-client.ts'
+import { BALANCE_METRICS, BUNDLE_METRICS, LOAD_METRICS } from '../metrics/testing/dashboard-metrics.ts'
+import { parseExposition, sampleOf } from '../metrics/testing/exposition.ts'
 import { TopicName } from '../namespace/topic-name.ts'
 import { createAdminServer } from './server.ts'
 import { ClusterWorld, type Member } from './testing/cluster-world.ts'
@@ -292,6 +294,23 @@ describe('the admin API', () => {
     assert.equal(report.numProducers, 0)
     assert.deepEqual(Object.keys(report.lastStats as object), report.bundles)
     assert((report.bundles as string[]).some(bundle => bundle.startsWith(`${NAMESPACE}/0x`)))
+  })
+
+  test('a broker tells its load and that of its bundles by the names that dashboards ask for', async () => {
+    assert.equal((await a.call('PUT', `${T}/loaded`)).status, 204)
+    await place('loaded', b)
+    const client = await b.connect()
+    await client.producer(`persistent://${NAMESPACE}/loaded`)
+    const { body } = await b.call('GET', '/metrics')
+    const samples = parseExposition(String(body))
+    const of = { broker: b.id }
+    for (const metric of LOAD_METRICS) sampleOf(samples, metric, { ...of, metric: 'loadBalancing' })
+    for (const metric of BALANCE_METRICS) sampleOf(samples, metric)
+    const bundle = `${NAMESPACE}/${await bundleOf('loaded')}`
+    for (const metric of BUNDLE_METRICS) sampleOf(samples, metric, { ...of, bundle, metric: 'bundle' })
+    assert.equal(sampleOf(samples, 'pulsar_bundle_topics_count', { bundle }), 1)
+    assert.equal(sampleOf(samples, 'pulsar_bundle_producer_count', { bundle }), 1)
+    assert.equal(sampleOf(samples, 'pulsar_bundle_consumer_count', { bundle }), 0)
   })
 
   test('a bundle that nobody serves has nothing that could go', async () => {

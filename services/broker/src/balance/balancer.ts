@@ -18,6 +18,14 @@ import { ReportTable, usagesOf } from './report-table.ts'
 import type { LoggedDecision } from './rows.ts'
 import { balanceSettingsOf, weightsOf } from './settings.ts'
 
+/** What was done while this broker decided, since its start. */
+export interface BalanceCounts {
+  /** In each round, those that something was moved away from. */
+  readonly unloadedBrokers: number
+  readonly unloadedBundles: number
+  readonly splitBundles: number
+}
+
 export interface BalancerOptions {
   readonly store: MetadataStore
   readonly clock: Clock
@@ -31,6 +39,7 @@ export interface BalancerOptions {
 
 /** How often it is looked at who leads, and what placement goes by is written; more often where cycles are. */
 const TICK_MS_MAX = 10_000
+const DONE = 'done'
 /** Requests to owners at one time. */
 const ACTIONS_AT_ONCE = 4
 /** Bundles whose place is looked at in a cycle. */
@@ -53,6 +62,7 @@ interface Office {
  * does nothing here; one that no longer leads stops at the next tick.
  */
 export class Balancer {
+  readonly #counts: { -readonly [Key in keyof BalanceCounts]: BalanceCounts[Key] } = noCounts()
   readonly #options: BalancerOptions
   readonly #divided: DividedNamespaces
   #office: Office | undefined
@@ -63,6 +73,10 @@ export class Balancer {
   constructor(options: BalancerOptions) {
     this.#options = options
     this.#divided = new DividedNamespaces(options.store)
+  }
+
+  get counts(): BalanceCounts {
+    return this.#counts
   }
 
   start(): void {
@@ -213,7 +227,16 @@ export class Balancer {
       }
     }
     await Promise.all(Array.from({ length: ACTIONS_AT_ONCE }, work))
+    this.#count(done)
     return done
+  }
+
+  #count(performed: readonly LoggedDecision[]): void {
+    const done = performed.filter(({ outcome }) => outcome === DONE)
+    const moves = done.filter(({ kind }) => kind === 'move')
+    this.#counts.unloadedBundles += moves.length
+    this.#counts.unloadedBrokers += new Set(moves.map(({ from }) => from)).size
+    this.#counts.splitBundles += done.filter(({ kind }) => kind === 'split').length
   }
 
   async #performOne(decision: Decision): Promise<string> {
@@ -234,7 +257,7 @@ export class Balancer {
       } else if (decision.kind === 'split') {
         await actions.split(decision.bundle, owner, { unload: settings.loadBalancerAutoUnloadSplitBundlesEnabled })
       } else await actions.merge(decision.left, decision.right, owner)
-      return 'done'
+      return DONE
     } catch (error) {
       return `not done: ${reasonOf(error)}`
     }
@@ -256,6 +279,10 @@ export class Balancer {
   #broker(instance: string): BrokerAddress | undefined {
     return this.#options.ownership.brokers().find(broker => broker.instance === instance)
   }
+}
+
+export function noCounts(): BalanceCounts {
+  return { unloadedBrokers: 0, unloadedBundles: 0, splitBundles: 0 }
 }
 
 function namespacesOf(brokers: readonly BrokerView[]): Set<string> {
@@ -281,7 +308,7 @@ function subjectsOf(decision: Decision): { bundle: string; wanted: string }[] {
 function withoutFailed(history: BalanceHistory, done: readonly LoggedDecision[]): BalanceHistory {
   const touched = new Map(history.touched)
   for (const { kind, bundle, to, outcome } of done) {
-    if (outcome === 'done') continue
+    if (outcome === DONE) continue
     touched.delete(bundle)
     if (kind === 'merge') touched.delete(to)
   }

@@ -8,7 +8,7 @@ import { placeByHash, type Place } from '../ownership/placement.ts'
 import type { HttpPeers } from '../peers/http-peers.ts'
 import type { Topic } from '../topic/topic.ts'
 import { createHttpActions } from './actions.ts'
-import { Balancer } from './balancer.ts'
+import { Balancer, noCounts, type BalanceCounts } from './balancer.ts'
 import { affinityGroups } from './bookie-affinity.ts'
 import { ClusterRules } from './cluster-rules.ts'
 import { DecisionLog } from './decision-log.ts'
@@ -92,6 +92,10 @@ export class BrokerBalance {
   /** As it was told last, or as it is where it is told to nobody. */
   async load(): Promise<CollectedLoad> {
     return this.#reporter?.latest ?? (await this.#collect())
+  }
+
+  counts(): BalanceCounts {
+    return this.#balancer?.counts ?? noCounts()
   }
 
   /** Which groups of storage nodes the ledgers of a namespace go to: one function a namespace, asked each time. */

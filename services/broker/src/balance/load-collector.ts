@@ -32,13 +32,19 @@ export interface LoadSources {
   readonly pause: () => Promise<void>
 }
 
+/** What a broker knows of its own bundles beyond what it tells others. */
+export interface HeldBundle extends BundleLoad {
+  readonly producers: number
+  readonly consumers: number
+}
+
 export interface CollectedLoad {
   readonly broker: BrokerLoad
   /** Those that it holds, the heaviest first. */
-  readonly bundles: readonly BundleLoad[]
+  readonly bundles: readonly HeldBundle[]
 }
 
-type Sums = { -readonly [Key in keyof BundleLoad]: BundleLoad[Key] }
+type Sums = { -readonly [Key in keyof HeldBundle]: HeldBundle[Key] }
 
 /** Some milliseconds of work. */
 const TOPICS_PER_TURN = 2_000
@@ -62,6 +68,8 @@ export async function collectLoad(sources: LoadSources): Promise<CollectedLoad> 
     const bundle = sums.get(bundleOfHash(bundles, hashOf(name)).toString())
     if (bundle === undefined) continue // its bundle has just gone
     bundle.topics += 1
+    bundle.producers += rates.producers
+    bundle.consumers += rates.consumers
     bundle.sessions += rates.producers + rates.consumers
     addRates(bundle, rates)
   }
@@ -82,7 +90,8 @@ function divisionOf(sources: LoadSources, namespace: string): Promise<readonly B
 }
 
 function emptySums(bundle: string): Sums {
-  return { bundle, messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0, topics: 0, sessions: 0, siblings: 0 }
+  const rates = { messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0 }
+  return { bundle, ...rates, topics: 0, producers: 0, consumers: 0, sessions: 0, siblings: 0 }
 }
 
 function addRates(

@@ -7,6 +7,12 @@ export function placedLogs(
   nodesOf: (namespace: string) => NodeChoice
 ): ManagedLedgerFactory {
   return {
+    get cache() {
+      return logs.cache
+    },
+    get openCount() {
+      return logs.openCount
+    },
     open: (name, options) => logs.open(name, { ...options, nodes: nodesOf(namespaceOf(name)) }),
     look: name => logs.look(name),
     exists: name => logs.exists(name),

@@ -165,6 +165,7 @@ describe('the leader', () => {
     expect(world.asked).toHaveLength(4)
     assert(world.asked.every(({ from }) => from === 'b:1'))
     expect(new Set(world.asked.map(({ to }) => to))).toEqual(new Set(['a:1', 'c:1']))
+    expect(balancer.counts).toEqual({ unloadedBrokers: 1, unloadedBundles: 4, splitBundles: 0 })
     const log = new DecisionLog(world.store, world.clock)
     const [cycle] = await log.cycles()
     expect(cycle?.leader).toBe('a:1')

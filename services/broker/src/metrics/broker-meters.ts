@@ -2,6 +2,7 @@ import { reasonOf, type Clock, type Logger } from '@strata/base'
 import type { Entry } from '@strata/managed-ledger'
 import type { Topic } from '../topic/topic.ts'
 import { BacklogAges } from './backlog-ages.ts'
+import { CacheMeter, type LogCounts } from './cache-meter.ts'
 import { IntervalQuantiles } from './interval-buckets.ts'
 import { LookupMeter } from './lookup-meter.ts'
 import { StoragePulse } from './storage-pulse.ts'
@@ -14,6 +15,7 @@ export interface BrokerMetersOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly topics: () => Iterable<Topic>
+  readonly logs: () => LogCounts
   /** Milliseconds since 1970 of an entry's publication, by its client's clock. */
   readonly publishTimeMs: (entry: Entry) => number
 }
@@ -33,6 +35,7 @@ export class BrokerMeters {
   readonly ages: BacklogAges
   readonly stuck: StuckSubscriptions
   readonly tenants: TenantWork
+  readonly cache: CacheMeter
   readonly #options: BrokerMetersOptions
   #cancel: () => void = () => undefined
   #rolledAtMs: number
@@ -44,6 +47,7 @@ export class BrokerMeters {
     this.ages = new BacklogAges(options)
     this.stuck = new StuckSubscriptions(clock)
     this.tenants = new TenantWork(this.traffic, clock)
+    this.cache = new CacheMeter(options.logs, clock)
     this.#rolledAtMs = clock.nowMs()
   }
 
@@ -69,6 +73,7 @@ export class BrokerMeters {
   async look(): Promise<void> {
     const { clock, topics } = this.#options
     this.tenants.look()
+    this.cache.look()
     this.stuck.look(topics())
     if (clock.nowMs() - this.#rolledAtMs >= INTERVAL_MS) this.roll()
     await this.ages.look(topics())
@@ -79,6 +84,7 @@ export class BrokerMeters {
     this.#rolledAtMs = this.#options.clock.nowMs()
     this.publishLatency.roll()
     this.lookups.latency.roll()
+    this.cache.roll()
     for (const topic of this.#options.topics()) topic.storage?.roll()
   }
 }

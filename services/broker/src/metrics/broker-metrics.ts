@@ -99,6 +99,7 @@ export class BrokerMetrics {
     this.#addBroker(families, collected)
     addNamespaceSeries({ families, cluster: this.#cluster, meters, copies, settings }, collected.namespaces)
     addStuckSeries({ families, cluster: this.#cluster, meters, settings })
+    meters.cache.addSeries(families, this.#cluster)
     if (isByTopic) await this.#addTopics(families, collected)
     else this.#addNamespacesAlone(families, collected)
     await this.#options.addOthers(families, this.#cluster)

@@ -76,6 +76,23 @@ describe('what dashboards ask for', () => {
     assert.equal(sampleOf(samples, 'pulsar_in_messages_total', labels), 2)
   })
 
+  test('what is read at the tail comes from the cache of entries, and is told by the second', async () => {
+    const rate = async (name: string): Promise<number> => sampleOf(await scrape(), `pulsar_ml_cache_${name}`)
+    const client = await admin.world.connect()
+    await client.subscribe(full('t'), { subscription: 's' })
+    await admin.publish('t', ['a', 'bb'])
+    client.send('flow', { consumerId: 0n, messagePermits: 10 })
+    await client.next('message')
+    await client.next('message')
+    meters().cache.look()
+    const [hits, bytes] = [await rate('hits_rate'), await rate('hits_throughput')]
+    assert.ok(hits > 0 && bytes > hits, `${hits} entries, ${bytes} bytes a second`)
+    assert.equal(await rate('misses_rate'), 0)
+    assert.equal(await rate('inserted_entries_total'), 2)
+    assert.ok((await rate('entries')) + (await rate('evicted_entries_total')) === 2)
+    assert.equal(sampleOf(await scrape(), 'pulsar_ml_count'), 1)
+  })
+
   test('what goes out moves the counters of its subscription, namespace, tenant and broker', async () => {
     await admin.publish('t', ['a', 'b'])
     const client = await admin.world.connect()

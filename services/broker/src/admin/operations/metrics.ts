@@ -1,4 +1,6 @@
 import { strictExposition } from '@strata/base'
+import type { BrokerLoad } from '../../balance/load.ts'
+import type { HeldBundle } from '../../balance/load-collector.ts'
 import { weightsOf } from '../../balance/settings.ts'
 import { Families, Labels, PROMETHEUS_TYPE } from '../../metrics/families.ts'
 import { addLoginSeries } from '../../metrics/login-series.ts'
@@ -54,7 +56,7 @@ export async function addBackendSeries(backend: AdminBackend, families: Families
   }
   addMemorySeries(families, cluster)
   // as it was told last; a broker that is alone tells it to nobody, and would have to look at all its topics for it
-  if (backend.homes.isOpen && !backend.isAlone) await addLoad(backend, families, cluster)
+  if (backend.homes.isOpen && !backend.isAlone) await addBalance(backend, families, cluster)
 }
 
 function addLookups({ lookups }: AdminBackend, families: Families, cluster: Labels): void {
@@ -70,11 +72,35 @@ function addLookups({ lookups }: AdminBackend, families: Families, cluster: Labe
   families.counter('pulsar_broker_lookup_sum', cluster, latency.sumMs)
 }
 
+/** What the broker tells others of its load, and what was done about loads while it decided. */
+async function addBalance(backend: AdminBackend, families: Families, cluster: Labels): Promise<void> {
+  const { broker, bundles } = await backend.balance.load()
+  const own = cluster.with('broker', backend.homes.ownership.self.id)
+  addLoad(backend, families, { broker, labels: own.with('metric', 'loadBalancing') })
+  for (const held of bundles) addBundle(families, own.with('bundle', held.bundle).with('metric', 'bundle'), held)
+  const { unloadedBrokers, unloadedBundles, splitBundles } = backend.balance.counts()
+  const unloading = cluster.with('metric', 'bundleUnloading')
+  families.counter('pulsar_lb_unload_broker_total', unloading, unloadedBrokers)
+  families.counter('pulsar_lb_unload_bundle_total', unloading, unloadedBundles)
+  families.counter('pulsar_lb_bundles_split_total', cluster.with('metric', 'bundlesSplit'), splitBundles)
+}
+
+function addBundle(families: Families, labels: Labels, held: HeldBundle): void {
+  families.gauge('pulsar_bundle_msg_rate_in', labels, held.messagesIn)
+  families.gauge('pulsar_bundle_msg_rate_out', labels, held.messagesOut)
+  families.gauge('pulsar_bundle_msg_throughput_in', labels, held.bytesIn)
+  families.gauge('pulsar_bundle_msg_throughput_out', labels, held.bytesOut)
+  families.gauge('pulsar_bundle_topics_count', labels, held.topics)
+  families.gauge('pulsar_bundle_producer_count', labels, held.producers)
+  families.gauge('pulsar_bundle_consumer_count', labels, held.consumers)
+}
+
 /** In percent. How much the network takes is told only where that is known. */
-async function addLoad(backend: AdminBackend, families: Families, cluster: Labels): Promise<void> {
-  const { settings, homes, pools } = backend
-  const { broker } = await backend.balance.load()
-  const labels = cluster.with('broker', homes.ownership.self.id).with('metric', 'loadBalancing')
+function addLoad(
+  { settings, pools }: AdminBackend,
+  families: Families,
+  { broker, labels }: { broker: BrokerLoad; labels: Labels }
+): void {
   const { heapUsed, heapTotal } = process.memoryUsage()
   families.gauge('pulsar_lb_cpu_usage', labels, broker.cpu * 100)
   families.gauge('pulsar_lb_memory_usage', labels, (heapUsed / heapTotal) * 100)

@@ -34,7 +34,8 @@ export function collected(bundles: readonly BundleLoad[], loop: number): Collect
     bundles: bundles.length,
     loop
   }
-  return { broker, bundles: [...bundles].sort((a, b) => unitsOf(b) - unitsOf(a)) }
+  const held = bundles.map(bundle => ({ ...bundle, producers: bundle.sessions, consumers: 0 }))
+  return { broker, bundles: held.sort((a, b) => unitsOf(b) - unitsOf(a)) }
 }
 
 interface AskedMove {

@@ -69,7 +69,32 @@ export const LOG_METRICS: readonly string[] = [
   'pulsar_ml_StoredMessagesSize'
 ]
 
-/** With `cluster`. Those of load (`pulsar_lb_*`) are told where there are several brokers. */
+/** With `cluster`, `broker` and `metric`, where there are several brokers. Bandwidth is told where an operator says what there is. */
+export const LOAD_METRICS: readonly string[] = [
+  'pulsar_lb_cpu_usage',
+  'pulsar_lb_memory_usage',
+  'pulsar_lb_directMemory_usage'
+]
+
+/** With `cluster` and `metric`, where there are several brokers. */
+export const BALANCE_METRICS: readonly string[] = [
+  'pulsar_lb_unload_broker_total',
+  'pulsar_lb_unload_bundle_total',
+  'pulsar_lb_bundles_split_total'
+]
+
+/** With `cluster`, `broker`, `bundle` and `metric`, where there are several brokers. */
+export const BUNDLE_METRICS: readonly string[] = [
+  'pulsar_bundle_msg_rate_in',
+  'pulsar_bundle_msg_rate_out',
+  'pulsar_bundle_msg_throughput_in',
+  'pulsar_bundle_msg_throughput_out',
+  'pulsar_bundle_topics_count',
+  'pulsar_bundle_producer_count',
+  'pulsar_bundle_consumer_count'
+]
+
+/** With `cluster`. */
 export const BROKER_METRICS: readonly string[] = [
   'pulsar_broker_topics_count',
   'pulsar_broker_subscriptions_count',
@@ -88,6 +113,16 @@ export const BROKER_METRICS: readonly string[] = [
   'pulsar_broker_out_bytes_total',
   'pulsar_broker_lookup',
   'pulsar_broker_lookup_pending_requests',
+  'pulsar_ml_count',
+  'pulsar_ml_cache_used_size',
+  'pulsar_ml_cache_entries',
+  'pulsar_ml_cache_inserted_entries_total',
+  'pulsar_ml_cache_evicted_entries_total',
+  'pulsar_ml_cache_evictions',
+  'pulsar_ml_cache_hits_rate',
+  'pulsar_ml_cache_hits_throughput',
+  'pulsar_ml_cache_misses_rate',
+  'pulsar_ml_cache_misses_throughput',
   'pulsar_active_connections',
   'pulsar_connection_created_total_count',
   'pulsar_connection_closed_total_count',
