@@ -80,6 +80,15 @@ describe('administration', () => {
     await run('topics create acme/orders/t --partitions 2')
     await run('subscriptions create acme/orders/t s')
     assert.match((await run('namespaces list acme')).stdout, /^acme\/orders +2 +standalone$/m)
+    const quota = 'namespaces quota acme/orders 0x00000000_0x80000000'
+    const usual = await records('namespaces quota')
+    assert.deepEqual(await records(`${quota} --messages-in 5000 --no-dynamic`), [
+      { ...usual[0], namespace: 'acme/orders', bundle: '0x00000000_0x80000000', msgRateIn: 5000, dynamic: false }
+    ])
+    assert.match((await run(quota)).stdout, /^messages in a second +5000$/m)
+    await run(`${quota} --reset`)
+    assert.equal((await records(quota))[0]?.msgRateIn, usual[0]?.msgRateIn)
+    assert.match((await run('namespaces quota acme/orders', { code: 64 })).stderr, /strata namespaces bundles/)
     const dry = await run('namespaces delete acme/orders --force --dry-run')
     assert.match(dry.stdout, /would be deleted: namespace acme\/orders \(2 topics, 1 subscription, 0 bytes\)/)
     const refused = await run('namespaces delete acme/orders --force', { code: 64 })

@@ -313,7 +313,7 @@ describe('every command', () => {
   const groups: Readonly<Record<string, readonly string[]>> = {
     topics: ['create', 'delete', 'list', 'stats', 'last-message-id', 'partitions', 'unload', 'terminate', 'truncate'],
     subscriptions: ['create', 'delete', 'list', 'stats', 'skip', 'clear', 'expire', 'seek'],
-    namespaces: ['list', 'describe', 'create', 'delete', 'clear-backlog', 'unload', 'bundles', 'split'],
+    namespaces: ['list', 'describe', 'create', 'delete', 'clear-backlog', 'unload', 'bundles', 'split', 'quota'],
     permissions: ['list', 'grant', 'revoke'],
     schemas: ['list', 'show', 'add', 'check', 'delete'],
     brokers: ['list', 'health', 'owned', 'settings', 'set', 'unset'],

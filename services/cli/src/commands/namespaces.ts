@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { AdminFlags } from '../admin.ts'
 import type { ClearFlags, CreateFlags, DeleteFlags } from '../namespace-admin.ts'
+import type { QuotaFlags } from '../quota-admin.ts'
 import { addDestroying, adminCommand, collect, examples, wholeNumber } from '../options.ts'
 
 const NAMESPACE = 'tenant/namespace'
@@ -82,5 +83,29 @@ function addBundles(namespaces: Command): void {
     .action(async (namespace: string, bundle: string, flags: AdminFlags) => {
       const { splitBundle } = await import('../namespace-admin.ts')
       await splitBundle(namespace, bundle, flags)
+    })
+  addQuota(namespaces)
+}
+
+function addQuota(namespaces: Command): void {
+  const quota =
+    'What balance expects of one of these parts, or of all that have no quota of their own; flags change it.'
+  const amount = wholeNumber(0)
+  subcommand(namespaces, 'quota', quota, 'quota acme/orders 0x00000000_0x40000000 --messages-in 5000')
+    .argument('[namespace]', NAMESPACE)
+    .argument('[bundle]', 'as `strata namespaces bundles` shows it')
+    .option('--messages-in <n>', 'published a second', amount)
+    .option('--messages-out <n>', 'delivered a second', amount)
+    .option('--bytes-in <n>', 'published a second', amount)
+    .option('--bytes-out <n>', 'delivered a second', amount)
+    .option('--memory <mb>', 'MB that it takes', amount)
+    .option('--dynamic', 'what is measured counts, as soon as there is any load')
+    .option('--no-dynamic', 'this alone counts')
+    .option('--reset', 'expect nothing in particular')
+    .action(async (namespace: string | undefined, bundle: string | undefined, flags: QuotaFlags, command: Command) => {
+      if (namespace !== undefined && bundle === undefined)
+        command.error('error: of which bundle? see strata namespaces bundles')
+      const { bundleQuota } = await import('../quota-admin.ts')
+      await bundleQuota({ namespace, bundle }, flags)
     })
 }
