@@ -13,8 +13,13 @@ const STEPS_PER_SLICE = 4_096
  */
 export class MoveList {
   /** Ledger id, entry id, kind, payload bytes, where it is in the source, where it is in the chunk (or goes in the target). */
-  #numbers = new Float64Array(COUNT_FIRST * STRIDE)
+  #numbers: Float64Array
   #count = 0
+
+  /** `count`: how many there will be, about. A list that has to grow leaves as much garbage as it has in the end. */
+  constructor(count = COUNT_FIRST) {
+    this.#numbers = new Float64Array(Math.max(count, COUNT_FIRST) * STRIDE)
+  }
 
   get count(): number {
     return this.#count
@@ -69,17 +74,10 @@ export class MoveList {
     this.#count = count
   }
 
-  append(other: MoveList): void {
-    this.#makeRoom(other.#count)
-    this.#numbers.set(other.#numbers.subarray(0, other.#count * STRIDE), this.#count * STRIDE)
-    this.#count += other.#count
-  }
-
   /** By ledger and entry; of the same, in the order in which they came. Not to be changed until it resolves. */
   async sorted(): Promise<MoveList> {
     if (await this.#isSorted()) return this
-    const sorted = new MoveList()
-    sorted.#makeRoom(this.#count)
+    const sorted = new MoveList(this.#count)
     for (const places of await this.#byLedger()) {
       // Nearly in order, or in a few stretches that are, which the language's sort takes at once.
       places.sort((a, b) => this.#compare(a, b))

@@ -43,10 +43,10 @@ export interface RelocatorOptions {
   readonly isUrgent: () => boolean
 }
 
-/** What is copied of one file, and where it went. */
+/** What is copied of one file, chunk by chunk, and where it went. */
 interface SourceMoves {
   readonly source: StoredFile
-  readonly moves: MoveList
+  readonly chunks: readonly MoveList[]
 }
 
 /** Well below a millisecond. */
@@ -69,6 +69,8 @@ export class Relocator {
   readonly #options: RelocatorOptions
   readonly #memory = new MoveMemory()
   #hurry: (() => void) | undefined
+  /** Of the last one that was read: what the next one will have, about. */
+  #recordsPerChunk = 0
   /** Written since the start. */
   movedBytes = 0
 
@@ -94,7 +96,7 @@ export class Relocator {
     const target: { log: EntryLogWriter | undefined } = { log: undefined }
     const moves: SourceMoves[] = []
     try {
-      for (const source of sources) moves.push({ source, moves: await this.#copyLive(source, target) })
+      for (const source of sources) moves.push({ source, chunks: await this.#copyLive(source, target) })
       await target.log?.finish()
     } catch (error) {
       await target.log?.abandon()
@@ -103,8 +105,8 @@ export class Relocator {
     return this.#commit(target.log, moves)
   }
 
-  async #copyLive(source: StoredFile, target: { log: EntryLogWriter | undefined }): Promise<MoveList> {
-    const moves = new MoveList()
+  async #copyLive(source: StoredFile, target: { log: EntryLogWriter | undefined }): Promise<MoveList[]> {
+    const chunks: MoveList[] = []
     for (let offset = FILE_HEADER_BYTES; offset < source.end;) {
       const startedMs = this.#options.clock.nowMs()
       const pace = (done: number): Promise<void> => this.#pace(done, startedMs)
@@ -119,12 +121,12 @@ export class Relocator {
         const live = await records.moves.sorted()
         target.log ??= await this.#createLog()
         await copyRuns(records.chunk, live, target.log, copied => pace((bytes + copied) / 2))
-        moves.append(live)
+        chunks.push(live)
       }
       offset += bytes
       await pace(bytes)
     }
-    return moves
+    return chunks
   }
 
   /** Returns where records go on behind a place where none stands. Throws if the index has anything live there. */
@@ -168,7 +170,7 @@ export class Relocator {
       await pace(chunk.bytes.length)
       return isMore
     }
-    const moves = new MoveList()
+    const moves = new MoveList(this.#recordsPerChunk)
     let at = 0
     let breathedAt = 0
     while (offset + at < source.end) {
@@ -200,6 +202,7 @@ export class Relocator {
       breathedAt = at
       await breath()
     }
+    this.#recordsPerChunk = moves.count
     return { records: { chunk: chunk.bytes, moves }, bytes: at }
   }
 
@@ -250,11 +253,13 @@ export class Relocator {
     }
     const target = made
     await writer.exclusive(async edit => {
-      for (const { source, moves } of all) {
-        if (target !== undefined) await this.#repoint(edit, moves, { source: source.number, target: target.number })
+      for (const { source, chunks } of all) {
+        // without a target nothing of it was live, and there are none
+        const numbers = { source: source.number, target: target?.number ?? 0 }
+        for (const moves of chunks) await this.#repoint(edit, moves, numbers)
+        edit.remove(source)
       }
       if (target !== undefined) edit.touch(target)
-      for (const { source } of all) edit.remove(source)
       await edit.commit({ sync: true })
     })
     return made
