@@ -221,11 +221,11 @@ export interface SweptLog {
 export interface CacheCounts {
   readonly entries: number
   /** What they keep alive. */
-  readonly bytes: number
+  readonly bytesHeld: number
   /** Entries that were read from it, and their payloads. */
   readonly hits: number
   readonly hitBytes: number
-  /** Entries that had to come from storage for a reader, and their payloads. What was read ahead counts when it is read. */
+  /** Entries that a reader waited for until they came from storage, and their payloads. What was read ahead in time is a hit. */
   readonly misses: number
   readonly missBytes: number
   readonly inserted: number

@@ -81,10 +81,6 @@ export class EntryCache implements CacheCounts {
     return this.#bytesHeld
   }
 
-  get bytes(): number {
-    return this.#bytesHeld
-  }
-
   get entries(): number {
     return this.inserted - this.evicted
   }

@@ -51,7 +51,7 @@ export class CacheMeter {
     const { cache, openCount } = this.#logs()
     const { hits, hitBytes, misses, missBytes } = this.#perSecond
     families.gauge('pulsar_ml_count', cluster, openCount)
-    families.gauge('pulsar_ml_cache_used_size', cluster, cache.bytes)
+    families.gauge('pulsar_ml_cache_used_size', cluster, cache.bytesHeld)
     families.gauge('pulsar_ml_cache_entries', cluster, cache.entries)
     families.counter('pulsar_ml_cache_inserted_entries_total', cluster, cache.inserted)
     families.counter('pulsar_ml_cache_evicted_entries_total', cluster, cache.evicted)
