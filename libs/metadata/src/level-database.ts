@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises'
-import { ClassicLevel } from 'classic-level'
+import { ClassicLevel, type Iterator as LevelIterator } from 'classic-level'
 import { reasonOf } from '@strata/base'
 import { MetadataError } from './errors.ts'
 
@@ -11,13 +11,20 @@ export interface LevelRange {
   readonly gte?: Buffer
   readonly gt?: Buffer
   readonly lt: Buffer
+  /** No more are wanted. */
+  readonly limit?: number
 }
+
+/** So many keys are looked up by the thread that asks: what lies in memory is found sooner than another thread is woken. */
+const KEYS_AT_ONCE_MAX = 16
+const PIECE_ROWS = 1_000
+const PIECE_BYTES = 256 * 1024
 
 /** What the driver needs of LevelDB. A door, so that tests can let writes fail as a full disk does. */
 export interface LevelDatabase {
   getMany(keys: Buffer[]): Promise<(Buffer | undefined)[]>
-  /** Pairs in ascending order, in pieces, from one snapshot. Stopping early releases it. */
-  iterate(range: LevelRange): AsyncIterable<[Buffer, Buffer]>
+  /** Pairs in ascending order, a piece at a time, from one snapshot. Stopping early releases it. */
+  iterate(range: LevelRange): AsyncIterable<readonly [Buffer, Buffer][]>
   /** Atomic, and on disk before it resolves. */
   write(writes: LevelWrite[]): Promise<void>
   close(): Promise<void>
@@ -35,10 +42,24 @@ export const openLevel: OpenLevel = async directory => {
     throw levelError(error, directory)
   }
   return {
-    getMany: keys => level.getMany(keys),
-    iterate: range => level.iterator(range),
+    getMany: async keys => (keys.length > KEYS_AT_ONCE_MAX ? level.getMany(keys) : keys.map(key => level.getSync(key))),
+    iterate: range => piecesOf(level.iterator({ ...range, highWaterMarkBytes: PIECE_BYTES })),
     write: writes => level.batch(writes, { sync: true }),
     close: () => level.close()
+  }
+}
+
+async function* piecesOf(
+  rows: LevelIterator<ClassicLevel<Buffer, Buffer>, Buffer, Buffer>
+): AsyncGenerator<readonly [Buffer, Buffer][]> {
+  try {
+    for (;;) {
+      const piece = await rows.nextv(PIECE_ROWS)
+      if (piece.length === 0) return
+      yield piece
+    }
+  } finally {
+    await rows.close()
   }
 }
 

@@ -141,9 +141,11 @@ export class LevelMetadataStore implements ArchivableStore {
     const directory = this.#directory
     const records = async function* (): AsyncGenerator<ArchivedRecord> {
       try {
-        for await (const [stored, bytes] of rows) {
-          const { leaseId, ...record } = decodeRow(keyOfData(stored), bytes)
-          yield { ...record, isLeased: leaseId !== undefined }
+        for await (const piece of rows) {
+          for (const [stored, bytes] of piece) {
+            const { leaseId, ...record } = decodeRow(keyOfData(stored), bytes)
+            yield { ...record, isLeased: leaseId !== undefined }
+          }
         }
       } catch (error) {
         throw levelError(error, directory)
@@ -254,8 +256,8 @@ export class LevelMetadataStore implements ArchivableStore {
   async #load(): Promise<void> {
     this.#revision = await this.#storedRevision()
     const applied: [string, number][] = []
-    for await (const [key, value] of this.#level.iterate(rangeOf(OPERATIONS_PREFIX))) {
-      applied.push([idOfOperation(key), decodeOperation(value)])
+    for await (const piece of this.#level.iterate(rangeOf(OPERATIONS_PREFIX))) {
+      for (const [key, value] of piece) applied.push([idOfOperation(key), decodeOperation(value)])
     }
     applied.sort((a, b) => a[1] - b[1])
     for (const [id, revision] of applied) this.#forgotten.push(...this.#operations.remember(id, revision))
@@ -275,9 +277,8 @@ export class LevelMetadataStore implements ArchivableStore {
   async #deleteLeased(prefix: Buffer): Promise<void> {
     for (;;) {
       const leased: { key: string; leaseId: string }[] = []
-      for await (const [stored] of this.#level.iterate(rangeOf(prefix))) {
-        leased.push(parseLeased(stored))
-        if (leased.length === CHANGES_MAX) break
+      for await (const piece of this.#level.iterate({ ...rangeOf(prefix), limit: CHANGES_MAX })) {
+        leased.push(...piece.map(([stored]) => parseLeased(stored)))
       }
       if (leased.length === 0) return
       const stored = await this.#level.getMany(leased.map(({ key }) => dataKey(key)))
@@ -296,11 +297,13 @@ export class LevelMetadataStore implements ArchivableStore {
   async #page(range: LevelRange, { limit, keysOnly }: { limit: number; keysOnly: boolean }): Promise<ScanPage> {
     const records: MetadataRecord[] = []
     let bytes = 0
-    for await (const [stored, value] of this.#level.iterate(range)) {
-      const { key, version, value: content } = decodeRow(keyOfData(stored), value)
-      records.push({ key, version, value: keysOnly ? EMPTY : content })
-      bytes += keysOnly ? 0 : content.length
-      if (records.length === limit || bytes >= SCAN_BYTES_MAX) return { records, next: key }
+    for await (const piece of this.#level.iterate({ ...range, limit })) {
+      for (const [stored, value] of piece) {
+        const { key, version, value: content } = decodeRow(keyOfData(stored), value)
+        records.push({ key, version, value: keysOnly ? EMPTY : content })
+        bytes += keysOnly ? 0 : content.length
+        if (records.length === limit || bytes >= SCAN_BYTES_MAX) return { records, next: key }
+      }
     }
     return { records, next: undefined }
   }

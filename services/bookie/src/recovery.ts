@@ -8,7 +8,8 @@ import { isJournalOnly, RECORD_ALIGNMENT, RECORD_KIND, recordBytes, type RecordH
 import type { EntryIndex } from './index/entry-index.ts'
 import type { IndexStore } from './index/index-store.ts'
 import type { IndexWriter } from './index/index-writer.ts'
-import { EntryTail, type LedgerState } from './index/ledger-state.ts'
+import { EntryTail } from './index/entry-tail.ts'
+import type { LedgerState } from './index/ledger-state.ts'
 import {
   CHECKPOINT_KEY,
   decodeCheckpoint,
@@ -259,7 +260,7 @@ export function noteEntry(
   entry: { entryId: RecordHeader['entryId']; file: number; offset: number; payloadBytes: number }
 ): void {
   ledger.tail ??= new EntryTail()
-  ledger.tail.append(entry.entryId, entry.file, entry.offset, entry.payloadBytes)
+  ledger.tail.append(entry.entryId, entry)
   if (entry.entryId > ledger.lastEntry) ledger.lastEntry = entry.entryId
 }
 

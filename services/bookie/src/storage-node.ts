@@ -33,7 +33,8 @@ import { PAYLOAD_BYTES_MAX } from './format/record.ts'
 import type { EntryIndex } from './index/entry-index.ts'
 import type { IndexStore } from './index/index-store.ts'
 import type { IndexWriter } from './index/index-writer.ts'
-import { EntryTail, LedgerState } from './index/ledger-state.ts'
+import { EntryTail } from './index/entry-tail.ts'
+import { LedgerState } from './index/ledger-state.ts'
 import type { Checkpoint } from './index/rows.ts'
 import { Housekeeper } from './housekeeper.ts'
 import type { JournalFile } from './journal/journal-files.ts'
@@ -473,11 +474,10 @@ function numbersFrom(first: number): NumberSource {
 /** Synced entries, `RECORD_STRIDE` numbers each, into the ledger's tail. */
 function noteRecords(ledger: LedgerState, file: number, numbers: Float64Array): void {
   const tail = (ledger.tail ??= new EntryTail())
-  tail.reserve(numbers.length / RECORD_STRIDE)
   let last: number = ledger.lastEntry
   for (let at = 0; at < numbers.length; at += RECORD_STRIDE) {
     const entryId = numbers[at] ?? 0
-    tail.append(entryId, file, numbers[at + 1] ?? 0, numbers[at + 2] ?? 0)
+    tail.append(entryId, { file, offset: numbers[at + 1] ?? 0, payloadBytes: numbers[at + 2] ?? 0 })
     if (entryId > last) last = entryId
   }
   ledger.lastEntry = last as EntryId

@@ -3,7 +3,8 @@ import type { LedgerId } from '@strata/base'
 import { bookieErrors } from '../errors.ts'
 import { IndexPage, PAGE_SLOTS, type Location } from '../format/page.ts'
 import type { IndexRow, IndexStore } from './index-store.ts'
-import { LedgerState, type EntryTail } from './ledger-state.ts'
+import type { EntryTail } from './entry-tail.ts'
+import { LedgerState } from './ledger-state.ts'
 import { applyLedgerRow, deletedKey, ledgerKey, ledgerOfKey, pageKey, rangeOf } from './rows.ts'
 
 const CACHED_PAGES_MAX = 1024
@@ -198,7 +199,5 @@ function markGone(ledger: LedgerState): void {
 
 function inTail(tail: EntryTail | undefined, entryId: number): Location | undefined {
   const at = tail?.find(entryId) ?? -1
-  if (tail === undefined || at < 0) return undefined
-  const numbers = tail.numbers
-  return { file: numbers[at + 1] ?? 0, offset: numbers[at + 2] ?? 0, payloadBytes: numbers[at + 3] ?? 0 }
+  return at < 0 ? undefined : tail?.location(at)
 }

@@ -3,8 +3,9 @@ import { IndexPage, PAGE_BYTES_MAX, PAGE_SLOTS } from '../format/page.ts'
 import { recordBytes } from '../format/record.ts'
 import type { FileTable, StoredFile } from '../storage/file-table.ts'
 import type { EntryIndex } from './entry-index.ts'
+import type { EntryTail } from './entry-tail.ts'
 import type { IndexChange } from './index-store.ts'
-import { TAIL_STRIDE, type EntryTail, type LedgerState } from './ledger-state.ts'
+import type { LedgerState } from './ledger-state.ts'
 import {
   CHECKPOINT_KEY,
   encodeCheckpoint,
@@ -99,7 +100,7 @@ export class IndexWriter {
     for (const ledger of ledgers) {
       const tail = ledger.flushing
       for (let from = 0; tail !== undefined && from < tail.count;) {
-        const page = await edit.page(ledger, tail.numbers[from * TAIL_STRIDE] ?? 0)
+        const page = await edit.page(ledger, tail.entryId(from))
         const to = edit.placeRun(page, tail, from)
         if (turns.isOver(to - from)) await breath()
         from = to
@@ -118,10 +119,7 @@ export class IndexWriter {
     ledger.isRowStale = true
     this.#dirty.add(ledger)
     if (older === undefined) return
-    for (let i = 0; i < (newer?.count ?? 0); i++) {
-      const [entryId = 0, file = 0, offset = 0, bytes = 0] = newer?.numbers.subarray(i * TAIL_STRIDE) ?? []
-      older.append(entryId, file, offset, bytes)
-    }
+    for (let i = 0; newer !== undefined && i < newer.count; i++) older.append(newer.entryId(i), newer.location(i))
     ledger.tail = older
   }
 }
@@ -213,24 +211,23 @@ export class IndexEdit {
    * `place` of entries of a tail, from `from` on, for as long as they are of the same page and the same file: a file's share is
    * counted once for all of them. Returns where they end, at most as many as a page has.
    */
-  placeRun(page: IndexPage, { numbers, count }: EntryTail, from: number): number {
-    const first = from * TAIL_STRIDE
-    const file = numbers[first + 1] ?? 0
-    const firstOfPage = (numbers[first] ?? 0) - ((numbers[first] ?? 0) % PAGE_SLOTS)
-    const end = Math.min(count, from + PAGE_SLOTS) * TAIL_STRIDE
+  placeRun(page: IndexPage, tail: EntryTail, from: number): number {
+    const file = tail.file(from)
+    const firstOfPage = tail.entryId(from) - (tail.entryId(from) % PAGE_SLOTS)
+    const end = Math.min(tail.count, from + PAGE_SLOTS)
     let bytes = 0
-    let at = first
-    for (; at < end && numbers[at + 1] === file; at += TAIL_STRIDE) {
-      const slot = (numbers[at] ?? 0) - firstOfPage
+    let i = from
+    for (; i < end && tail.file(i) === file; i++) {
+      const slot = tail.entryId(i) - firstOfPage
       if (slot < 0 || slot >= PAGE_SLOTS) break
-      const payloadBytes = numbers[at + 3] ?? 0
+      const payloadBytes = tail.payloadBytes(i)
       if (page.fileAt(slot) === file) bytes -= recordBytes(page.payloadBytesAt(slot))
       else this.#forget(page, slot)
-      page.set(slot, file, numbers[at + 2] ?? 0, payloadBytes)
+      page.set(slot, file, tail.offset(i), payloadBytes)
       bytes += recordBytes(payloadBytes)
     }
     this.addLive(file, bytes)
-    return at / TAIL_STRIDE
+    return i
   }
 
   addLive(fileNumber: number, bytes: number): void {

@@ -2,7 +2,6 @@ import type { EntryId, LedgerId } from '@strata/base'
 import { IndexPage, PAGE_SLOTS } from '../format/page.ts'
 import type { EntryIndex } from './entry-index.ts'
 import { breath } from './index-writer.ts'
-import { TAIL_STRIDE } from './ledger-state.ts'
 import { ledgerOfKey, rangeOf } from './rows.ts'
 
 export interface PlacedEntry {
@@ -29,10 +28,10 @@ export async function liveWithin(
   }
   // Before the store: what leaves a tail meanwhile is in the store by then.
   for (const { ledgerId, tail, flushing } of index.cachedLedgers) {
-    for (const { numbers, count } of [flushing, tail].filter(each => each !== undefined)) {
-      for (let at = 0; at < count * TAIL_STRIDE; at += TAIL_STRIDE) {
-        const [entryId = 0, inFile = 0, offset = 0, payloadBytes = 0] = numbers.subarray(at, at + TAIL_STRIDE)
-        note({ ledgerId, entryId: entryId as EntryId, offset, payloadBytes }, inFile)
+    for (const each of [flushing, tail]) {
+      for (let i = 0; each !== undefined && i < each.count; i++) {
+        const place = { offset: each.offset(i), payloadBytes: each.payloadBytes(i) }
+        note({ ledgerId, entryId: each.entryId(i) as EntryId, ...place }, each.file(i))
       }
     }
   }

@@ -2,7 +2,8 @@ import type { EntryId } from '@strata/base'
 import type { EntryRange, Inventory, InventoryRequest } from '@strata/ledger-client'
 import { IndexPage, PAGE_SLOTS } from '../format/page.ts'
 import type { EntryIndex } from '../index/entry-index.ts'
-import { TAIL_STRIDE, type EntryTail, type LedgerState } from '../index/ledger-state.ts'
+import type { EntryTail } from '../index/entry-tail.ts'
+import type { LedgerState } from '../index/ledger-state.ts'
 import { pageKey } from '../index/rows.ts'
 import type { EntryReader } from './entry-reader.ts'
 
@@ -109,7 +110,7 @@ function freshEntries(tails: readonly (EntryTail | undefined)[], { first, last }
   const fresh = new Uint8Array(last - first + 1)
   for (const tail of tails) {
     for (let i = 0; tail !== undefined && i < tail.count; i++) {
-      const entryId = tail.numbers[i * TAIL_STRIDE] ?? -1
+      const entryId = tail.entryId(i)
       if (entryId >= first && entryId <= last) fresh[entryId - first] = 1
     }
   }
