@@ -44,6 +44,13 @@ export const nodeMutants = [
     diesBy: ['node-no-lie']
   },
   {
+    name: 'keep a journal file that nothing was ever written to',
+    rule: 'storage',
+    trials: ['failed-file-in-front'],
+    edits: [{ file: `${BOOKIE}journal/journal-files.js`, from: 'await this.#removeUnwritten(before);', to: '' }],
+    diesBy: ['starts']
+  },
+  {
     name: 'move the last record of a journal',
     rule: 'a node must not lie',
     trials: ['index-lost-behind-moved-journals'],

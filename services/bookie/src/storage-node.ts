@@ -151,6 +151,9 @@ export class StorageNode implements Bookie {
       directoryNumber: directory => volume.directoryNumber(directory),
       onActive: (file, directory) => {
         registerJournalFile(files, file, directory)
+      },
+      onGone: ({ number }) => {
+        files.remove(number)
       }
     })
     const started = new StorageNode(parts, { journals, numbers })

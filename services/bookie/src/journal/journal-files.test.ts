@@ -4,6 +4,7 @@ import { silentLogger } from '@strata/base'
 import { ManualClock } from '@strata/base/testing'
 import { test } from 'vitest'
 import type { DiskFile } from '../disk/disk.ts'
+import { fileName } from '../format/file-header.ts'
 import { RecordingDisk } from '../testing/recording-disk.ts'
 import { JournalFiles } from './journal-files.ts'
 
@@ -44,7 +45,8 @@ test('a file that is being prepared when the journal fails does not take its tur
   const files = new JournalFiles({
     ...{ disk, lane: disk.openLane(), directory: '/journal', volumeId: 'volume', fileBytes: 64 * 1024 },
     ...{ nextNumber: () => next++, clock, log: silentLogger, spares: [] },
-    onActive: ({ number }) => used.push(number)
+    onActive: ({ number }) => used.push(number),
+    onGone: () => undefined
   })
   await files.start(undefined)
   while (!disk.isHolding) await turn()
@@ -63,5 +65,31 @@ test('a file that is being prepared when the journal fails does not take its tur
     'a restart reads files by their numbers'
   )
   assert.equal(used.includes(2), false)
+  await files.close()
+})
+
+test('behind a failure, what nothing was ever written to is gone before another file is written to, and what has records stays', async () => {
+  const disk = new RecordingDisk()
+  const gone: number[] = []
+  let next = 1
+  const files = new JournalFiles({
+    ...{ disk, lane: disk.openLane(), directory: '/journal', volumeId: 'volume', fileBytes: 64 * 1024 },
+    ...{ nextNumber: () => next++, clock: new ManualClock(), log: silentLogger, spares: [] },
+    onActive: () => undefined,
+    onGone: ({ number }) => gone.push(number)
+  })
+  const isThere = (number: number): boolean => disk.paths.includes(`/journal/${fileName('journal', number)}`)
+  await files.start(undefined)
+  const first = files.active
+  first.syncedEnd = first.position += 4_096
+  await files.startAfresh()
+  assert.ok(isThere(first.number))
+  const second = files.active
+  await files.startAfresh()
+  assert.deepEqual(gone, [second.number])
+  assert.deepEqual(
+    [first, second, files.active].map(({ number }) => isThere(number)),
+    [true, false, true]
+  )
   await files.close()
 })

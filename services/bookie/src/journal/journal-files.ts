@@ -41,6 +41,8 @@ export interface JournalFilesOptions {
   readonly log: Logger
   /** A file takes over as the active one. */
   readonly onActive: (file: JournalFile) => void
+  /** A file that was active is gone: it never had a record. */
+  readonly onGone: (file: JournalFile) => void
   /** Names `<number>.spare` that are there from before. */
   readonly spares: readonly string[]
 }
@@ -98,16 +100,23 @@ export class JournalFiles {
     this.#prepareSoon()
   }
 
-  /** Goes on after a failure in a file that never saw it. Rejects where the disk still refuses. */
+  /** Goes on after a failure in a file that never saw it; no write is under way. Rejects where the disk still refuses. */
   async startAfresh(): Promise<void> {
     this.#filling?.hurry()
     await this.#preparing
     const prepared = this.#prepared
     this.#prepared = undefined
     if (prepared !== undefined) await this.#discard(prepared)
-    const failed = this.active
     const file = await this.#make(Math.min(FIRST_FILE_BYTES, this.#options.fileBytes), { fill: true })
-    await closeQuietly(failed)
+    const before = [this.active, ...this.#retired]
+    try {
+      await this.#removeUnwritten(before)
+    } catch (error) {
+      await this.#discard(file)
+      throw error
+    }
+    this.#retired = []
+    for (const failed of before) await closeQuietly(failed)
     this.#activate(file)
     this.#prepareSoon()
   }
@@ -259,6 +268,23 @@ export class JournalFiles {
     } finally {
       this.#filling = undefined
     }
+  }
+
+  /**
+   * A file in which no write ever came to its end is no part of the journal, and goes before another one is written to: once those
+   * before it were moved, it would stand first, and be taken for the beginning of a journal that lost its records.
+   */
+  async #removeUnwritten(files: readonly JournalFile[]): Promise<void> {
+    const { disk, directory, onGone } = this.#options
+    const unwritten = files.filter(({ syncedEnd }) => syncedEnd === FILE_HEADER_BYTES)
+    if (unwritten.length === 0) return
+    const there = await disk.list(directory)
+    for (const { number } of unwritten) {
+      const name = fileName('journal', number)
+      if (there.includes(name)) await disk.remove(join(directory, name))
+    }
+    await disk.syncDirectory(directory)
+    for (const file of unwritten) onGone(file)
   }
 
   async #discard(file: JournalFile): Promise<void> {

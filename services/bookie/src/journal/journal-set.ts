@@ -22,6 +22,7 @@ export interface JournalSetOptions {
   readonly journals: readonly RecoveredJournal[]
   /** A file takes over in its directory. */
   readonly onActive: (file: JournalFile, directory: string) => void
+  readonly onGone: (file: JournalFile) => void
 }
 
 export interface JournalDoors {
@@ -171,7 +172,7 @@ export class JournalSet {
 }
 
 async function openOne(options: JournalSetOptions, recovered: RecoveredJournal): Promise<Opened> {
-  const { disk, clock, log, volumeId, fileBytes, nextNumber, directoryNumber, onActive } = options
+  const { disk, clock, log, volumeId, fileBytes, nextNumber, directoryNumber, onActive, onGone } = options
   const { directory, spares, continued, replay } = recovered
   const { sequence, lastFile } = replay
   const lane = disk.openLane()
@@ -179,7 +180,8 @@ async function openOne(options: JournalSetOptions, recovered: RecoveredJournal):
     ...{ disk, lane, directory, volumeId, fileBytes, nextNumber, log, spares, clock },
     onActive: file => {
       onActive(file, directory)
-    }
+    },
+    onGone
   })
   try {
     await files.start(continued === undefined ? undefined : { ...continued, sequence })
