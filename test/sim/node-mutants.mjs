@@ -44,6 +44,15 @@ export const nodeMutants = [
     diesBy: ['node-no-lie']
   },
   {
+    name: 'forget what an earlier start submitted',
+    rule: 'a node must not lie',
+    trials: ['raised-by-a-start-that-died'],
+    edits: [
+      { file: `${BOOKIE}volume/volume.js`, from: 'operation: left ?? randomUUID()', to: 'operation: randomUUID()' }
+    ],
+    diesBy: ['liveness']
+  },
+  {
     name: 'keep a journal file that nothing was ever written to',
     rule: 'storage',
     trials: ['failed-file-in-front'],

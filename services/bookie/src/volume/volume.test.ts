@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EntryId, LedgerId } from '@strata/base'
-import { MemoryMetadataStore } from '@strata/metadata'
+import { MemoryMetadataStore, type Transaction } from '@strata/metadata'
 import { afterEach, beforeEach, test } from 'vitest'
 import type { Bookie } from '../bookie-types.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
@@ -165,6 +165,30 @@ test.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
     await again.close()
   }
 )
+
+test('what a start submitted may come to the store when it died and the next one is under way: that costs no authority', async () => {
+  await (await node.open()).close()
+  await nameLedger(node.metadata, 7)
+  const onItsWay: Transaction[] = []
+  const store = node.metadata
+  const transact = store.transact.bind(store)
+  store.transact = transaction => {
+    onItsWay.push(transaction)
+    return Promise.reject(new Error('died'))
+  }
+  await assert.rejects(node.open(), /died/)
+  assert.equal(onItsWay.length, 1)
+  store.transact = async transaction => {
+    for (const earlier of onItsWay.splice(0)) await transact(earlier)
+    return transact(transaction)
+  }
+  const again = await node.open()
+  assert.deepEqual(await end(again, 7), [0, 'absent'])
+  await again.close()
+  const third = await node.open()
+  assert.deepEqual(await end(third, 7), [0, 'absent'])
+  await third.close()
+})
 
 test('a missing directory makes what the node lacks unknown, and what it holds is served', async () => {
   const bookie = await node.open()

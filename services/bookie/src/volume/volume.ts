@@ -59,7 +59,8 @@ export class Volume {
 
   /**
    * Takes four synced steps, so that a crash between any two is told from a volume rolled back: pending on disk,
-   * raised in the store (not serving), raised on disk, serving in the store.
+   * raised in the store (not serving), raised on disk, serving in the store. What an earlier start had pending may still be on its way to
+   * the store, and come after that start died: the next one submits the same, under the same name, or it would not know it again.
    *
    * @throws WRONG_CLUSTER, WRONG_VOLUME, IDENTITY_CONFLICT (retryable), UNKNOWN_FORMAT, MetadataError
    */
@@ -99,7 +100,9 @@ export class Volume {
       ...{ identity, numbers: numbers.byDirectory },
       told: told?.volumeId === identity.volumeId ? told : { sequence: 0, file: 0 }
     })
-    await volume.#raise(registration, record?.version ?? 0)
+    const pending = present.map(identity => identity.pendingOperation)
+    const left = pending.find(operation => operation !== '' && operation !== registration?.operation)
+    await volume.#raise(registration, { version: record?.version ?? 0, operation: left ?? randomUUID() })
     return volume
   }
 
@@ -170,10 +173,12 @@ export class Volume {
     return signed.standing
   }
 
-  async #raise(before: BookieRegistration | undefined, version: number): Promise<void> {
+  async #raise(
+    before: BookieRegistration | undefined,
+    { version, operation }: { readonly version: number; readonly operation: string }
+  ): Promise<void> {
     const { metadata, bookieId, clock } = this.#options
     const key = registrationKey(bookieId)
-    const operation = randomUUID()
     const incarnation = Math.max(this.#identity.incarnation, Number(before?.incarnation ?? 0n)) + 1
     await this.#write({ pendingOperation: operation })
     const value = (serving: boolean): Uint8Array =>
