@@ -60,6 +60,12 @@ const COPY_TIMEOUT_MS = 150
 /** An idle journal proves what is in it within two rounds of housekeeping, and those take their time. */
 const UNPROVEN_ROUNDS = 5
 
+/**
+ * A block of the journal is written again with each small batch until it is full. A write that goes astray may land across it, and then
+ * what it had goes with it: as many answers as there are records of 64 bytes in it, at most.
+ */
+const ANSWERS_PER_BLOCK = 64
+
 /** A node of the simulated cluster: the real storage engine, again and again, on one simulated disk. */
 export class SimNode {
   readonly bookieId: BookieId
@@ -81,7 +87,7 @@ export class SimNode {
   #isWanted = false
   /** Its disk was tampered with, so that it may refuse to start. */
   isSuspect = false
-  /** In so many single places. */
+  /** So many answers may have gone with that. */
   #places = 0
 
   constructor(bookieId: BookieId, world: NodeWorld, random: Random) {
@@ -195,7 +201,7 @@ export class SimNode {
 
   /** So many of its next writes go to another place of their files. */
   misdirect(writes: number): void {
-    this.#places += writes
+    this.#places += writes * ANSWERS_PER_BLOCK
     this.destroy(volume => (volume.trouble.misdirectedWrites += writes))
   }
 

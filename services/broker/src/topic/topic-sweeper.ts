@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { reasonOf } from '@strata/base'
 import type { BrokerSettings } from '../config/settings.ts'
 import type { TopicName } from '../namespace/topic-name.ts'
@@ -9,6 +10,8 @@ import { partsOf, type TopicRegistry } from './topic-registry.ts'
 import { dueWork, type DueWork } from './unloaded-sweep.ts'
 
 const SAMPLE_MS = 10_000
+/** Topics and consumers that are sampled at once: about a millisecond. */
+const SAMPLED_PER_TURN = 500
 /** The sweep over stored topics takes this many, then a pause: a thousand a second at most. */
 const LOGS_PER_RUN = 50
 const PAUSE_MS = 50
@@ -38,6 +41,7 @@ export class TopicSweeper {
   #startedAtMs = 0
   #isSweeping = false
   #isExpiring = false
+  #isSampling = false
   #isSweepingLogs = false
   #isStopped = false
   #endPause: (() => void) | undefined
@@ -62,9 +66,7 @@ export class TopicSweeper {
     this.#startedAtMs = clock.wallMs()
     this.#every(
       () => SAMPLE_MS,
-      () => {
-        this.sample()
-      }
+      () => void this.sample()
     )
     this.#every(
       () => settings.brokerDeleteInactiveTopicsFrequencySeconds * 1000,
@@ -108,11 +110,27 @@ export class TopicSweeper {
     return this.#isSweepingLogs
   }
 
-  sample(): void {
+  /** Rates of all topics in memory; where they are many, others have the thread in between. */
+  async sample(): Promise<void> {
+    if (this.#isSampling) return
+    this.#isSampling = true
     const nowMs = this.#registry.clock.nowMs()
     const elapsedSeconds = (nowMs - this.#sampledAtMs) / 1000
     this.#sampledAtMs = nowMs
-    for (const topic of this.#registry.values()) topic.sample(elapsedSeconds)
+    try {
+      let sampled = 0
+      for (const topic of [...this.#registry.values()]) {
+        if (this.#registry.find(topic.name) !== topic) continue // it was closed meanwhile
+        topic.sample(elapsedSeconds)
+        sampled += 1
+        for (const { consumers } of topic.subscriptions.values()) sampled += consumers.length
+        if (sampled < SAMPLED_PER_TURN) continue
+        sampled = 0
+        await turn()
+      }
+    } finally {
+      this.#isSampling = false
+    }
   }
 
   /** Closes or deletes what nobody uses. */
