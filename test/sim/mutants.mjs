@@ -169,7 +169,7 @@ const protocolMutants = [
   {
     name: 'propose a second change while one is undecided',
     rule: 'ensemble change',
-    trials: [24],
+    trials: [87],
     edits: [
       {
         file: `${PROTOCOL}ledger-writer.js`,
@@ -328,7 +328,7 @@ const protocolMutants = [
   {
     name: 'end before a confirmed entry that is absent',
     rule: 'recovery',
-    trials: [2],
+    trials: [4],
     edits: [
       {
         file: `${PROTOCOL}ledger-recovery.js`,

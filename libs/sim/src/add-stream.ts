@@ -48,6 +48,8 @@ export class AddStream {
   /** A message was lost: no later one arrives. */
   #isCutOff = false
   #outgoing: Sent[] = []
+  /** Sent, the first one first: two that come at the same moment may be called in either order. */
+  readonly #underWay: (readonly Sent[])[] = []
   #lastArrivalMs = 0
   #server: ServerEnd | undefined
   #cancelCheck: (() => void) | undefined
@@ -122,8 +124,9 @@ export class AddStream {
     const to = this.#bookieId
     const nowMs = network.scheduler.nowMs
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, nowMs + network.delayMs(from, to)) // A1
+    this.#underWay.push(batch)
     network.scheduler.post(undefined, this.#lastArrivalMs - nowMs, () => {
-      network.arriveOrWait(from, to, () => this.#arrive(batch))
+      network.arriveOrWait(from, to, () => this.#arrive(this.#underWay.shift() ?? []))
     })
     this.#checkLater()
   }
@@ -185,6 +188,7 @@ class ServerEnd {
   readonly #node: AddDoor
   readonly #sinks = new Map<number, AddSink>()
   #answers: Answer[] = []
+  readonly #underWay: (readonly Answer[])[] = []
   #lastArrivalMs = 0
 
   constructor(network: SimNetwork, options: { stream: AddStream; process: SimProcess; node: AddDoor }) {
@@ -241,8 +245,9 @@ class ServerEnd {
     const network = this.#network
     const nowMs = network.scheduler.nowMs
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, nowMs + network.delayMs(bookieId, client.name))
+    this.#underWay.push(answers)
     network.scheduler.post(client, this.#lastArrivalMs - nowMs, () => {
-      network.arriveOrWait(bookieId, client.name, () => this.#stream.onAnswers(answers))
+      network.arriveOrWait(bookieId, client.name, () => this.#stream.onAnswers(this.#underWay.shift() ?? []))
     })
   }
 }
