@@ -7,7 +7,8 @@ import type { Server, ServerName } from './servers.ts'
 
 const YARDSTICKS: readonly ServerName[] = ['pulsar-cluster', 'pulsar-cluster-small']
 const READ_BACK_MS_MAX = 300_000
-const SAMPLE_MS = 500
+/** To look walks the page tables of every process. */
+const SAMPLE_MS = 2000
 const PERMITS = 20_000
 
 /** Three storage nodes and a broker on this machine, each entry on three, acknowledged when two have it on disk. */

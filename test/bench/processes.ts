@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 export interface Usage {
   /** User and system time so far, seconds. */
   cpuSeconds(): number
+  /** A page that is mapped more than once counts once: ZGC maps a heap thrice, and processes share the text of their program. */
   residentBytes(): number
 }
 
@@ -42,7 +43,7 @@ function cpuOf(pid: number): number {
 }
 
 function residentOf(pid: number): number {
-  const match = /VmRSS:\s+(\d+) kB/.exec(readProc(`/proc/${pid}/status`))
+  const match = /^Pss:\s+(\d+) kB/m.exec(readProc(`/proc/${pid}/smaps_rollup`))
   return match === null ? 0 : Number(match[1]) * 1024
 }
 
