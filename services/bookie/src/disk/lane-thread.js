@@ -3,6 +3,8 @@
  * or the system error's code). So a journal sync never queues behind LevelDB or reads in libuv's pool.
  */
 import { fdatasyncSync, writeSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { BUFFER, BYTES, DESCRIPTOR, OFFSET, STOP, SYNC, WAKE } from './lane-words.js'
 
@@ -12,6 +14,13 @@ const words = new Int32Array(shared)
 /** @type {Map<number, Uint8Array>} */
 const buffers = new Map()
 
+/** Collecting takes a millisecond of this thread, which the next write may wait for. */
+const COLLECTED_BYTES_MIN = 4 * 1024 * 1024
+setFlagsFromString('--expose-gc')
+/** @type {() => void} */
+const collect = runInNewContext('gc')
+let forgottenBytes = 0
+
 /** Announcements of buffers are taken from the port by hand: this thread has no event loop while it sleeps. */
 function takeAnnouncements() {
   for (;;) {
@@ -19,9 +28,20 @@ function takeAnnouncements() {
     const received = receiveMessageOnPort(port)
     if (received === undefined) return
     const { number, memory } = received.message
-    if (memory === undefined) buffers.delete(number)
-    else buffers.set(number, new Uint8Array(memory))
+    if (memory !== undefined) {
+      buffers.set(number, new Uint8Array(memory))
+      continue
+    }
+    forgottenBytes += buffers.get(number)?.length ?? 0
+    buffers.delete(number)
   }
+}
+
+/** A thread that makes next to no objects never collects by itself: what others have given up long since would be held here for ever. */
+function collectForgotten() {
+  if (forgottenBytes < COLLECTED_BYTES_MIN) return
+  forgottenBytes = 0
+  collect()
 }
 
 function runJob() {
@@ -55,5 +75,6 @@ for (let seen = 0; ;) {
     failure = codeOf(error)
   }
   port.postMessage(failure)
+  collectForgotten()
 }
 port.close()

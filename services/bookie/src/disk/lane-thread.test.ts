@@ -4,9 +4,14 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { BUFFER, BYTES, DESCRIPTOR, OFFSET, STOP, SYNC, WAKE, WORD_COUNT } from './lane-words.js'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
 
 describe("the journal's thread", () => {
   let directory: string
@@ -40,9 +45,9 @@ describe("the journal's thread", () => {
     while (Atomics.notify(words, WAKE) === 0) await turn()
   }
 
-  async function write(bytes: number, offset: number): Promise<void> {
+  async function write(bytes: number, offset: number, number = 1): Promise<void> {
     words[DESCRIPTOR] = descriptor
-    words[BUFFER] = 1
+    words[BUFFER] = number
     words[BYTES] = bytes
     words[OFFSET] = offset
     words[SYNC] = 1
@@ -68,5 +73,23 @@ describe("the journal's thread", () => {
     await ended
     assert.deepEqual(answers, [null, null])
     assert.deepEqual([...readFileSync(join(directory, 'journal'))], [7, 7, 7, 7, 8, 8, 8, 8])
+  })
+
+  test('holds no memory that was given up', async () => {
+    const [rounds, bytes] = [30, 8 * 1024 * 1024]
+    collect()
+    const before = process.memoryUsage().rss
+    for (let number = 1; number <= rounds; number++) {
+      port.postMessage({ number, memory: new Uint8Array(new SharedArrayBuffer(bytes)).fill(1).buffer })
+      await write(4, 0, number)
+      port.postMessage({ number })
+      collect()
+    }
+    port.postMessage({ number: rounds + 1, memory: new SharedArrayBuffer(8) })
+    await write(4, 0, rounds + 1)
+    await notifyAsleep() // and has collected
+    collect()
+    const grown = process.memoryUsage().rss - before
+    assert.ok(grown < (rounds * bytes) / 2, `${grown} bytes more are resident`)
   })
 })

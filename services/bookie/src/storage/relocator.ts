@@ -49,6 +49,8 @@ interface SourceMoves {
   readonly chunks: readonly MoveList[]
 }
 
+/** Under load one file follows the other after a second or two: to take such a memory anew each time has V8 look through all of its heap. */
+const MEMORY_KEPT_MS = 10_000
 /** Well below a millisecond. */
 const MOVES_PER_SLICE = 1_000
 /** Their digests take about a quarter of a millisecond. */
@@ -71,6 +73,7 @@ export class Relocator {
   #hurry: (() => void) | undefined
   /** Of the last one that was read: what the next one will have, about. */
   #recordsPerChunk = 0
+  #usedMs = 0
   /** Written since the start. */
   movedBytes = 0
 
@@ -78,9 +81,9 @@ export class Relocator {
     this.#options = options
   }
 
-  /** There is nothing to move for now. */
+  /** There is nothing to move for now. To be called again and again. */
   rest(): void {
-    this.#memory.release()
+    if (this.#options.clock.nowMs() - this.#usedMs >= MEMORY_KEPT_MS) this.#memory.release()
   }
 
   /** Ends a pause that is under way. */
@@ -101,6 +104,8 @@ export class Relocator {
     } catch (error) {
       await target.log?.abandon()
       throw error
+    } finally {
+      this.#usedMs = this.#options.clock.nowMs()
     }
     return this.#commit(target.log, moves)
   }
