@@ -15,6 +15,9 @@ export interface NodeClusterOptions {
   readonly set?: BookieOptions['set']
 }
 
+/** Of each node. */
+const TOLD_LINES = 60
+
 export interface CommandEnd {
   readonly code: number | null
   /** Lines of standard output, which the command printed as JSON. */
@@ -29,6 +32,8 @@ export class NodeCluster {
   readonly running = new Map<string, BookieProcess>()
   readonly #options: NodeClusterOptions
   readonly #clients: NodeClient[] = []
+  /** All that ever ran, in order. */
+  readonly #started: { readonly name: string; readonly log: () => string }[] = []
   #clusterId: string | undefined
 
   constructor(options: NodeClusterOptions) {
@@ -50,6 +55,7 @@ export class NodeCluster {
     const own = { bookieId: name, ...this.#options.set, ...set }
     const bookie = await startBookie({ data: this.dataOf(name), metadataUrl, set: own })
     this.running.set(name, bookie)
+    this.#started.push({ name, log: bookie.log })
     this.#clusterId = bookie.clusterId
     return bookie
   }
@@ -107,6 +113,14 @@ export class NodeCluster {
     const answer = await fetch(`${this.node(name).httpUrl}/api/v1/${path}`, { method })
     assert(answer.ok, `${path} of ${name}: ${answer.status}`)
     return (await answer.json()) as Record<string, unknown>
+  }
+
+  /** To standard error, when a test failed: what the nodes said is gone with them. */
+  tell(): void {
+    for (const { name, log } of this.#started) {
+      const lines = log().trim().split('\n').slice(-TOLD_LINES)
+      process.stderr.write(`node ${name}${this.running.has(name) ? '' : ', ended'}\n${lines.join('\n')}\n`)
+    }
   }
 
   /** Ends everything, and removes the disks. */
