@@ -2,12 +2,13 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, createWriteStream, openSync, type WriteStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { systemClock } from '@strata/base'
 import { CommandFailure } from '../failure.ts'
 import { pause } from '../interrupt.ts'
 import type { Keeper } from './keeper.ts'
-import type { MemberPlan } from './plan.ts'
+import { HOST, type MemberPlan } from './plan.ts'
 
 const READY_MS_MAX = 120_000
 const POLL_MS = 100
@@ -35,6 +36,7 @@ export class Member {
   readonly #onEnded: (ending: Ending) => void
   #child: ChildProcess | undefined
   #ready: ReadyLine = {}
+  #isReady = false
   #isStopping = false
 
   constructor(plan: MemberPlan, { keeper, onEnded }: { keeper: Keeper; onEnded: (ending: Ending) => void }) {
@@ -55,6 +57,7 @@ export class Member {
   /** Ready when it resolves. @throws CommandFailure: with the last line that it wrote */
   async start(signal: AbortSignal): Promise<void> {
     const { name, kind, command, log: path } = this.plan
+    for (const port of [this.plan.port, this.plan.secondPort]) await this.#checkFree(port)
     const log = createWriteStream(path, { flags: 'a' })
     await once(log, 'open')
     // written by the process itself: it has more to say than this one may live to hear
@@ -64,10 +67,12 @@ export class Member {
     closeSync(errors)
     if (child.pid !== undefined) this.#keeper.started(kind, child.pid)
     this.#child = child
+    this.#isReady = false
     this.#isStopping = false
     const ended = this.#watch(child, log)
     try {
       await Promise.race([this.#becomeReady(child, log, signal), ended.then(how => this.#failStart(how))])
+      this.#isReady = true
     } catch (error) {
       await this.stop()
       throw error instanceof CommandFailure
@@ -92,6 +97,20 @@ export class Member {
   kill(): void {
     this.#isStopping = true
     this.#child?.kill('SIGKILL')
+  }
+
+  /** Who listens there already would be taken for the one that is started: etcd is asked at its address whether it is ready. */
+  async #checkFree(port: number): Promise<void> {
+    const server = createServer().listen(port, HOST)
+    try {
+      await once(server, 'listening')
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException
+      const remedy = 'end what listens there, or choose other ports with --base-port'
+      throw new CommandFailure(`${this.plan.name} cannot have ${HOST}:${port} (${code}): ${remedy}`, { cause })
+    } finally {
+      server.close()
+    }
   }
 
   async #becomeReady(child: ChildProcess, log: WriteStream, signal: AbortSignal): Promise<void> {
@@ -148,10 +167,9 @@ export class Member {
     })
     log.end()
     if (child.pid !== undefined) this.#keeper.ended(child.pid)
-    const wasAsked = this.#isStopping
+    const wasReady = this.#child === child && this.#isReady
     if (this.#child === child) this.#child = undefined
-    const wasReady = this.plan.kind === 'etcd' || this.#ready['pid'] === child.pid
-    if (!wasAsked && wasReady) {
+    if (wasReady && !this.#isStopping) {
       this.#onEnded({ name: this.plan.name, pid: child.pid ?? 0, how, log: this.plan.log })
     }
     return how

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { CommandFailure, usageFailure } from '../failure.ts'
 
 export const CLUSTER_NAME = 'dev'
-const HOST = '127.0.0.1'
+export const HOST = '127.0.0.1'
 
 export type MemberKind = 'etcd' | 'bookie' | 'broker'
 
