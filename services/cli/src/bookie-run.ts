@@ -3,6 +3,7 @@ import { bookieServerErrors, bookieSettings, openBookieServer, type BookieServer
 import { FeatureGate, MetadataError } from '@strata/metadata'
 import { bookkeeperKeys } from './bookkeeper-keys.ts'
 import { CommandFailure } from './failure.ts'
+import { collectInBackground } from './background-collection.ts'
 import { collectWhenIdle } from './idle-collection.ts'
 import { openMetadataStore } from './metadata-door.ts'
 import { loadSettings } from './settings.ts'
@@ -54,6 +55,7 @@ export async function runBookie(flags: BookieFlags): Promise<void> {
       }
     )
     collectWhenIdle()
+    collectInBackground()
     print(server, json)
     try {
       await Promise.race([stopped, endOf(server), replaced])

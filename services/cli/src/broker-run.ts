@@ -16,6 +16,7 @@ import type { MetadataStore } from '@strata/metadata'
 import { metadataFailure } from './bookie-run.ts'
 import { refuseUnavailable } from './broker-switches.ts'
 import { CommandFailure } from './failure.ts'
+import { collectInBackground } from './background-collection.ts'
 import { collectWhenIdle } from './idle-collection.ts'
 import { openMetadataStore } from './metadata-door.ts'
 import { loadSettings } from './settings.ts'
@@ -105,6 +106,7 @@ async function serve({ settings, metadata, logger, json, stopped, standing }: Pa
     const watchdog = settings.strataWatchdogEnabled ? new Watchdog({ limitMs: leaseMs + BEAT_MS, logger }) : undefined
     try {
       collectWhenIdle()
+      collectInBackground()
       print(serving, { clusterId, json, directory })
       await Promise.race([stopped, standing.over.then(error => Promise.reject(error))])
     } finally {

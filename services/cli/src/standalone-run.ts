@@ -2,6 +2,7 @@ import { createLogger, type LogLevel } from '@strata/base'
 import { pulsarKeys } from '@strata/broker'
 import { openStandalone, standaloneSettings, type Standalone } from '@strata/standalone'
 import { refuseUnavailable } from './broker-switches.ts'
+import { collectInBackground } from './background-collection.ts'
 import { collectWhenIdle } from './idle-collection.ts'
 import { loadSettings } from './settings.ts'
 import { stopRequest } from './stop-request.ts'
@@ -30,6 +31,7 @@ export async function runStandalone(flags: StandaloneFlags): Promise<void> {
   const stopped = stopRequest()
   const standalone = await openStandalone({ data: flags.data, settings, logger })
   collectWhenIdle()
+  collectInBackground()
   if (json) printReadyJson(standalone)
   else printReady(standalone, { loopbackByDefault: !explicit.has('bindAddress') })
   await stopped
